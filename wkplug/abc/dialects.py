@@ -1,0 +1,67 @@
+"""Metadata of other tools, kept beside the data: a `MetadataDialect` turns facts into files.
+
+Dialects are pure: the core collects the facts, asks for the files, and writes those that changed, atomically.
+
+Who calls it: `wkplug.properties`. Who implements it: format plugins (OME-NGFF and the like).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import attrs
+
+__all__ = ["DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"]
+
+
+@attrs.frozen(kw_only=True)
+class MagFacts:
+    """One mag: `folder` is its name below the layer, `mag` its factors along (x, y, z).
+
+    `inside` says that the array lies in the layer's own folder; foreign ones can't be described there.
+    """
+
+    mag: tuple[int, int, int]
+    folder: str
+    inside: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class LayerFacts:
+    """One layer: `axes` are those of its arrays in storage order, `voxel_size` nanometres along (x, y, z)."""
+
+    name: str
+    category: str
+    data_format: str
+    axes: tuple[str, ...]
+    num_channels: int
+    dtype: str
+    voxel_size: tuple[float, float, float]
+    mags: tuple[MagFacts, ...]
+
+
+@attrs.frozen(kw_only=True)
+class DatasetFacts:
+    """The dataset as a whole: its name, and the formats of its layers, sorted, each once."""
+
+    name: str
+    data_formats: tuple[str, ...]
+
+
+class MetadataDialect(ABC):
+    """Writes nothing itself: it maps facts to {path relative to the dataset or layer folder: bytes}."""
+
+    def dataset_files(self, facts: DatasetFacts) -> Mapping[str, bytes]:
+        """Give the files of the dataset's own folder."""
+        del facts
+        return {}
+
+    @abstractmethod
+    def layer_files(self, facts: LayerFacts) -> Mapping[str, bytes]:
+        """Give the files of the layer's folder; none where this dialect can't express the layer."""
+
+    def problems(self, facts: LayerFacts) -> list[str]:
+        """Say why the layer, or a part of it, can't be expressed; shown by `wkplug info`."""
+        del facts
+        return []

@@ -1,0 +1,118 @@
+"""Places: a `Filesystem` makes `Location` objects from URLs.
+
+A Location is one file, object or folder. It knows how to read, write, list and lock, and nothing about what
+the bytes mean. Errors arrive sorted here, once for everybody: MissingError only for a definite "not there",
+ForbiddenError for a refusal, StorageError for everything else after the retries are used up.
+
+Who calls it: `wkplug.storage` and storage plugins. Who implements it: `wkplug.builtin` (local paths and
+anything fsspec knows) and filesystem plugins.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+__all__ = ["Filesystem", "Location"]
+
+
+class Location(ABC):
+    """A file, object or folder. Immutable, hashable, cheap to make, picklable without secrets."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The text that opens it again: an absolute path, or scheme://...; no trailing slash, no secrets."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the URL."""
+        return self.url.rstrip("/").rpartition("/")[2]
+
+    @property
+    @abstractmethod
+    def parent(self) -> Location:
+        """The folder that it lies in."""
+
+    @abstractmethod
+    def child(self, *parts: str) -> Location:
+        """A place below; parts may hold slashes, but never lead upwards (UnsafePathError)."""
+
+    @abstractmethod
+    def local_path(self) -> str | None:
+        """The path for the operating system's own calls, None where there is none."""
+
+    def native(self, kind: str) -> Mapping[str, Any] | None:
+        """Describe the place for an engine that does its own I/O, None if this filesystem can't.
+
+        Kinds are free strings. In use: "path" -> {"path"}; "fsspec" -> {"protocol", "path", "options"};
+        "tensorstore.kvstore" -> the JSON of a key-value store.
+        """
+        path = self.local_path()
+        return {"path": path} if kind == "path" and path is not None else None
+
+    @abstractmethod
+    def read(self, start: int | None = None, stop: int | None = None) -> bytes:
+        """Read the bytes from `start` to `stop` (all by default; a negative start counts from the end).
+
+        Ranges that reach past the end give what is there. MissingError if there is nothing, also for folders.
+        """
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read several (start, stop) ranges, in order; remote places merge near ones into one request."""
+        return [self.read(start, stop) for start, stop in ranges]
+
+    @abstractmethod
+    def write(self, data: bytes, *, if_match: str | None = None) -> str:
+        """Write the whole file or object, atomically and durably, making parent folders; gives its new version.
+
+        With `if_match`, the version from `version()` or an earlier write ("" for "must not exist"):
+        ConflictError if it is no longer that one.
+        """
+
+    @abstractmethod
+    def version(self) -> str | None:
+        """A text that changes whenever the file or object does; None if it is missing."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is a file, object or folder. ForbiddenError where that can't be told."""
+
+    @abstractmethod
+    def list(self) -> Iterator[str]:
+        """The names directly below, sorted; folders end with a slash. Empty if there are none."""
+
+    @abstractmethod
+    def delete(self, *, recursive: bool = False) -> None:
+        """Delete the file, link or (recursively) folder; links are removed, never followed. Missing is fine."""
+
+    @abstractmethod
+    def make_folder(self) -> None:
+        """Make it a folder, with its parents; nothing happens on stores without folders."""
+
+    @abstractmethod
+    def size(self) -> int:
+        """The size of the file or object in bytes; of a folder, the sum of all below (links not followed)."""
+
+    @abstractmethod
+    def lock(self, key: str = "", *, timeout: float | None = None) -> AbstractContextManager[None]:
+        """Exclude all other threads and processes that lock this place with the same key.
+
+        Locks vanish with their process. LockTimeoutError after `timeout` seconds (None: the configured one).
+        """
+
+    @abstractmethod
+    def writable(self) -> bool:
+        """Whether writing here may work, as far as that can be told without writing."""
+
+
+class Filesystem(ABC):
+    """Makes locations for the URL schemes of its spec."""
+
+    @abstractmethod
+    def location(self, url: str, *, options: Mapping[str, Any] | None = None) -> Location:
+        """Open a place; nothing is read. `options` are what an fsspec user would call storage options."""

@@ -1,0 +1,400 @@
+"""Every error that wkplug raises on purpose, as one tree.
+
+Each text says what happened and why; `hint`, on lines of its own, says what to do. Where the long-standing
+API documents a built-in type (IndexError for an unknown layer, AssertionError for a bad box), the class
+inherits from that built-in too, so that `except` clauses written years ago keep working.
+
+WkplugError
+├── InvalidArgumentError       ValueError, AssertionError   arguments that contradict each other or mean nothing
+│   └── GeometryError                                       vectors and boxes that can't be
+│       └── MagError                                        not a magnification
+├── AxisError                  KeyError                     an axis that isn't there
+├── UnsupportedDtypeError      ValueError, TypeError        a dtype this category or format can't hold
+├── ConfigError                ValueError                   a configuration file, variable or setting is wrong
+├── DatasetError
+│   ├── DatasetNotFoundError   FileNotFoundError
+│   ├── DatasetExistsError     RuntimeError                 something is in the way of a new dataset
+│   ├── DatasetMismatchError   RuntimeError, AssertionError the existing dataset differs from the one asked for
+│   ├── NotADatasetFolderError NotADirectoryError
+│   ├── PropertiesError        ValueError                   datasource-properties.json is damaged; names the key
+│   │   ├── MissingPropertyError  KeyError
+│   │   └── UnsupportedVersionError  AssertionError
+│   ├── LayerNotFoundError     IndexError, KeyError
+│   ├── LayerExistsError       IndexError
+│   ├── LayerNameError         ValueError, AssertionError
+│   ├── LayerMismatchError     AssertionError, ValueError   an existing layer differs from the one asked for
+│   ├── CategoryError          RuntimeError, ValueError, TypeError
+│   ├── MagNotFoundError       IndexError, KeyError
+│   ├── MagExistsError         IndexError, ValueError, AssertionError
+│   ├── MagMismatchError       ValueError, AssertionError   an existing mag differs from the one asked for
+│   ├── IncompleteMagError     RuntimeError                 the job that wrote it has not finished
+│   └── ReadOnlyError          RuntimeError
+├── ArrayException                                          reading or writing voxels failed
+│   ├── OutOfBoundsError       ValueError, AssertionError   a box leaves the layer, view or array
+│   ├── UnalignedError         ValueError, AssertionError   a write that would rewrite parts of shards
+│   ├── ShapeMismatchError     ValueError, AssertionError   data of another shape or channel count
+│   ├── DtypeMismatchError     TypeError, ValueError        data of another dtype
+│   ├── LayoutError            ValueError, AssertionError   chunk and shard shapes that can't be
+│   ├── CorruptDataError       ValueError                   a shard, chunk or header is damaged; never zeros
+│   ├── TooLargeError          ValueError, MemoryError      more memory than the budget or a claimed size beyond reason
+│   ├── UnsupportedOperationError  RuntimeError             the format or the place can't do that
+│   └── ForkError              RuntimeError                 an engine with threads in a forked child
+├── StorageError               OSError                      a place could not be read or written
+│   ├── MissingError           FileNotFoundError            definitely not there
+│   ├── ForbiddenError         PermissionError              there or not: access was refused
+│   ├── StorageFullError                                    no space left
+│   ├── ConflictError                                       someone else changed it first
+│   ├── LockTimeoutError       TimeoutError
+│   └── UnsafePathError        ValueError                   a path that leads out of its own root
+├── ImageConversionError       ValueError
+│   ├── UnsupportedImageFormatError
+│   ├── CorruptImageError
+│   └── UnsupportedImageDataError
+└── PluginError
+    ├── UnknownFormatError     ValueError                   no plugin knows that data format
+    ├── UnknownNameError       ValueError, KeyError         no such backend, reader, interpolation, executor, exporter
+    ├── UnknownSchemeError     ValueError                   no plugin opens such URLs
+    ├── PluginMissingError     ImportError                  known, not installed
+    ├── PluginBrokenError      ImportError                  installed, but it fails; the cause is chained
+    ├── PluginBlockedError                                  installed, but switched off
+    ├── PluginIncompatibleError                             installed, but for another plugin API
+    ├── PluginConflictError                                 two plugins claim one name
+    ├── UnableError            ValueError                   the chosen one can't do this here
+    └── AmbiguousChoiceError   ValueError                   two are equally sure
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "AmbiguousChoiceError",
+    "ArrayException",
+    "AxisError",
+    "CategoryError",
+    "ConfigError",
+    "ConflictError",
+    "CorruptDataError",
+    "CorruptImageError",
+    "DatasetError",
+    "DatasetExistsError",
+    "DatasetMismatchError",
+    "DatasetNotFoundError",
+    "DtypeMismatchError",
+    "ForbiddenError",
+    "ForkError",
+    "GeometryError",
+    "ImageConversionError",
+    "IncompleteMagError",
+    "InvalidArgumentError",
+    "LayerExistsError",
+    "LayerMismatchError",
+    "LayerNameError",
+    "LayerNotFoundError",
+    "LayoutError",
+    "LockTimeoutError",
+    "MagError",
+    "MagExistsError",
+    "MagMismatchError",
+    "MagNotFoundError",
+    "MissingError",
+    "MissingPropertyError",
+    "NotADatasetFolderError",
+    "OutOfBoundsError",
+    "PluginBlockedError",
+    "PluginBrokenError",
+    "PluginConflictError",
+    "PluginError",
+    "PluginIncompatibleError",
+    "PluginMissingError",
+    "PropertiesError",
+    "ReadOnlyError",
+    "ShapeMismatchError",
+    "StorageError",
+    "StorageFullError",
+    "TooLargeError",
+    "UnableError",
+    "UnalignedError",
+    "UnknownFormatError",
+    "UnknownNameError",
+    "UnknownSchemeError",
+    "UnsafePathError",
+    "UnsupportedDtypeError",
+    "UnsupportedImageDataError",
+    "UnsupportedImageFormatError",
+    "UnsupportedOperationError",
+    "UnsupportedVersionError",
+    "WkplugError",
+]
+
+
+class WkplugError(Exception):
+    """The root of the tree. `message` says what happened and why, `hint` what to do about it."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        # Spelled out because KeyError prints the repr of its argument, and OSError its errno.
+        if self.hint is None:
+            return self.message
+        return self.message + "".join(f"\n  {line}" for line in self.hint.splitlines())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self.hint, dict(self.__dict__)))
+
+
+def _rebuild(kind: type[WkplugError], message: str, hint: str | None, state: dict[str, Any]) -> WkplugError:
+    """Unpickle an error whatever its own constructor asks for: worker processes send errors home."""
+    error = kind.__new__(kind, message)
+    WkplugError.__init__(error, message, hint=hint)
+    error.__dict__.update(state)
+    return error
+
+
+# --- values -----------------------------------------------------------------------------------------------
+
+
+class InvalidArgumentError(WkplugError, ValueError, AssertionError):
+    """Arguments contradict each other, or one can't mean anything."""
+
+
+class GeometryError(InvalidArgumentError):
+    """A vector or a box that can't be: wrong length, unknown text, boxes that don't meet."""
+
+
+class MagError(GeometryError):
+    """Not a magnification: every component must be a power of two."""
+
+
+class AxisError(WkplugError, KeyError):
+    """An axis that this vector, box or array doesn't have."""
+
+
+class UnsupportedDtypeError(WkplugError, ValueError, TypeError):
+    """A dtype that the layer's category or the data format can't hold."""
+
+
+class ConfigError(WkplugError, ValueError):
+    """A configuration file, an environment variable or a setting is wrong."""
+
+
+# --- datasets ---------------------------------------------------------------------------------------------
+
+
+class DatasetError(WkplugError):
+    """Something is wrong with a dataset, a layer or a mag as a whole."""
+
+
+class DatasetNotFoundError(DatasetError, FileNotFoundError):
+    """There is no dataset at that place."""
+
+
+class DatasetExistsError(DatasetError, RuntimeError):
+    """A dataset, or other files, stand where a new dataset was to be made."""
+
+
+class DatasetMismatchError(DatasetError, RuntimeError, AssertionError):
+    """The dataset that exists differs from the one asked for (voxel size or name)."""
+
+
+class NotADatasetFolderError(DatasetError, NotADirectoryError):
+    """The path is a file where a dataset's folder was expected."""
+
+
+class PropertiesError(DatasetError, ValueError):
+    """datasource-properties.json is damaged or says what can't be; the text names file and key."""
+
+
+class MissingPropertyError(PropertiesError, KeyError):
+    """A key that datasource-properties.json must have is missing."""
+
+
+class UnsupportedVersionError(PropertiesError, AssertionError):
+    """datasource-properties.json has a version that this release can't read."""
+
+
+class LayerNotFoundError(DatasetError, IndexError, KeyError):
+    """The dataset has no layer of that name."""
+
+
+class LayerExistsError(DatasetError, IndexError):
+    """The dataset already has a layer of that name."""
+
+
+class LayerNameError(DatasetError, ValueError, AssertionError):
+    """A name that no layer may have."""
+
+
+class LayerMismatchError(DatasetError, AssertionError, ValueError):
+    """The layer that exists differs from the one asked for."""
+
+
+class CategoryError(DatasetError, RuntimeError, ValueError, TypeError):
+    """Not a category, or a layer of the other category."""
+
+
+class MagNotFoundError(DatasetError, IndexError, KeyError):
+    """The layer has no such mag."""
+
+
+class MagExistsError(DatasetError, IndexError, ValueError, AssertionError):
+    """The layer already has that mag."""
+
+
+class MagMismatchError(DatasetError, ValueError, AssertionError):
+    """The mag that exists differs from the one asked for."""
+
+
+class IncompleteMagError(DatasetError, RuntimeError):
+    """The mag is marked: the job that was writing it has not finished."""
+
+
+class ReadOnlyError(DatasetError, RuntimeError):
+    """The dataset, layer, mag or view was opened for reading only, or belongs to someone else."""
+
+
+# --- voxels -----------------------------------------------------------------------------------------------
+
+
+class ArrayException(WkplugError):  # noqa: N818 - the name that users' except clauses hold
+    """Voxels could not be read or written."""
+
+
+class OutOfBoundsError(ArrayException, ValueError, AssertionError):
+    """A box leaves the layer, the view or the array."""
+
+
+class UnalignedError(ArrayException, ValueError, AssertionError):
+    """A write whose faces are not on shard borders."""
+
+
+class ShapeMismatchError(ArrayException, ValueError, AssertionError):
+    """Data whose shape or number of channels doesn't fit the place it is written to."""
+
+
+class DtypeMismatchError(ArrayException, TypeError, ValueError):
+    """Data whose dtype can't be stored without loss."""
+
+
+class LayoutError(ArrayException, ValueError, AssertionError):
+    """Chunk and shard shapes that don't fit each other or the format."""
+
+
+class CorruptDataError(ArrayException, ValueError):
+    """A shard, chunk or header is damaged. It is never read as zeros."""
+
+
+class TooLargeError(ArrayException, ValueError, MemoryError):
+    """More memory than the budget allows, or a size in a header beyond all reason."""
+
+
+class UnsupportedOperationError(ArrayException, RuntimeError):
+    """The data format, the engine or the storage can't do that."""
+
+
+class ForkError(ArrayException, RuntimeError):
+    """An engine that runs threads was used before this process was forked."""
+
+
+# --- storage ----------------------------------------------------------------------------------------------
+
+
+class StorageError(WkplugError, OSError):
+    """A file or object could not be read or written."""
+
+
+class MissingError(StorageError, FileNotFoundError):
+    """Definitely not there. The only answer that may be read as fill value."""
+
+
+class ForbiddenError(StorageError, PermissionError):
+    """Access was refused; the thing may or may not be there."""
+
+
+class StorageFullError(StorageError):
+    """No space left, or a quota is used up."""
+
+
+class ConflictError(StorageError):
+    """Someone else changed the object between our reading and writing it."""
+
+
+class LockTimeoutError(StorageError, TimeoutError):
+    """Another process held the lock longer than we were willing to wait."""
+
+
+class UnsafePathError(StorageError, ValueError):
+    """A path that leads out of the root it belongs to."""
+
+
+# --- images -----------------------------------------------------------------------------------------------
+
+
+class ImageConversionError(WkplugError, ValueError):
+    """An image could not be turned into a layer; `path` names it where one file is to blame."""
+
+    def __init__(self, message: str, path: str | None = None, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.path = path
+
+
+class UnsupportedImageFormatError(ImageConversionError):
+    """No installed reader accepts the file, or there is no image at all."""
+
+
+class CorruptImageError(ImageConversionError):
+    """The file is damaged or cut short."""
+
+
+class UnsupportedImageDataError(ImageConversionError):
+    """The file is sound, but a layer can't hold what is in it."""
+
+
+# --- plugins ----------------------------------------------------------------------------------------------
+
+
+class PluginError(WkplugError):
+    """Something about plugins: missing, broken, blocked, or at odds with each other."""
+
+
+class UnknownFormatError(PluginError, ValueError):
+    """No plugin, installed or known, has that data format."""
+
+
+class UnknownNameError(PluginError, ValueError, KeyError):
+    """No such backend, reader, interpolation, executor or exporter."""
+
+
+class UnknownSchemeError(PluginError, ValueError):
+    """No plugin opens URLs of that scheme."""
+
+
+class PluginMissingError(PluginError, ImportError):
+    """A known plugin would do it, but it isn't installed."""
+
+
+class PluginBrokenError(PluginError, ImportError):
+    """The plugin is installed but fails; the cause is chained."""
+
+
+class PluginBlockedError(PluginError):
+    """The plugin is installed but the configuration switches it off."""
+
+
+class PluginIncompatibleError(PluginError):
+    """The plugin is installed but was made for another version of the plugin API."""
+
+
+class PluginConflictError(PluginError):
+    """Two plugins claim the same name."""
+
+
+class UnableError(PluginError, ValueError):
+    """The chosen implementation can't do this here; the text gives its reasons."""
+
+
+class AmbiguousChoiceError(PluginError, ValueError):
+    """Two candidates are equally sure; the text shows the configuration line that decides."""
