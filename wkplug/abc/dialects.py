@@ -1,6 +1,8 @@
 """Metadata of other tools, kept beside the data: a `MetadataDialect` turns facts into files.
 
 Dialects are pure: the core collects the facts, asks for the files, and writes those that changed, atomically.
+So that keys which others added to such a file stay, the core hands over what the files hold now: it reads
+those that `dataset_file_names` and `layer_file_names` list and passes the ones that exist as `existing`.
 
 Who calls it: `wkplug.properties`. Who implements it: format plugins (OME-NGFF and the like).
 """
@@ -9,10 +11,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
 
 import attrs
 
 __all__ = ["DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"]
+
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -52,14 +58,27 @@ class DatasetFacts:
 class MetadataDialect(ABC):
     """Writes nothing itself: it maps facts to {path relative to the dataset or layer folder: bytes}."""
 
-    def dataset_files(self, facts: DatasetFacts) -> Mapping[str, bytes]:
-        """Give the files of the dataset's own folder."""
-        del facts
+    dataset_file_names: ClassVar[tuple[str, ...]] = ()
+    """The files that `dataset_files` may give; the core hands over what they hold now."""
+    layer_file_names: ClassVar[tuple[str, ...]] = ()
+    """The files that `layer_files` may give; the core hands over what they hold now."""
+
+    def dataset_files(
+        self, facts: DatasetFacts, *, existing: Mapping[str, bytes] = _NOTHING
+    ) -> Mapping[str, bytes]:
+        """Give the files of the dataset's own folder; keys in `existing` that aren't this dialect's stay."""
+        del facts, existing
         return {}
 
     @abstractmethod
-    def layer_files(self, facts: LayerFacts) -> Mapping[str, bytes]:
-        """Give the files of the layer's folder; none where this dialect can't express the layer."""
+    def layer_files(
+        self, facts: LayerFacts, *, existing: Mapping[str, bytes] = _NOTHING
+    ) -> Mapping[str, bytes]:
+        """Give the files of the layer's folder; none where this dialect can't express the layer.
+
+        `existing` holds the bytes of those `layer_file_names` that are there now; keys in them that aren't
+        this dialect's (channel colours by another tool, say) are kept. Damaged ones are written anew.
+        """
 
     def problems(self, facts: LayerFacts) -> list[str]:
         """Say why the layer, or a part of it, can't be expressed; shown by `wkplug info`."""
