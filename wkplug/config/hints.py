@@ -1,0 +1,27 @@
+"""Words for error texts: what the user probably meant.
+
+Used wherever a name comes from a person: configuration keys, variables, formats, plugins, commands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["did_you_mean", "listed"]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give " Did you mean 'x'?", or nothing if no known name is close; case doesn't count."""
+    from difflib import get_close_matches
+
+    by_lower = {word.lower(): word for word in sorted(known, reverse=True)}
+    close = get_close_matches(name.lower(), sorted(by_lower), n=1, cutoff=0.6)
+    return f" Did you mean '{by_lower[close[0]]}'?" if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names for a text, sorted; "none" if there are none."""
+    return ", ".join(sorted(set(names))) or "none"
