@@ -127,7 +127,7 @@ def _flag(value: Any) -> bool:
 
 def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError("a number of seconds is needed")
+        raise ValueError("a number of seconds is needed")  # noqa: TRY004 - as all converters here
     try:
         seconds = float(value)
     except ValueError:
@@ -165,7 +165,7 @@ def _three_counts(value: Any) -> tuple[int, int, int] | None:
 
 def _table(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError("a table is needed")  # noqa: TRY004 - every converter here raises ValueError
+        raise ValueError("a table is needed")  # noqa: TRY004 - as all converters here
     return value
 
 
