@@ -6,6 +6,7 @@ inherits from that built-in too, so that `except` clauses written years ago keep
 
 WkplugError
 ├── InvalidArgumentError       ValueError, AssertionError   arguments that contradict each other or mean nothing
+│   ├── ArgumentConflictError  AttributeError               an argument and its older spelling at once
 │   └── GeometryError                                       vectors and boxes that can't be
 │       └── MagError                                        not a magnification
 ├── AxisError                  KeyError                     an axis that isn't there
@@ -52,7 +53,7 @@ WkplugError
 │   └── UnsupportedImageDataError
 └── PluginError
     ├── UnknownFormatError     ValueError                   no plugin knows that data format
-    ├── UnknownNameError       ValueError, KeyError         no such backend, reader, interpolation, executor, exporter
+    ├── UnknownNameError       ValueError, KeyError         no such backend, reader, interpolation, executor
     ├── UnknownSchemeError     ValueError                   no plugin opens such URLs
     ├── PluginMissingError     ImportError                  known, not installed
     ├── PluginBrokenError      ImportError                  installed, but it fails; the cause is chained
@@ -69,6 +70,7 @@ from typing import Any
 
 __all__ = [
     "AmbiguousChoiceError",
+    "ArgumentConflictError",
     "ArrayException",
     "AxisError",
     "CategoryError",
@@ -159,6 +161,10 @@ def _rebuild(kind: type[WkplugError], message: str, hint: str | None, state: dic
 
 class InvalidArgumentError(WkplugError, ValueError, AssertionError):
     """Arguments contradict each other, or one can't mean anything."""
+
+
+class ArgumentConflictError(InvalidArgumentError, AttributeError):
+    """An argument and its older spelling were given at once."""
 
 
 class GeometryError(InvalidArgumentError):

@@ -1,0 +1,76 @@
+"""`ArrayInfo`: what `view.info` tells about the array behind a view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.dataset.data_format import DataFormat
+from wkplug.geometry import NDBoundingBox, NormalizedBoundingBox, Vec3Int, VecInt
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from wkplug.storage import ArrayHandle
+
+__all__ = ["ArrayInfo", "array_info"]
+
+
+@attrs.frozen(kw_only=True)
+class ArrayInfo:
+    """The facts of one array.
+
+    chunk_shape and shard_shape are in voxels of the array's mag: x, y, z for layers with these axes, one number
+    per axis (but for the channels) otherwise. bounding_box has the channel axis and spans the whole array, in
+    voxels of its mag. compression_mode says whether chunks are compressed; backend is the implementation.
+    """
+
+    data_format: DataFormat
+    voxel_type: np.dtype[Any]
+    chunk_shape: VecInt
+    shard_shape: VecInt
+    bounding_box: NDBoundingBox
+    compression_mode: bool
+    backend: str = ""
+    options: dict[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def chunks_per_shard(self) -> VecInt:
+        """How many chunks a shard has along each axis."""
+        return self.shard_shape // self.chunk_shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes, with that of the channels."""
+        return len(self.bounding_box.axes)
+
+    @property
+    def num_channels(self) -> int:
+        """The length of the channel axis, 1 where there is none."""
+        return self.bounding_box.get_shape("c") if "c" in self.bounding_box.axes else 1
+
+
+def array_info(handle: ArrayHandle, data_format: str) -> ArrayInfo:
+    """Collect the facts of an opened array."""
+    spec = handle.array.spec
+    axes = [axis for axis in spec.axes if axis != "c"]
+
+    def spatial(shape: tuple[int, ...]) -> VecInt:
+        by_axis = dict(zip(spec.axes, shape, strict=True))
+        if axes == ["x", "y", "z"]:
+            return Vec3Int(by_axis["x"], by_axis["y"], by_axis["z"])
+        return VecInt([by_axis[axis] for axis in axes], axes=tuple(axes))
+
+    return ArrayInfo(
+        data_format=DataFormat.recorded(data_format),
+        voxel_type=handle.array.dtype,
+        chunk_shape=spatial(spec.chunk_shape),
+        shard_shape=spatial(spec.shard_shape),
+        bounding_box=NormalizedBoundingBox(
+            (0,) * len(spec.axes), tuple(length or 0 for length in spec.shape), spec.axes
+        ),
+        compression_mode=spec.compressed,
+        backend=handle.backend.name,
+        options=dict(spec.options),
+    )

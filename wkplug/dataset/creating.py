@@ -1,0 +1,176 @@
+"""Mags and layers coming, going and being renamed: files and the properties file, in the order that never lies.
+
+Something new is listed after its files are there; something deleted is taken off the list before its files go.
+What a crash leaves is then at worst a folder that nobody lists, and `add_mag` replaces such a folder if it is
+empty or carries our mark.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from wkplug import registry, storage
+from wkplug.dataset import layout
+from wkplug.dataset.mag_view import MagView
+from wkplug.errors import (
+    ConflictError,
+    LayerExistsError,
+    MagExistsError,
+    UnsupportedOperationError,
+    WkplugError,
+)
+from wkplug.geometry import Mag
+from wkplug.properties import MagViewProperties, check_layer_name, operations
+
+if TYPE_CHECKING:
+    from wkplug.abc import ArraySpec, Location
+    from wkplug.dataset.layer import Layer
+    from wkplug.dataset.layout import LayoutRequest
+    from wkplug.properties import LayerProperties
+    from wkplug.storage import ArrayHandle
+
+__all__ = ["add_mag", "create_array", "delete_mag", "list_mag", "open_mags", "purpose_of_next_mag", "rename_layer"]
+
+Purpose = Literal["new", "images", "pyramid"]
+
+
+def open_mags(layer: Layer, properties: LayerProperties) -> dict[Mag, MagView]:
+    """Make the views of all listed mags; nothing is opened."""
+    views = {}
+    for entry in properties.mags:
+        location, own = mag_location(layer, entry)
+        view = MagView(layer, entry.mag, location, read_only=layer.read_only or not own)
+        views[view.mag] = view
+    return views
+
+
+def mag_location(layer: Layer, entry: MagViewProperties) -> tuple[Location, bool]:
+    """Give the place of a listed mag, and whether it lies in the layer's own folder.
+
+    Old files list mags without a path: then the folder is called after the mag, in short or in long.
+    """
+    root = layer.dataset.location
+    if entry.path is not None:
+        location, _ = storage.resolve_inside(root, entry.path)
+        return location, location.parent == layer.location and not _is_link(location)
+    short = layer.location.child(entry.mag.to_layer_name())
+    long = layer.location.child(entry.mag.to_long_layer_name())
+    location = long if not short.exists() and long.exists() else short
+    return location, not _is_link(location)
+
+
+def _is_link(location: Location) -> bool:
+    import os
+
+    local = location.local_path()
+    return local is not None and os.path.islink(local)  # noqa: PTH114 - a Path per mag would cost more than the call
+
+
+def purpose_of_next_mag(layer: Layer) -> Purpose:
+    """The first mag of a layer is laid out for growing data, later ones for what is known of it."""
+    return "pyramid" if layer.properties.mags else "new"
+
+
+def add_mag(layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose) -> MagView:
+    """Create an empty array for `mag` and list it."""
+    handle = create_array(layer, mag, request, purpose)
+    return list_mag(layer, mag, handle)
+
+
+def create_array(layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose) -> ArrayHandle:
+    """Create the array of a mag that isn't listed (yet)."""
+    if mag in layer.mags:
+        raise MagExistsError(
+            f"The layer {layer.name!r} already has the mag {mag}.",
+            hint=f"Use layer.get_mag({str(mag)!r}) or layer.get_or_add_mag, or delete it first.",
+        )
+    location = layer.location.child(mag.to_layer_name())
+    data_format = str(layer.data_format)
+    frame, region = layer.frame, layer.region
+    factors = frame.factors(mag.to_tuple())
+
+    def spec_for(backend: Any) -> ArraySpec:
+        return layout.array_spec(backend, frame, region, factors, layer.dtype.name, request, purpose)
+
+    choice = registry.choose_backend(location, data_format=data_format, mode="create")
+    spec = spec_for(choice.winner)
+    try:
+        return storage.create_array(location, data_format, spec)
+    except ConflictError:
+        _clear_leftover(layer, mag, location, data_format)
+        return storage.create_array(location, data_format, spec)
+
+
+def _clear_leftover(layer: Layer, mag: Mag, location: Location, data_format: str) -> None:
+    """Remove an unlisted folder if nothing can be lost with it: our own mark, or no stored voxel."""
+    worthless = storage.read_mark(location) is not None
+    if not worthless:
+        try:
+            handle = storage.open_array(location, data_format, axes=layer.frame.axes)
+            worthless = next(iter(handle.stored_boxes()), None) is None
+        except WkplugError:
+            worthless = False
+    if not worthless:
+        raise MagExistsError(
+            f"The folder {location.url} holds an array that the properties of {layer.name!r} don't list.",
+            hint="If it belongs to the layer, list it with layer.add_mag_for_existing_files; otherwise move it away.",
+        )
+    storage.forget(location)
+    location.delete(recursive=True)
+
+
+def list_mag(layer: Layer, mag: Mag, handle: ArrayHandle) -> MagView:
+    """Enter a mag whose array is there into the properties."""
+    entry = MagViewProperties(
+        mag=mag,
+        path=storage.relative_to(layer.dataset.location, handle.location),
+        extra=dict(handle.backend.mag_properties(handle.array)),
+    )
+    layer.dataset.store.apply(operations.AddMag(layer.name, entry))
+    view = layer.get_mag(mag)
+    view.array_source.adopt(handle)
+    return view
+
+
+def delete_mag(layer: Layer, view: MagView) -> None:
+    """Take a mag off the list, then delete its files if they are the layer's own; of links only the link."""
+    layer.dataset.store.apply(operations.RemoveMag(layer.name, view.mag))
+    location = view.location
+    storage.forget(location)
+    if location.parent == layer.location:
+        location.delete(recursive=True)
+        return
+    link = layer.location.child(view.mag.to_layer_name())
+    if _is_link(link):
+        link.delete()
+
+
+def rename_layer(layer: Layer, name: str) -> None:
+    """Rename the layer's folder and its entry; the folder goes back if the entry can't be changed."""
+    import os
+    from pathlib import Path
+
+    check_layer_name(name)
+    dataset = layer.dataset
+    if name in dataset.store.layer_names():
+        raise LayerExistsError(f"The dataset already has a layer called {name!r}.", hint="Choose another name.")
+    old = layer.location.local_path()
+    new = dataset.location.child(name).local_path()
+    if old is None or new is None:
+        raise UnsupportedOperationError(
+            f"The layer {layer.name!r} can't be renamed: its dataset is not on a local disk.",
+            hint="Copy it under the new name and delete the old one.",
+        )
+    moved = os.path.lexists(old)
+    if moved and os.path.lexists(new):
+        raise LayerExistsError(f"There is already something at {new}.", hint="Move it away or choose another name.")
+    for view in layer.mags.values():
+        view.array_source.forget()
+    if moved:
+        Path(old).rename(new)
+    try:
+        dataset.store.apply(operations.RenameLayer(layer.name, name))
+    except BaseException:
+        if moved:
+            Path(new).rename(old)
+        raise

@@ -1,0 +1,76 @@
+"""`DataFormat`: the name of a storage format, open to whatever plugins are installed.
+
+A `str` and nothing more on disk. Calling it accepts every registered format and refuses others with a
+suggestion; iterating over it lists them. The members that users' code holds (`DataFormat.WKW` and the like)
+come from `wkplug.dataset.legacy`, because nothing here knows a format's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+__all__ = ["DataFormat", "default_data_format"]
+
+
+class _DataFormatType(type):
+    """What makes the class itself iterable, and gives it the members of old."""
+
+    def __iter__(cls) -> Iterator[DataFormat]:
+        from wkplug import registry
+
+        return (DataFormat.recorded(name) for name in registry.formats())
+
+    def __getattr__(cls, name: str) -> DataFormat:
+        from wkplug.dataset.legacy.formats import MEMBERS
+
+        if name in MEMBERS:
+            return DataFormat.recorded(MEMBERS[name])
+        raise AttributeError(f"DataFormat has no member {name!r}.")
+
+
+class DataFormat(str, metaclass=_DataFormatType):
+    """A storage format by the name that the properties file records.
+
+    `DataFormat(name)` raises UnknownFormatError (a ValueError) for names that no installed plugin has.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> Self:
+        from wkplug import registry
+
+        return cls.recorded(registry.check_format(str(name)))
+
+    @classmethod
+    def recorded(cls, name: str) -> Self:
+        """A name that a properties file records: taken as it is, whether a plugin for it is installed or not."""
+        return str.__new__(cls, name)
+
+    @property
+    def value(self) -> str:
+        """The plain text, as of an enum's member."""
+        return str.__str__(self)
+
+    @property
+    def name(self) -> str:
+        """The member's name where there is one, otherwise the text."""
+        from wkplug.dataset.legacy.formats import MEMBERS
+
+        return next((name for name, value in MEMBERS.items() if value == self), self.value)
+
+    def __str__(self) -> str:
+        return str.__str__(self)
+
+    def __repr__(self) -> str:
+        return f"DataFormat({str.__str__(self)!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (DataFormat.recorded, (str.__str__(self),))
+
+
+def default_data_format() -> DataFormat:
+    """The format of new layers: the setting `default_format`."""
+    from wkplug import config
+
+    return DataFormat(config.current().default_format)

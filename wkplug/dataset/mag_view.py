@@ -1,0 +1,192 @@
+"""`MagView`: one magnification of a layer. A view of the whole layer that can extend it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wkplug.dataset import voxels
+from wkplug.dataset.dtypes import check_castable
+from wkplug.dataset.regions import Frame, Region, hull, in_mag, to_bounding_box
+from wkplug.dataset.sources import ArraySource
+from wkplug.dataset.view import View, covers
+from wkplug.errors import OutOfBoundsError
+from wkplug.geometry import Mag, NDBoundingBox
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from wkplug.abc import Location
+    from wkplug.dataset.layer import Layer
+    from wkplug.geometry import MagLike, VecIntLike
+
+__all__ = ["MagView"]
+
+
+class MagView(View):
+    """One mag of a layer: `layer.get_mag("2-2-1")`.
+
+    Its bounding box is the layer's, enlarged to whole voxels of the mag, and follows the layer's changes.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        mag: MagLike,
+        path: Location,
+        read_only: bool = False,  # noqa: FBT001, FBT002 - the signature that users know
+        data_format: str | None = None,
+    ) -> None:
+        self._layer = layer
+        frame = layer.frame
+        source = ArraySource(
+            path, data_format or layer.data_format, frame.axes, allow_incomplete=layer.dataset.allow_incomplete
+        )
+        self._seen: object = None
+        self._setup(source, frame, Mag(mag), ((), ()), read_only=read_only)
+
+    def _region(self) -> Region:
+        properties = self._layer.properties
+        if properties is not self._seen:
+            start, shape = self._layer.region
+            factors = self._factors
+            first = tuple(low - low % factor for low, factor in zip(start, factors, strict=True))
+            extent = tuple(
+                -(-(low + length) // factor) * factor - begin
+                for low, length, factor, begin in zip(start, shape, factors, first, strict=True)
+            )
+            self._own_region, self._seen = (first, extent), properties
+        return self._own_region
+
+    # --- facts --------------------------------------------------------------------------------------------
+
+    @property
+    def layer(self) -> Layer:
+        """The layer that this mag belongs to."""
+        return self._layer
+
+    @property
+    def location(self) -> Location:
+        """The place of the array."""
+        return self._source.location
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The path of the array's folder; a UPath where it isn't local."""
+        from wkplug.dataset.paths import to_path
+
+        return to_path(self._source.location)
+
+    @property
+    def name(self) -> str:
+        """The mag as text: "1", "2-2-1"."""
+        return self._mag.to_layer_name()
+
+    # --- writing ------------------------------------------------------------------------------------------
+
+    def write(
+        self,
+        data: ArrayLike,
+        *,
+        allow_resize: bool = False,
+        allow_unaligned: bool = False,
+        relative_offset: VecIntLike | None = None,
+        absolute_offset: VecIntLike | None = None,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+    ) -> None:
+        """Write voxels at the layer's top-left, or at an offset, or to a bounding box of just their size.
+
+        As `View.write`; in addition, with `allow_resize` the layer's bounding box is extended to hold the data
+        (safe with several writers: it becomes the union). Without, a write that leaves the layer's box is an
+        OutOfBoundsError (a ValueError).
+        """
+        array, region = self._prepare_write(
+            data, relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box
+        )
+        if not covers(self._region(), region):
+            if not allow_resize:
+                raise OutOfBoundsError(
+                    f"The write to {to_bounding_box(self._frame, region)} does not fit in the layer's bounding box "
+                    f"{self._layer.bounding_box}.",
+                    hint="Pass allow_resize=True to extend it, or set layer.bounding_box first.",
+                )
+            self._check_storable(array, region, allow_unaligned=allow_unaligned)
+            self._layer.extend_bounding_box(to_bounding_box(self._frame, region))
+        self._store(array, region, allow_unaligned=allow_unaligned)
+
+    def write_cxyz(
+        self,
+        data: ArrayLike,
+        *,
+        allow_resize: bool = False,
+        allow_unaligned: bool = False,
+        relative_offset: VecIntLike | None = None,
+        absolute_offset: VecIntLike | None = None,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+    ) -> None:
+        """Write as `write` does, data being (c, x, y, z) whatever the order of the layer's axes."""
+        from wkplug.dataset.axis_order import from_cxyz
+
+        self.write(
+            from_cxyz(data, self._frame.axes),
+            allow_resize=allow_resize,
+            allow_unaligned=allow_unaligned,
+            relative_offset=relative_offset,
+            absolute_offset=absolute_offset,
+            relative_bounding_box=relative_bounding_box,
+            absolute_bounding_box=absolute_bounding_box,
+        )
+
+    def _check_storable(self, data: NDArray[Any], region: Region, *, allow_unaligned: bool) -> None:
+        """Check what would fail after the layer was extended, so that a refused write changes nothing."""
+        handle = self._source.writing_handle
+        check_castable(data.dtype, handle.array.dtype)
+        box = in_mag(self._frame, region, self._factors)
+        if not allow_unaligned:
+            bounds = self._bounds_in_mag(hull(self._region(), region))
+            voxels.check_aligned(self._frame, box, handle.array.spec.shard_shape, bounds)
+
+    # --- what is stored -----------------------------------------------------------------------------------
+
+    def get_bounding_boxes_on_disk(self) -> Iterator[NDBoundingBox]:
+        """Iterate over the boxes, in Mag(1) voxels, of the shards that are stored: whole shards, not clipped."""
+        for start, shape in self._source.handle.stored_boxes():
+            region = (
+                tuple(low * factor for low, factor in zip(start, self._factors, strict=True)),
+                tuple(length * factor for length, factor in zip(shape, self._factors, strict=True)),
+            )
+            yield to_bounding_box(self._frame, region)
+
+    def native_handle(self) -> Any:
+        """What the chosen engine itself calls its array, for what only that engine can do."""
+        return self._source.writing_handle.array.native_handle() if not self._read_only else self._source.handle.array.native_handle()
+
+    @property
+    def array_source(self) -> ArraySource:
+        """How the array is reached; for `wkplug.ops`."""
+        return self._source
+
+    @property
+    def frame(self) -> Frame:
+        """The axes of the array; for `wkplug.ops`."""
+        return self._frame
+
+    # --- being an object ----------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MagView):
+            return NotImplemented
+        return self._mag == other._mag and self._source.location == other._source.location
+
+    def __hash__(self) -> int:
+        return hash((self._mag, self._source.location))
+
+    def __repr__(self) -> str:
+        return f"MagView(name={self.name!r}, bounding_box={self.bounding_box!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_seen": None}

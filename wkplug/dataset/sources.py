@@ -1,0 +1,81 @@
+"""`ArraySource`: how a view reaches its array, lazily, and again after pickling.
+
+Views of one mag share a source. Nothing is opened before voxels or facts are asked for. Reading opens the
+array for reading; the first write opens it for writing, and from then on reads use that handle too, so that a
+view never sees two states of one array.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wkplug import storage
+
+if TYPE_CHECKING:
+    from wkplug.abc import Location
+    from wkplug.storage import ArrayHandle
+
+__all__ = ["ArraySource"]
+
+
+class ArraySource:
+    """One array on disk, with what it takes to open it; picklable without its handle."""
+
+    __slots__ = ("_handle", "_writing", "allow_incomplete", "axes", "backend", "data_format", "location")
+
+    def __init__(
+        self,
+        location: Location,
+        data_format: str | None,
+        axes: tuple[str, ...] | None,
+        *,
+        backend: str | None = None,
+        allow_incomplete: bool = False,
+    ) -> None:
+        self.location = location
+        self.data_format = data_format
+        self.axes = axes
+        self.backend = backend
+        self.allow_incomplete = allow_incomplete
+        self._handle: ArrayHandle | None = None
+        self._writing = False
+
+    @property
+    def handle(self) -> ArrayHandle:
+        """The opened array; IncompleteMagError if an unfinished job left its mark there."""
+        handle = self._handle
+        return handle if handle is not None else self._open("r")
+
+    @property
+    def writing_handle(self) -> ArrayHandle:
+        """The same, opened for writing."""
+        handle = self._handle
+        return handle if handle is not None and self._writing else self._open("r+")
+
+    def _open(self, mode: Any) -> ArrayHandle:
+        handle = storage.open_array(
+            self.location,
+            self.data_format,
+            mode=mode,
+            axes=self.axes,
+            backend=self.backend,
+            allow_incomplete=self.allow_incomplete,
+        )
+        self._handle, self._writing = handle, mode == "r+"
+        return handle
+
+    def adopt(self, handle: ArrayHandle) -> None:
+        """Use a handle that was opened for writing elsewhere: by creating the array."""
+        self._handle, self._writing = handle, True
+
+    def forget(self) -> None:
+        """Open again at the next use, because the array's shape or files have changed."""
+        self._handle, self._writing = None, False
+        storage.forget(self.location)
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return (self.location, self.data_format, self.axes, self.backend, self.allow_incomplete)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.location, self.data_format, self.axes, self.backend, self.allow_incomplete = state
+        self._handle, self._writing = None, False
