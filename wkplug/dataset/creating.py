@@ -77,8 +77,10 @@ def add_mag(layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose) ->
     return list_mag(layer, mag, handle)
 
 
-def create_array(layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose) -> ArrayHandle:
-    """Create the array of a mag that isn't listed (yet)."""
+def create_array(
+    layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose, *, mark: storage.Mark | None = None
+) -> ArrayHandle:
+    """Create the array of a mag that isn't listed (yet), with the mark of the job that is going to fill it."""
     if mag in layer.mags:
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {mag}.",
@@ -94,14 +96,20 @@ def create_array(layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpos
 
     choice = registry.choose_backend(location, data_format=data_format, mode="create")
     spec = spec_for(choice.winner)
+    if storage.read_mark(location) is not None:
+        _clear_leftover(layer, location, data_format)
+    if mark is not None:
+        storage.set_mark(location, mark)
     try:
         return storage.create_array(location, data_format, spec)
     except ConflictError:
-        _clear_leftover(layer, mag, location, data_format)
+        _clear_leftover(layer, location, data_format)
+        if mark is not None:
+            storage.set_mark(location, mark)
         return storage.create_array(location, data_format, spec)
 
 
-def _clear_leftover(layer: Layer, mag: Mag, location: Location, data_format: str) -> None:
+def _clear_leftover(layer: Layer, location: Location, data_format: str) -> None:
     """Remove an unlisted folder if nothing can be lost with it: our own mark, or no stored voxel."""
     worthless = storage.read_mark(location) is not None
     if not worthless:

@@ -1,0 +1,95 @@
+"""Where work runs on this machine: in this thread, in threads, or in spawned processes.
+
+Processes are spawned, never forked: engines with threads of their own do not survive a fork. Workers adopt the
+settings of the process that started them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from wkplug.abc import Executor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ProcessesExecutor", "SequentialExecutor", "ThreadsExecutor", "available_workers"]
+
+
+def available_workers() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1
+
+
+class SequentialExecutor(Executor):
+    """Runs every call at once, in the calling thread."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        del settings
+        self.workers = 1
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run the call now."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - a future carries whatever the call raised
+            future.set_exception(error)
+        return future
+
+
+class ThreadsExecutor(Executor):
+    """A pool of threads, for work that leaves the interpreter lock: codecs, engines, numpy."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None, *, workers: int | None = None) -> None:
+        del settings
+        self.workers = workers or available_workers()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run the call in a thread."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="wkplug")
+        return self._pool.submit(function, *args, **kwargs)
+
+    def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
+        """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+            self._pool = None
+
+
+class ProcessesExecutor(Executor):
+    """A pool of spawned processes, for Python code of the user's own; calls and results must pickle."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None, *, workers: int | None = None) -> None:
+        del settings
+        self.workers = workers or available_workers()
+        self._pool: ProcessPoolExecutor | None = None
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run the call in a process."""
+        if self._pool is None:
+            import multiprocessing
+
+            from wkplug import config
+
+            self._pool = ProcessPoolExecutor(
+                self.workers,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=config.adopt,
+                initargs=(config.current(),),
+            )
+        return self._pool.submit(function, *args, **kwargs)
+
+    def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
+            self._pool = None

@@ -1,0 +1,105 @@
+"""Plans: a long operation as a list of tasks, each one whole shard of the output.
+
+A task is idempotent and shares no shard with another, so tasks run side by side without locks, and an
+interrupted plan can be run again. A plan says what it would do (`summary`) before anything is touched, and its
+`fingerprint` tells whether a plan found on disk is the same work. `run` executes the tasks in bounded memory:
+no more than `workers` of them are in the making at once.
+
+Who calls it: the verbs of `wkplug.ops`. It knows nothing about images or pyramids.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.geometry import grids
+
+if TYPE_CHECKING:
+    from wkplug.abc import Box, Executor
+
+__all__ = ["Plan", "Progress", "Task", "run", "shard_boxes"]
+
+Progress = Callable[[int, int], None]
+"""Called with the number of finished tasks and the number of all."""
+
+
+@attrs.frozen
+class Task:
+    """One unit of work: a box of the output array, whole shards or cut by the output's bounds."""
+
+    index: int
+    box: Box
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What an operation will do. `parameters` are JSON values that, with `target`, determine the output."""
+
+    operation: str
+    target: str
+    parameters: Mapping[str, Any]
+    tasks: tuple[Task, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that two plans share if they are the same work on the same output."""
+        description = [self.operation, self.target, dict(self.parameters), [task.box for task in self.tasks]]
+        text = json.dumps(description, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"{self.operation} {self.target}: {len(self.tasks)} shards"
+
+
+def shard_boxes(bounds: Box, shard_shape: tuple[int, ...]) -> tuple[Task, ...]:
+    """Cut `bounds` (voxels of the output's mag, all axes) at the shard grid, one task a shard."""
+    return tuple(
+        Task(index, box) for index, box in enumerate(grids.cells(bounds[0], bounds[1], shard_shape))
+    )
+
+
+def run(
+    tasks: Iterable[Task],
+    work: Callable[[Task], Any],
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Any]:
+    """Run `work` on every task and give the results in the tasks' order; the first error ends it.
+
+    Without an executor, one after the other in this thread.
+    """
+    tasks = tuple(tasks)
+    total = len(tasks)
+    if executor is None:
+        for done, task in enumerate(tasks, 1):
+            result = work(task)
+            if progress is not None:
+                progress(done, total)
+            yield result
+        return
+    pending: list[Any] = []
+    done = 0
+    waiting = iter(tasks)
+    ahead = max(1, executor.workers) + 1
+    try:
+        while True:
+            while len(pending) < ahead and (task := next(waiting, None)) is not None:
+                pending.append(executor.submit(work, task))
+            if not pending:
+                return
+            result = pending.pop(0).result()
+            done += 1
+            if progress is not None:
+                progress(done, total)
+            yield result
+    finally:
+        for future in pending:
+            future.cancel()

@@ -1,0 +1,136 @@
+"""Which mags a pyramid has: the sampling schemes, pure arithmetic on mags and voxel sizes.
+
+Called by `wkplug.ops.pyramids`; knows layers only as lists of mags.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from wkplug.errors import InvalidArgumentError, MagError
+from wkplug.geometry import Mag, Vec3Int
+
+if TYPE_CHECKING:
+    from wkplug.geometry import Vec3Float
+
+__all__ = ["SamplingModes", "UnreachableMagError", "default_coarsest_mag", "mags_to_downsample"]
+
+
+class UnreachableMagError(MagError, RuntimeError):
+    """The scheme never arrives at the coarsest mag that was asked for."""
+
+
+class SamplingModes(Enum):
+    """How the axes take turns when a pyramid gets coarser.
+
+    ANISOTROPIC: each step brings the voxels closer to cubes, judged by the voxel size. ISOTROPIC: all axes are
+    halved in every step. CONSTANT_Z: x and y only.
+    """
+
+    ANISOTROPIC = "anisotropic"
+    ISOTROPIC = "isotropic"
+    CONSTANT_Z = "constant_z"
+
+    @classmethod
+    def parse(cls, value: str | SamplingModes) -> SamplingModes:
+        """Give the mode of a name ("auto" is anisotropic); InvalidArgumentError (a ValueError) for others."""
+        if isinstance(value, SamplingModes):
+            return value
+        name = str(value).lower()
+        if name == "auto":
+            return cls.ANISOTROPIC
+        try:
+            return cls(name)
+        except ValueError as error:
+            known = ", ".join(mode.value for mode in cls)
+            raise InvalidArgumentError(f"{value!r} is not a sampling mode.", hint=f"Use one of: {known}.") from error
+
+
+def default_coarsest_mag(size: Vec3Int) -> Mag:
+    """Give the mag that makes the longer of x and y about 100 voxels, never below 4; z doesn't count."""
+    longer = max(size.x, size.y)
+    if longer <= 0:
+        raise InvalidArgumentError(
+            "An empty layer has no pyramid.", hint="Write voxels first, or set layer.bounding_box."
+        )
+    # Integers only: a power of two that is at least longer / 100.
+    return Mag(max(4, 1 << max(0, -(-longer // 100) - 1).bit_length()))
+
+
+def mags_to_downsample(
+    from_mag: Mag,
+    coarsest_mag: Mag,
+    others: Iterable[Sequence[Mag]],
+    voxel_size: Vec3Float | None,
+) -> list[Mag]:
+    """Give the mags from `from_mag` (left out) to `coarsest_mag`, each coarser than the one before.
+
+    others: the mags of the layers to align with; where one has the wanted largest factor, it is taken.
+    voxel_size: nanometres along x, y, z for the anisotropic scheme, None for the others.
+    InvalidArgumentError (an AssertionError) if the layers contradict each other or the goal isn't coarser;
+    UnreachableMagError (a RuntimeError) if the scheme can't get there.
+    """
+    if any(a > b for a, b in zip(from_mag, coarsest_mag, strict=True)):
+        raise InvalidArgumentError(
+            f"The coarsest mag {coarsest_mag} is finer than the mag to start from, {from_mag}, along at least one axis.",
+            hint="Give a coarsest mag that is coarser or equal along x, y and z.",
+        )
+    known = _by_largest_factor(others)
+    current = from_mag
+    result: list[Mag] = []
+    while current.max_dim < coarsest_mag.max_dim:
+        step = known.get(current.max_dim * 2)
+        if step is not None:
+            if any(a > b for a, b in zip(step, coarsest_mag, strict=True)):
+                warnings.warn(
+                    f"[WARNING] The mag {step}, taken from another layer, is coarser than {coarsest_mag} along an axis.",
+                    UserWarning,
+                    stacklevel=3,
+                )
+        elif voxel_size is None:
+            step = _capped(tuple(factor * 2 for factor in current), coarsest_mag)
+        else:
+            step = _closer_to_cubes(current, coarsest_mag, voxel_size)
+        if step == current:
+            raise UnreachableMagError(
+                f"The coarsest mag {coarsest_mag} can not be reached from {from_mag} with this voxel size.",
+                hint="Choose another coarsest mag, or sampling_mode='isotropic' or 'constant_z'.",
+            )
+        if step.max_dim > current.max_dim:
+            result.append(step)
+        current = step
+    return result
+
+
+def _by_largest_factor(others: Iterable[Sequence[Mag]]) -> dict[int, Mag]:
+    known: dict[int, Mag] = {}
+    for mags in others:
+        for mag in mags:
+            found = known.setdefault(mag.max_dim, mag)
+            if found != mag:
+                raise InvalidArgumentError(
+                    f"Other layers have both the mag {found} and the mag {mag}, so the new mags can't align with all.",
+                    hint="Pass align_with_other_layers=False, or a dataset to align with.",
+                )
+    return known
+
+
+def _capped(factors: Sequence[int], cap: Mag) -> Mag:
+    return Mag([min(factor, most) for factor, most in zip(factors, cap, strict=True)])
+
+
+def _closer_to_cubes(current: Mag, coarsest: Mag, voxel_size: Vec3Float) -> Mag:
+    """Double all axes if that makes voxels closer to cubes than doubling just the shortest ones."""
+    extents = [factor * size for factor, size in zip(current, voxel_size, strict=True)]
+    shortest = min(extents)
+    only_shortest = [2 if extent == shortest else 1 for extent in extents]
+
+    def ratio(doubling: Sequence[int]) -> float:
+        sizes = [extent * factor for extent, factor in zip(extents, doubling, strict=True)]
+        return max(sizes) / min(sizes)
+
+    doubling = [2, 2, 2] if ratio([2, 2, 2]) < ratio(only_shortest) else only_shortest
+    return _capped([factor * twice for factor, twice in zip(current, doubling, strict=True)], coarsest)
