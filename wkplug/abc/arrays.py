@@ -57,6 +57,11 @@ class ProbeScore(IntEnum):
     CERTAIN = 100
 
 
+def _texts(values: Any) -> tuple[str, ...]:
+    # A function of its own, because type checkers can't see through `converter=tuple`.
+    return tuple(values)
+
+
 def _ints(values: Any) -> tuple[int, ...]:
     return tuple(int(value) for value in values)
 
@@ -78,7 +83,7 @@ class ArraySpec:
     fill_value: what voxels are that were never written.
     """
 
-    axes: tuple[str, ...] = attrs.field(converter=tuple)
+    axes: tuple[str, ...] = attrs.field(converter=_texts)
     shape: tuple[int | None, ...] = attrs.field(converter=_ints_or_none)
     dtype: str
     chunk_shape: tuple[int, ...] = attrs.field(converter=_ints)
@@ -113,7 +118,7 @@ class LayoutWish:
     """
 
     purpose: Literal["new", "images", "pyramid"]
-    axes: tuple[str, ...] = attrs.field(converter=tuple)
+    axes: tuple[str, ...] = attrs.field(converter=_texts)
     shape: tuple[int, ...] = attrs.field(converter=_ints)
     dtype: str
     mag: tuple[int, int, int] = (1, 1, 1)
