@@ -1,0 +1,386 @@
+"""Reading zarr.json and .zarray: every claim is checked here, before zarr-python sees it or memory is taken.
+
+A `Header` holds what this package needs to know of an array, and the document for the engine. Damage (no
+JSON, wrong types, shapes that can't be) is CorruptDataError and names file and key; what is sound but beyond
+this package (dtypes, chunk grids) is told apart; sizes beyond reason are TooLargeError.
+
+Who calls it: `wkplug_zarr.backend` (probe, problems, open, resize) and `wkplug_zarr.arrays`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from math import prod
+from typing import Any, NoReturn
+
+import attrs
+
+from wkplug.abc import ArraySpec, Location
+from wkplug.errors import (
+    ArrayException,
+    CorruptDataError,
+    MissingError,
+    TooLargeError,
+    UnsupportedDtypeError,
+    UnsupportedOperationError,
+)
+from wkplug_zarr.documents import DTYPES, SHARDING, default_codecs, default_compressor
+from wkplug_zarr.keys import KeyEncoding
+from wkplug_zarr.shards import MAX_CHUNKS_PER_SHARD, ShardIndex
+
+__all__ = ["MAX_CHUNK_BYTES", "METADATA_FILES", "Header", "check_document", "read_document", "read_header"]
+
+METADATA_FILES = {2: ".zarray", 3: "zarr.json"}
+MAX_CHUNK_BYTES = 2**31
+MAX_DOCUMENT_BYTES = 2**26
+
+_RANKS = {2: ("x", "y"), 3: ("x", "y", "z"), 4: ("c", "x", "y", "z"), 5: ("t", "c", "x", "y", "z")}
+_FLOATS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_HEX = re.compile("0x[0-9a-fA-F]+")
+_COMPRESSORS = frozenset({"zstd", "gzip", "blosc"})
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """What an array's metadata say. Shapes are over all axes, in storage order.
+
+    document: for the engine; as read, but for slips of other writers that it would stumble over.
+    dimension_names: as stored, None where they are not all there.
+    codec_names: of all codecs, compressors and filters.
+    """
+
+    zarr_format: int
+    document: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: str
+    chunk_shape: tuple[int, ...]
+    shard_shape: tuple[int, ...]
+    fill_value: Any
+    compressed: bool
+    options: dict[str, Any]
+    keys: KeyEncoding
+    index: ShardIndex | None = None
+    dimension_names: tuple[str, ...] | None = None
+    codec_names: frozenset[str] = frozenset()
+
+    def spec(self, axes: tuple[str, ...] | None, url: str) -> ArraySpec:
+        """Name the axes: as given, as stored, or by rank; ArrayException where none of them will do."""
+        return ArraySpec(
+            axes=self._axes(axes, url),
+            shape=self.shape,
+            dtype=self.dtype,
+            chunk_shape=self.chunk_shape,
+            shard_shape=self.shard_shape,
+            compressed=self.compressed,
+            options=self.options,
+            fill_value=self.fill_value,
+        )
+
+    def _axes(self, axes: tuple[str, ...] | None, url: str) -> tuple[str, ...]:
+        rank = len(self.shape)
+        found = axes if axes is not None and len(axes) == rank else None
+        if found is None and self.dimension_names is not None:
+            found = tuple("c" if name == "channel" else name for name in self.dimension_names)
+        if found is None:
+            found = _RANKS.get(rank)
+        if found is None or len(set(found)) != rank or not {"x", "y"} <= set(found):
+            stored = "none" if self.dimension_names is None else ", ".join(self.dimension_names)
+            raise ArrayException(
+                f"The {rank} axes of the array at {url} are not known (dimension names in it: {stored}); "
+                "x and y must be among them.",
+                hint='Name them: axes=("c", "x", "y", "z"), say, in storage order.',
+            )
+        return found
+
+
+class _Fields:
+    """Takes checked values from a metadata document; knows the file's name for the errors."""
+
+    def __init__(self, document: dict[str, Any], url: str) -> None:
+        self.document = document
+        self.url = url
+
+    def damaged(self, key: str, why: str) -> NoReturn:
+        raise CorruptDataError(f"{self.url} is damaged: {key} {why}.")
+
+    def unsupported(self, what: str) -> NoReturn:
+        raise UnsupportedOperationError(f"{self.url} has {what}, which this release can't read.")
+
+    def ints(self, value: Any, key: str, *, least: int, rank: int | None = None) -> tuple[int, ...]:
+        """A list of whole numbers, each at least `least`."""
+        if not isinstance(value, list) or not value:
+            self.damaged(key, f"is {value!r}, not a list of whole numbers")
+        for number in value:
+            if isinstance(number, bool) or not isinstance(number, int) or not least <= number < 2**63:
+                self.damaged(key, f"has {number!r}, not a whole number of at least {least}")
+        if rank is not None and len(value) != rank:
+            self.damaged(key, f"has {len(value)} numbers for {rank} axes")
+        return tuple(value)
+
+    def named(self, value: Any, key: str) -> tuple[str, dict[str, Any]]:
+        """An object with a name and perhaps a configuration; newer documents may give the name alone."""
+        if isinstance(value, str):
+            return value, {}
+        if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+            self.damaged(key, f"is {value!r}, not an object with a name")
+        configuration = value.get("configuration", {})
+        if not isinstance(configuration, dict):
+            self.damaged(key, f"has the configuration {configuration!r}, not an object")
+        return value["name"], configuration
+
+
+def read_document(location: Location, zarr_format: int) -> dict[str, Any]:
+    """Read the metadata: MissingError if there are none, CorruptDataError if they are no JSON."""
+    place = location.child(METADATA_FILES[zarr_format])
+    data = place.read(0, MAX_DOCUMENT_BYTES + 1)
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise TooLargeError(f"{place.url} has more than {MAX_DOCUMENT_BYTES >> 20} MiB of metadata.")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CorruptDataError(f"{place.url} is damaged: it is no JSON ({error}).") from error
+    if not isinstance(document, dict):
+        raise CorruptDataError(f"{place.url} is damaged: it holds no JSON object.")
+    return document
+
+
+def read_header(location: Location, zarr_format: int) -> Header:
+    """Read and check the metadata of the array at `location`; MissingError if it is a group."""
+    document = read_document(location, zarr_format)
+    if zarr_format == 3 and document.get("node_type") == "group":
+        raise MissingError(
+            f"There is no array at {location.url}: zarr.json describes a group.",
+            hint="Give the path of one of the arrays in it.",
+        )
+    return check_document(document, location.child(METADATA_FILES[zarr_format]).url, zarr_format)
+
+
+def check_document(document: dict[str, Any], url: str, zarr_format: int) -> Header:
+    """Check the metadata of an array; `url` is that of the file, for the errors."""
+    fields = _Fields(document, url)
+    # The string "2" is a slip of older writers.
+    if document.get("zarr_format") not in (zarr_format, str(zarr_format)):
+        fields.damaged("zarr_format", f"is {document.get('zarr_format')!r}, not {zarr_format}")
+    document["zarr_format"] = zarr_format
+    header = _v3_header(fields) if zarr_format == 3 else _v2_header(fields)
+    _check_sizes(header, fields)
+    return header
+
+
+def _v3_header(fields: _Fields) -> Header:
+    document = fields.document
+    if document.get("node_type") != "array":
+        fields.damaged("node_type", f"is {document.get('node_type')!r}, not array")
+    shape = fields.ints(document.get("shape"), "shape", least=0)
+    rank = len(shape)
+    dtype = document.get("data_type")
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        _refuse_dtype(fields, dtype)
+    grid, configuration = fields.named(document.get("chunk_grid"), "chunk_grid")
+    if grid != "regular":
+        fields.unsupported(f"the chunk grid {grid!r}")
+    shard = fields.ints(configuration.get("chunk_shape"), "chunk_grid", least=1, rank=rank)
+    if document.get("storage_transformers"):
+        fields.unsupported("storage transformers")
+    codecs = document.get("codecs")
+    if not isinstance(codecs, list) or not codecs:
+        fields.damaged("codecs", f"is {codecs!r}, not a list of codecs")
+    named = [fields.named(codec, "codecs") for codec in codecs]
+    chunk, inner, index = shard, codecs, None
+    if len(named) == 1 and named[0][0] == SHARDING:
+        sharding = named[0][1]
+        chunk = fields.ints(sharding.get("chunk_shape"), "codecs[0].chunk_shape", least=1, rank=rank)
+        if any(large % small for large, small in zip(shard, chunk, strict=True)):
+            fields.damaged("codecs[0].chunk_shape", f"{chunk} does not divide the shard shape {shard}")
+        inner = sharding.get("codecs", [])
+        if not isinstance(inner, list) or not inner:
+            fields.damaged("codecs[0].codecs", f"is {inner!r}, not a list of codecs")
+        named = [fields.named(codec, "codecs[0].codecs") for codec in inner]
+        steps = tuple(large // small for large, small in zip(shard, chunk, strict=True))
+        if prod(steps) <= MAX_CHUNKS_PER_SHARD:
+            index = ShardIndex.of(steps, sharding)
+        else:
+            raise TooLargeError(f"{fields.url} claims {prod(steps)} chunks per shard, beyond all reason.")
+    names = frozenset(name for name, _ in named)
+    compressed = bool(names & _COMPRESSORS) or any(name.startswith("numcodecs.") for name in names)
+    return Header(
+        zarr_format=3,
+        document=document,
+        shape=shape,
+        dtype=dtype,
+        chunk_shape=chunk,
+        shard_shape=shard,
+        fill_value=_fill_value(fields, dtype),
+        compressed=compressed,
+        options=_v3_options(document, codecs, inner, rank, compressed=compressed),
+        keys=_v3_keys(fields, rank),
+        index=index,
+        dimension_names=_dimension_names(fields, rank),
+        codec_names=names | {name for name, _ in (fields.named(codec, "codecs") for codec in codecs)},
+    )
+
+
+def _v3_options(
+    document: dict[str, Any], codecs: list[Any], inner: list[Any], rank: int, *, compressed: bool
+) -> dict[str, Any]:
+    """The options with which `v3_document` would make this array; none for the default."""
+    options: dict[str, Any] = {}
+    level = next(
+        (codec["configuration"].get("level") for codec in inner if _is_zstd(codec)),
+        None,
+    )
+    if inner == default_codecs(rank, compressed=compressed):
+        pass
+    elif level is not None and inner == default_codecs(rank, compressed=True, level=level):
+        options["level"] = level
+    else:
+        options["codecs"] = inner
+    if codecs is not inner:
+        index = ShardIndex.of((), codecs[0]["configuration"])
+        if index is None or not (index.at_end and index.checksum):
+            options = {"codecs": codecs}
+    keys = document.get("chunk_key_encoding")
+    if keys not in ({"name": "default", "configuration": {"separator": "/"}}, {"name": "default"}):
+        options["chunk_key_encoding"] = keys
+    return options
+
+
+def _is_zstd(codec: Any) -> bool:
+    if not isinstance(codec, dict) or codec.get("name") != "zstd":
+        return False
+    return isinstance(codec.get("configuration"), dict)
+
+
+def _v3_keys(fields: _Fields, rank: int) -> KeyEncoding:
+    name, configuration = fields.named(fields.document.get("chunk_key_encoding"), "chunk_key_encoding")
+    if name not in ("default", "v2"):
+        fields.unsupported(f"the chunk key encoding {name!r}")
+    separator = configuration.get("separator", "/" if name == "default" else ".")
+    if separator not in ("/", "."):
+        fields.damaged("chunk_key_encoding", f"has the separator {separator!r}")
+    return KeyEncoding("c" if name == "default" else "", separator, rank)
+
+
+def _dimension_names(fields: _Fields, rank: int) -> tuple[str, ...] | None:
+    names = fields.document.get("dimension_names")
+    if names is None:
+        return None
+    if not isinstance(names, list) or len(names) != rank:
+        fields.damaged("dimension_names", f"is {names!r} for {rank} axes")
+    if any(not isinstance(name, str) or not name for name in names):
+        return None
+    return tuple(names)
+
+
+def _v2_header(fields: _Fields) -> Header:
+    document = fields.document
+    shape = fields.ints(document.get("shape"), "shape", least=0)
+    chunk = fields.ints(document.get("chunks"), "chunks", least=1, rank=len(shape))
+    code = document.get("dtype")
+    dtype = next(
+        (name for name, known in DTYPES.items() if isinstance(code, str) and code[1:] == known[1:]), None
+    )
+    if dtype is None or not isinstance(code, str) or code[0] not in "<>|":
+        _refuse_dtype(fields, code)
+    if document.get("order") not in ("C", "F"):
+        fields.damaged("order", f"is {document.get('order')!r}, neither C nor F")
+    separator = document.setdefault("dimension_separator", ".")
+    if separator not in ("/", "."):
+        fields.damaged("dimension_separator", f"is {separator!r}")
+    compressor = document.setdefault("compressor", None)
+    filters = document.setdefault("filters", None) or []
+    if not isinstance(filters, list):
+        fields.damaged("filters", f"is {filters!r}, not a list")
+    names = set()
+    for codec in [*filters, *([] if compressor is None else [compressor])]:
+        if not isinstance(codec, dict) or not isinstance(codec.get("id"), str):
+            fields.damaged("compressor or filters", f"has {codec!r}, not an object with an id")
+        names.add(codec["id"])
+    document.setdefault("fill_value", None)
+    return Header(
+        zarr_format=2,
+        document=document,
+        shape=shape,
+        dtype=dtype,
+        chunk_shape=chunk,
+        shard_shape=chunk,
+        fill_value=_fill_value(fields, dtype),
+        compressed=compressor is not None,
+        options=_v2_options(document),
+        keys=KeyEncoding("", separator, len(shape)),
+        codec_names=frozenset(names),
+    )
+
+
+def _v2_options(document: dict[str, Any]) -> dict[str, Any]:
+    """The options with which `v2_document` would make this array; none for the default."""
+    options: dict[str, Any] = {}
+    compressor = document["compressor"]
+    if compressor is not None and compressor != default_compressor(compressed=True):
+        level = compressor.get("level")
+        # Writers that spell out zstd's missing checksum mean the same.
+        plain = {key: value for key, value in compressor.items() if (key, value) != ("checksum", False)}
+        if plain == default_compressor(compressed=True, level=level):
+            options = {"level": level} if plain != default_compressor(compressed=True) else {}
+        else:
+            options["compressor"] = compressor
+    if document["filters"]:
+        options["filters"] = document["filters"]
+    if document["order"] != "F":
+        options["order"] = document["order"]
+    if document["dimension_separator"] != "/":
+        options["dimension_separator"] = document["dimension_separator"]
+    return options
+
+
+def _refuse_dtype(fields: _Fields, dtype: Any) -> NoReturn:
+    if dtype is None:
+        fields.damaged("data_type", "is missing")
+    raise UnsupportedDtypeError(
+        f"{fields.url} has the dtype {dtype!r}.", hint=f"Layers hold {', '.join(DTYPES)}."
+    )
+
+
+def _fill_value(fields: _Fields, dtype: str) -> Any:
+    value = fields.document.get("fill_value")
+    if value is None:
+        if fields.document["zarr_format"] == 3:
+            fields.damaged("fill_value", "is missing")
+        return 0
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        fields.damaged("fill_value", f"is {value!r}")
+    if isinstance(value, str):
+        return _fill_text(fields, value, dtype)
+    if dtype.startswith("float"):
+        try:
+            return float(value)
+        except OverflowError:
+            fields.damaged("fill_value", f"is {value!r}, no {dtype}")
+    bits = int(dtype.lstrip("uint"))
+    low, high = (0, 2**bits) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1))
+    if isinstance(value, float) and not value.is_integer():
+        fields.damaged("fill_value", f"is {value!r}, no {dtype}")
+    if not low <= value < high:
+        fields.damaged("fill_value", f"is {value!r}, no {dtype}")
+    return int(value)
+
+
+def _fill_text(fields: _Fields, text: str, dtype: str) -> float:
+    """Floats may be given by name, or by their bits."""
+    if dtype.startswith("float") and text in _FLOATS:
+        return _FLOATS[text]
+    if dtype.startswith("float") and len(text) == 2 + int(dtype[5:]) // 4 and _HEX.fullmatch(text):
+        return float(struct.unpack(">f" if dtype == "float32" else ">d", bytes.fromhex(text[2:]))[0])
+    return fields.damaged("fill_value", f"is {text!r}, no {dtype}")
+
+
+def _check_sizes(header: Header, fields: _Fields) -> None:
+    itemsize = int(DTYPES[header.dtype][2:])
+    chunk_bytes = prod(header.chunk_shape) * itemsize
+    if chunk_bytes > MAX_CHUNK_BYTES:
+        raise TooLargeError(
+            f"{fields.url} claims chunks of {chunk_bytes} bytes {header.chunk_shape}; "
+            f"more than {MAX_CHUNK_BYTES >> 30} GiB is not opened."
+        )

@@ -1,0 +1,53 @@
+"""What this distribution offers: two storage formats and two metadata dialects.
+
+Only specs live here. The modules that they name are imported when they are chosen, and zarr-python itself
+only when an array is opened, created or asked for codecs that this package doesn't know by name.
+
+Who calls it: wkplug's plugin manager, through the entry point "zarr" of the group "wkplug.v1".
+"""
+
+from __future__ import annotations
+
+from wkplug.abc import ArrayBackendSpec, MetadataDialectSpec, hookimpl
+
+__all__ = ["wkplug_array_backends", "wkplug_metadata_dialects"]
+
+
+@hookimpl
+def wkplug_array_backends() -> tuple[ArrayBackendSpec, ...]:
+    """Offer Zarr v3 and v2 arrays."""
+    return (
+        ArrayBackendSpec(
+            name="zarr3+zarr",
+            factory="wkplug_zarr.backend:Zarr3Backend",
+            summary="Zarr v3 through zarr-python: any place, any codec",
+            format="zarr3",
+            markers=("zarr.json",),
+        ),
+        ArrayBackendSpec(
+            name="zarr+zarr",
+            factory="wkplug_zarr.backend:Zarr2Backend",
+            summary="Zarr v2 through zarr-python: any place, any codec and filter",
+            format="zarr",
+            markers=(".zarray",),
+        ),
+    )
+
+
+@hookimpl
+def wkplug_metadata_dialects() -> tuple[MetadataDialectSpec, ...]:
+    """Offer OME-NGFF metadata for both formats."""
+    return (
+        MetadataDialectSpec(
+            name="ome-ngff-0.5",
+            factory="wkplug_zarr.ngff:Ngff05",
+            summary="OME-NGFF 0.5 groups beside Zarr v3 layers",
+            formats=("zarr3",),
+        ),
+        MetadataDialectSpec(
+            name="ome-ngff-0.4",
+            factory="wkplug_zarr.ngff:Ngff04",
+            summary="OME-NGFF 0.4 groups beside Zarr v2 layers",
+            formats=("zarr",),
+        ),
+    )

@@ -1,0 +1,359 @@
+"""Where zarr-python gets its bytes: two stores that never take damage or refusal for "was never written".
+
+zarr-python's own stores read a folder in place of a chunk as missing, give short answers where a file ends
+too early, and leave errors as the operating system or a library raised them. Here only a definite "not there"
+is missing; ranges that a file can't satisfy are CorruptDataError; everything else is sorted into wkplug's
+tree.
+
+`FolderStore` works on local paths (temporary file, then rename; not synced, bulk writes would crawl),
+`PlaceStore` on any `Location`, whatever filesystem made it. Both are thin: no caches, no locks, no listing
+beyond what zarr-python asks for.
+
+Who calls it: `wkplug_zarr.arrays`.
+"""
+
+# ruff: noqa: PTH103, PTH105, PTH108, PTH112, PTH114, PTH116, PTH118, PTH120, PTH123
+# The reason for all of them: keys are plain text here, since pathlib costs more than the system calls.
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Self, cast
+from uuid import uuid4
+
+from zarr.abc.store import (
+    ByteRequest,
+    OffsetByteRequest,
+    RangeByteRequest,
+    Store,
+    SuffixByteRequest,
+)
+from zarr.buffer import default_buffer_prototype
+
+from wkplug.errors import (
+    CorruptDataError,
+    ForbiddenError,
+    MissingError,
+    StorageError,
+    StorageFullError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from zarr.abc.buffer import Buffer, BufferPrototype
+
+    from wkplug.abc import Location
+    from wkplug_zarr.shards import ShardIndex
+
+__all__ = ["CheckedStore", "FolderStore", "PlaceStore", "open_store"]
+
+
+def open_store(location: Location, *, read_only: bool, index: ShardIndex | None) -> CheckedStore:
+    """Make the store for an array at `location`; `index` describes its shards, None if it has none."""
+    path = location.local_path()
+    if path is not None:
+        return FolderStore(path, read_only=read_only, index=index)
+    return PlaceStore(location, read_only=read_only, index=index)
+
+
+class CheckedStore(Store):
+    """What both stores share: subclasses read, write and list synchronously, with sorted errors."""
+
+    supports_writes = True
+    supports_deletes = True
+    supports_listing = True
+
+    def __init__(self, *, read_only: bool, index: ShardIndex | None) -> None:
+        super().__init__(read_only=read_only)
+        self.index = index
+        self._is_open = True
+
+    @property
+    @abstractmethod
+    def root(self) -> str:
+        """The URL or path of the array's folder."""
+
+    @abstractmethod
+    def read(self, key: str, start: int | None = None, stop: int | None = None) -> bytes:
+        """Read a range; a negative `start` counts from the end. MissingError if there is nothing.
+
+        Ranges that reach past the end give what is there.
+        """
+
+    @abstractmethod
+    def write(self, key: str, data: bytes | memoryview) -> None:
+        """Replace the file or object, atomically."""
+
+    @abstractmethod
+    def remove(self, key: str) -> None:
+        """Remove the file or object; missing is fine."""
+
+    @abstractmethod
+    def has(self, key: str) -> bool:
+        """Whether there is a file or object."""
+
+    @abstractmethod
+    def names(self, prefix: str) -> list[str]:
+        """The names directly below, folders with a slash."""
+
+    def fetch(self, key: str, byte_range: ByteRequest | None = None) -> bytes | None:
+        """Read what zarr-python asks for, None only if the key is definitely not there."""
+        try:
+            if byte_range is None:
+                data = self.read(key)
+                why = None if self.index is None else self.index.damage(data)
+            elif isinstance(byte_range, RangeByteRequest):
+                length = byte_range.end - byte_range.start
+                data = self.read(key, byte_range.start, byte_range.end) if length > 0 else b""
+                why = "a chunk of no bytes is asked for" if length <= 0 else self._short(data, length)
+            elif isinstance(byte_range, SuffixByteRequest):
+                data = self.read(key, -byte_range.suffix)
+                why = self._short(data, byte_range.suffix)
+            elif isinstance(byte_range, OffsetByteRequest):
+                data, why = self.read(key, byte_range.offset), None
+        except MissingError:
+            return None
+        if why is not None:
+            raise CorruptDataError(f"{self.root}/{key} is damaged: {why}.")
+        return data
+
+    @staticmethod
+    def _short(data: bytes, length: int) -> str | None:
+        return None if len(data) == length else f"it ends {length - len(data)} bytes too early"
+
+    # --- zarr-python's side ---------------------------------------------------------------------------
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """Read a key or a part of it."""
+        data = await asyncio.to_thread(self.fetch, key, byte_range)
+        return None if data is None else (prototype or default_buffer_prototype()).buffer.from_bytes(data)
+
+    async def get_partial_values(
+        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
+    ) -> list[Buffer | None]:
+        """Read several ranges side by side."""
+        return list(await asyncio.gather(*(self.get(key, prototype, part) for key, part in key_ranges)))
+
+    async def exists(self, key: str) -> bool:
+        """Whether the key is there."""
+        return await asyncio.to_thread(self.has, key)
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Write a key."""
+        self._check_writable()
+        await asyncio.to_thread(self.write, key, cast("memoryview", value.as_buffer_like()))
+
+    async def delete(self, key: str) -> None:
+        """Remove a key."""
+        self._check_writable()
+        await asyncio.to_thread(self.remove, key)
+
+    async def list(self) -> AsyncIterator[str]:
+        """All keys."""
+        async for key in self.list_prefix(""):
+            yield key
+
+    async def list_prefix(self, prefix: str) -> AsyncIterator[str]:
+        """All keys below a folder."""
+        start = f"{prefix.rstrip('/')}/" if prefix else ""
+        for name in await asyncio.to_thread(self.names, prefix):
+            if name.endswith("/"):
+                async for key in self.list_prefix(start + name):
+                    yield key
+            else:
+                yield start + name
+
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        """The names directly below a folder."""
+        for name in await asyncio.to_thread(self.names, prefix):
+            yield name.rstrip("/")
+
+
+class FolderStore(CheckedStore):
+    """A folder on this machine."""
+
+    def __init__(self, path: str, *, read_only: bool, index: ShardIndex | None = None) -> None:
+        super().__init__(read_only=read_only, index=index)
+        self._path = path
+
+    @property
+    def root(self) -> str:
+        """The folder's path."""
+        return self._path
+
+    def with_read_only(self, read_only: bool = False) -> Self:  # noqa: FBT001, FBT002 - zarr's signature
+        """Give the same store, read-only or not."""
+        return type(self)(self._path, read_only=read_only, index=self.index)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FolderStore) and self._path == other._path
+
+    __hash__ = None  # type: ignore[assignment]  # stores are compared by zarr-python, never put in sets
+
+    def __str__(self) -> str:
+        return self._path
+
+    def read(self, key: str, start: int | None = None, stop: int | None = None) -> bytes:
+        """Read a range of a file."""
+        path = os.path.join(self._path, key)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                # Clipped to the file, so that a claimed length never decides how much memory is taken.
+                first, last, _ = slice(start, stop).indices(size)
+                if first:
+                    file.seek(first)
+                return _read_fully(file.fileno(), last - first)
+        except OSError as error:
+            raise _sorted(error, "read", path) from error
+
+    def write(self, key: str, data: bytes | memoryview) -> None:
+        """Write a temporary file beside the key and rename it."""
+        path = os.path.join(self._path, key)
+        temporary = f"{path}.{uuid4().hex}.partial"
+        try:
+            try:
+                file = open(temporary, "xb", buffering=0)  # noqa: SIM115 - closed by the block below
+            except FileNotFoundError:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                file = open(temporary, "xb", buffering=0)  # noqa: SIM115 - closed by the block below
+            try:
+                with file:
+                    rest = memoryview(data).cast("B")
+                    while rest:
+                        rest = rest[file.write(rest) :]
+                os.replace(temporary, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary)
+                raise
+        except OSError as error:
+            raise _sorted(error, "written", path) from error
+
+    def remove(self, key: str) -> None:
+        """Remove a file; a folder in its place is damage and stays."""
+        path = os.path.join(self._path, key)
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            # Some systems call it a refusal when a folder is unlinked.
+            folder = os.path.isdir(path) and not os.path.islink(path)
+            found = IsADirectoryError(errno.EISDIR, "it is a folder", path) if folder else error
+            raise _sorted(found, "deleted", path) from error
+
+    def has(self, key: str) -> bool:
+        """Whether there is a file."""
+        path = os.path.join(self._path, key)
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _sorted(error, "looked at", path) from error
+        return True
+
+    def names(self, prefix: str) -> list[str]:
+        """The names in a folder."""
+        try:
+            with os.scandir(os.path.join(self._path, prefix)) as entries:
+                return sorted(entry.name + "/" if entry.is_dir() else entry.name for entry in entries)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise _sorted(error, "listed", os.path.join(self._path, prefix)) from error
+
+
+class PlaceStore(CheckedStore):
+    """Any `Location`: object stores, memory, archives, filesystems of other plugins.
+
+    Locations sort their errors and retry by themselves. zarr-python's FsspecStore would know neither, and
+    nothing of filesystems that aren't fsspec's.
+    """
+
+    def __init__(self, location: Location, *, read_only: bool, index: ShardIndex | None = None) -> None:
+        super().__init__(read_only=read_only, index=index)
+        self._location = location
+
+    @property
+    def root(self) -> str:
+        """The folder's URL."""
+        return self._location.url
+
+    def with_read_only(self, read_only: bool = False) -> Self:  # noqa: FBT001, FBT002 - zarr's signature
+        """Give the same store, read-only or not."""
+        return type(self)(self._location, read_only=read_only, index=self.index)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PlaceStore) and self._location == other._location
+
+    __hash__ = None  # type: ignore[assignment]  # stores are compared by zarr-python, never put in sets
+
+    def __str__(self) -> str:
+        return self._location.url
+
+    def read(self, key: str, start: int | None = None, stop: int | None = None) -> bytes:
+        """Read a range of an object."""
+        return self._location.child(key).read(start, stop)
+
+    def write(self, key: str, data: bytes | memoryview) -> None:
+        """Put a whole object."""
+        self._location.child(key).write(bytes(data))
+
+    def remove(self, key: str) -> None:
+        """Remove an object."""
+        self._location.child(key).delete()
+
+    def has(self, key: str) -> bool:
+        """Whether there is an object."""
+        return self._location.child(key).exists()
+
+    def names(self, prefix: str) -> list[str]:
+        """The names in a folder."""
+        return list((self._location.child(prefix) if prefix else self._location).list())
+
+
+def _read_fully(descriptor: int, length: int) -> bytes:
+    data = os.read(descriptor, length) if length > 0 else b""
+    if len(data) == length or not data:
+        return data
+    # The operating system may give less than asked for, 2 GiB on Linux.
+    parts = [data]
+    missing = length - len(data)
+    while missing > 0 and parts[-1]:
+        parts.append(os.read(descriptor, missing))
+        missing -= len(parts[-1])
+    return b"".join(parts)
+
+
+def _sorted(error: OSError, action: str, path: str) -> StorageError | CorruptDataError:
+    """Sort what the operating system said. Only "no such file" is missing: anything else may hide data."""
+    reason = (error.strerror or str(error)).rstrip(".")
+    if isinstance(error, FileNotFoundError):
+        return MissingError(f"{path} could not be {action}: it is not there.")
+    if isinstance(error, IsADirectoryError):
+        return CorruptDataError(f"{path} is a folder where a chunk's file was expected.")
+    if isinstance(error, NotADirectoryError):
+        return CorruptDataError(f"{path} could not be {action}: a file lies where a folder was expected.")
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return ForbiddenError(
+            f"{path} could not be {action}: access was refused ({reason}).",
+            hint="Check who owns the place, its permissions, and whether it is mounted for reading only.",
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFullError(
+            f"{path} could not be {action}: there is no space left ({reason}).",
+            hint="Free some space or raise the quota, then run the same command again.",
+        )
+    return StorageError(f"{path} could not be {action}: {reason}.")
