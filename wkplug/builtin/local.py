@@ -27,7 +27,7 @@ from urllib.parse import unquote, urlsplit
 from wkplug.abc import Filesystem, Location
 from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.locks import lock_folder
-from wkplug.builtin.parts import TEMPORARY_PREFIX, safe_parts
+from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap, safe_parts
 from wkplug.errors import ConflictError, ForbiddenError, InvalidArgumentError, StorageError
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class LocalLocation(Location):
         return iter(sorted(names))
 
     def size(self) -> int:
-        """Bytes of the file, or of all files below the folder; links below count nothing."""
+        """Bytes of the file, or of all files below the folder; links below and lock files count nothing."""
         try:
             facts = os.stat(self._path)
             return _size_below(self._path) if stat.S_ISDIR(facts.st_mode) else facts.st_size
@@ -369,7 +369,7 @@ def _size_below(folder: str) -> int:
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
-                if entry.is_symlink():
+                if entry.is_symlink() or is_scrap(entry.name):
                     continue
                 if entry.is_dir():
                     pending.append(entry.path)

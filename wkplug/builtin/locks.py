@@ -96,12 +96,9 @@ def lock_folder(
     if nobody may write there. `ranges=False` takes the way of platforms without byte-range locks.
     """
     if timeout is None:
-        try:
-            from wkplug.config import current
-        except ModuleNotFoundError:
-            timeout = 60.0
-        else:
-            timeout = float(current().lock_timeout)
+        from wkplug.config import current
+
+        timeout = current().lock_timeout
     digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     number = int.from_bytes(digest, "little") >> 2
     deadline = time.monotonic() + timeout

@@ -1,0 +1,196 @@
+"""What a URL means to fsspec: which driver, which path, which options, and which of these are secrets.
+
+Options come from the argument, from the setting `storage` (by URL prefix), and for S3 from the environment
+(see `wkplug.builtin.fsspec_s3`). Secrets stay in `Address.options`; they are in no URL, no repr and no pickle. A
+location that is unpickled elsewhere resolves its URL anew, from the settings and the environment there.
+
+Nothing is read or written here, and drivers are imported only when a filesystem is asked for.
+
+Who calls it: `wkplug.builtin.fsspec_places`.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import attrs
+
+from wkplug.builtin import fsspec_s3
+from wkplug.errors import InvalidArgumentError, PluginMissingError, UnknownSchemeError, UnsafePathError
+
+__all__ = ["Address", "public_options", "resolve"]
+
+_PUBLIC = frozenset(
+    {"anon", "endpoint_url", "profile", "project", "region", "requester_pays", "use_ssl", "version_aware"}
+)
+"""Options that may travel in pickles. A list of what is harmless, since nobody can list all secrets."""
+
+_ALIASES = {"s3a": "s3", "gcs": "gs"}
+
+
+@attrs.frozen(eq=False)
+class Address:
+    """One store, as a driver knows it: shared by all locations below it.
+
+    root: the URL before the path, with its last slash. endpoint: of S3, None for Amazon's own.
+    query: what HTTP URLs ended with (often a token). travelled: it was unpickled, and secrets stayed behind.
+    """
+
+    scheme: str
+    root: str
+    options: Mapping[str, Any] = attrs.field(repr=False)
+    public: Mapping[str, Any] = attrs.field(repr=False)
+    secret: bool = False
+    endpoint: str | None = None
+    query: str = attrs.field(default="", repr=False)
+    travelled: bool = False
+    _opened: dict[int, Any] = attrs.field(factory=dict, repr=False, init=False)
+
+    def filesystem(self) -> Any:
+        """Give the fsspec filesystem, made once per process: connections don't survive a fork.
+
+        UnknownSchemeError if fsspec knows no driver, PluginMissingError if it isn't installed.
+        """
+        process = os.getpid()
+        found = self._opened.get(process)
+        if found is None:
+            driver = _driver(self.scheme)
+            self._opened.clear()
+            # A cached listing would hide what other processes write.
+            options = {**self._options(driver), "use_listings_cache": False}
+            self._opened[process] = found = driver(**options)
+        return found
+
+    def _options(self, driver: Any) -> dict[str, Any]:
+        options = dict(self.options)
+        if self.scheme == "s3":
+            return fsspec_s3.driver_options(options, self.endpoint)
+        # Servers with a login in their URLs (sftp, smb, ...) have the host among the options.
+        return {**driver._get_kwargs_from_urls(self.root), **options}
+
+
+def _driver(scheme: str) -> Any:
+    import fsspec
+
+    try:
+        return fsspec.get_filesystem_class(scheme)
+    except ImportError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None or (
+            cause.__context__ is not None and not cause.__suppress_context__
+        ):
+            following = cause.__cause__ or cause.__context__
+            if following is None:
+                break
+            cause = following
+        needed = (cause.name if isinstance(cause, ImportError) and cause.name else scheme).partition(".")[0]
+        raise PluginMissingError(
+            f"{scheme}:// places need the package {needed}, which is not installed.",
+            hint=f"pip install {needed}",
+        ) from error
+    except ValueError as error:
+        raise UnknownSchemeError(
+            f"Nothing installed opens {scheme}:// places.",
+            hint="Check the spelling, or install the plugin or fsspec driver for it.",
+        ) from error
+
+
+def public_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the options that hold no secret."""
+    return {key: value for key, value in options.items() if key in _PUBLIC}
+
+
+def resolve(
+    url: str, options: Mapping[str, Any] | None = None, *, travelled: bool = False
+) -> tuple[Address, str]:
+    """Split `url` into the address of its store and the path in it (no slash at either end).
+
+    InvalidArgumentError if it is no URL, UnsafePathError if ".." leads out of the store.
+    """
+    scheme, mark, rest = url.partition("://")
+    scheme = _ALIASES.get(scheme.lower(), scheme.lower())
+    if not mark or not scheme or "::" in scheme or "\0" in url:
+        raise InvalidArgumentError(
+            f"{_without_secrets(url)!r} is no URL of a single place.",
+            hint="URLs look like s3://bucket/folder.",
+        )
+    given = dict(options or {})
+    public = public_options(given)
+    if scheme in ("http", "https"):
+        return _resolve_http(scheme, rest, given, public, travelled=travelled)
+    if scheme == "s3":
+        found = fsspec_s3.find(_clean(rest, url), given)
+        address = Address(
+            "s3",
+            f"s3://{found.host}/" if found.host else "s3://",
+            found.options,
+            {**public, **({"endpoint_url": found.endpoint} if found.endpoint else {})},
+            secret=len(public_options(fsspec_s3.flat(given))) < len(fsspec_s3.flat(given)),
+            endpoint=found.endpoint,
+            travelled=travelled,
+        )
+        return address, "/".join(found.parts)
+    login, at, _ = rest.partition("/")[0].rpartition("@")
+    if at and ":" in login:
+        user, _, password = login.partition(":")
+        given.setdefault("password", unquote(password))
+        rest = user + rest[len(login) :]
+    parts = _clean(rest, url)
+    root = f"{scheme}://"
+    if scheme not in ("memory", "gs") and parts:
+        root, parts = f"{root}{parts[0]}/", parts[1:]
+    merged = {**_configured(root + "/".join(parts)), **given}
+    return Address(
+        scheme, root, merged, public, secret=len(public) < len(given), travelled=travelled
+    ), "/".join(parts)
+
+
+def _resolve_http(
+    scheme: str, rest: str, given: dict[str, Any], public: dict[str, Any], *, travelled: bool
+) -> tuple[Address, str]:
+    split = urlsplit(f"{scheme}://{rest}")
+    login, at, host = split.netloc.rpartition("@")
+    root = f"{scheme}://{host}/"
+    parts = _clean(split.path, root)
+    merged = {**_configured(root + "/".join(parts)), **given}
+    headers = dict(merged.pop("headers", {}))
+    client = dict(merged.pop("client_kwargs", {}))
+    headers.update(client.pop("headers", {}))
+    if at:
+        token = base64.b64encode(unquote(login).encode()).decode()
+        headers["Authorization"] = f"Basic {token}"
+    if headers:
+        client["headers"] = headers
+    if client:
+        merged["client_kwargs"] = client
+    secret = bool(at) or bool(split.query) or len(public) < len(given)
+    address = Address(scheme, root, merged, public, secret=secret, query=split.query, travelled=travelled)
+    return address, "/".join(parts)
+
+
+def _configured(url: str) -> dict[str, Any]:
+    from wkplug.config import current
+
+    return current().storage_options(url.rstrip("/"))
+
+
+def _clean(path: str, url: str) -> list[str]:
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            if not parts:
+                raise UnsafePathError(f"{_without_secrets(url)} leads out of its own store.")
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
+def _without_secrets(url: str) -> str:
+    start, mark, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{start}{mark}{host.rpartition('@')[2]}{slash}{path}"

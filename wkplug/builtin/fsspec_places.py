@@ -1,0 +1,386 @@
+"""Places behind URLs: memory, object stores, HTTP, and whatever else fsspec has a driver for.
+
+`FsspecLocation` gives them the promises of `wkplug.abc.Location`: whole-object puts, sorted failures after
+retries, merged range reads, versions, and locks as far as the store allows. On S3 `if_match` is a conditional
+put; elsewhere the version is compared and then written, with a moment between in which another writer may
+come (memory:// places have a lock of this process around both). HTTP places are for reading.
+
+Credentials given in code work in this process, but travel in no pickle: workers find theirs in the settings
+or the environment, by the URL.
+
+Who calls it: `wkplug.storage.locate`, through the registry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, unquote
+
+from wkplug.abc import Filesystem, Location
+from wkplug.builtin import fsspec_s3
+from wkplug.builtin.failures import with_retries
+from wkplug.builtin.fsspec_address import Address, resolve
+from wkplug.builtin.fsspec_ranges import cat, cat_all, merge
+from wkplug.builtin.leases import ProcessLocks, lease
+from wkplug.builtin.parts import is_scrap, safe_parts
+from wkplug.errors import ConflictError, ForbiddenError, MissingError, StorageError, UnsupportedOperationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+__all__ = ["FsspecFilesystem", "FsspecLocation"]
+
+Result = TypeVar("Result")
+
+_HTTP = frozenset({"http", "https"})
+_OBJECT_STORES = frozenset({"s3", "gs", "az", "abfs", "abfss", "adl", "oci"})
+_ATTEMPTS = {"memory": 1, "s3": 1, "gs": 1}  # the drivers of S3 and GCS retry by themselves
+_VERSION_KEYS = (
+    "ETag",
+    "etag",
+    "generation",
+    "md5Hash",
+    "version_id",
+    "mtime",
+    "LastModified",
+    "last_modified",
+)
+_locks = ProcessLocks()
+
+
+class FsspecLocation(Location):
+    """A file, object or folder behind a URL; `options` are fsspec's storage options for it."""
+
+    __slots__ = ("_address", "_path")
+
+    _address: Address
+    _path: str
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        self._address, self._path = resolve(url, options)
+
+    @classmethod
+    def _of(cls, address: Address, path: str) -> FsspecLocation:
+        self = cls.__new__(cls)
+        self._address, self._path = address, path
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (
+            _reopen,
+            (self.url, dict(self._address.public), self._address.secret or self._address.travelled),
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return self.url == other.url if isinstance(other, FsspecLocation) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+    def __repr__(self) -> str:
+        return f"FsspecLocation({self.url!r})"
+
+    def __str__(self) -> str:
+        return self.url
+
+    # --- names ----------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """scheme://..., on S3 with the endpoint's host first where there is one."""
+        root = self._address.root
+        return root + self._path if self._path or root.endswith("://") else root[:-1]
+
+    @property
+    def name(self) -> str:
+        """The last part of the path, percent escapes of HTTP decoded."""
+        name = self._path.rpartition("/")[2]
+        return unquote(name) if self._address.scheme in _HTTP else name
+
+    @property
+    def parent(self) -> FsspecLocation:
+        """The folder that it lies in; the root of the store is its own parent."""
+        return FsspecLocation._of(self._address, self._path.rpartition("/")[0])
+
+    def child(self, *parts: str) -> FsspecLocation:
+        """A place below; UnsafePathError for parts that lead upwards or are absolute."""
+        safe = safe_parts(parts, self.url)
+        if not safe:
+            return self
+        if self._address.scheme in _HTTP:
+            safe = [quote(part, safe="~:@!$&'()*+,;=") for part in safe]
+        return FsspecLocation._of(self._address, "/".join([self._path, *safe] if self._path else safe))
+
+    def local_path(self) -> None:
+        """None: there is no path for the operating system."""
+        return
+
+    def native(self, kind: str) -> Mapping[str, Any] | None:
+        """Answer "fsspec", and "tensorstore.kvstore" for S3, GCS, HTTP. Never store it: it may hold secrets."""
+        address = self._address
+        if kind == "fsspec":
+            options = dict(address.options)
+            if address.scheme == "s3":
+                options = fsspec_s3.driver_options(options, address.endpoint)
+            return {"protocol": address.scheme, "path": self._target, "options": options}
+        if kind != "tensorstore.kvstore" or not self._path:
+            return None
+        if address.scheme == "s3":
+            return fsspec_s3.kvstore(address.options, address.endpoint, self._path)
+        if address.scheme == "gs":
+            bucket, _, key = self._path.partition("/")
+            return {"driver": "gcs", "bucket": bucket, "path": f"{key}/" if key else ""}
+        if address.scheme in _HTTP:
+            query = f"?{address.query}" if address.query else ""
+            headers = (address.options.get("client_kwargs") or {}).get("headers", {})
+            return {
+                "driver": "http",
+                "base_url": f"{self.url}/{query}",
+                **({"headers": [f"{name}: {value}" for name, value in headers.items()]} if headers else {}),
+            }
+        return None
+
+    @property
+    def _target(self) -> str:
+        """What the driver calls this place."""
+        address = self._address
+        if address.scheme in _HTTP:
+            return self.url + (f"?{address.query}" if address.query else "")
+        if address.scheme in ("s3", "gs"):
+            return self._path
+        if address.scheme == "memory":
+            return f"/{self._path}"
+        return str(address.filesystem()._strip_protocol(self.url))
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    def read(self, start: int | None = None, stop: int | None = None) -> bytes:
+        """Read from `start` to `stop`; MissingError for folders too, since object stores have none."""
+        return self._read([(start, stop)])[0]
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read several ranges at once; those less than 64 KiB apart are one request."""
+        if any(start < 0 or stop < 0 for start, stop in ranges):
+            return [self.read(start, stop) for start, stop in ranges]
+        merged = merge(ranges)
+        pieces = dict(zip(merged, self._read(merged), strict=True)) if merged else {}
+        results: list[bytes] = []
+        for start, stop in ranges:
+            source = next((one for one in merged if one[0] <= start and stop <= one[1]), None)
+            results.append(pieces[source][start - source[0] : stop - source[0]] if source else b"")
+        return results
+
+    def _read(self, ranges: Sequence[tuple[int | None, int | None]]) -> list[bytes]:
+        wanted = [self._plain_range(*one) for one in ranges]
+        if self._address.scheme in _HTTP:
+            from wkplug.builtin import fsspec_http
+
+            return self._do("read", lambda driver: fsspec_http.fetch(driver, self._target, wanted))
+        if len(wanted) == 1:
+            return [self._do("read", lambda driver: cat(driver, self._target, *wanted[0]))]
+        return self._do("read", lambda driver: cat_all(driver, self._target, wanted))
+
+    def _plain_range(self, start: int | None, stop: int | None) -> tuple[int | None, int | None]:
+        """Resolve what servers and drivers disagree about; ranges as they come mostly pass."""
+        if start is None and stop is None:
+            return None, None
+        if (start or 0) >= 0 and (stop is None or stop > (start or 0)):
+            return start or 0, stop
+        if stop is None and self._address.scheme in ("s3", "http", "https"):
+            return start, None
+        first, last, _ = slice(start, stop).indices(self.size())
+        return first, max(first, last)
+
+    def version(self) -> str | None:
+        """What the store says changes with the object: ETag, generation or time, with the size."""
+        try:
+            if self._address.scheme in _HTTP:
+                return str(self._head().version)
+            info = self._info()
+            if info.get("type") == "directory":
+                return None
+            if self._address.scheme == "memory":
+                return self._memory_version()
+        except MissingError:
+            return None
+        for key in _VERSION_KEYS:
+            if info.get(key) is not None:
+                text = str(info[key]).strip('"')
+                return text if key == "ETag" else f"{text}-{info.get('size')}"
+        return f"{info.get('created')}-{info.get('size')}"
+
+    def _memory_version(self) -> str:
+        changed = self._do("looked at", lambda driver: driver.modified(self._target))
+        # The clock may give two writes the same time.
+        return f"{changed.timestamp()}-{hashlib.blake2b(self.read(), digest_size=8).hexdigest()}"
+
+    def exists(self) -> bool:
+        """Whether there is an object, or anything below. HTTP servers decide what they say of folders."""
+        try:
+            if self._address.scheme in _HTTP:
+                self._head()
+            else:
+                self._info()
+        except MissingError:
+            return False
+        return True
+
+    def list(self) -> Iterator[str]:
+        """The names directly below, sorted; of HTTP, the links of the server's index page."""
+        own = self._target.partition("?")[0].rstrip("/")
+        target = f"{own}/{self._target[len(own) :]}" if self._address.scheme in _HTTP else self._target
+        try:
+            entries = self._do("listed", lambda driver: driver.ls(target, detail=True))
+        except MissingError:
+            return iter(())
+        names: set[str] = set()
+        for entry in entries:
+            path = str(entry["name"])
+            name = path[len(own) + 1 :] if path.startswith(f"{own}/") else ""
+            if self._address.scheme in _HTTP:
+                name = unquote(name.partition("?")[0].partition("#")[0])
+            first, slash, rest = name.partition("/")
+            if first and not rest:
+                names.add(f"{first}/" if slash or entry.get("type") == "directory" else first)
+        return iter(sorted(names))
+
+    def size(self) -> int:
+        """Bytes of the object, or of all objects below; lock objects count nothing."""
+        if self._address.scheme in _HTTP:
+            size = self._head().size
+            if size is None:
+                raise StorageError(f"{self.url} could not be measured: the server doesn't tell its size.")
+            return int(size)
+        info = self._info()
+        if info.get("type") != "directory":
+            return int(info["size"])
+        found = self._do("measured", lambda driver: driver.find(self._target, detail=True))
+        return sum(
+            int(entry.get("size") or 0)
+            for path, entry in found.items()
+            if not is_scrap(path.rpartition("/")[2])
+        )
+
+    def _info(self) -> Mapping[str, Any]:
+        return self._do("looked at", lambda driver: driver.info(self._target))
+
+    def _head(self) -> Any:
+        from wkplug.builtin import fsspec_http
+
+        return self._do("looked at", lambda driver: fsspec_http.look(driver, self._target))
+
+    # --- writing --------------------------------------------------------------------------------------
+
+    def write(self, data: bytes, *, if_match: str | None = None) -> str:
+        """Put the whole object and give its new version. ForbiddenError on HTTP."""
+        self._check_writable("written")
+        if self._address.scheme == "s3":
+            version = self._do(
+                "written", lambda driver: fsspec_s3.put(driver, self._path, data, if_match, self.url)
+            )
+            if version is not None:
+                return version
+        if if_match is None:
+            return self._put(data)
+        with _locks.hold(self.url, "if_match", 60.0):
+            found = self.version() or ""
+            if found != if_match:
+                raise ConflictError(
+                    f"{self.url} was changed by someone else: it is no longer the version that was read.",
+                    hint="Read it again and repeat the change.",
+                )
+            return self._put(data)
+
+    def _put(self, data: bytes) -> str:
+        def put(driver: Any) -> None:
+            if self._address.scheme not in _OBJECT_STORES and self._address.scheme != "memory":
+                driver.makedirs(self.parent._target, exist_ok=True)
+            driver.pipe_file(self._target, data)
+
+        self._do("written", put)
+        return self.version() or ""
+
+    def delete(self, *, recursive: bool = False) -> None:
+        """Delete the object or (recursively) everything below. StorageError for a bucket as a whole."""
+        self._check_writable("deleted")
+        if self._address.scheme in _OBJECT_STORES and "/" not in self._path:
+            raise StorageError(f"{self.url} could not be deleted: it is a whole bucket.")
+        try:
+            folder = self._info().get("type") == "directory"
+            if folder and not recursive and next(self.list(), None) is not None:
+                raise StorageError(
+                    f"{self.url} could not be deleted: the folder is not empty.", hint="Use recursive=True."
+                )
+            if folder:
+                self._do("deleted", lambda driver: driver.rm(self._target, recursive=True))
+            else:
+                self._do("deleted", lambda driver: driver.rm_file(self._target))
+                # Object stores may have "a" and "a/b" at once.
+                if recursive and self.exists():
+                    self._do("deleted", lambda driver: driver.rm(self._target, recursive=True))
+        except MissingError:
+            return
+
+    def make_folder(self) -> None:
+        """Make it a folder, where the store has any."""
+        if self._address.scheme not in _OBJECT_STORES | _HTTP:
+            self._do("made", lambda driver: driver.makedirs(self._target, exist_ok=True))
+
+    # --- others ---------------------------------------------------------------------------------------
+
+    def lock(self, key: str = "", *, timeout: float | None = None) -> AbstractContextManager[None]:
+        """Lock it: within this process for memory://, by a lease elsewhere (see `wkplug.builtin.leases`)."""
+        self._check_writable("locked")
+        if timeout is None:
+            from wkplug.config import current
+
+            timeout = current().lock_timeout
+        if self._address.scheme == "memory":
+            return _locks.hold(self.url, key, timeout)
+        return lease(self, key, timeout)
+
+    def writable(self) -> bool:
+        """Whether the kind of place can be written at all; permissions show only when writing."""
+        return self._address.scheme not in _HTTP
+
+    def _check_writable(self, action: str) -> None:
+        if not self.writable():
+            raise ForbiddenError(
+                f"{self.url} could not be {action}: places behind HTTP can only be read.",
+                hint="Copy the data to a folder or an object store first.",
+            )
+
+    def _do(self, action: str, call: Callable[[Any], Result]) -> Result:
+        driver = self._address.filesystem()
+        try:
+            return with_retries(
+                lambda: call(driver), action, self.url, attempts=_ATTEMPTS.get(self._address.scheme, 4)
+            )
+        except NotImplementedError as error:
+            raise UnsupportedOperationError(
+                f"{self.url} could not be {action}: {self._address.scheme}:// places can't do that."
+            ) from error
+        except ForbiddenError as error:
+            if self._address.travelled:
+                error.hint = (
+                    "Credentials given in code don't travel to other processes: put them into the setting "
+                    "`storage` or the environment."
+                )
+            raise
+
+
+def _reopen(url: str, public: Mapping[str, Any], travelled: bool) -> FsspecLocation:  # noqa: FBT001 - of pickle
+    return FsspecLocation._of(*resolve(url, public, travelled=travelled))
+
+
+class FsspecFilesystem(Filesystem):
+    """Makes locations for every scheme that fsspec has a driver for."""
+
+    def __init__(self, settings: object = None) -> None:
+        del settings
+
+    def location(self, url: str, *, options: Mapping[str, Any] | None = None) -> FsspecLocation:
+        """Open a place; nothing is read and no driver is loaded yet."""
+        return FsspecLocation(url, options)
