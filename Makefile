@@ -1,0 +1,67 @@
+# The commands of this repository. `make demo` and `make test` set up what they need.
+#
+#   make env     the environment, from pinned requirements (Python 3.11 or newer and make are all it takes)
+#   make demo    imports real images, builds a pyramid, reads it back and leaves a picture in demo-output/
+#   make test    the tests, without those marked long, peer, system or faults; TESTS=all runs all of them
+#   make faults  only those that kill processes, fill disks and damage files
+#   make lint types docs bench lock   what their names say
+
+PYTHON ?= python3
+TESTS ?= quick
+PYTEST_ARGS ?=
+BIN := .venv/bin
+PEER := .cache/peer
+PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+MYPY_PATHS := wkplug $(wildcard plugins/*/src)
+
+ifeq ($(TESTS),all)
+MARKS :=
+TEST_NEEDS := env peer
+else
+MARKS := -m "not long and not peer and not system and not faults"
+TEST_NEEDS := env
+endif
+
+.PHONY: env peer demo test faults lint types docs bench lock clean
+
+env: .venv/.installed
+.venv/.installed: requirements.txt $(PROJECTS)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	touch $@
+
+# The webknossos package, which this project is compared with, lives in an environment of its own.
+peer: $(PEER)/.installed
+$(PEER)/.installed:
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check webknossos==4.3.3
+	touch $@
+
+demo: env
+	$(BIN)/python tools/demo.py
+
+test: $(TEST_NEEDS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(MARKS) $(PYTEST_ARGS)
+
+faults: env
+	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: env
+	$(BIN)/mypy $(MYPY_PATHS)
+
+docs: env
+	$(BIN)/mkdocs build --strict --quiet --site-dir docs/_build
+
+bench: env peer
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python benchmarks/run.py
+
+lock:
+	test -x .cache/tools/bin/uv || { $(PYTHON) -m venv .cache/tools && .cache/tools/bin/python -m pip install --quiet uv; }
+	$(PYTHON) tools/lock.py
+
+clean:
+	rm -rf .venv .cache demo-output docs/_build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,230 @@
+"""The house as it was meant: floors, sizes, names, lightness, and `__all__` true."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "wkplug"
+
+FLOORS = {
+    "errors": 0,
+    "geometry": 0,
+    "abc": 1,
+    "config": 2,
+    "registry": 2,
+    "builtin": 3,
+    "storage": 4,
+    "properties": 5,
+    "dataset": 6,
+    "ops": 7,
+    "cli": 8,
+}
+
+# The only imports that go up: methods that are verbs, delegated to `ops` inside the method.
+UPWARD = {
+    ("dataset", "ops"),
+    # Retries and limits of the rooms below are settings; the manager reaches the built-in plugin by a string.
+}
+
+# Files over 400 lines, each with its reason.
+LONG_FILES: dict[str, str] = {
+    "wkplug/errors.py": "one tree, drawn at the top and complete in one place",
+    "wkplug/dataset/dataset.py": "the class that users know, with its documentation; the work is done elsewhere",
+    "wkplug/dataset/layer.py": "the class that users know, with its documentation; the work is done elsewhere",
+    "wkplug/dataset/view.py": "the class that users know, with its documentation; the work is done elsewhere",
+}
+
+FORMAT_NAMES = re.compile(r"\b(wkw|zarr3?|n5|neuroglancer\w*|precomputed|tiff?|tensorstore|ome)\b", re.IGNORECASE)
+
+
+def sources(*roots: Path) -> list[Path]:
+    return sorted(path for root in roots for path in root.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def plugin_sources() -> list[Path]:
+    return sources(*sorted(ROOT.glob("plugins/*/src")))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[tuple[str, int, bool]]:
+    """Give (module, line, at import time or not) of everything that a file imports, type checking left out."""
+    found = []
+
+    def visit(node: ast.AST, *, late: bool) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                continue
+            inside = late or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, child.lineno, inside) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module and child.level == 0:
+                if child.module == "wkplug":
+                    found.extend((f"wkplug.{alias.name}", child.lineno, inside) for alias in child.names)
+                else:
+                    found.append((child.module, child.lineno, inside))
+            visit(child, late=inside)
+
+    visit(ast.parse(path.read_text()), late=False)
+    return found
+
+
+def test_imports_go_down_only() -> None:
+    wrong = []
+    for path in sources(PACKAGE):
+        here = room(path)
+        if here not in FLOORS:
+            continue
+        for module, line, late in imports(path):
+            parts = module.split(".")
+            if parts[0] != "wkplug" or len(parts) == 1:
+                continue
+            there = parts[1]
+            if there == here or there.startswith("__"):
+                continue
+            if FLOORS.get(there, 99) > FLOORS[here] and not (late and (here, there) in UPWARD):
+                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {module}")
+    assert wrong == []
+
+
+def test_the_conformance_kit_is_imported_by_nothing_else() -> None:
+    users = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in [*sources(PACKAGE), *plugin_sources()]
+        if path.is_relative_to(PACKAGE) is False or room(path) != "testing"
+        for module, line, _ in imports(path)
+        if module.startswith("wkplug.testing")
+    ]
+    assert users == []
+
+
+def test_plugins_import_only_what_a_third_party_may() -> None:
+    allowed = ("wkplug.abc", "wkplug.geometry", "wkplug.errors")
+    own = {path.parent.name: {folder.name for folder in path.iterdir() if folder.is_dir()} for path in ROOT.glob("plugins/*/src")}
+    packages = {name for names in own.values() for name in names}
+    wrong = []
+    for path in plugin_sources():
+        plugin = path.relative_to(ROOT / "plugins").parts[0]
+        for module, line, _ in imports(path):
+            top = module.split(".")[0]
+            if (top == "wkplug" and not module.startswith(allowed)) or (top in packages and top not in own[plugin]):
+                wrong.append(f"{path.relative_to(ROOT)}:{line} imports {module}")
+    assert wrong == []
+
+
+def test_no_format_is_named_above_the_plugins() -> None:
+    wrong = []
+    for name in ("dataset", "ops", "properties", "storage"):
+        for path in sources(PACKAGE / name):
+            if "legacy" in path.parts:
+                continue
+            for node in ast.walk(_without_docstrings(path)):
+                text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+                if isinstance(node, (ast.Name, ast.Attribute)):
+                    text = node.id if isinstance(node, ast.Name) else node.attr
+                if text and FORMAT_NAMES.search(text.replace("_", " ")):
+                    wrong.append(f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', '?')} says {text!r}")
+    assert wrong == []
+
+
+def _without_docstrings(path: Path) -> ast.Module:
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [
+                child
+                for child in node.body
+                if not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant) and isinstance(child.value.value, str))
+            ]
+    return tree
+
+
+def test_files_are_short_or_say_why_not() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in [*sources(PACKAGE), *plugin_sources()]
+        if (lines := len(path.read_text().splitlines())) > 400
+    }
+    assert {name: lines for name, lines in long.items() if name not in LONG_FILES} == {}
+
+
+def test_every_module_has_a_charter() -> None:
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in [*sources(PACKAGE), *plugin_sources()]
+        if not ast.get_docstring(ast.parse(path.read_text()))
+    ]
+    assert missing == []
+
+
+def test_shipped_code_holds_no_asserts_and_no_leftovers() -> None:
+    wrong = []
+    for path in [*sources(PACKAGE), *plugin_sources()]:
+        text = path.read_text()
+        if room(path) != "testing" if path.is_relative_to(PACKAGE) else True:
+            wrong += [
+                f"{path.relative_to(ROOT)}:{node.lineno} asserts"
+                for node in ast.walk(ast.parse(text))
+                if isinstance(node, ast.Assert)
+            ]
+        wrong += [
+            f"{path.relative_to(ROOT)} has {word}" for word in ("TODO", "FIXME", "NotImplementedError") if re.search(rf"\b{word}\b", text)
+        ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in sources(PACKAGE)
+        if "__all__" in path.read_text() and "template" not in path.parts
+    ],
+)
+def test_all_is_sorted_and_true(module: str) -> None:
+    names = importlib.import_module(module).__all__
+    assert list(names) == sorted(names)
+    assert [name for name in names if not hasattr(importlib.import_module(module), name)] == []
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Give the top-level modules that a statement adds to a fresh interpreter."""
+    code = f"import sys; before = set(sys.modules); {statement}; print(*sorted({{m.split('.')[0] for m in set(sys.modules) - before}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_but_itself() -> None:
+    third_party = loaded_by("import wkplug") - {"wkplug"} - set(sys.stdlib_module_names)
+    assert third_party == set()
+
+
+@pytest.mark.parametrize("module", ["wkplug.abc", "wkplug.errors", "wkplug.geometry", "wkplug.registry", "wkplug.config"])
+def test_the_lower_floors_load_no_numpy_and_no_engine(module: str) -> None:
+    heavy = {"numpy", "tensorstore", "zarr", "wkw", "lz4", "fsspec", "upath", "cattrs", "PIL", "tifffile", "imagecodecs"}
+    assert loaded_by(f"import {module}") & heavy == set()
+
+
+@pytest.mark.parametrize(
+    "module", [f"{path.parent.name}.plugin" for path in sorted(ROOT.glob("plugins/*/src/*/plugin.py"))]
+)
+def test_hook_modules_load_no_engine(module: str) -> None:
+    heavy = {"numpy", "tensorstore", "zarr", "wkw", "lz4", "fsspec", "upath", "cattrs", "PIL", "tifffile", "imagecodecs"}
+    assert loaded_by(f"import {module}") & heavy == set()
+
+
+def test_every_public_name_of_the_package_is_there() -> None:
+    import wkplug
+
+    missing = [name for name in dir(wkplug) if not hasattr(wkplug, name)]
+    assert missing == []
