@@ -155,6 +155,8 @@ class ArrayCapabilities:
     lists_stored: `Array.stored_boxes` knows what was written.
     places: the `Location.native` kinds of which it needs one ("path", "tensorstore.kvstore"), or None where
         plain `Location.read` and `write` are enough.
+    writable: arrays can be created and written; otherwise `create` and mode "r+" are refused.
+    shared_between_processes: what one process stores is there for all others that know the location.
     """
 
     axes: tuple[tuple[str, ...], ...] | None = None
@@ -169,6 +171,8 @@ class ArrayCapabilities:
     resizable: bool = True
     lists_stored: bool = True
     places: frozenset[str] | None = None
+    writable: bool = True
+    shared_between_processes: bool = True
 
 
 class ArrayBackend(ABC):
