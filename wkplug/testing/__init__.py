@@ -1,0 +1,27 @@
+"""The public conformance kit: what a plugin's author runs to know that the plugin keeps the contract.
+
+Nothing else in wkplug imports it; it needs pytest, hypothesis and numpy. Names are imported when asked for,
+so that a worker process that only needs one of them doesn't load pytest.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wkplug.testing.arrays import ArrayBackendSuite
+    from wkplug.testing.checks import BrokenPromiseError
+
+__all__ = ["ArrayBackendSuite", "BrokenPromiseError"]
+
+_HOMES = {
+    "ArrayBackendSuite": "wkplug.testing.arrays",
+    "BrokenPromiseError": "wkplug.testing.checks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,29 @@
+"""`ArrayBackendSuite`: all promises of `wkplug.abc.ArrayBackend` and `Array` as tests to inherit.
+
+A storage plugin tests itself with a file of six lines::
+
+    from wkplug.testing import ArrayBackendSuite
+
+
+    class TestMine(ArrayBackendSuite):
+        backend = "mine+impl"  # or, not installed: backend_factory = "package.module:Class"
+
+Fixtures to override: `location` (a fresh folder; for tests on other storage), `layouts`, `dtypes`, `axes`,
+`array_backend`. Tests are skipped only where the backend declares a capability closed ("by capability: ..."),
+and what is closed is tested to be refused. `WKPLUG_TEST_PROFILE=thorough` draws many more examples, and
+`-p wkplug.testing.plugin` prints what was skipped.
+
+The kit knows pytest, hypothesis, numpy and the contract; the rest of wkplug doesn't know the kit.
+"""
+
+from __future__ import annotations
+
+from wkplug.testing.parts.opening import OpeningPart
+from wkplug.testing.parts.reading import ReadingPart
+from wkplug.testing.parts.writing import WritingPart
+
+__all__ = ["ArrayBackendSuite"]
+
+
+class ArrayBackendSuite(OpeningPart, ReadingPart, WritingPart):
+    """The conformance tests of array backends; see the module's text for how to use it."""
