@@ -1,0 +1,326 @@
+"""One opened WKW array: boxes become blocks of shards, and the blocks are read or written.
+
+The codec of `wkw+numpy`. Local shards are read through kept files, all others through ranges of their
+Location. Small boxes are read in a plain loop, large ones by a few threads. The object pickles as its place
+and its header, and compares the header with the one at the place before its first use.
+
+Callers: `wkplug.storage`, through the backend in `backend`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from itertools import product
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from wkplug.abc import Array, ArraySpec, Box, Mode
+from wkplug.errors import (
+    ConflictError,
+    DtypeMismatchError,
+    MissingError,
+    OutOfBoundsError,
+    ReadOnlyError,
+    ShapeMismatchError,
+)
+from wkplug_wkw.codec import DEFAULT_LEVEL
+from wkplug_wkw.files import sync
+from wkplug_wkw.header import HEADER_BYTES, HEADER_NAME, Header
+from wkplug_wkw.morton import Block, blocks, parts, shards
+from wkplug_wkw.remote import RemoteShards
+from wkplug_wkw.rows import Voxels
+from wkplug_wkw.shards import Index, LocalShards, shard_name
+from wkplug_wkw.workers import each, pieces
+from wkplug_wkw.writing import ShardWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Location
+    from wkplug_wkw.settings import WkwSettings
+
+__all__ = ["AXES", "WkwArray", "spec_of"]
+
+AXES = ("c", "x", "y", "z")
+_MAX_VOXEL = 2**32
+"""Coordinates are 32-bit numbers in the format's other implementations."""
+_PARALLEL_BYTES = 4 * 2**20
+_GROUP_BYTES = 2**20
+_PARTS = tuple(
+    re.compile(axis + "(0|[1-9][0-9]{0,9})" + end)
+    for axis, end in zip("zyx", ("/", "/", "[.]wkw"), strict=True)
+)
+_LOCAL = hasattr(os, "pread")
+"""Where the system can't read at a position, local files are read like all other places."""
+
+
+def spec_of(header: Header, options: Mapping[str, Any]) -> ArraySpec:
+    """Describe an array by its header; `options` are kept beside the block type."""
+    chunk = header.block_len
+    shard = header.shard_len
+    channels = header.channels
+    return ArraySpec(
+        axes=AXES,
+        shape=(channels, None, None, None),
+        dtype=header.dtype,
+        chunk_shape=(channels, chunk, chunk, chunk),
+        shard_shape=(channels, shard, shard, shard),
+        compressed=header.compressed,
+        options={**options, "block_type": header.block_type},
+    )
+
+
+class WkwArray(Array):
+    """An array (c, x, y, z) without bounds in x, y and z. See `wkplug.abc.Array` for what its methods promise.
+
+    What was never written is a missing shard, or zeros inside a stored one; the format can't tell these from
+    zeros that were written, so `missing="error"` looks at whole shards.
+    """
+
+    format = "wkw"
+    backend: str = "wkw+numpy"
+    _named: ClassVar[str] = "wkw+numpy"
+
+    def __init__(
+        self,
+        location: Location,
+        header: Header,
+        mode: Mode,
+        settings: WkwSettings,
+        options: Mapping[str, Any] | None = None,
+        *,
+        verified: bool = True,
+    ) -> None:
+        self.location = location
+        self.header = header
+        self.mode = mode
+        self.settings = settings
+        self.spec = spec_of(header, options or {})
+        self.backend = self._named
+        self._verified = verified
+        path = location.local_path() if _LOCAL else None
+        self._local = None if path is None else LocalShards(path.rstrip("/"), header)
+        self._remote = RemoteShards(location, header) if path is None else None
+        self._writer = ShardWriter(header, int(self.spec.options.get("level", DEFAULT_LEVEL)))
+        self._dtype = np.dtype(header.dtype)
+        self._channels = header.channels
+        self._block_log2 = header.block_log2
+        self._shard_log2 = header.shard_log2
+        self._len_log2 = header.block_log2 + header.shard_log2
+        self._unsynced: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = {key: value for key, value in self.spec.options.items() if key != "block_type"}
+        return (_rebuild, (type(self), self.location, self.header, self.mode, self.settings, options))
+
+    def __repr__(self) -> str:
+        return f"<{self.backend} {self.location.url} {self.mode}>"
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    def read(
+        self, box: Box, *, out: NDArray[Any] | None = None, missing: Literal["fill", "error"] = "fill"
+    ) -> NDArray[Any]:
+        """Read a box; see `wkplug.abc.Array.read`."""
+        (c, x, y, z), shape = box
+        if not self._verified:
+            self._verify()
+        if out is None:
+            self._check(box)
+            result = np.empty(shape, self._dtype, order="F")
+        else:
+            self._check(box)
+            result = self._checked_out(out, shape)
+        if not result.size:
+            return result
+        _, dx, dy, dz = shape
+        voxels = Voxels(result, self.header, c)
+        log2 = self._len_log2
+        for sz in shards(z, z + dz, log2):
+            along_z = parts(z, z + dz, sz, self._block_log2, self._shard_log2, 2)
+            for sy in shards(y, y + dy, log2):
+                along_y = parts(y, y + dy, sy, self._block_log2, self._shard_log2, 1)
+                for sx in shards(x, x + dx, log2):
+                    along_x = parts(x, x + dx, sx, self._block_log2, self._shard_log2, 0)
+                    found = self._read_shard((sx, sy, sz), blocks(along_x, along_y, along_z), voxels)
+                    if not found:
+                        if missing == "error":
+                            raise MissingError(
+                                f"{self.location.url}/{shard_name((sx, sy, sz))} was never written.",
+                                hint="Read without missing='error' to get zeros.",
+                            )
+                        result[
+                            :,
+                            along_x[0][3] : along_x[-1][4],
+                            along_y[0][3] : along_y[-1][4],
+                            along_z[0][3] : along_z[-1][4],
+                        ] = 0
+        return result
+
+    def _read_shard(self, index: Index, wanted: list[Block], voxels: Voxels) -> bool:
+        if self._local is None:
+            assert_remote = self._remote
+            return assert_remote is not None and assert_remote.read_into(index, wanted, voxels)
+        shard = self._local.get(index)
+        if shard is None:
+            return False
+        size = self.header.block_bytes
+        if len(wanted) * size < _PARALLEL_BYTES or len(wanted) == 1:
+            shard.read_into(wanted, voxels)
+        else:
+            groups = pieces(wanted, max(1, _GROUP_BYTES // size))
+            each(lambda group: shard.read_into(group, voxels), groups, parallel=True)
+        return True
+
+    def _check(self, box: Box) -> None:
+        (c, x, y, z), (dc, dx, dy, dz) = box
+        if min(c, x, y, z, dc, dx, dy, dz) < 0 or c + dc > self._channels:
+            raise OutOfBoundsError(
+                f"The box from {box[0]} of shape {box[1]} leaves the array, which starts at voxel 0 and has "
+                f"{self._channels} channel(s)."
+            )
+        if max(x + dx, y + dy, z + dz) > _MAX_VOXEL:
+            raise OutOfBoundsError(
+                f"The box from {box[0]} of shape {box[1]} leads beyond voxel {_MAX_VOXEL}, where WKW ends."
+            )
+
+    def _checked_out(self, out: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        if out.shape != tuple(shape):
+            raise ShapeMismatchError(f"out has shape {out.shape}, the box {tuple(shape)}.")
+        if out.dtype != self._dtype:
+            raise DtypeMismatchError(f"out is {out.dtype}, the array {self._dtype}.")
+        return out
+
+    # --- writing --------------------------------------------------------------------------------------
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        """Write a box; see `wkplug.abc.Array.write`."""
+        (c, x, y, z), shape = box
+        self._check_write(box, data)
+        if not data.size:
+            return
+        _, dx, dy, dz = shape
+        voxels = Voxels(data, self.header, c)
+        log2 = self._len_log2
+        for sz, sy, sx in product(shards(z, z + dz, log2), shards(y, y + dy, log2), shards(x, x + dx, log2)):
+            self._write_shard((sx, sy, sz), box, voxels)
+
+    def _check_write(self, box: Box, data: NDArray[Any]) -> None:
+        if self.mode == "r":
+            raise ReadOnlyError(
+                f"{self.location.url} was opened for reading only.", hint='Open it with mode "r+".'
+            )
+        self._check(box)
+        if data.shape != tuple(box[1]):
+            raise ShapeMismatchError(f"The data have shape {data.shape}, the box {tuple(box[1])}.")
+        if data.dtype != self._dtype:
+            raise DtypeMismatchError(
+                f"The data are {data.dtype}, the array {self._dtype}.",
+                hint=f"Convert them: data.astype({self._dtype.name!r}).",
+            )
+        # Before each write, not only the first: shards beside no header, or beside another one, are lost.
+        self._verify()
+
+    def _blocks(self, box: Box, index: Index) -> list[Block]:
+        (_, x, y, z), (_, dx, dy, dz) = box
+        sx, sy, sz = index
+        cut = self._block_log2, self._shard_log2
+        return blocks(
+            parts(x, x + dx, sx, *cut, 0), parts(y, y + dy, sy, *cut, 1), parts(z, z + dz, sz, *cut, 2)
+        )
+
+    def _write_shard(self, index: Index, box: Box, voxels: Voxels) -> None:
+        wanted = self._blocks(box, index)
+        writer = self._writer
+        whole = (
+            voxels.all_channels
+            and len(wanted) == self.header.num_blocks
+            # The first and the last block lie at opposite corners: if both are whole, all are.
+            and all(writer.is_whole(part) for block in (wanted[0], wanted[-1]) for part in block[1:])
+        )
+        if self._local is not None:
+            durable = self.settings.fsync == "always"
+            path = writer.write_local(self._local, index, wanted, voxels, whole=whole, durable=durable)
+            if self.settings.fsync == "flush":
+                with self._lock:
+                    self._unsynced.add(path)
+        elif self._remote is not None:
+            writer.write_remote(self._remote, index, wanted, voxels, whole=whole)
+
+    def resize(self, shape: tuple[int | None, ...]) -> None:
+        """Do nothing: the array has no bounds; only the number of channels can't change."""
+        if len(shape) != len(AXES) or shape[0] not in (None, self._channels):
+            raise ShapeMismatchError(
+                f"The array has {self._channels} channel(s) and the axes {AXES}; it can't become {shape}.",
+                hint="Channels are fixed when an array is created.",
+            )
+
+    # --- others ---------------------------------------------------------------------------------------
+
+    def stored_boxes(self) -> Iterator[Box]:
+        """Iterate over the boxes of the shard files, by listing folders."""
+        edge = self.header.shard_len
+        shape = self.spec.shard_shape
+        for z, in_z in _numbered(self.location, 0):
+            for y, in_y in _numbered(in_z, 1):
+                for x, _ in _numbered(in_y, 2):
+                    yield (0, x * edge, y * edge, z * edge), shape
+
+    def flush(self) -> None:
+        """Force what was written since the last call out to the disk, if the settings say so."""
+        with self._lock:
+            paths, self._unsynced = self._unsynced, set()
+        if paths:
+            sync([*paths, f"{self.location.local_path()}/{HEADER_NAME}"])
+
+    def close(self) -> None:
+        """Flush, and close the kept files; using the array opens them again."""
+        self.flush()
+        if self._local is not None:
+            self._local.clear()
+        if self._remote is not None:
+            self._remote.clear()
+
+    def native_handle(self) -> Any:
+        """Give the array itself: this codec is its own engine."""
+        return self
+
+    def _verify(self) -> None:
+        place = self.location.child(HEADER_NAME)
+        try:
+            data = place.read(0, HEADER_BYTES)
+        except MissingError as error:
+            raise MissingError(
+                f"{place.url} is gone: the array was deleted or moved.", hint="Open the dataset again."
+            ) from error
+        if Header.parse(data, place.url) != self.header:
+            raise ConflictError(
+                f"{place.url} changed: another array stands where this one was opened.",
+                hint="Open the dataset again.",
+            )
+        self._verified = True
+
+
+def _rebuild(
+    kind: type[WkwArray],
+    location: Location,
+    header: Header,
+    mode: Mode,
+    settings: WkwSettings,
+    options: Mapping[str, Any],
+) -> WkwArray:
+    return kind(location, header, mode, settings, options, verified=False)
+
+
+def _numbered(folder: Location, level: int) -> Iterator[tuple[int, Location]]:
+    """Iterate over the numbered entries of a folder: z and y folders, then x files; all else is ignored."""
+    for name in folder.list():
+        match = _PARTS[level].fullmatch(name)
+        if match is not None:
+            yield int(match[1]), folder.child(name.rstrip("/"))

@@ -1,0 +1,41 @@
+"""What this distribution offers, for the registry. Nothing heavy is imported before a factory is chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wkplug.abc import ArrayBackendSpec, SettingsSpec, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["wkplug_array_backends", "wkplug_settings"]
+
+
+@hookimpl
+def wkplug_array_backends() -> Iterable[ArrayBackendSpec]:
+    """Offer the codec of this package, and the Rust package for those who ask for it by name."""
+    return (
+        ArrayBackendSpec(
+            name="wkw+numpy",
+            format="wkw",
+            factory="wkplug_wkw.backend:WkwBackend",
+            markers=("header.wkw",),
+            priority=10,
+            summary="WKW on any place, with a codec that never takes damage for zeros",
+        ),
+        ArrayBackendSpec(
+            name="wkw+wkw",
+            format="wkw",
+            factory="wkplug_wkw.rust:RustBackend",
+            markers=("header.wkw",),
+            priority=-10,
+            summary="WKW on local disks through the Rust package wkw, behind our own checks",
+        ),
+    )
+
+
+@hookimpl
+def wkplug_settings() -> Iterable[SettingsSpec]:
+    """Offer the class of the table [plugin.wkw]."""
+    return (SettingsSpec(name="wkw", factory="wkplug_wkw.settings:WkwSettings"),)

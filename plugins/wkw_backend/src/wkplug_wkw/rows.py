@@ -1,0 +1,122 @@
+"""Moving voxels between decoded blocks and arrays, whole rows at a time.
+
+In a block and in an array in Fortran order, the channels of a voxel and the voxels along x lie side by side.
+A row along x, all channels, is then one opaque item of numpy (dtype "V96"), and numpy moves it with one
+memmove where it would loop over voxels otherwise: 2 to 3 times faster for 8-bit data. Arrays with other
+strides take numpy's general path.
+
+Callers: `shards` and `remote` (decoded block to array), `writing` (array to block).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug_wkw.header import Header
+    from wkplug_wkw.morton import Block, Part
+
+__all__ = ["Voxels"]
+
+_LITTLE = sys.byteorder == "little"
+
+
+class Voxels:
+    """An array (c, x, y, z) that blocks are copied into (`put`) or out of (`get`).
+
+    `first_channel` says which channel of the blocks the array starts with; it may hold fewer than they do.
+    Threads may use one object at once.
+    """
+
+    __slots__ = (
+        "_array",
+        "_block_dtype",
+        "_columns",
+        "_edge",
+        "_first_channel",
+        "_voxel_bytes",
+        "_voxels",
+        "all_channels",
+    )
+
+    def __init__(self, array: NDArray[Any], header: Header, first_channel: int = 0) -> None:
+        self._array = array
+        self._edge = header.block_len
+        self._voxel_bytes = header.voxel_bytes
+        self._block_dtype = np.dtype(header.dtype).newbyteorder("<")
+        self._first_channel = first_channel
+        self.all_channels = array.shape[0] == header.channels
+        self._columns: dict[Part, NDArray[Any]] = {}
+        self._voxels = _voxel_view(array, header)
+
+    def _column(self, voxels: NDArray[Any], part: Part) -> NDArray[Any]:
+        """Give the rows (z, y) of all that `part` covers along x."""
+        column = self._columns.get(part)
+        if column is None:
+            row = np.dtype((np.void, (part[4] - part[3]) * self._voxel_bytes))
+            column = voxels[:, :, part[3] : part[4]].view(row)[:, :, 0]
+            self._columns[part] = column
+        return column
+
+    def _block_rows(self, buffer: Any, offset: int, x: Part, y: Part, z: Part) -> NDArray[Any]:
+        size = self._voxel_bytes
+        edge = self._edge
+        return np.ndarray(
+            (z[2] - z[1], y[2] - y[1]),
+            np.dtype((np.void, (x[2] - x[1]) * size)),
+            buffer,
+            offset + ((z[1] * edge + y[1]) * edge + x[1]) * size,
+            (edge * edge * size, edge * size),
+        )
+
+    def _block(self, buffer: Any, offset: int, x: Part, y: Part, z: Part) -> NDArray[Any]:
+        size = self._voxel_bytes
+        edge = self._edge
+        item = self._block_dtype.itemsize
+        start = ((z[1] * edge + y[1]) * edge + x[1]) * size + self._first_channel * item
+        return np.ndarray(
+            (self._array.shape[0], x[2] - x[1], y[2] - y[1], z[2] - z[1]),
+            self._block_dtype,
+            buffer,
+            offset + start,
+            (item, size, edge * size, edge * edge * size),
+        )
+
+    def put(self, block: Block, buffer: Any, offset: int = 0) -> None:
+        """Copy what the array wants of a decoded block, which starts at `offset` of `buffer`."""
+        _, x, y, z = block
+        if self._voxels is not None:
+            self._column(self._voxels, x)[z[3] : z[4], y[3] : y[4]] = self._block_rows(
+                buffer, offset, x, y, z
+            )
+        else:
+            part = self._array[:, x[3] : x[4], y[3] : y[4], z[3] : z[4]]
+            part[...] = self._block(buffer, offset, x, y, z)
+
+    def get(self, block: Block, buffer: Any, offset: int = 0) -> None:
+        """Copy what the array has of a block into a decoded one, which starts at `offset` of `buffer`."""
+        _, x, y, z = block
+        if self._voxels is not None:
+            self._block_rows(buffer, offset, x, y, z)[...] = self._column(self._voxels, x)[
+                z[3] : z[4], y[3] : y[4]
+            ]
+        else:
+            part = self._block(buffer, offset, x, y, z)
+            part[...] = self._array[:, x[3] : x[4], y[3] : y[4], z[3] : z[4]]
+
+
+def _voxel_view(array: NDArray[Any], header: Header) -> NDArray[Any] | None:
+    """View the array as (z, y, x) of items that rows can be made from; None where rows are not contiguous."""
+    channels, item = array.shape[0], array.itemsize
+    if not _LITTLE or channels != header.channels or array.strides[1] != item * channels:
+        return None
+    if channels == 1:
+        return array[0].T
+    if array.strides[0] != item:
+        return None
+    return array.T.view(np.dtype((np.void, item * channels)))[:, :, :, 0]

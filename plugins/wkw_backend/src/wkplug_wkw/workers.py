@@ -1,0 +1,70 @@
+"""The threads that decode and encode large boxes: LZ4 and numpy's copies let other threads run.
+
+One small pool per process, made when a box is first large enough to be worth it, remade in a forked child.
+Callers: `array` (reading), `writing`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+__all__ = ["each", "ordered", "pieces", "worker_count"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_MOST = 8
+
+
+@lru_cache(maxsize=1)
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    # The process is part of the key because threads don't survive a fork.
+    del process
+    return ThreadPoolExecutor(threads, thread_name_prefix="wkplug-wkw")
+
+
+def worker_count() -> int:
+    """Say how many threads share the work: one per core that this process may use, 8 at most."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MOST)
+    return min(os.cpu_count() or 1, _MOST)
+
+
+def pieces(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """Cut a sequence into pieces of `size` items."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def ordered(function: Callable[[Item], Result], items: Iterable[Item], *, parallel: bool) -> Iterator[Result]:
+    """Map in order; in threads, at most two results per thread are waiting to be taken."""
+    threads = worker_count() if parallel else 1
+    if threads < 2:
+        yield from map(function, items)
+        return
+    pool = _pool(os.getpid(), threads)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # After an error nobody takes the rest. What runs is waited for: it works on the caller's memory.
+        for future in waiting:
+            if not future.cancel():
+                future.exception()
+
+
+def each(function: Callable[[Item], None], items: Iterable[Item], *, parallel: bool) -> None:
+    """Do the same without results."""
+    for _ in ordered(function, items, parallel=parallel):
+        pass
