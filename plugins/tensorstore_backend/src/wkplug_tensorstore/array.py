@@ -1,0 +1,341 @@
+"""One opened array: boxes in, voxels out, with as little as possible between the caller and the engine.
+
+Beside the engine's own work this does what the engine leaves open: it refuses a forked child, notices on
+local places that the array was deleted or replaced under the handle (the engine would read fill value and
+write shards without metadata), notices folders where shards belong (also read as fill value), and sorts
+errors. Everything else was checked when the metadata were read.
+
+Who calls it: the core, through `wkplug.abc.Array`; `backends` makes them.
+"""
+
+# ruff: noqa: PTH112, PTH116 - paths are plain text here: each read looks at one, and pathlib costs more than that
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import os
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from tensorstore import IndexDomain
+from tensorstore import array as engine_view
+
+from wkplug.abc import Array, Box, Location, Mode
+from wkplug.errors import (
+    ConflictError,
+    CorruptDataError,
+    DtypeMismatchError,
+    InvalidArgumentError,
+    MissingError,
+    ReadOnlyError,
+    ShapeMismatchError,
+    UnsupportedOperationError,
+)
+from wkplug_tensorstore.engine import PROCESS, refuse_fork
+from wkplug_tensorstore.failures import ENGINE_ERRORS, sort_failure
+from wkplug_tensorstore.stored import StoredArray, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from wkplug_tensorstore.backends import TensorstoreBackend
+
+__all__ = ["TensorstoreArray"]
+
+_DIRECT_BYTES = 1 << 20
+"""From here on `out` is filled by the engine itself; below, one more copy costs less than its set-up."""
+
+_RESIZE_TRIES = 5
+
+
+class TensorstoreArray(Array):
+    """An array opened through tensorstore. Opened at construction, and again on first use after `close`."""
+
+    def __init__(
+        self,
+        maker: TensorstoreBackend,
+        location: Location,
+        mode: Mode,
+        axes: tuple[str, ...] | None,
+        *,
+        fingerprint: tuple[Any, ...] | None = None,
+    ) -> None:
+        self.format = maker.format
+        self.backend = maker.name
+        self._maker = maker
+        self._location = location
+        self._mode = mode
+        self._axes = axes
+        self._fingerprint = fingerprint
+
+    def __getattr__(self, name: str) -> Any:
+        # Python asks only for what isn't set: the fields that opening sets, after unpickling or closing.
+        if name in ("spec", "_store", "_pid", "_stored", "_watched", "_stamp", "_shards"):
+            self.load()
+            return self.__dict__[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A token: what is there when it is opened again counts, and must still be the same array.
+        fingerprint = self._stored.fingerprint if "_stored" in self.__dict__ else self._fingerprint
+        return (
+            _reopen,
+            (type(self._maker), self._maker.settings, self._location, self._mode, self._axes, fingerprint),
+        )
+
+    def __repr__(self) -> str:
+        return f"<{self.backend} {self._location.url!r} {self._mode!r}>"
+
+    # --- opening --------------------------------------------------------------------------------------
+
+    def load(self, stored: StoredArray | None = None) -> None:
+        """Open, from metadata that were just read, or from those at the place."""
+        engine = PROCESS.engine(self._maker.settings)
+        stamp = None
+        if stored is None:
+            if self._maker.writes:
+                # Before they are read, so that no change in between goes unseen.
+                stamp = _stamp(self._maker.metadata_file(self._location).local_path())
+            stored = self._maker.describe(self._location, self._axes)
+        self._same_array(stored)
+        path = stored.file.local_path()
+        root = stored.root.local_path()
+        self._store = engine.open(stored, self._mode)
+        self._strict: Any = None
+        self._engine = engine
+        self._timeout = engine.timeout(stored.root)
+        self._stored = stored
+        self._fingerprint = stored.fingerprint
+        self._watched = path
+        self._stamp = stamp or _stamp(path)
+        self._folder = None if root is None or stored.keys is None else root.rstrip("/") + "/"
+        self._shards = stored.spec.shard_shape
+        self._origin = stored.origin if stored.origin is not None and any(stored.origin) else None
+        self._dtype = np.dtype(stored.spec.dtype)
+        self._pid = os.getpid()
+        self.spec = stored.spec
+
+    def _same_array(self, stored: StoredArray) -> None:
+        if self._fingerprint is not None and stored.fingerprint != self._fingerprint:
+            raise ConflictError(
+                f"{self._location.url} is another array than the one that was opened: it was replaced.",
+                hint="Open it again.",
+            )
+
+    def settle(self) -> None:
+        """Take note that the metadata which this array was opened with have now been written."""
+        self._stamp = _stamp(self._watched)
+
+    def _watch(self) -> None:
+        """Refuse forked children, and arrays that are gone or were replaced, where that is cheap to see."""
+        if self._pid != os.getpid():
+            refuse_fork()
+        if self._watched is None:
+            return
+        stamp = _stamp(self._watched)
+        if stamp == self._stamp:
+            return
+        if stamp is None:
+            raise MissingError(
+                f"{self._location.url} was deleted while it was open.",
+                hint="Create it again, or open what took its place.",
+            )
+        # Someone changed the metadata: a resize leaves this handle as it is, anything else ends it.
+        self._same_array(self._maker.describe(self._location, self._axes))
+        self._stamp = stamp
+
+    # --- voxels ---------------------------------------------------------------------------------------
+
+    def read(
+        self, box: Box, *, out: NDArray[Any] | None = None, missing: Literal["fill", "error"] = "fill"
+    ) -> NDArray[Any]:
+        """Read a box; a new array is Fortran contiguous. CorruptDataError names the shard."""
+        self._watch_or_load()
+        start, shape = box
+        if out is not None:
+            self._check_fits(out, shape, "`out`")
+        if self._origin is not None and any(s < o for s, o in zip(start, self._origin, strict=True)):
+            return self._read_beyond(box, out, missing)
+        store = self._store if missing == "fill" else self._strict_store()
+        try:
+            view = store[IndexDomain(inclusive_min=start, shape=shape)]
+            if out is not None and out.nbytes >= _DIRECT_BYTES and out.flags.writeable and out.flags.aligned:
+                engine_view(out, copy=False, write=True).write(view).result(self._timeout)
+                result = out
+            else:
+                result = view.read(order="F").result(self._timeout)
+        except ENGINE_ERRORS as error:
+            raise sort_failure(error, "read", self._location.url) from error
+        if self._folder is not None:
+            self._refuse_folders(start, result)
+        if out is not None and result is not out:
+            out[...] = result
+            return out
+        return result
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        """Write a box. Returns when it is stored, and synced unless the settings say otherwise."""
+        self._watch_or_load()
+        self._check_writable()
+        start, shape = box
+        self._check_fits(data, shape, "The data")
+        if not data.size:
+            return
+        try:
+            view = self._store[IndexDomain(inclusive_min=start, shape=shape)]
+            # The engine may not keep references to the data: they are the caller's again when this returns.
+            view.write(data).result(self._timeout)
+        except ENGINE_ERRORS as error:
+            raise sort_failure(error, "written", self._location.url) from error
+
+    def _watch_or_load(self) -> None:
+        if "_store" in self.__dict__:
+            self._watch()
+        else:
+            self.load()
+
+    def _check_writable(self) -> None:
+        if not self._maker.writes:
+            raise UnsupportedOperationError(f"{self.format} arrays cannot be written to.")
+        if self._mode != "r+":
+            raise ReadOnlyError(
+                f"{self._location.url} was opened for reading only.", hint="Open it with mode 'r+'."
+            )
+
+    def _check_fits(self, data: NDArray[Any], shape: tuple[int, ...], what: str) -> None:
+        if data.shape != tuple(shape):
+            raise ShapeMismatchError(f"{what}: shape {data.shape}, but the box has {tuple(shape)}.")
+        # What is written may have the other byte order, which the engine turns round while it copies.
+        if data.dtype != self._dtype and (what == "`out`" or data.dtype.newbyteorder("=") != self._dtype):
+            raise DtypeMismatchError(
+                f"{what}: {data.dtype} voxels, but {self._location.url} holds {self._dtype}.",
+                hint="Convert with .astype() if that loses nothing.",
+            )
+
+    def _strict_store(self) -> Any:
+        if self._strict is None:
+            self._strict = self._engine.open(self._stored, "r", fill=False)
+        return self._strict
+
+    def _read_beyond(
+        self, box: Box, out: NDArray[Any] | None, missing: Literal["fill", "error"]
+    ) -> NDArray[Any]:
+        """Read a box that begins before the first stored voxel."""
+        start, shape = box
+        origin = self._origin or (0,) * len(start)
+        result = np.empty(shape, self._dtype, order="F") if out is None else out
+        result[...] = self.spec.fill_value
+        first = tuple(map(max, start, origin))
+        stop = tuple(s + length for s, length in zip(start, shape, strict=True))
+        if all(f < s for f, s in zip(first, stop, strict=True)):
+            inner = (first, tuple(s - f for f, s in zip(first, stop, strict=True)))
+            place = tuple(slice(f - s, None) for f, s in zip(first, start, strict=True))
+            result[place] = self.read(inner, missing=missing)
+        elif missing == "error":
+            raise MissingError(f"{self._location.url} has no voxels at {box}.")
+        return result
+
+    def _refuse_folders(self, start: tuple[int, ...], result: NDArray[Any]) -> None:
+        """Where fill value came, look for folders in the place of shards: the engine reads them as missing."""
+        if not result.size:
+            return
+        fill, shards = self.spec.fill_value, self._shards
+        ranges = [
+            range(first // length, (first + size - 1) // length + 1)
+            for first, size, length in zip(start, result.shape, shards, strict=True)
+        ]
+        for cell in itertools.product(*ranges):
+            # One voxel that isn't fill value says that the shard is there; the others needn't be looked at.
+            value = result[tuple(max(c * s - f, 0) for c, s, f in zip(cell, shards, start, strict=True))]
+            if (value == fill or value != value) and self._is_folder(cell):
+                raise CorruptDataError(
+                    f"{self._folder}{self._key(cell)} is a folder, but a shard belongs there.",
+                    hint="Move it away; what it hides can't be read.",
+                )
+
+    def _is_folder(self, cell: tuple[int, ...]) -> bool:
+        return os.path.isdir(f"{self._folder}{self._key(cell)}")
+
+    def _key(self, cell: tuple[int, ...]) -> str:
+        keys = self._stored.keys
+        return "" if keys is None else keys.key(cell)
+
+    # --- the array as a whole ---------------------------------------------------------------------------
+
+    def resize(self, shape: tuple[int | None, ...]) -> None:
+        """Change the shape, and nothing else: what lies outside the new one stays stored, and is hidden."""
+        self._watch_or_load()
+        self._check_writable()
+        if len(shape) != len(self.spec.axes) or any(length is None or length < 0 for length in shape):
+            raise InvalidArgumentError(
+                f"{shape} is no shape for {self._location.url}, whose axes are {', '.join(self.spec.axes)}."
+            )
+        file = self._stored.file
+        for attempt in range(1, _RESIZE_TRIES + 1):
+            version = file.version()
+            document = read_document(file)
+            if document.get("shape") == list(shape):
+                break
+            document["shape"] = list(shape)
+            try:
+                file.write(json.dumps(document, indent=2).encode(), if_match=version)
+            except ConflictError:
+                if attempt == _RESIZE_TRIES:
+                    raise
+            else:
+                break
+        self.load()
+
+    def stored_boxes(self) -> Iterator[Box]:
+        """Iterate over the boxes of the stored shards, unclipped; nothing but keys is read."""
+        self._watch_or_load()
+        keys, shards = self._stored.keys, self._shards
+        if keys is None:
+            raise UnsupportedOperationError(
+                f"{self.backend} can't list what is stored.",
+                hint="Go through the whole bounding box instead.",
+            )
+        pattern = keys.pattern(len(shards))
+        grid = [-(-(length or 0) // size) for length, size in zip(self.spec.shape, shards, strict=True)]
+        for key in self._engine.keys(self._stored.root):
+            found = pattern.fullmatch(key)
+            if found is not None:
+                cell = [int(number) for number in found[1].split(keys.separator)]
+                # What a smaller shape hides is stored, but no part of the array.
+                if all(c < count for c, count in zip(cell, grid, strict=True)):
+                    yield tuple(map(math.prod, zip(cell, shards, strict=True))), shards
+
+    def close(self) -> None:
+        """Let go of the engine's array; the next use opens it again."""
+        for name in ("_store", "_strict"):
+            self.__dict__.pop(name, None)
+
+    def native_handle(self) -> Any:
+        """Give the `tensorstore.TensorStore`, all axes in the array's order."""
+        self._watch_or_load()
+        return self._store
+
+
+def _stamp(path: str | None) -> tuple[int, int, int] | None:
+    if path is None:
+        return None
+    try:
+        facts = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return (facts.st_mtime_ns, facts.st_size, facts.st_ino)
+
+
+def _reopen(
+    kind: type[TensorstoreBackend],
+    settings: Any,
+    location: Location,
+    mode: Mode,
+    axes: tuple[str, ...] | None,
+    fingerprint: tuple[Any, ...] | None,
+) -> TensorstoreArray:
+    return TensorstoreArray(kind(settings), location, mode, axes, fingerprint=fingerprint)

@@ -1,0 +1,278 @@
+"""The four backends: what they can do, how they recognise their arrays, how they create and open them.
+
+They differ in their metadata alone, which the modules `zarr3`, `zarr2`, `n5` and `precomputed` read and
+write; voxels go through `array`. Nothing here needs the engine before an array is opened, so choosing among backends
+stays cheap, and a process that never opens one can still be forked.
+
+Who calls it: the registry, with the factories that `plugin` names.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from wkplug.abc import (
+    Array,
+    ArrayBackend,
+    ArrayCapabilities,
+    ArraySpec,
+    Layout,
+    LayoutWish,
+    Mode,
+    ProbeScore,
+    Problem,
+)
+from wkplug.errors import (
+    ConflictError,
+    CorruptDataError,
+    InvalidArgumentError,
+    LayoutError,
+    MissingError,
+    UnsupportedDtypeError,
+    UnsupportedOperationError,
+    WkplugError,
+)
+from wkplug_tensorstore import n5, precomputed, zarr2, zarr3
+from wkplug_tensorstore.layouts import default_layout
+from wkplug_tensorstore.settings import TensorstoreSettings
+from wkplug_tensorstore.stored import DTYPES, StoredArray, check_chunk, lengths, read_document
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wkplug.abc import Location
+
+__all__ = ["N5Backend", "PrecomputedBackend", "TensorstoreBackend", "Zarr2Backend", "Zarr3Backend"]
+
+_PLACES = frozenset({"path", "tensorstore.kvstore"})
+
+
+class TensorstoreBackend(ArrayBackend):
+    """What the four have in common; `settings` is what the factory is called with."""
+
+    writes: ClassVar[bool] = False
+    document: ClassVar[str]
+    """The name of the metadata file."""
+
+    def __init__(self, settings: object = None) -> None:
+        self.settings = TensorstoreSettings.of(settings)
+
+    # --- metadata, per format -------------------------------------------------------------------------
+
+    def metadata_file(self, location: Location) -> Location:
+        """The file whose change means that the array changed."""
+        return location.child(self.document)
+
+    def describe(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
+        """Read and check the metadata; errors as `ArrayBackend.open`, and for what the engine lacks."""
+        file = self.metadata_file(location)
+        return self._describe(read_document(file), file, axes)
+
+    def _describe(
+        self, document: Mapping[str, Any], file: Location, axes: Sequence[str] | None
+    ) -> StoredArray:
+        raise UnsupportedOperationError(f"{self.name} reads no {file.name} of {len(document)} keys ({axes}).")
+
+    def _build(self, spec: ArraySpec) -> dict[str, Any]:
+        raise UnsupportedOperationError(f"{self.name} writes no metadata for {spec.axes}.")
+
+    def _is_array(self, document: Mapping[str, Any]) -> bool:
+        del document
+        return True
+
+    # --- the contract ---------------------------------------------------------------------------------
+
+    def probe(self, location: Location) -> ProbeScore:
+        """Read the metadata file: certain if it describes an array, MARKER if it is damaged."""
+        try:
+            document = read_document(self.metadata_file(location))
+        except MissingError:
+            return ProbeScore.NO
+        except CorruptDataError:
+            return ProbeScore.MARKER
+        return ProbeScore.CERTAIN if self._is_array(document) else ProbeScore.NO
+
+    def default_layout(self, wish: LayoutWish) -> Layout:
+        """Chunks of 32; shards of 1024, or what covers images, where the format has shards."""
+        return default_layout(wish, sharded=self.capabilities.sharded)
+
+    def problems(
+        self, spec: ArraySpec | None, location: Location, mode: Mode | Literal["create"]
+    ) -> list[Problem]:
+        """What the engine can't do: the place, the dtype or codecs; damage is for `open` to raise."""
+        if location.local_path() is None and location.native("tensorstore.kvstore") is None:
+            text = f"tensorstore has no way to reach {location.url}."
+            return [Problem(code="place", text=text, remedy="wkplug-zarr reaches it through fsspec.")]
+        if mode != "r" and not self.writes:
+            verb = "created" if mode == "create" else "written to"
+            text = f"{self.format} arrays cannot be {verb}."
+            return [Problem(code="read-only", text=text, error_type=UnsupportedOperationError)]
+        try:
+            if spec is not None:
+                self._checked(spec, location)
+            else:
+                self.describe(location)
+        except (UnsupportedOperationError, UnsupportedDtypeError) as error:
+            return [_problem("engine", error)]
+        except WkplugError as error:
+            # A spec that can't be is a reason; an array that is missing or damaged is nobody's fault here.
+            return [_problem("spec", error)] if spec is not None else []
+        return []
+
+    def create(self, location: Location, spec: ArraySpec) -> Array:
+        """Write the metadata of a new array, atomically; ConflictError if there is one already."""
+        from wkplug_tensorstore.array import TensorstoreArray
+
+        document = self._checked(spec, location)
+        file = self.metadata_file(location)
+        array = TensorstoreArray(self, location, "r+", tuple(spec.axes))
+        try:
+            # The engine has the last word on what it takes, before anything is written.
+            array.load(self._describe(document, file, spec.axes))
+        except CorruptDataError as error:
+            raise InvalidArgumentError(
+                f"{location.url} can't be created like that: {error.message}", hint="Check the options."
+            ) from error
+        try:
+            file.write(json.dumps(document, indent=2).encode(), if_match="")
+        except ConflictError as error:
+            raise ConflictError(
+                f"{location.url} already holds a {self.format} array.", hint="Delete it first, or open it."
+            ) from error
+        array.settle()
+        return array
+
+    def open(self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None) -> Array:
+        """Open an array; the metadata are read once."""
+        from wkplug_tensorstore.array import TensorstoreArray
+
+        if mode != "r" and not self.writes:
+            raise UnsupportedOperationError(f"{self.format} arrays cannot be written to.")
+        array = TensorstoreArray(self, location, mode, axes)
+        array.load()
+        return array
+
+    def _checked(self, spec: ArraySpec, location: Location) -> dict[str, Any]:
+        """Check what all formats want of a spec, and give the metadata document for it."""
+        if not self.writes:
+            raise UnsupportedOperationError(
+                f"{self.format} arrays cannot be created.", hint="Use the data format zarr3 for new layers."
+            )
+        if spec.dtype not in DTYPES:
+            raise UnsupportedDtypeError(
+                f"{self.format} arrays can't hold {spec.dtype}.", hint=f"Possible are: {', '.join(DTYPES)}."
+            )
+        rank = len(spec.axes)
+        if not rank or None in spec.shape:
+            raise LayoutError(
+                f"{self.format} arrays have bounds along all axes, so {spec.shape} is no shape."
+            )
+        try:
+            lengths(spec.shape, "the shape", "The spec", rank=rank)
+            lengths(spec.chunk_shape, "the chunk shape", "The spec", rank=rank, least=1)
+            lengths(spec.shard_shape, "the shard shape", "The spec", rank=rank, least=1)
+        except CorruptDataError as error:
+            raise LayoutError(error.message.replace(" is damaged", " can't be")) from error
+        if any(large % small for small, large in zip(spec.chunk_shape, spec.shard_shape, strict=True)):
+            raise LayoutError(
+                f"The shard shape {spec.shard_shape} must be a multiple of "
+                f"the chunk shape {spec.chunk_shape}."
+            )
+        check_chunk(spec.chunk_shape, spec.shard_shape, DTYPES[spec.dtype], location.url)
+        return self._build(spec)
+
+
+class Zarr3Backend(TensorstoreBackend):
+    """Zarr v3, sharded or not."""
+
+    name = "zarr3+tensorstore"
+    format = "zarr3"
+    writes = True
+    document = zarr3.DOCUMENT
+    capabilities = ArrayCapabilities(concurrent_writes="box", places=_PLACES)
+
+    def _describe(
+        self, document: Mapping[str, Any], file: Location, axes: Sequence[str] | None
+    ) -> StoredArray:
+        return zarr3.describe(document, file, axes)
+
+    def _build(self, spec: ArraySpec) -> dict[str, Any]:
+        return zarr3.build(spec)
+
+    def _is_array(self, document: Mapping[str, Any]) -> bool:
+        return document.get("node_type") == "array"
+
+
+class Zarr2Backend(TensorstoreBackend):
+    """Zarr v2."""
+
+    name = "zarr+tensorstore"
+    format = "zarr"
+    writes = True
+    document = zarr2.DOCUMENT
+    capabilities = ArrayCapabilities(concurrent_writes="box", sharded=False, places=_PLACES)
+
+    def _describe(
+        self, document: Mapping[str, Any], file: Location, axes: Sequence[str] | None
+    ) -> StoredArray:
+        return zarr2.describe(document, file, axes)
+
+    def _build(self, spec: ArraySpec) -> dict[str, Any]:
+        return zarr2.build(spec)
+
+
+class N5Backend(TensorstoreBackend):
+    """N5, read only."""
+
+    name = "n5+tensorstore"
+    format = "n5"
+    document = n5.DOCUMENT
+    capabilities = ArrayCapabilities(sharded=False, resizable=False, places=_PLACES)
+
+    def _describe(
+        self, document: Mapping[str, Any], file: Location, axes: Sequence[str] | None
+    ) -> StoredArray:
+        return n5.describe(document, file, axes)
+
+    def _is_array(self, document: Mapping[str, Any]) -> bool:
+        # Groups have the same file, with other keys.
+        return "dimensions" in document and "blockSize" in document
+
+
+class PrecomputedBackend(TensorstoreBackend):
+    """Neuroglancer precomputed volumes, read only; a location is that of one scale."""
+
+    name = "neuroglancerPrecomputed+tensorstore"
+    format = "neuroglancerPrecomputed"
+    document = precomputed.DOCUMENT
+    capabilities = ArrayCapabilities(
+        axes=(("c", "x", "y", "z"),),
+        dtypes=frozenset(DTYPES) - {"float64"},
+        sharded=False,
+        resizable=False,
+        lists_stored=False,
+        places=_PLACES,
+    )
+
+    def probe(self, location: Location) -> ProbeScore:
+        """Look for an info file one and two levels up that has this scale."""
+        try:
+            file, key, document = precomputed.find(location, levels=2)
+            found = precomputed.scale_of(document, key, file.url)
+        except (MissingError, CorruptDataError):
+            return ProbeScore.NO
+        return ProbeScore.NO if found is None else ProbeScore.CERTAIN
+
+    def metadata_file(self, location: Location) -> Location:
+        """The info file above the scale."""
+        return precomputed.find(location)[0]
+
+    def describe(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
+        """Read the info file above the scale."""
+        file, key, document = precomputed.find(location)
+        return precomputed.describe(document, file, key, axes)
+
+
+def _problem(code: str, error: WkplugError) -> Problem:
+    return Problem(code=code, text=error.message, remedy=error.hint or "", error_type=type(error))

@@ -1,0 +1,88 @@
+"""What tensorstore says when something fails, sorted into the error tree.
+
+The engine raises a handful of built-in types whose text starts with a status ("NOT_FOUND: ...") and, where
+the operating system had a say, ends with its error number. Only those two are looked at; the rest of the text
+is passed on as the reason.
+
+Who calls it: `engine` and `array`, wherever they call the engine.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from wkplug.errors import (
+    CorruptDataError,
+    ForbiddenError,
+    MissingError,
+    OutOfBoundsError,
+    StorageError,
+    StorageFullError,
+    UnsupportedOperationError,
+    WkplugError,
+)
+
+__all__ = ["ENGINE_ERRORS", "sort_failure"]
+
+ENGINE_ERRORS = (ValueError, IndexError, KeyError, TypeError, RuntimeError, OSError)
+"""What the engine's calls raise. MemoryError is left alone: it says what it is."""
+
+_STATUS = re.compile(r"^([A-Z_]+): ")
+_OS_ERROR = re.compile(r"os_error_code='(\d+)'")
+_HTTP_STATUS = re.compile(r"http_response_code='(\d+)'")
+_NOISE = re.compile(r" \[(?:tensorstore_spec|source locations?|transform|domain)=.*", re.DOTALL)
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DAMAGE = frozenset({"DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT"})
+_LONGEST = 400
+
+
+def sort_failure(
+    error: BaseException, verb: str, url: str, *, otherwise: type[WkplugError] = StorageError
+) -> WkplugError:
+    """Give the error of the tree that `error` stands for, `otherwise` if its text doesn't tell.
+
+    `verb` says what couldn't be done to `url`, as in "could not be written".
+    """
+    if isinstance(error, TimeoutError):
+        return StorageError(
+            f"{url} could not be {verb}: it took too long.",
+            hint="Raise `timeout` under [plugin.tensorstore] if the place is just slow.",
+        )
+    text = _NOISE.sub("", str(error))
+    found = _STATUS.match(text)
+    status = found[1] if found else ""
+    reason = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+    number = _OS_ERROR.search(str(error))
+    message = f"{url} could not be {verb}: {reason}"
+    if number is not None:
+        return _by_number(int(number[1]), message)
+    if status == "NOT_FOUND":
+        return MissingError(message)
+    if status in ("PERMISSION_DENIED", "UNAUTHENTICATED"):
+        return ForbiddenError(message, hint="Check the credentials and the permissions of that place.")
+    if status == "RESOURCE_EXHAUSTED":
+        return StorageFullError(message, hint="Free some space, or write elsewhere.")
+    if status == "OUT_OF_RANGE":
+        return OutOfBoundsError(f"{url} could not be {verb}: the box leaves the array ({reason}).")
+    if status == "UNIMPLEMENTED" or "is not registered" in text:
+        return UnsupportedOperationError(message)
+    if "was not satisfied" in text or "does not support writing" in text:
+        # A web server that ignores ranges, or any server asked to store something.
+        return UnsupportedOperationError(message)
+    if status in _DAMAGE and _HTTP_STATUS.search(str(error)) is None:
+        return CorruptDataError(message, hint="The data are damaged; restore them from a copy.")
+    return otherwise(message)
+
+
+def _by_number(number: int, message: str) -> WkplugError:
+    if number in _FORBIDDEN:
+        return ForbiddenError(message, hint="Check the permissions of that place.")
+    if number in _FULL:
+        return StorageFullError(message, hint="Free some space, or write elsewhere.")
+    if number == errno.ENOENT:
+        return MissingError(message)
+    if number == errno.EISDIR:
+        return CorruptDataError(message, hint="A folder stands where a shard belongs; move it away.")
+    return StorageError(message)

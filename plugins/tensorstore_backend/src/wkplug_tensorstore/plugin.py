@@ -1,0 +1,61 @@
+"""What this distribution offers: the fast engine for Zarr v3 and v2, and readers for N5 and precomputed.
+
+Hook implementations only. The factories import `wkplug_tensorstore.backends`, which still leaves the engine
+itself alone; tensorstore is loaded when the first array is opened.
+"""
+
+from __future__ import annotations
+
+from wkplug.abc import ArrayBackendSpec, SettingsSpec, hookimpl
+
+__all__ = ["wkplug_array_backends", "wkplug_settings"]
+
+
+@hookimpl
+def wkplug_array_backends() -> list[ArrayBackendSpec]:
+    """List the four formats that tensorstore reads, two of which it also writes here."""
+    return [
+        ArrayBackendSpec(
+            name="zarr3+tensorstore",
+            format="zarr3",
+            factory="wkplug_tensorstore.backends:Zarr3Backend",
+            markers=("zarr.json",),
+            priority=10,
+            summary="Zarr v3 with sharding, through tensorstore; safe between processes",
+        ),
+        ArrayBackendSpec(
+            name="zarr+tensorstore",
+            format="zarr",
+            factory="wkplug_tensorstore.backends:Zarr2Backend",
+            markers=(".zarray",),
+            priority=10,
+            summary="Zarr v2, through tensorstore; safe between processes",
+        ),
+        ArrayBackendSpec(
+            name="n5+tensorstore",
+            format="n5",
+            factory="wkplug_tensorstore.backends:N5Backend",
+            markers=("attributes.json",),
+            writes=False,
+            summary="N5, read only, through tensorstore",
+        ),
+        ArrayBackendSpec(
+            name="neuroglancerPrecomputed+tensorstore",
+            format="neuroglancerPrecomputed",
+            factory="wkplug_tensorstore.backends:PrecomputedBackend",
+            writes=False,
+            summary="Neuroglancer precomputed volumes, read only, through tensorstore",
+        ),
+    ]
+
+
+@hookimpl
+def wkplug_settings() -> list[SettingsSpec]:
+    """Name the class that validates `[plugin.tensorstore]`."""
+    return [
+        SettingsSpec(
+            name="tensorstore",
+            factory="wkplug_tensorstore.settings:TensorstoreSettings",
+            summary="cache, threads, syncing and timeout of the engine",
+        )
+    ]
