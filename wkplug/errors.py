@@ -49,6 +49,7 @@ WkplugError
 │   └── UnsafePathError        ValueError                   a path that leads out of its own root
 ├── ImageConversionError       ValueError
 │   ├── UnsupportedImageFormatError
+│   │   └── ImageReaderMissingError  PluginMissingError     no reader, but a known plugin would have one
 │   ├── CorruptImageError
 │   └── UnsupportedImageDataError
 └── PluginError
@@ -87,6 +88,7 @@ __all__ = [
     "ForkError",
     "GeometryError",
     "ImageConversionError",
+    "ImageReaderMissingError",
     "IncompleteMagError",
     "InvalidArgumentError",
     "LayerExistsError",
@@ -380,6 +382,10 @@ class UnknownSchemeError(PluginError, ValueError):
 
 class PluginMissingError(PluginError, ImportError):
     """A known plugin would do it, but it isn't installed."""
+
+
+class ImageReaderMissingError(UnsupportedImageFormatError, PluginMissingError):
+    """No installed reader accepts the file, but a known plugin, which isn't installed, would."""
 
 
 class PluginBrokenError(PluginError, ImportError):
