@@ -1,8 +1,8 @@
 """What a URL means to fsspec: which driver, which path, which options, and which of these are secrets.
 
 Options come from the argument, from the setting `storage` (by URL prefix), and for S3 from the environment
-(see `wkplug.builtin.fsspec_s3`). Secrets stay in `Address.options`; they are in no URL, no repr and no pickle. A
-location that is unpickled elsewhere resolves its URL anew, from the settings and the environment there.
+(see `wkplug.builtin.fsspec_s3`). Secrets stay in `Address.options`; they are in no URL, no repr and no
+pickle. A location that is unpickled elsewhere resolves its URL anew, from settings and environment there.
 
 Nothing is read or written here, and drivers are imported only when a filesystem is asked for.
 

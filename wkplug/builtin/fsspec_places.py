@@ -118,7 +118,7 @@ class FsspecLocation(Location):
         return
 
     def native(self, kind: str) -> Mapping[str, Any] | None:
-        """Answer "fsspec", and "tensorstore.kvstore" for S3, GCS, HTTP. Never store it: it may hold secrets."""
+        """Answer "fsspec" and (S3, GCS, HTTP) "tensorstore.kvstore". Never store it: it may hold secrets."""
         address = self._address
         if kind == "fsspec":
             options = dict(address.options)

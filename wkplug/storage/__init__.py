@@ -1,0 +1,27 @@
+"""Places and arrays, as the rest of wkplug sees them: opening, creating, locking, marking, copying.
+
+Here formats and engines end: above this package there are only locations, handles and boxes. Which backend
+opens an array is the registry's decision, what the voxels mean the dataset's.
+"""
+
+from wkplug.storage.copying import copy_tree
+from wkplug.storage.handles import ArrayHandle
+from wkplug.storage.locating import locate, relative_to, resolve_inside
+from wkplug.storage.marks import MARK_NAME, Mark, clear_mark, read_mark, set_mark
+from wkplug.storage.opening import create_array, forget, open_array
+
+__all__ = [
+    "MARK_NAME",
+    "ArrayHandle",
+    "Mark",
+    "clear_mark",
+    "copy_tree",
+    "create_array",
+    "forget",
+    "locate",
+    "open_array",
+    "read_mark",
+    "relative_to",
+    "resolve_inside",
+    "set_mark",
+]

@@ -1,0 +1,144 @@
+"""Copying folders byte by byte, from any place to any other.
+
+Files appear at the target whole or not at all. Our own lock and temporary files stay behind. Links are never
+followed out of the source: what they lead to inside it is copied as files, what lies outside is left out with a
+warning. Files are held in memory one at a time per thread, unless both sides are local.
+
+Who calls it: `wkplug.dataset` and `wkplug.ops` (copying layers, mags, attachments).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from wkplug.builtin.failures import sort_failure
+from wkplug.builtin.local import sync_folder
+from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap
+from wkplug.errors import MissingError, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from wkplug.abc import Location
+
+__all__ = ["copy_tree"]
+
+_THREADS = 8
+
+
+def copy_tree(source: Location, target: Location, *, skip: Collection[str] = ()) -> int:
+    """Copy the folder (or file) `source` to `target`, and give the number of files.
+
+    `skip` holds names of files and folders to leave out, at any depth, or paths below `source` ("color/1").
+    Files that are at the target are replaced, others stay. MissingError if there is no source, StorageError if
+    one lies inside the other.
+    """
+    if source == target or _inside(source, target) or _inside(target, source):
+        raise StorageError(f"{source.url} can't be copied to {target.url}: one lies inside the other.")
+    if not source.exists():
+        raise MissingError(f"{source.url} could not be copied: it is not there.")
+    from_path, to_path = source.local_path(), target.local_path()
+    if from_path is not None and not os.path.isdir(from_path):  # noqa: PTH112 - plain text
+        _copy_file(source, target)
+        return 1
+    files: list[tuple[Location, Location]] = []
+    for kind, parts in _walk(source, frozenset(skip)):
+        place = target.child(*parts) if parts else target
+        if kind == "folder":
+            place.make_folder()
+        else:
+            files.append((source.child(*parts), place))
+    if not files and from_path is None and source.version() is not None:
+        _copy_file(source, target)
+        return 1
+    if from_path is not None and to_path is not None:
+        for pair in files:
+            _copy_file(*pair, durable=False)
+        for folder in {os.path.dirname(place.url) for _, place in files}:  # noqa: PTH120 - plain text
+            sync_folder(folder)
+    else:
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="wkplug-copy") as pool:
+            for done in [pool.submit(_copy_file, *pair) for pair in files]:
+                done.result()
+    return len(files)
+
+
+def _inside(outer: Location, inner: Location) -> bool:
+    return type(outer) is type(inner) and inner.url.startswith(outer.url.rstrip("/") + "/")
+
+
+def _walk(source: Location, skip: frozenset[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Iterate over ("folder" | "file", parts below the source), parents first."""
+    path = source.local_path()
+    root = os.path.realpath(path) if path is not None else None
+    yield "folder", ()
+    pending: list[tuple[tuple[str, ...], frozenset[str]]] = [((), frozenset({root} if root else ()))]
+    while pending:
+        parts, above = pending.pop()
+        folder = source.child(*parts) if parts else source
+        for entry in folder.list():
+            name = entry.rstrip("/")
+            below = (*parts, name)
+            if is_scrap(name) or name in skip or "/".join(below) in skip:
+                continue
+            real: str | None = None
+            if path is not None and root is not None:
+                real = _real_path(os.path.join(path, *below), root)  # noqa: PTH118 - plain text
+                if real is None:
+                    continue
+            if not entry.endswith("/"):
+                yield "file", below
+            elif real is None or real not in above:
+                yield "folder", below
+                pending.append((below, above | {real} if real else above))
+            else:
+                warnings.warn(f"{folder.url}/{name} was not copied: it is a link in a circle.", stacklevel=3)
+
+
+def _real_path(path: str, root: str) -> str | None:
+    """Where a path leads, None (with a warning) if a link leads out of `root` or nowhere."""
+    if not os.path.islink(path):  # noqa: PTH114 - plain text
+        return os.path.realpath(path)
+    real = os.path.realpath(path)
+    if not (real == root or real.startswith(root.rstrip(os.sep) + os.sep)):
+        warnings.warn(f"{path} was not copied: it is a link to {real}, outside of {root}.", stacklevel=4)
+        return None
+    if not os.path.exists(real):  # noqa: PTH110 - plain text
+        warnings.warn(f"{path} was not copied: it is a link to nothing.", stacklevel=4)
+        return None
+    return real
+
+
+def _copy_file(source: Location, target: Location, *, durable: bool = True) -> None:
+    from_path, to_path = source.local_path(), target.local_path()
+    if from_path is None or to_path is None:
+        target.write(source.read())
+        return
+    folder = os.path.dirname(to_path)  # noqa: PTH120 - plain text
+    temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(6).hex()}")  # noqa: PTH118
+    try:
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - plain text
+        try:
+            # Uses what the system has for it (reflinks, copying in the kernel).
+            shutil.copyfile(from_path, temporary)
+            _sync_file(temporary)
+            os.replace(temporary, to_path)  # noqa: PTH105 - plain text
+        finally:
+            if os.path.lexists(temporary):
+                os.unlink(temporary)  # noqa: PTH108 - plain text
+    except OSError as error:
+        raise sort_failure(error, f"copied to {target.url}", source.url) from error
+    if durable:
+        sync_folder(folder)
+
+
+def _sync_file(path: str) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,114 @@
+"""From what users and files say to a Location, and back to what files should say.
+
+`locate` opens paths, URLs and path objects. `resolve_inside` and `relative_to` are the two directions of paths
+recorded in a dataset: relative to its root inside, absolute or a URL outside. Places are compared part by part,
+never as text prefixes, and links are not followed: whether a path may lead out is for the caller to decide.
+
+Who calls it: everything above `wkplug.storage`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+from wkplug.abc import Location
+from wkplug.builtin.local import LocalFilesystem, LocalLocation
+from wkplug.errors import InvalidArgumentError, UnsafePathError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["locate", "relative_to", "resolve_inside"]
+
+# At least two letters, so that a Windows drive is none.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|file:", re.ASCII)
+
+
+def locate(path: Any, *, options: Mapping[str, Any] | None = None) -> Location:
+    """Open a place; nothing is read.
+
+    `path` is a Location, a path (made absolute; "~" is not expanded), a URL, a pathlib or universal path.
+    `options` are storage options for a URL; a universal path brings its own. InvalidArgumentError for anything
+    else, UnknownSchemeError for URLs that no plugin opens.
+    """
+    if isinstance(path, Location):
+        return path
+    protocol = getattr(path, "protocol", None)
+    if isinstance(protocol, str) and hasattr(path, "storage_options"):
+        if protocol in ("", "file", "local"):
+            return LocalLocation(path.path)
+        return _by_url(str(path), {**path.storage_options, **(options or {})})
+    if isinstance(path, os.PathLike):
+        path = os.fspath(path)
+    if not isinstance(path, str):
+        raise InvalidArgumentError(
+            f"{path!r} is neither a path nor a URL.", hint="Give a text, a pathlib.Path or a UPath."
+        )
+    if _URL.match(path):
+        return _by_url(path, options)
+    return LocalLocation(path)
+
+
+def _by_url(url: str, options: Mapping[str, Any] | None) -> Location:
+    if url.lower().startswith("file:"):
+        return LocalFilesystem().location(url)
+    from wkplug import registry
+
+    return registry.filesystem(url).location(url, options=options or None)
+
+
+def resolve_inside(root: Location, text: str) -> tuple[Location, bool]:
+    """Resolve a path recorded in a dataset at `root`: gives the place and whether it lies below `root`.
+
+    `text` is relative with forward slashes ("./color/1", "../other/color/1"), absolute, or a URL. ".." is
+    resolved in the text, before any link. UnsafePathError if it climbs above the top of a store.
+    """
+    if not isinstance(text, str) or "\0" in text:
+        raise InvalidArgumentError(f"{text!r} is no path.")
+    if _URL.match(text):
+        location = locate(text)
+        return location, _below(root, location) is not None
+    if text.startswith("/") or (root.local_path() is not None and os.path.isabs(text)):  # noqa: PTH117 - plain text
+        location = LocalLocation(text)
+        return location, _below(root, location) is not None
+    location = root
+    for part in text.split("/"):
+        if part == "..":
+            parent = location.parent
+            if parent == location and location.local_path() is None:
+                raise UnsafePathError(f"The path {text!r}, recorded at {root.url}, leads out of its store.")
+            location = parent
+        elif part not in ("", "."):
+            location = location.child(part)
+    return location, _below(root, location) is not None
+
+
+def relative_to(root: Location, location: Location) -> str:
+    """Say where `location` is, as a dataset at `root` records it: "./color/1" below it, else its URL.
+
+    For local places the URL is the absolute path, with forward slashes.
+    """
+    parts = _below(root, location)
+    return location.url if parts is None else "./" + "/".join(parts)
+
+
+def _below(root: Location, location: Location) -> list[str] | None:
+    """The names that lead from `root` to `location`, or None if it isn't at or below `root`."""
+    if type(root) is not type(location):
+        return None
+    count = len(_parts(location)) - len(_parts(root))
+    if count < 0:
+        return None
+    names: list[str] = []
+    for _ in range(count):
+        names.append(location.name)
+        location = location.parent
+    return names[::-1] if location == root else None
+
+
+def _parts(location: Location) -> list[str]:
+    return [
+        part for part in location.url.partition("://")[2 if "://" in location.url else 0].split("/") if part
+    ]

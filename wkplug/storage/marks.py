@@ -1,0 +1,91 @@
+"""Marks of unfinished work: a small file of our own beside an array that a job is still writing.
+
+A long operation sets its mark before its first shard and clears it after its last. A killed job leaves the mark,
+and `open_array` refuses marked arrays, so that nothing half written is taken for whole. Other software ignores
+the file.
+
+Who calls it: `wkplug.storage.opening`, and the long operations of `wkplug.dataset` and `wkplug.ops`.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import attrs
+
+from wkplug.errors import ForbiddenError, IncompleteMagError, MissingError
+
+if TYPE_CHECKING:
+    from wkplug.abc import Location
+
+__all__ = ["MARK_NAME", "Mark", "check_complete", "clear_mark", "read_mark", "set_mark"]
+
+MARK_NAME = ".wkplug-incomplete.json"
+_UNKNOWN = "an unknown job"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@attrs.frozen(kw_only=True)
+class Mark:
+    """Who is writing: `job` names it so that it knows its own mark, `what` says it to people.
+
+    started: ISO 8601, UTC.
+    """
+
+    job: str
+    what: str = ""
+    started: str = attrs.field(factory=_now)
+
+
+def set_mark(location: Location, mark: Mark) -> None:
+    """Mark the array at `location` (its folder is made if need be), durably, replacing another mark."""
+    location.make_folder()
+    location.child(MARK_NAME).write(json.dumps(attrs.asdict(mark), indent=4).encode())
+
+
+def clear_mark(location: Location) -> None:
+    """Remove the mark; nothing happens where there is none."""
+    location.child(MARK_NAME).delete()
+
+
+def read_mark(location: Location) -> Mark | None:
+    """Give the mark, or None. A damaged mark is a mark of an unknown job.
+
+    Servers that refuse to tell missing files from forbidden ones are taken to have none.
+    """
+    try:
+        text = location.child(MARK_NAME).read()
+    except MissingError:
+        return None
+    except ForbiddenError:
+        if location.local_path() is not None:
+            raise
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    values = found if isinstance(found, dict) else {}
+    return Mark(
+        job=str(values.get("job", _UNKNOWN)),
+        what=str(values.get("what", "")),
+        started=str(values.get("started", "an unknown time")),
+    )
+
+
+def check_complete(location: Location) -> None:
+    """Raise IncompleteMagError if the array at `location` is marked."""
+    mark = read_mark(location)
+    if mark is None:
+        return
+    what = f"{mark.what} ({mark.job})" if mark.what else mark.job
+    raise IncompleteMagError(
+        f"{location.url} is not complete: {what}, started {mark.started}, is still writing it or was interrupted.",
+        hint="If it was interrupted, run the same command again to finish it.\n"
+        "To look at what is there already, open it with allow_incomplete=True.",
+    )

@@ -1,0 +1,189 @@
+"""Opening and creating arrays: from a place and a format to an `ArrayHandle`, once per process.
+
+The registry chooses the backend and runs the hooks; here is the cache of what is open already. An array in the
+cache is used again only if it was asked for in the same way, under the same settings, and nothing has changed in
+its folder since. That can be seen for one system call on local places only; elsewhere arrays are opened anew
+(their handles still stay open).
+
+Who calls it: `wkplug.dataset` and `wkplug.ops`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.abc import Array, ArrayBackend, CreateArray, OpenArray
+from wkplug.storage.handles import ArrayHandle, live_handles
+from wkplug.storage.locating import locate
+from wkplug.storage.marks import check_complete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wkplug.abc import ArraySpec, Location, Mode
+
+__all__ = ["create_array", "forget", "open_array", "reopen"]
+
+_MOST_ARRAYS = 256
+
+
+@attrs.frozen(eq=False)
+class _Entry:
+    settings: Any
+    fingerprint: tuple[int, int]
+    array: Array
+    backend: ArrayBackend
+
+
+class _Cache:
+    """The arrays that are open in this process, least recently used first."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._guard = threading.Lock()
+        self._entries: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
+        self._inherited: list[Any] = []
+
+    def _own(self) -> None:
+        if self._process != os.getpid():
+            # Kept, not freed: an engine's destructor may wait for threads that only the parent has.
+            self._inherited.append(self._entries)
+            self._process, self._guard, self._entries = os.getpid(), threading.Lock(), OrderedDict()
+
+    def get(self, key: tuple[Any, ...], location: Location, settings: Any) -> _Entry | None:
+        self._own()
+        with self._guard:
+            entry = self._entries.get(key)
+            if entry is None or entry.settings is not settings or entry.fingerprint != _fingerprint(location):
+                return None
+            self._entries.move_to_end(key)
+            return entry
+
+    def put(self, key: tuple[Any, ...], entry: _Entry) -> None:
+        self._own()
+        with self._guard:
+            self._entries[key] = entry
+            self._entries.move_to_end(key)
+            while len(self._entries) > _MOST_ARRAYS:
+                # Not closed: handles may still use it.
+                self._entries.popitem(last=False)
+
+    def forget(self, url: str) -> None:
+        self._own()
+        with self._guard:
+            for key in [key for key in self._entries if key[0] == url]:
+                del self._entries[key]
+
+
+_cache = _Cache()
+
+
+def _fingerprint(location: Location) -> tuple[int, int] | None:
+    """What changes when files are made, replaced or deleted in the array's own folder; None if unknown."""
+    path = location.local_path()
+    if path is None:
+        return None
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - plain text, on a hot path
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino
+
+
+def open_array(
+    location: Any,
+    data_format: str | None = None,
+    *,
+    mode: Mode = "r",
+    axes: tuple[str, ...] | None = None,
+    backend: str | None = None,
+    allow_incomplete: bool = False,
+) -> ArrayHandle:
+    """Open the array at `location` (anything that `locate` takes).
+
+    Without `data_format` every backend looks whether the array is its own. `axes` are the names that the
+    dataset records, in storage order; `backend` is an implementation that must be taken. MissingError if there
+    is no array, IncompleteMagError if a job has left its mark there, unless `allow_incomplete`.
+    """
+    place = locate(location)
+    if not allow_incomplete:
+        check_complete(place)
+    return _opened(place, data_format, mode, axes, backend)
+
+
+def _opened(
+    place: Location, data_format: str | None, mode: Mode, axes: tuple[str, ...] | None, backend: str | None
+) -> ArrayHandle:
+    from wkplug.config import current
+
+    settings = current()
+    key = (place.url, data_format, mode, axes, backend)
+    entry = _cache.get(key, place, settings)
+    if entry is None:
+        from wkplug import registry
+
+        # Taken before opening: what changes meanwhile makes the entry stale at once.
+        fingerprint = _fingerprint(place)
+        choice = registry.choose_backend(place, data_format=data_format, mode=mode, explicit=backend)
+        chosen: ArrayBackend = choice.winner
+        array = registry.open_array(OpenArray(location=place, mode=mode, axes=axes, backend=chosen))
+        entry = _Entry(settings, fingerprint or (0, 0), array, chosen)
+        if fingerprint is not None:
+            _cache.put(key, entry)
+    return ArrayHandle(
+        place, entry.backend, mode, axes, _opener(place, entry.backend, mode, axes), entry.array
+    )
+
+
+def _opener(
+    place: Location, backend: ArrayBackend, mode: Mode, axes: tuple[str, ...] | None
+) -> Callable[[], Array]:
+    def opened() -> Array:
+        from wkplug import registry
+
+        return registry.open_array(OpenArray(location=place, mode=mode, axes=axes, backend=backend))
+
+    return opened
+
+
+def create_array(
+    location: Any, data_format: str, spec: ArraySpec, *, backend: str | None = None
+) -> ArrayHandle:
+    """Create an empty array at `location` and give a handle for writing; ConflictError if one is there."""
+    from wkplug import registry
+
+    place = locate(location)
+    choice = registry.choose_backend(
+        place, data_format=data_format, mode="create", explicit=backend, spec=spec
+    )
+    chosen: ArrayBackend = choice.winner
+    array = registry.create_array(CreateArray(location=place, spec=spec, backend=chosen))
+    forget(place)
+    return ArrayHandle(place, chosen, "r+", spec.axes, _opener(place, chosen, "r+", spec.axes), array)
+
+
+def forget(location: Any, *, but: ArrayHandle | None = None) -> None:
+    """Drop what this process holds of an array that was changed, moved or deleted.
+
+    Its handles (all `but` that one) open it again at their next use.
+    """
+    url = locate(location).url
+    _cache.forget(url)
+    live_handles.drop(url, but)
+
+
+def reopen(location: Location, backend: str, mode: Mode, axes: tuple[str, ...] | None) -> ArrayHandle:
+    """Unpickle a handle: the same backend, and nothing is opened before it is used."""
+    from wkplug import registry
+
+    chosen: ArrayBackend = registry.backend(backend)
+
+    def opened() -> Array:
+        return _opened(location, chosen.format, mode, axes, backend).array
+
+    return ArrayHandle(location, chosen, mode, axes, opened)
