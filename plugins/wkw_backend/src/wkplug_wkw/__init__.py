@@ -1,1 +1,1 @@
-
+"""WKW arrays for wkplug: an own codec, and the Rust package `wkw` for those who want it."""

@@ -84,7 +84,7 @@ class WkwBackend(ArrayBackend):
             found.append(
                 Problem(
                     code="wkw-remote",
-                    text=f"Writing WKW to {location.url} is not recommended: each write replaces whole shards.",
+                    text=f"WKW is not recommended for {location.url}: each write replaces whole shards.",
                     remedy="Use zarr3 there, or write whole shards.",
                     severity="warning",
                 )

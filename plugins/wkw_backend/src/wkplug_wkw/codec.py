@@ -29,7 +29,7 @@ class DamagedBlockError(Exception):
     """A block that can't be decoded. Internal: whoever knows the file turns it into CorruptDataError."""
 
 
-def decode(payload: Any, size: int, *, mutable: bool = False) -> bytes | bytearray:
+def decode(payload: Any, size: int, mutable: bool = False) -> bytes | bytearray:  # noqa: FBT001, FBT002 - per block
     """Decode one block to exactly `size` bytes (a bytearray if `mutable`), or raise DamagedBlockError."""
     # Before memory is taken: a crafted header may claim blocks of 2 GiB around a payload of 10 bytes.
     if len(payload) * _MAX_RATIO < size:

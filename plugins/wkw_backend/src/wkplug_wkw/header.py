@@ -65,6 +65,18 @@ class Header:
     block_type: str
     dtype: str
     channels: int
+    voxel_bytes: int = attrs.field(init=False, eq=False)
+    """Bytes per voxel, all channels."""
+    block_bytes: int = attrs.field(init=False, eq=False)
+    """Bytes of one decoded block."""
+
+    @voxel_bytes.default
+    def _voxel_bytes(self) -> int:
+        return self.channels * np.dtype(self.dtype).itemsize
+
+    @block_bytes.default
+    def _block_bytes(self) -> int:
+        return self.voxel_bytes << (3 * self.block_log2)
 
     @property
     def block_len(self) -> int:
@@ -90,16 +102,6 @@ class Header:
     def compressed(self) -> bool:
         """Whether blocks are LZ4 streams behind a jump table."""
         return self.block_type != "raw"
-
-    @property
-    def voxel_bytes(self) -> int:
-        """Bytes per voxel, all channels."""
-        return self.channels * np.dtype(self.dtype).itemsize
-
-    @property
-    def block_bytes(self) -> int:
-        """Bytes of one decoded block."""
-        return self.voxel_bytes << (3 * self.block_log2)
 
     @property
     def data_offset(self) -> int:
@@ -171,7 +173,7 @@ class Header:
         return None
 
     def shard_mismatch(self, data: bytes) -> str | None:
-        """Say in what a shard's first bytes differ from what this header asks of its shards, if in anything."""
+        """Say in what a shard's first bytes differ from what this header asks for, if in anything."""
         expected = self.pack(shard=True)
         if data == expected:
             return None

@@ -58,9 +58,9 @@ def header_for(spec: ArraySpec) -> Header:
     itemsize = _ITEMSIZE[spec.dtype.lstrip("uintfloa")]
     if channels * itemsize > MAX_VOXEL_BYTES:
         raise UnsupportedDtypeError(
-            f"{channels} channels of {spec.dtype} take {channels * itemsize} bytes per voxel, and WKW holds at "
-            f"most {MAX_VOXEL_BYTES}.",
-            hint=f"Use at most {MAX_VOXEL_BYTES // itemsize} channels, several layers, or another data format.",
+            f"{channels} channels of {spec.dtype} take {channels * itemsize} bytes per voxel, and WKW holds "
+            f"at most {MAX_VOXEL_BYTES}.",
+            hint=f"Use at most {MAX_VOXEL_BYTES // itemsize} channels, several layers, or another format.",
         )
     if spec.fill_value != 0:
         raise InvalidArgumentError(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Block", "Part", "blocks", "parts", "shards", "spread"]
 
 Part: TypeAlias = tuple[int, int, int, int, int]
-"""Along one axis: (spread bits of the block's index, first and last voxel + 1 in the block, and in the box)."""
+"""Along one axis: (spread bits of the block, first and last + 1 voxel in the block, the same in the box)."""
 
 Block: TypeAlias = tuple[int, Part, Part, Part]
 """(number of the block in the shard, its parts along x, y and z)."""
@@ -35,7 +35,7 @@ def spread(count: int) -> tuple[int, ...]:
 
 
 def parts(start: int, stop: int, shard: int, block_log2: int, shard_log2: int, axis: int) -> list[Part]:
-    """Cut the voxels from `start` to `stop` along `axis` (0 to 2) into what lies in blocks of shard `shard`."""
+    """Cut the voxels from `start` to `stop` along `axis` (0 to 2) into what lies in blocks of `shard`."""
     table = spread(1 << shard_log2)
     edge = 1 << block_log2
     origin = shard << (block_log2 + shard_log2)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Voxels"]
 
+_ndarray = np.ndarray
 _LITTLE = sys.byteorder == "little"
 
 
@@ -39,6 +40,7 @@ class Voxels:
         "_columns",
         "_edge",
         "_first_channel",
+        "_strides",
         "_voxel_bytes",
         "_voxels",
         "all_channels",
@@ -51,28 +53,19 @@ class Voxels:
         self._block_dtype = np.dtype(header.dtype).newbyteorder("<")
         self._first_channel = first_channel
         self.all_channels = array.shape[0] == header.channels
-        self._columns: dict[Part, NDArray[Any]] = {}
+        self._columns: dict[int, tuple[NDArray[Any], np.dtype[Any], int]] = {}
+        # Of a row of a block, along z and y.
+        self._strides = (self._edge * self._edge * self._voxel_bytes, self._edge * self._voxel_bytes)
         self._voxels = _voxel_view(array, header)
 
-    def _column(self, voxels: NDArray[Any], part: Part) -> NDArray[Any]:
-        """Give the rows (z, y) of all that `part` covers along x."""
-        column = self._columns.get(part)
-        if column is None:
-            row = np.dtype((np.void, (part[4] - part[3]) * self._voxel_bytes))
-            column = voxels[:, :, part[3] : part[4]].view(row)[:, :, 0]
-            self._columns[part] = column
-        return column
-
-    def _block_rows(self, buffer: Any, offset: int, x: Part, y: Part, z: Part) -> NDArray[Any]:
-        size = self._voxel_bytes
-        edge = self._edge
-        return np.ndarray(
-            (z[2] - z[1], y[2] - y[1]),
-            np.dtype((np.void, (x[2] - x[1]) * size)),
-            buffer,
-            offset + ((z[1] * edge + y[1]) * edge + x[1]) * size,
-            (edge * edge * size, edge * size),
-        )
+    def _rows(self, voxels: NDArray[Any], x: Part) -> tuple[NDArray[Any], np.dtype[Any], int]:
+        """Give the rows (z, y) that `x` covers, their dtype, and where they start in a row of the block."""
+        found = self._columns.get(x[3])
+        if found is None:
+            row = np.dtype((np.void, (x[4] - x[3]) * self._voxel_bytes))
+            found = voxels[:, :, x[3] : x[4]].view(row)[:, :, 0], row, x[1] * self._voxel_bytes
+            self._columns[x[3]] = found
+        return found
 
     def _block(self, buffer: Any, offset: int, x: Part, y: Part, z: Part) -> NDArray[Any]:
         size = self._voxel_bytes
@@ -90,24 +83,27 @@ class Voxels:
     def put(self, block: Block, buffer: Any, offset: int = 0) -> None:
         """Copy what the array wants of a decoded block, which starts at `offset` of `buffer`."""
         _, x, y, z = block
-        if self._voxels is not None:
-            self._column(self._voxels, x)[z[3] : z[4], y[3] : y[4]] = self._block_rows(
-                buffer, offset, x, y, z
-            )
-        else:
+        if self._voxels is None:
             part = self._array[:, x[3] : x[4], y[3] : y[4], z[3] : z[4]]
             part[...] = self._block(buffer, offset, x, y, z)
+            return
+        column, row, start = self._columns.get(x[3]) or self._rows(self._voxels, x)
+        offset += start + y[1] * self._strides[1] + z[1] * self._strides[0]
+        column[z[3] : z[4], y[3] : y[4]] = _ndarray(
+            (z[2] - z[1], y[2] - y[1]), row, buffer, offset, self._strides
+        )
 
     def get(self, block: Block, buffer: Any, offset: int = 0) -> None:
         """Copy what the array has of a block into a decoded one, which starts at `offset` of `buffer`."""
         _, x, y, z = block
-        if self._voxels is not None:
-            self._block_rows(buffer, offset, x, y, z)[...] = self._column(self._voxels, x)[
-                z[3] : z[4], y[3] : y[4]
-            ]
-        else:
+        if self._voxels is None:
             part = self._block(buffer, offset, x, y, z)
             part[...] = self._array[:, x[3] : x[4], y[3] : y[4], z[3] : z[4]]
+            return
+        column, row, start = self._columns.get(x[3]) or self._rows(self._voxels, x)
+        offset += start + y[1] * self._strides[1] + z[1] * self._strides[0]
+        rows: NDArray[Any] = _ndarray((z[2] - z[1], y[2] - y[1]), row, buffer, offset, self._strides)
+        rows[...] = column[z[3] : z[4], y[3] : y[4]]
 
 
 def _voxel_view(array: NDArray[Any], header: Header) -> NDArray[Any] | None:

@@ -33,6 +33,8 @@ from wkplug_wkw.header import HEADER_BYTES, HEADER_NAME, Header, check_jump_tabl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from wkplug_wkw.morton import Block
     from wkplug_wkw.rows import Voxels
 
@@ -157,6 +159,22 @@ class LocalShard(Shard):
             raise storage_error(error, "read", self.where) from error
         return data
 
+    def block_array(self, number: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Read one whole block as an array of its own, in the memory into which it was decoded."""
+        if self.table is None:
+            flat = np.empty(self.header.block_bytes, np.uint8)
+            start, stop = self.span(number)
+            if os.preadv(self._fd, (flat,), start) != stop - start:
+                flat = np.frombuffer(self.block(number), np.uint8)
+            return flat.view(dtype).reshape(shape, order="F")
+        try:
+            data = decode(
+                self.fetch(self.table[number], self.table[number + 1]), self.header.block_bytes, mutable=True
+            )
+        except DamagedBlockError as error:
+            raise self.corrupt(str(error), number) from error
+        return np.ndarray(shape, dtype, data, order="F")
+
     def read_into(self, blocks: Sequence[Block], voxels: Voxels) -> None:
         """Copy blocks, sorted by their number, into an array; neighbours are read with one call."""
         if self.table is None:
@@ -165,24 +183,33 @@ class LocalShard(Shard):
             self._read_compressed(blocks, voxels, self.table)
 
     def _read_compressed(self, blocks: Sequence[Block], voxels: Voxels, table: memoryview) -> None:
+        # Everything in one loop, for it runs once per block and the calls would cost as much as the copies.
+        size = self.header.block_bytes
         put = voxels.put
-        decoded = self.decoded
         count = len(blocks)
         first = 0
-        while first < count:
-            number = blocks[first][0]
-            start = table[number]
-            last = first + 1
-            while last < count and blocks[last][0] == number + last - first:
-                if table[number + last - first] - start > _RUN_BYTES:
-                    break
-                last += 1
-            stop = table[number + last - first]
-            data = memoryview(self.fetch(start, stop))
-            for block in blocks[first:last]:
-                number = block[0]
-                put(block, decoded(number, data[table[number] - start : table[number + 1] - start]))
-            first = last
+        number = blocks[0][0]
+        try:
+            while first < count:
+                number = blocks[first][0]
+                start = table[number]
+                stop = table[number + 1]
+                last = first + 1
+                while last < count and blocks[last][0] == number + last - first and stop - start < _RUN_BYTES:
+                    last += 1
+                    stop = table[number + last - first]
+                data: Any = self.fetch(start, stop)
+                if last - first == 1:
+                    put(blocks[first], decode(data, size))
+                else:
+                    data = memoryview(data)
+                    for block in blocks[first:last]:
+                        number = block[0]
+                        payload = data[table[number] - start : table[number + 1] - start]
+                        put(block, decode(payload, size))
+                first = last
+        except DamagedBlockError as error:
+            raise self.corrupt(str(error), number) from error
 
     def _read_raw(self, blocks: Sequence[Block], voxels: Voxels) -> None:
         header = self.header

@@ -1,4 +1,4 @@
-"""Writing a box into one shard: encode the blocks it touches, keep the others byte for byte, replace the shard.
+"""Writing a box into one shard: encode the blocks it touches, keep the others byte for byte, replace all.
 
 A shard is always replaced as a whole, locally by a rename, elsewhere by one put: at any moment, and after any
 crash, it is the old or the new one. Blocks that the box doesn't touch are copied as they are stored; blocks
@@ -33,7 +33,7 @@ __all__ = ["MAX_OBJECT_BYTES", "ShardWriter"]
 MAX_OBJECT_BYTES = 2 * 2**30
 """The largest raw shard that is held in memory, where a shard can only be put as a whole."""
 _GROUP_BYTES = 256 * 1024
-_PARALLEL_BYTES = {"raw": 16 * 2**20, "lz4": 2 * 2**20, "lz4hc": 128 * 1024}
+_PARALLEL_BYTES = {"lz4": 2 * 2**20, "lz4hc": 128 * 1024}
 """From how many bytes on threads cost less than they save, by what a block costs to encode."""
 _TRIES = 5
 
@@ -109,7 +109,7 @@ class ShardWriter:
         location = shards.location(index)
         if not header.compressed and header.raw_shard_bytes > MAX_OBJECT_BYTES:
             raise TooLargeError(
-                f"{location.url} can only be written as a whole, and a shard has {header.raw_shard_bytes:,} bytes.",
+                f"{location.url} can only be written as a whole, and it has {header.raw_shard_bytes:,} bytes.",
                 hint="Create the array compressed, or with smaller shards.",
             )
         tries = _TRIES
@@ -196,19 +196,20 @@ class ShardWriter:
     def _raw(self, sink: _Sink, old: Shard | None, blocks: Sequence[Block], voxels: Voxels) -> None:
         size = self._header.block_bytes
 
-        def gather(group: Sequence[Block]) -> bytearray:
-            buffer = bytearray(len(group) * size)
+        # No threads: copying is bound by memory, and one buffer that stays in the cache is the fastest.
+        most = max(1, _GROUP_BYTES // size)
+        scratch = bytearray(most * size)
+        zeros = bytes(most * size) if old is None else b""
+        for group in _neighbours(blocks, most):
+            length = len(group) * size
+            buffer = scratch if len(group) == most else bytearray(length)
             for position, block in enumerate(group):
-                if old is not None and not self._covered(block, voxels):
-                    buffer[position * size : (position + 1) * size] = old.block(block[0])
+                if not self._covered(block, voxels):
+                    kept = bytes(size) if old is None else old.block(block[0])
+                    buffer[position * size : (position + 1) * size] = kept
                 voxels.get(block, buffer, position * size)
-            return buffer
-
-        groups = list(_neighbours(blocks, max(1, _GROUP_BYTES // size)))
-        data = ordered(gather, groups, parallel=self._parallel(blocks))
-        for group, buffer in zip(groups, data, strict=True):
             # Zeros stay holes where nothing was.
-            if old is not None or buffer != bytes(len(buffer)):
+            if old is not None or buffer != zeros[:length]:
                 sink.put(buffer, HEADER_BYTES + group[0][0] * size)
 
     def _covered(self, block: Block, voxels: Voxels) -> bool:
