@@ -240,7 +240,7 @@ class TensorstoreArray(Array):
         return result
 
     def _refuse_folders(self, start: tuple[int, ...], result: NDArray[Any]) -> None:
-        """Where fill value came, look for folders in the place of shards: the engine reads them as missing."""
+        """Where fill value came, look for folders in place of shards: the engine reads them as missing."""
         if not result.size:
             return
         fill, shards = self.spec.fill_value, self._shards

@@ -1,8 +1,8 @@
 """The four backends: what they can do, how they recognise their arrays, how they create and open them.
 
 They differ in their metadata alone, which the modules `zarr3`, `zarr2`, `n5` and `precomputed` read and
-write; voxels go through `array`. Nothing here needs the engine before an array is opened, so choosing among backends
-stays cheap, and a process that never opens one can still be forked.
+write; voxels go through `array`. Nothing here needs the engine before an array is opened, so choosing among
+backends stays cheap, and a process that never opens one can still be forked.
 
 Who calls it: the registry, with the factories that `plugin` names.
 """
@@ -40,6 +40,7 @@ from wkplug_tensorstore.stored import DTYPES, StoredArray, check_chunk, lengths,
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import ModuleType
 
     from wkplug.abc import Location
 
@@ -54,6 +55,8 @@ class TensorstoreBackend(ArrayBackend):
     writes: ClassVar[bool] = False
     document: ClassVar[str]
     """The name of the metadata file."""
+    metadata: ClassVar[ModuleType]
+    """Its `describe` checks the content of that file; its `build`, where `writes`, gives a new one."""
 
     def __init__(self, settings: object = None) -> None:
         self.settings = TensorstoreSettings.of(settings)
@@ -67,19 +70,15 @@ class TensorstoreBackend(ArrayBackend):
     def describe(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
         """Read and check the metadata; errors as `ArrayBackend.open`, and for what the engine lacks."""
         file = self.metadata_file(location)
-        return self._describe(read_document(file), file, axes)
-
-    def _describe(
-        self, document: Mapping[str, Any], file: Location, axes: Sequence[str] | None
-    ) -> StoredArray:
-        raise UnsupportedOperationError(f"{self.name} reads no {file.name} of {len(document)} keys ({axes}).")
-
-    def _build(self, spec: ArraySpec) -> dict[str, Any]:
-        raise UnsupportedOperationError(f"{self.name} writes no metadata for {spec.axes}.")
+        stored: StoredArray = self.metadata.describe(read_document(file), file, axes)
+        return stored
 
     def _is_array(self, document: Mapping[str, Any]) -> bool:
         del document
         return True
+
+    def _write_beside(self, location: Location, spec: ArraySpec) -> None:
+        """Write what else belongs to a new array, before its metadata."""
 
     # --- the contract ---------------------------------------------------------------------------------
 
@@ -129,11 +128,12 @@ class TensorstoreBackend(ArrayBackend):
         array = TensorstoreArray(self, location, "r+", tuple(spec.axes))
         try:
             # The engine has the last word on what it takes, before anything is written.
-            array.load(self._describe(document, file, spec.axes))
+            array.load(self.metadata.describe(document, file, spec.axes))
         except CorruptDataError as error:
             raise InvalidArgumentError(
                 f"{location.url} can't be created like that: {error.message}", hint="Check the options."
             ) from error
+        self._write_beside(location, spec)
         try:
             file.write(json.dumps(document, indent=2).encode(), if_match="")
         except ConflictError as error:
@@ -180,7 +180,8 @@ class TensorstoreBackend(ArrayBackend):
                 f"the chunk shape {spec.chunk_shape}."
             )
         check_chunk(spec.chunk_shape, spec.shard_shape, DTYPES[spec.dtype], location.url)
-        return self._build(spec)
+        document: dict[str, Any] = self.metadata.build(spec)
+        return document
 
 
 class Zarr3Backend(TensorstoreBackend):
@@ -192,13 +193,7 @@ class Zarr3Backend(TensorstoreBackend):
     document = zarr3.DOCUMENT
     capabilities = ArrayCapabilities(concurrent_writes="box", places=_PLACES)
 
-    def _describe(
-        self, document: Mapping[str, Any], file: Location, axes: Sequence[str] | None
-    ) -> StoredArray:
-        return zarr3.describe(document, file, axes)
-
-    def _build(self, spec: ArraySpec) -> dict[str, Any]:
-        return zarr3.build(spec)
+    metadata: ClassVar[ModuleType] = zarr3
 
     def _is_array(self, document: Mapping[str, Any]) -> bool:
         return document.get("node_type") == "array"
@@ -213,13 +208,19 @@ class Zarr2Backend(TensorstoreBackend):
     document = zarr2.DOCUMENT
     capabilities = ArrayCapabilities(concurrent_writes="box", sharded=False, places=_PLACES)
 
-    def _describe(
-        self, document: Mapping[str, Any], file: Location, axes: Sequence[str] | None
-    ) -> StoredArray:
-        return zarr2.describe(document, file, axes)
+    metadata: ClassVar[ModuleType] = zarr2
 
-    def _build(self, spec: ArraySpec) -> dict[str, Any]:
-        return zarr2.build(spec)
+    def describe(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
+        """Read the metadata, and the names of the axes beside them where nobody else gives them."""
+        stored = super().describe(location, axes)
+        if axes is not None and len(axes) == len(stored.spec.axes):
+            return stored
+        return zarr2.with_names(stored, location.child(zarr2.ATTRIBUTES))
+
+    def _write_beside(self, location: Location, spec: ArraySpec) -> None:
+        attributes = zarr2.names_to_keep(spec)
+        if attributes is not None and not self.metadata_file(location).exists():
+            location.child(zarr2.ATTRIBUTES).write(json.dumps(attributes).encode())
 
 
 class N5Backend(TensorstoreBackend):
@@ -230,10 +231,7 @@ class N5Backend(TensorstoreBackend):
     document = n5.DOCUMENT
     capabilities = ArrayCapabilities(sharded=False, resizable=False, places=_PLACES)
 
-    def _describe(
-        self, document: Mapping[str, Any], file: Location, axes: Sequence[str] | None
-    ) -> StoredArray:
-        return n5.describe(document, file, axes)
+    metadata: ClassVar[ModuleType] = n5
 
     def _is_array(self, document: Mapping[str, Any]) -> bool:
         # Groups have the same file, with other keys.
@@ -246,6 +244,7 @@ class PrecomputedBackend(TensorstoreBackend):
     name = "neuroglancerPrecomputed+tensorstore"
     format = "neuroglancerPrecomputed"
     document = precomputed.DOCUMENT
+    metadata: ClassVar[ModuleType] = precomputed
     capabilities = ArrayCapabilities(
         axes=(("c", "x", "y", "z"),),
         dtypes=frozenset(DTYPES) - {"float64"},

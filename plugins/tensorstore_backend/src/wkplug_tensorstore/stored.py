@@ -22,6 +22,7 @@ from wkplug.errors import CorruptDataError, StorageError, TooLargeError, Unsuppo
 __all__ = [
     "DTYPES",
     "MAX_CHUNK_BYTES",
+    "USUAL_AXES",
     "ShardKeys",
     "StoredArray",
     "axis_names",
@@ -49,7 +50,12 @@ DTYPES: Mapping[str, int] = {
 }  # fmt: skip
 """Bytes per voxel."""
 
-_BY_RANK = {2: ("x", "y"), 3: ("x", "y", "z"), 4: ("c", "x", "y", "z"), 5: ("t", "c", "x", "y", "z")}
+USUAL_AXES: Mapping[int, tuple[str, ...]] = {
+    2: ("x", "y"),
+    3: ("x", "y", "z"),
+    4: ("c", "x", "y", "z"),
+    5: ("t", "c", "x", "y", "z"),
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -185,8 +191,8 @@ def axis_names(given: Sequence[str] | None, stored: object, rank: int, where: st
                     hint="Give the axes when you add the mag (axes=...).",
                 )
             return names
-    if rank in _BY_RANK:
-        return _BY_RANK[rank]
+    if rank in USUAL_AXES:
+        return USUAL_AXES[rank]
     raise CorruptDataError(
         f"{where} doesn't name its {rank} axes, and there is no usual order for that many.",
         hint="Give the axes when you add the mag (axes=...).",

@@ -1,7 +1,8 @@
 """Zarr v2: `.zarray` written for a spec, and read into a `StoredArray`.
 
 Version 2 has no shards, no names of axes and no checksums. What is written: first axis fastest, zstd,
-keys with slashes. What is read: both orders, both separators, any compressor that the engine has.
+keys with slashes; and the names of axes that are not in the usual order as xarray keeps them, in `.zattrs`.
+What is read: both orders, both separators, any compressor that the engine has.
 
 Follows the Zarr specification, version 2.
 """
@@ -13,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from wkplug.abc import ArraySpec
@@ -20,46 +22,63 @@ from wkplug.errors import (
     CorruptDataError,
     InvalidArgumentError,
     LayoutError,
+    MissingError,
     UnsupportedDtypeError,
     UnsupportedOperationError,
 )
-from wkplug_tensorstore.stored import DTYPES, ShardKeys, StoredArray, axis_names, check_chunk, lengths
+from wkplug_tensorstore.stored import (
+    DTYPES,
+    USUAL_AXES,
+    ShardKeys,
+    StoredArray,
+    axis_names,
+    check_chunk,
+    lengths,
+    read_document,
+)
 from wkplug_tensorstore.zarr3 import fill_for_json, level_option
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
 
-__all__ = ["DOCUMENT", "build", "describe"]
+__all__ = ["ATTRIBUTES", "DOCUMENT", "build", "describe", "names_to_keep", "with_names"]
 
 DOCUMENT = ".zarray"
+ATTRIBUTES = ".zattrs"
+
+_NAMES = "_ARRAY_DIMENSIONS"
 
 _COMPRESSORS = frozenset({"zlib", "gzip", "blosc", "zstd", "bz2"})
 _KNOWN = (
     "zarr_format", "shape", "chunks", "dtype", "compressor", "filters", "fill_value", "order",
     "dimension_separator",
 )  # fmt: skip
-_OPTIONS = frozenset({"level"})
+_OPTIONS = frozenset({"compressor", "dimension_separator", "level", "order"})
+_ZSTD = "zstd"
 
 
 def build(spec: ArraySpec) -> dict[str, Any]:
     """Give the content of `.zarray`. LayoutError, InvalidArgumentError for what can't be."""
     if unknown := sorted(set(spec.options) - _OPTIONS):
-        raise InvalidArgumentError(f"zarr has no option {unknown[0]!r}.", hint="There is: level.")
+        raise InvalidArgumentError(
+            f"zarr has no option {unknown[0]!r}.", hint=f"There are: {', '.join(sorted(_OPTIONS))}."
+        )
     if spec.shard_shape != spec.chunk_shape:
         raise LayoutError(
             f"Zarr v2 has no shards: the shard {spec.shard_shape} must be the chunk {spec.chunk_shape}.",
             hint="Leave the shard shape out, or use the data format zarr3.",
         )
+    zstd = {"id": _ZSTD, "level": level_option(spec)} if spec.compressed else None
     return {
         "zarr_format": 2,
         "shape": list(spec.shape),
         "chunks": list(spec.chunk_shape),
         "dtype": np.dtype(spec.dtype).newbyteorder("<").str,
-        "compressor": {"id": "zstd", "level": level_option(spec)} if spec.compressed else None,
+        "compressor": spec.options.get("compressor", zstd),
         "fill_value": fill_for_json(spec),
-        "order": "F",
+        "order": spec.options.get("order", "F"),
         "filters": None,
-        "dimension_separator": "/",
+        "dimension_separator": spec.options.get("dimension_separator", "/"),
     }
 
 
@@ -79,7 +98,8 @@ def describe(document: Mapping[str, Any], file: Location, axes: Sequence[str] | 
         raise CorruptDataError(f"{where} is damaged: its dimension_separator is {separator!r}.")
     compressor = _compressor(document, where)
     spec = ArraySpec(
-        axes=axis_names(axes, None, len(shape), where),
+        # With none given, `with_names` looks beside; numbers do until then, so that nothing is refused here.
+        axes=axes if axes is not None and len(axes) == len(shape) else map(str, range(len(shape))),
         shape=shape,
         dtype=dtype,
         chunk_shape=chunk,
@@ -96,6 +116,22 @@ def describe(document: Mapping[str, Any], file: Location, axes: Sequence[str] | 
         root=file.parent,
         keys=ShardKeys(separator=separator),
     )
+
+
+def names_to_keep(spec: ArraySpec) -> dict[str, Any] | None:
+    """The attributes that keep the names of the axes, None where their number tells them."""
+    return None if spec.axes == USUAL_AXES.get(len(spec.axes)) else {_NAMES: list(spec.axes)}
+
+
+def with_names(stored: StoredArray, attributes: Location) -> StoredArray:
+    """Name the axes as the attributes do, if they do."""
+    try:
+        names = read_document(attributes).get(_NAMES)
+    except MissingError:
+        names = None
+    rank = len(stored.metadata["shape"])
+    axes = axis_names(None, names, rank, stored.file.url)
+    return attrs.evolve(stored, spec=attrs.evolve(stored.spec, axes=axes))
 
 
 def _compressor(document: Mapping[str, Any], where: str) -> Mapping[str, Any] | None:
