@@ -1,0 +1,392 @@
+"""Plugins: what is installed, what it offers, and who is chosen for a task.
+
+Everything above asks here, by name or by task, and gets objects of `wkplug.abc`; nobody above knows a plugin.
+The functions use the default manager of the process, which is made at the first call: importing this package
+looks at nothing, and imports neither numpy nor an engine. Which plugins may run (`plugins_*` settings) is
+part of the default manager's identity, so `with wkplug.settings(plugins_blocked=...)` has one of its own.
+
+Tests replace it: `with use_manager(Manager(paths=[...])):`.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from wkplug.config import Settings, current
+from wkplug.config.hints import listed
+from wkplug.registry.kinds import (
+    BACKEND,
+    COMMAND,
+    DIALECT,
+    EXECUTOR,
+    EXPORTER,
+    IMPORTER,
+    INTERPOLATION,
+    REMOTE,
+)
+from wkplug.registry.manager import Manager, Offer
+from wkplug.registry.selection import Choice, Ranked
+from wkplug.registry.states import Plugin, PluginWarning, State
+from wkplug.registry.tables import Tables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wkplug.abc import (
+        Array,
+        ArrayBackend,
+        ArraySpec,
+        CreateArray,
+        Executor,
+        Exporter,
+        Filesystem,
+        Importer,
+        Interpolation,
+        Location,
+        MetadataDialect,
+        OpenArray,
+        RemoteService,
+    )
+
+__all__ = [
+    "Choice",
+    "Manager",
+    "Offer",
+    "Plugin",
+    "PluginWarning",
+    "Ranked",
+    "State",
+    "all_offers",
+    "backend",
+    "check_format",
+    "choose_backend",
+    "choose_exporter",
+    "choose_format",
+    "choose_importer",
+    "choose_reader",
+    "command",
+    "commands",
+    "create_array",
+    "dialects",
+    "executor",
+    "executors",
+    "exporter",
+    "filesystem",
+    "formats",
+    "get_manager",
+    "importer",
+    "interpolation",
+    "interpolations",
+    "open_array",
+    "remote",
+    "remote_exports",
+    "remotes",
+    "try_offer",
+    "use_manager",
+]
+
+
+class _Default:
+    """The managers of this process: one for each set of plugins that may run, and a test's own."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.replacement: Tables | None = None
+        self.by_settings: dict[tuple[Any, ...], Tables] = {}
+
+    def tables(self) -> Tables:
+        if self.replacement is not None:
+            return self.replacement
+        key = _identity(current())
+        found = self.by_settings.get(key)
+        if found is None:
+            with self.lock:
+                found = self.by_settings.get(key)
+                if found is None:
+                    found = self.by_settings[key] = Tables(Manager())
+        return found
+
+
+def _identity(settings: Settings) -> tuple[Any, ...]:
+    return (
+        settings.plugins_enabled,
+        settings.plugins_blocked,
+        settings.plugins_required,
+        settings.strict,
+        settings.trace,
+    )
+
+
+_default = _Default()
+
+
+def get_manager() -> Manager:
+    """Give the manager that everything here uses."""
+    return _default.tables().manager
+
+
+@contextmanager
+def use_manager(manager: Manager) -> Iterator[Manager]:
+    """Let everything in this process use another manager inside a `with` block; for tests."""
+    before = _default.replacement
+    _default.replacement = Tables(manager)
+    try:
+        yield manager
+    finally:
+        _default.replacement = before
+
+
+# --- arrays -----------------------------------------------------------------------------------------------
+
+
+def formats() -> tuple[str, ...]:
+    """Give the data formats that enabled plugins offer, sorted."""
+    from wkplug.registry import choosing
+
+    return choosing.formats(_default.tables())
+
+
+def check_format(name: str) -> str:
+    """Give `name` back if a plugin offers that data format.
+
+    UnknownFormatError (a ValueError) with a suggestion if nobody knows it; PluginMissingError,
+    PluginBrokenError, PluginBlockedError or PluginIncompatibleError if the plugin that would is not at hand.
+    """
+    from wkplug.registry import choosing
+
+    tables = _default.tables()
+    if name not in choosing.formats(tables):
+        raise choosing.no_such_format(tables, name)
+    return name
+
+
+def backend(name: str) -> ArrayBackend:
+    """Give the array backend "format+implementation", the same object each time."""
+    tables = _default.tables()
+    made: ArrayBackend = tables.build(BACKEND, tables.find(BACKEND, name))
+    return made
+
+
+def choose_backend(
+    location: Location,
+    *,
+    data_format: str | None = None,
+    mode: Literal["r", "r+", "create"] = "r",
+    explicit: str | None = None,
+    spec: ArraySpec | None = None,
+    thorough: bool = False,
+) -> Choice:
+    """Choose who opens or creates the array at `location`; the choice's `winner` is the ArrayBackend.
+
+    data_format: what the data record, or the user wants; None leaves it to rules and probing. mode: "create"
+    also where `spec` says what is to be created. explicit: a backend's name, or an implementation's alone.
+    thorough: ask even those that can't win any more, to explain the choice. Warnings of the winner are in
+    `Choice.warnings`, for the caller to tell or not.
+
+    UnableError (or what a backend's Problem names) if the one asked for, or all, can't do it here;
+    AmbiguousChoiceError if the place looks like two formats; MissingError if there is nothing to open.
+    """
+    from wkplug.registry import choosing
+
+    return choosing.choose_backend(
+        _default.tables(),
+        location,
+        data_format=data_format,
+        mode=mode,
+        explicit=explicit,
+        spec=spec,
+        thorough=thorough,
+    )
+
+
+def choose_format(location: Location, *, thorough: bool = False) -> Choice:
+    """Find out which data format the array at `location` has; the choice's `winner` is its name."""
+    from wkplug.registry import choosing
+
+    return choosing.choose_format(_default.tables(), location, thorough=thorough)
+
+
+def open_array(request: OpenArray) -> Array:
+    """Open an array with the backend that was chosen, inside all wrappers that plugins put around it."""
+    array: Array = get_manager().call("wkplug_open_array", request=request)
+    return array
+
+
+def create_array(request: CreateArray) -> Array:
+    """Create an array, likewise."""
+    array: Array = get_manager().call("wkplug_create_array", request=request)
+    return array
+
+
+def dialects(data_format: str) -> tuple[MetadataDialect, ...]:
+    """Give the metadata dialects for layers of a format, in the order of their names."""
+    tables = _default.tables()
+    offers = [offer for offer in tables.offers(DIALECT) if data_format in offer.spec.formats]
+    made: list[MetadataDialect] = []
+    for name in sorted({offer.spec.name for offer in offers}):
+        # Metadata for others must not keep anybody from writing voxels: a dialect that fails is left out.
+        with tables.left_out(name):
+            made.append(tables.build(DIALECT, tables.find(DIALECT, name)))
+    return tuple(made)
+
+
+# --- files and places -------------------------------------------------------------------------------------
+
+
+def filesystem(url: str) -> Filesystem:
+    """Give the filesystem for a URL or a plain path. UnknownSchemeError if there is none for its scheme."""
+    from wkplug.registry import choosing_files
+
+    made: Filesystem = choosing_files.choose_filesystem(_default.tables(), url).winner
+    return made
+
+
+def choose_reader(
+    location: Location,
+    head: bytes,
+    *,
+    explicit: str | None = None,
+    folder: bool = False,
+    thorough: bool = False,
+) -> Choice:
+    """Choose who reads an image, from its name and its first 4,096 bytes; `winner` is the ImageReader.
+
+    folder: it is a folder, so only readers that take folders count.
+
+    UnsupportedImageFormatError if nobody accepts it, ImageReaderMissingError if a plugin that isn't installed
+    would; AmbiguousChoiceError if two are equally sure.
+    """
+    from wkplug.registry import choosing_files
+
+    return choosing_files.choose_reader(
+        _default.tables(), location, head, explicit=explicit, folder=folder, thorough=thorough
+    )
+
+
+def exporter(name: str) -> Exporter:
+    """Give the exporter of that name."""
+    tables = _default.tables()
+    made: Exporter = tables.build(EXPORTER, tables.find(EXPORTER, name))
+    return made
+
+
+def choose_exporter(consumes: str, suffix: str, explicit: str | None = None) -> Choice:
+    """Choose who writes a "view" or a "sheet" to files of a suffix (".png"); `winner` is the Exporter."""
+    from wkplug.registry import choosing_files
+
+    return choosing_files.choose_exporter(_default.tables(), consumes, suffix, explicit)
+
+
+def importer(name: str) -> Importer:
+    """Give the importer of that name."""
+    tables = _default.tables()
+    made: Importer = tables.build(IMPORTER, tables.find(IMPORTER, name))
+    return made
+
+
+def choose_importer(location: Location, explicit: str | None = None) -> Choice:
+    """Choose who describes the foreign container at `location`; `winner` is the Importer."""
+    from wkplug.registry import choosing_files
+
+    return choosing_files.choose_importer(_default.tables(), location, explicit)
+
+
+# --- work -------------------------------------------------------------------------------------------------
+
+
+def interpolations(category: str | None = None) -> tuple[str, ...]:
+    """Give the names of all interpolation modes, or of those that suit a layer's category; sorted."""
+    offers = _default.tables().offers(INTERPOLATION)
+    return tuple(sorted({o.spec.name for o in offers if category is None or category in o.spec.categories}))
+
+
+def interpolation(name: str, *, category: str, dtype: str) -> Interpolation:
+    """Give an interpolation mode by name or alias, for a layer's category and dtype.
+
+    UnknownNameError if there is none; UnableError if it would lie about such voxels (mean segment ids);
+    UnsupportedDtypeError if it isn't made for the dtype.
+    """
+    from wkplug.errors import UnableError, UnsupportedDtypeError
+
+    tables = _default.tables()
+    offer = tables.find(INTERPOLATION, name)
+    suitable = f"For {category} layers there are: {listed(interpolations(category))}."
+    if category not in offer.spec.categories:
+        raise UnableError(f"The interpolation mode '{name}' is not for {category} layers.", hint=suitable)
+    made: Interpolation = tables.build(INTERPOLATION, offer)
+    if made.dtypes is not None and str(dtype) not in made.dtypes:
+        raise UnsupportedDtypeError(
+            f"The interpolation mode '{name}' is not made for {dtype}, only for {listed(made.dtypes)}.",
+            hint=suitable,
+        )
+    return made
+
+
+def executors() -> tuple[str, ...]:
+    """Give the names of all executors, sorted."""
+    return _default.tables().names(EXECUTOR)
+
+
+def executor(name: str, options: Mapping[str, Any] | None = None) -> Executor:
+    """Give a new executor; `options` (such as {"workers": 4}) lie over its plugin's settings."""
+    tables = _default.tables()
+    made: Executor = tables.make(EXECUTOR, tables.find(EXECUTOR, name), options)
+    return made
+
+
+# --- services and commands --------------------------------------------------------------------------------
+
+
+def remotes() -> tuple[str, ...]:
+    """Give the names of all remote services, sorted."""
+    return _default.tables().names(REMOTE)
+
+
+def remote(name: str) -> RemoteService:
+    """Give the remote service of that name."""
+    tables = _default.tables()
+    made: RemoteService = tables.build(REMOTE, tables.find(REMOTE, name))
+    return made
+
+
+def remote_exports() -> dict[str, str]:
+    """Give the names that remote plugins add to the package root: name -> "package.module:attribute".
+
+    Where two plugins export one name, the first by name wins, and `wkplug plugins` shows both.
+    """
+    exports: dict[str, str] = {}
+    for offer in sorted(_default.tables().offers(REMOTE), key=lambda each: each.spec.name, reverse=True):
+        exports |= offer.spec.exports
+    return exports
+
+
+def commands() -> dict[str, str]:
+    """Give the commands that plugins add to the command line: name -> one line about it, sorted."""
+    offers = _default.tables().offers(COMMAND)
+    return {offer.spec.name: offer.spec.summary for offer in sorted(offers, key=lambda each: each.spec.name)}
+
+
+def command(name: str) -> Any:
+    """Give a plugin's command, a `click.Command`."""
+    tables = _default.tables()
+    return tables.build(COMMAND, tables.find(COMMAND, name))
+
+
+def all_offers() -> dict[str, tuple[Offer, ...]]:
+    """Give all that plugins offer, by kind; for `wkplug plugins`."""
+    from wkplug.registry.kinds import KINDS
+
+    tables = _default.tables()
+    return {kind.words: tables.offers(kind) for kind in KINDS}
+
+
+def try_offer(kind_words: str, offer: Offer) -> Any:
+    """Run an offer's factory; for `wkplug plugins --debug`. The errors of a factory pass."""
+    from wkplug.registry.kinds import KINDS
+
+    kind = next(kind for kind in KINDS if kind.words == kind_words)
+    if kind.words == "settings class":
+        return _default.tables().settings_of(offer.plugin)
+    return _default.tables().make(kind, offer)

@@ -1,0 +1,123 @@
+"""The core's own plugin: registered through the same hooks as everybody else's, only never blocked.
+
+Lists memory arrays, local files, whatever fsspec opens, the basic interpolations and local executors; and is
+the one plain implementation of opening and creating arrays, which other plugins wrap.
+
+Imports nothing but the specs. The manager finds it by its module's name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wkplug.abc import (
+    ArrayBackendSpec,
+    ExecutorSpec,
+    FilesystemSpec,
+    InterpolationSpec,
+    hookimpl,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wkplug.abc import Array, CreateArray, OpenArray
+
+__all__ = [
+    "wkplug_array_backends",
+    "wkplug_create_array",
+    "wkplug_executors",
+    "wkplug_filesystems",
+    "wkplug_interpolations",
+    "wkplug_open_array",
+]
+
+# What fsspec knows by itself, without the schemes that are no places ("cached", "generic", "reference", ...
+# are wrappers) and without local files. A driver that isn't installed is an error when it is used.
+_FSSPEC_SCHEMES = (
+    "abfs", "abfss", "adl", "arrow_hdfs", "asynclocal", "az", "blockcache", "box", "dask", "data",
+    "dbfs", "dir", "dropbox", "dvc", "filecache", "ftp", "gcs", "gdrive", "gist", "git", "github", "gs",
+    "hdfs", "hf", "http", "https", "jlab", "jupyter", "lakefs", "libarchive", "memory", "oci",
+    "ocilake", "oss", "reference", "root", "s3", "s3a", "sftp", "simplecache", "smb", "ssh", "tar",
+    "tos", "tosfs", "wandb", "webdav", "webhdfs", "zip",
+)  # fmt: skip
+
+_COLOR = ("color",)
+_BOTH = ("color", "segmentation")
+
+
+@hookimpl
+def wkplug_array_backends() -> Iterator[ArrayBackendSpec]:
+    """Arrays in memory."""
+    yield ArrayBackendSpec(
+        name="memory+numpy",
+        format="memory",
+        factory="wkplug.builtin.memory:MemoryBackend",
+        summary="numpy arrays in this process' memory, gone with it",
+    )
+
+
+@hookimpl
+def wkplug_filesystems() -> Iterator[FilesystemSpec]:
+    """Local files, and everything else through fsspec unless a plugin does it better."""
+    yield FilesystemSpec(
+        name="local",
+        schemes=("", "file"),
+        factory="wkplug.builtin.local:LocalFilesystem",
+        summary="files on this machine",
+    )
+    yield FilesystemSpec(
+        name="fsspec",
+        schemes=_FSSPEC_SCHEMES,
+        factory="wkplug.builtin.fsspec_places:FsspecFilesystem",
+        priority=-10,
+        summary="whatever fsspec has a driver for",
+    )
+
+
+@hookimpl
+def wkplug_interpolations() -> Iterator[InterpolationSpec]:
+    """The modes for pyramids. Those that make new values are not for segment ids."""
+    for name, categories, summary in (
+        ("bicubic", _COLOR, "cubic, for smooth intensities"),
+        ("bilinear", _COLOR, "linear"),
+        ("max", _BOTH, "the largest value of each block"),
+        ("mean", _COLOR, "the mean of each block"),
+        ("median", _BOTH, "the median of each block; the default for colour layers"),
+        ("min", _BOTH, "the smallest value of each block"),
+        ("mode", _BOTH, "the most frequent value of each block; the default for segmentations"),
+        ("nearest", _BOTH, "one voxel of each block"),
+    ):
+        yield InterpolationSpec(
+            name=name,
+            categories=categories,
+            factory=f"wkplug.builtin.interpolations:{name.capitalize()}",
+            summary=summary,
+        )
+
+
+@hookimpl
+def wkplug_executors() -> Iterator[ExecutorSpec]:
+    """This machine."""
+    for name, summary in (
+        ("processes", "several processes, started afresh"),
+        ("sequential", "one call after the other, in this thread"),
+        ("threads", "several threads of this process"),
+    ):
+        yield ExecutorSpec(
+            name=name,
+            factory=f"wkplug.builtin.executors:{name.capitalize()}Executor",
+            summary=summary,
+        )
+
+
+@hookimpl
+def wkplug_open_array(request: OpenArray) -> Array:
+    """Open what was chosen; the innermost of all wrappers."""
+    return request.backend.open(request.location, request.mode, axes=request.axes)
+
+
+@hookimpl
+def wkplug_create_array(request: CreateArray) -> Array:
+    """Create what was chosen."""
+    return request.backend.create(request.location, request.spec)

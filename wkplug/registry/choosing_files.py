@@ -1,0 +1,308 @@
+"""Choosing what stands around arrays: filesystems by scheme, readers, exporters and importers by file.
+
+Readers are picked by what a file is before what it is called: magic bytes beat suffixes, longer suffixes beat
+shorter ones. Only those that claim a file by one or the other are imported and asked. Two readers that are
+equally sure are an error that shows the line of configuration which settles it.
+
+Called by `wkplug.registry`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.abc.arrays import ProbeScore, Problem
+from wkplug.abc.images import ImageReader
+from wkplug.config import current
+from wkplug.config.hints import did_you_mean, listed
+from wkplug.errors import (
+    ConfigError,
+    ImageReaderMissingError,
+    UnknownNameError,
+    UnknownSchemeError,
+    UnsupportedImageFormatError,
+    WkplugError,
+)
+from wkplug.registry.catalogue import candidates_for, unavailable
+from wkplug.registry.choosing import candidates_of, matching_rules
+from wkplug.registry.kinds import EXPORTER, FILESYSTEM, IMPORTER, READER, Kind
+from wkplug.registry.selection import Choice, Wish, select
+
+if TYPE_CHECKING:
+    from wkplug.abc.locations import Location
+    from wkplug.registry.manager import Offer
+    from wkplug.registry.tables import Tables
+
+__all__ = ["choose_exporter", "choose_filesystem", "choose_importer", "choose_reader", "scheme_of"]
+
+
+# --- filesystems ------------------------------------------------------------------------------------------
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a URL in lower case; "" for plain paths, also those with a drive letter."""
+    chained, _, _ = url.partition("::")
+    scheme, separator, _ = url.partition("://")
+    if separator and (chained == url or len(scheme) <= len(chained)):
+        return scheme.lower() if len(scheme) > 1 and "/" not in scheme else ""
+    if chained != url and chained.replace("+", "").replace("-", "").isalnum():
+        return chained.lower()  # as in "simplecache::s3://bucket"
+    return ""
+
+
+def choose_filesystem(tables: Tables, url: str) -> Choice:
+    """Choose who opens a URL, from its scheme alone. UnknownSchemeError if nobody does."""
+    scheme = scheme_of(url)
+    offers = [offer for offer in tables.offers(FILESYSTEM) if scheme in offer.spec.schemes]
+    if not offers:
+        every = {s for offer in tables.offers(FILESYSTEM) for s in offer.spec.schemes if s}
+        raise unavailable(
+            tables.manager,
+            f"the URL scheme '{scheme}://'",
+            "schemes",
+            scheme,
+            installed=every,
+            unknown=UnknownSchemeError,
+        )
+    wish = None
+    configured = current().filesystems.get(scheme)
+    if configured is not None:
+        source = current().source_of(("filesystems", scheme))
+        wish = _listed_wish((configured,), [offer.spec.name for offer in offers], source)
+    made: dict[str, Any] = {}
+
+    def assess(offer: Offer) -> tuple[Problem, ...]:
+        made[offer.spec.name] = tables.build(FILESYSTEM, offer)
+        return ()
+
+    choice = select(
+        FILESYSTEM.words,
+        candidates_of(tables, FILESYSTEM, offers, assess, wish),
+        what=f"opening '{url}'",
+        wish=wish,
+        advice=lambda names: (
+            f'Choose in the configuration:\n[filesystems]\n{scheme or "file"} = "{names[0]}"'
+        ),
+    )
+    return attrs.evolve(choice, winner=made[choice.name])
+
+
+# --- readers ----------------------------------------------------------------------------------------------
+
+
+def choose_reader(
+    tables: Tables,
+    location: Location,
+    head: bytes,
+    *,
+    explicit: str | None = None,
+    folder: bool = False,
+    thorough: bool = False,
+) -> Choice:
+    """Choose who reads an image file (or folder), from its name and first bytes."""
+    name = location.name.lower()
+    if explicit is not None:
+        wish: Wish | None = Wish(names=(tables.find(READER, explicit).spec.name,), source="argument")
+        offers = [tables.find(READER, explicit)]
+    else:
+        offers = [o for o in tables.offers(READER) if not folder or o.spec.directories]
+        wish = _reader_wish(tables, name, location.url)
+    made: dict[str, Any] = {}
+    scores: dict[str, int] = {}
+    claims: list[Offer] = []
+    for offer in offers:
+        claim = _claim(offer.spec, name, head)
+        if claim > ProbeScore.NO or (wish is not None and offer.spec.name in wish.names):
+            scores[offer.spec.name] = claim
+            claims.append(offer)
+
+    def assess(offer: Offer) -> tuple[Problem, ...]:
+        reader: ImageReader = tables.build(READER, offer)
+        made[offer.spec.name] = reader
+        if explicit is not None or type(reader).probe is ImageReader.probe:
+            return ()
+        score = reader.probe(location, head)
+        scores[offer.spec.name] = max(score, _claim(offer.spec, name, head))
+        return () if score > ProbeScore.NO else (Problem(code="content", text="it is not such a file"),)
+
+    if explicit is None:
+        # Their own scores count, so all that claim the file are asked before any is ranked.
+        claims = [o for o in claims if not _refused(candidates_of(tables, READER, [o], assess, wish)) or wish]
+    if not claims:
+        raise _no_reader(tables, location, name)
+    choice = select(
+        READER.words,
+        candidates_of(tables, READER, claims, assess, wish, scores),
+        what=f"reading '{location.name}'",
+        wish=wish,
+        advice=lambda names: (
+            f'choose once:    reader="{names[0]}"\n'
+            f'choose always:  [readers] "{_suffix(name, offers)}" = {_toml(names)}   in the configuration'
+        ),
+        thorough=thorough,
+    )
+    return attrs.evolve(choice, winner=made[choice.name])
+
+
+def _refused(candidates: list[Any]) -> bool:
+    return any(problem.code == "content" for each in candidates for problem in each.assess())
+
+
+def _claim(spec: Any, name: str, head: bytes) -> int:
+    """Score a reader by its spec alone."""
+    if any(head[offset : offset + len(magic)] == magic for offset, magic in spec.magic):
+        return ProbeScore.MAGIC
+    longest = max((len(suffix) for suffix in spec.suffixes if name.endswith(suffix)), default=0)
+    if longest:
+        return ProbeScore.SUFFIX + min(longest, 9)  # a longer suffix says more
+    return ProbeScore.SUFFIX - 1 if not spec.suffixes and not spec.magic else ProbeScore.NO
+
+
+def _reader_wish(tables: Tables, name: str, url: str) -> Wish | None:
+    names = tables.names(READER)
+    for rule in matching_rules(url):
+        for suffix in sorted(rule.readers, key=len, reverse=True):
+            if name.endswith(suffix.lower()):
+                return _listed_wish(rule.readers[suffix], names, f"rule in {rule.source}")
+    settings = current()
+    for suffix in sorted(settings.readers, key=len, reverse=True):
+        if name.endswith(suffix.lower()):
+            return _listed_wish(settings.readers[suffix], names, settings.source_of(("readers", suffix)))
+    return None
+
+
+def _listed_wish(wished: tuple[str, ...], names: Any, source: str) -> Wish:
+    """A configured list: those that are not installed are passed over, unless that leaves none."""
+    there = tuple(name for name in wished if name in names)
+    if not there:
+        guess = did_you_mean(wished[0], names) if wished else ""
+        raise ConfigError(
+            f"None of the configured {', '.join(wished) or '(empty list)'} is installed ({source}).{guess}",
+            hint=f"installed: {listed(names)}",
+        )
+    return Wish(names=there, source=source)
+
+
+def _suffix(name: str, offers: list[Offer]) -> str:
+    suffixes = [s for offer in offers for s in offer.spec.suffixes if name.endswith(s)]
+    return min(suffixes, key=len, default="." + name.rpartition(".")[2])
+
+
+def _toml(names: Any) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+
+def _no_reader(tables: Tables, location: Location, name: str) -> WkplugError:
+    """The error for a file that no working reader accepts; the longest suffix that somebody knows counts."""
+    start = f"No installed reader accepts '{location.name}'."
+    installed = {suffix for offer in tables.offers(READER) for suffix in offer.spec.suffixes}
+    parts = name.split(".")
+    for begin in range(1, len(parts)):
+        suffix = "." + ".".join(parts[begin:])
+        if suffix not in installed and candidates_for(tables.manager, "suffixes", suffix):
+            error = unavailable(
+                tables.manager,
+                f"the suffix '{suffix}'",
+                "suffixes",
+                suffix,
+                installed=installed,
+                unknown=UnknownNameError,
+                missing=ImageReaderMissingError,
+            )
+            error.message = f"{start} {error.message}"
+            return error
+    claimed = [o.spec.name for o in tables.offers(READER) if any(name.endswith(s) for s in o.spec.suffixes)]
+    why = (
+        f"Its suffix is claimed by {listed(claimed)}, but its first bytes are not theirs." if claimed else ""
+    )
+    return UnsupportedImageFormatError(
+        f"{start} {why}".rstrip(), path=location.url, hint=f"readable suffixes: {listed(installed)}"
+    )
+
+
+# --- exporters and importers ------------------------------------------------------------------------------
+
+
+def choose_exporter(tables: Tables, consumes: str, suffix: str, explicit: str | None = None) -> Choice:
+    """Choose who writes files of a suffix from what `consumes` says ("view" or "sheet")."""
+    suffix = suffix.lower()
+    offers = [offer for offer in tables.offers(EXPORTER) if offer.spec.consumes == consumes]
+    wish = None
+    if explicit is not None:
+        offers = [tables.find(EXPORTER, explicit)]
+        wish = Wish(names=(offers[0].spec.name,), source="argument")
+        if offers[0].spec.consumes != consumes:
+            raise UnknownNameError(
+                f"The exporter '{explicit}' writes a {offers[0].spec.consumes}, not a {consumes}."
+            )
+    else:
+        offers = [offer for offer in offers if suffix in offer.spec.suffixes]
+    if not offers:
+        mine = [o for o in tables.offers(EXPORTER) if o.spec.consumes == consumes]
+        raise unavailable(
+            tables.manager,
+            f"how to write a {consumes} as '{suffix}'",
+            f"{consumes}_suffixes",
+            suffix,
+            installed={s for o in mine for s in o.spec.suffixes},
+            unknown=UnknownNameError,
+        )
+    return _simple(tables, EXPORTER, offers, wish, f"writing a '{suffix}' file")
+
+
+def choose_importer(tables: Tables, location: Location, explicit: str | None = None) -> Choice:
+    """Choose who describes a foreign container, by its marker files, its suffix, and its importer's probe."""
+    if explicit is not None:
+        offer = tables.find(IMPORTER, explicit)
+        return _simple(
+            tables, IMPORTER, [offer], Wish(names=(offer.spec.name,), source="argument"), "importing"
+        )
+    made: dict[str, Any] = {}
+    scores: dict[str, int] = {}
+
+    def assess(offer: Offer) -> tuple[Problem, ...]:
+        made[offer.spec.name] = tables.build(IMPORTER, offer)
+        scores[offer.spec.name] = made[offer.spec.name].probe(location)
+        no = scores[offer.spec.name] <= ProbeScore.NO
+        return (Problem(code="content", text="it is not such a container"),) if no else ()
+
+    name = location.name.lower()
+    claims = []
+    for offer in tables.offers(IMPORTER):
+        spec = offer.spec
+        hints = bool(spec.markers or spec.suffixes)
+        named = any(name.endswith(suffix) for suffix in spec.suffixes)
+        claimed = not hints or named or any(location.child(marker).exists() for marker in spec.markers)
+        if claimed and not _refused(candidates_of(tables, IMPORTER, [offer], assess, None)):
+            claims.append(offer)
+    if not claims:
+        raise UnknownNameError(
+            f"No installed importer knows what '{location.url}' is.",
+            hint=f"installed: {listed(tables.names(IMPORTER))}",
+        )
+    choice = select(
+        IMPORTER.words,
+        candidates_of(tables, IMPORTER, claims, assess, None, scores),
+        what=f"importing '{location.url}'",
+        advice=lambda names: f'Name one: importer="{names[0]}"',
+    )
+    return attrs.evolve(choice, winner=made[choice.name])
+
+
+def _simple(tables: Tables, kind: Kind, offers: list[Offer], wish: Wish | None, what: str) -> Choice:
+    made: dict[str, Any] = {}
+
+    def assess(offer: Offer) -> tuple[Problem, ...]:
+        made[offer.spec.name] = tables.build(kind, offer)
+        return ()
+
+    choice = select(
+        kind.words,
+        candidates_of(tables, kind, offers, assess, wish),
+        what=what,
+        wish=wish,
+        advice=lambda names: f'Name one: {kind.words}="{names[0]}"',
+    )
+    return attrs.evolve(choice, winner=made[choice.name])

@@ -1,0 +1,190 @@
+"""Names to objects: finds the spec of a name and builds what its factory makes, once per process.
+
+A factory is imported here, when its spec was chosen, and under a guard: a factory that fails is a
+PluginBrokenError with its cause, never a bare ImportError from somewhere inside. Two plugins with one name
+are a PluginConflictError when that name is used; everything else keeps working.
+
+Called by `wkplug.registry` and the choosing functions beside this module.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.config import Table, current
+from wkplug.config.hints import did_you_mean
+from wkplug.errors import (
+    ConfigError,
+    PluginBrokenError,
+    PluginConflictError,
+    PluginError,
+    PluginMissingError,
+    UnknownNameError,
+    WkplugError,
+)
+from wkplug.registry.catalogue import unavailable
+from wkplug.registry.kinds import SETTINGS, Kind
+from wkplug.registry.states import Plugin, PluginWarning, cause_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from wkplug.registry.manager import Manager, Offer
+
+__all__ = ["Tables", "conflict"]
+
+
+class Tables:
+    """What a manager's plugins offer, by kind and name, and the objects built so far."""
+
+    def __init__(self, manager: Manager) -> None:
+        self.manager = manager
+        self._built: dict[tuple[str, str, str], tuple[Table, Any]] = {}
+        self._lock = threading.RLock()
+        self._told: set[str] = set()
+
+    def first_time(self, name: str) -> bool:
+        """Whether nobody has asked this about `name` before; for what is told once per process."""
+        with self._lock:
+            news = name not in self._told
+            self._told.add(name)
+        return news
+
+    @contextmanager
+    def left_out(self, name: str) -> Iterator[None]:
+        """Skip what fails inside: one warning per name and process, or the error itself if strict."""
+        try:
+            yield
+        except (PluginBrokenError, PluginConflictError, PluginMissingError) as error:
+            if self.manager.settings.strict:
+                raise
+            if self.first_time(name):
+                warnings.warn(f"{error}\n  It is left out.", PluginWarning, stacklevel=4)
+
+    def offers(self, kind: Kind) -> tuple[Offer, ...]:
+        """All offers of a kind, sorted by the plugins' names."""
+        return self.manager.collect(kind.hook)
+
+    def names(self, kind: Kind) -> tuple[str, ...]:
+        """All names of a kind, sorted."""
+        return tuple(sorted({offer.spec.name for offer in self.offers(kind)}))
+
+    def find(self, kind: Kind, name: str) -> Offer:
+        """Find the offer of that name or alias; one of the errors for missing things if there is none."""
+        found = [o for o in self.offers(kind) if name == o.spec.name] or [
+            o for o in self.offers(kind) if name in getattr(o.spec, "aliases", ())
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise conflict(kind, name, found)
+        raise unavailable(
+            self.manager,
+            f"the {kind.words} '{name}'",
+            kind.known,
+            name,
+            installed=self.names(kind),
+            unknown=UnknownNameError,
+        )
+
+    def conflicts(self, kind: Kind, offer: Offer) -> list[Offer]:
+        """The offers of one name, if there are several."""
+        same = [other for other in self.offers(kind) if other.spec.name == offer.spec.name]
+        return same if len(same) > 1 else []
+
+    def build(self, kind: Kind, offer: Offer) -> Any:
+        """Give what the factory makes: the same object each time, until the plugin's settings change."""
+        table = current().plugin_table(offer.plugin.name)
+        key = (kind.hook, offer.plugin.distribution, offer.spec.name)
+        with self._lock:
+            built = self._built.get(key)
+            if built is None or built[0] != table:
+                built = self._built[key] = (table, self.make(kind, offer))
+            return built[1]
+
+    def make(self, kind: Kind, offer: Offer, options: Mapping[str, Any] | None = None) -> Any:
+        """Call the factory, with the plugin's settings and `options` laid over them.
+
+        PluginBrokenError if it fails; wkplug's own errors pass.
+        """
+        plugin = offer.plugin
+        settings = self.settings_of(plugin, options)
+        stage = f"failed to make '{offer.spec.name}'"
+        try:
+            made = _resolved(offer.spec.factory)(settings)
+        except WkplugError:
+            raise
+        except Exception as error:
+            raise self._broken(plugin, stage, error) from error
+        if kind.makes is not None and not isinstance(made, kind.makes):
+            wrong = PluginError(
+                f"its factory gave a {type(made).__name__}, which is no {kind.makes.__name__}"
+            )
+            raise self._broken(plugin, stage, wrong) from wrong
+        return made
+
+    def settings_of(self, plugin: Plugin, options: Mapping[str, Any] | None = None) -> Any:
+        """Give a plugin's settings: an instance of its class, or the mapping under `[plugin.NAME]`.
+
+        ConfigError if the plugin's class refuses them.
+        """
+        table = Table({**current().plugin_table(plugin.name), **(options or {})})
+        offered = [offer for offer in self.offers(SETTINGS) if offer.plugin is plugin]
+        if not offered:
+            return table
+        stage = "failed to give its settings class"
+        try:
+            kind = _resolved(offered[0].spec.factory)
+            fields = {field.alias: field for field in attrs.fields(kind)}
+        except Exception as error:
+            raise self._broken(plugin, stage, error) from error
+        where = f"[plugin.{plugin.name}]"
+        for key in table:
+            if key not in fields:
+                source = current().source_of(f"plugin.{plugin.name}.{key}")
+                raise ConfigError(f"Unknown key '{key}' in {where} ({source}).{did_you_mean(key, fields)}")
+        try:
+            return kind(**table.plain())
+        except (TypeError, ValueError) as error:
+            source = current().source_of(f"plugin.{plugin.name}")
+            raise ConfigError(f"{where} is wrong ({source}): {cause_of(error)}") from error
+
+    def _broken(self, plugin: Plugin, stage: str, error: Exception) -> PluginBrokenError:
+        """Build the error for a factory that fails. The plugin stays loaded: other offers may well work."""
+        self.manager.trace(f"{plugin.name}: {stage}: {cause_of(error)}")
+        hint = f"see: wkplug plugins --debug {plugin.name}"
+        if isinstance(error, ModuleNotFoundError):
+            hint = (
+                f"pip install --force-reinstall {plugin.distribution}   (brings what it depends on)\n{hint}"
+            )
+        text = (
+            f"The plugin '{plugin.name}' ({plugin.described}) is installed, but it {stage}: {cause_of(error)}"
+        )
+        return PluginBrokenError(text, hint=hint)
+
+
+def conflict(kind: Kind, name: str, offers: Iterable[Offer]) -> PluginConflictError:
+    """Build the error for one name from several plugins; names their distributions with versions."""
+    plugins = sorted({offer.plugin.described: offer.plugin for offer in offers}.items())
+    said = " and ".join(described for described, _ in plugins)
+    blocked = plugins[-1][1]
+    return PluginConflictError(
+        f"The {kind.words} '{name}' comes from two plugins: {said}.",
+        hint=f'Uninstall one, or block it:\n[plugins]\nblocked = ["{blocked.name}"]',
+    )
+
+
+def _resolved(factory: Any) -> Any:
+    if not isinstance(factory, str):
+        return factory
+    module, _, attribute = factory.partition(":")
+    target: Any = import_module(module)
+    for name in attribute.split("."):
+        target = getattr(target, name)
+    return target
