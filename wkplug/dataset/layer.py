@@ -32,14 +32,15 @@ from wkplug.properties import operations
 
 if TYPE_CHECKING:
     import pathlib
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
 
-    from wkplug.abc import Location
+    from wkplug.abc import Executor, Location
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.segmentation_layer import SegmentationLayer
     from wkplug.geometry import MagLike, VecIntLike
+    from wkplug.ops.sampling import SamplingModes
     from wkplug.properties import CoordinateTransformation, LayerProperties, LayerViewConfiguration
 
 __all__ = ["Layer"]
@@ -324,6 +325,120 @@ class Layer:
         if isinstance(self, SegmentationLayer):
             return self
         raise CategoryError(f"The layer {self._name!r} is a {self.category} layer, not a segmentation layer.")
+
+    # --- verbs that span several mags: `wkplug.ops` does them ---------------------------------------------
+
+    def downsample(
+        self,
+        *,
+        from_mag: MagLike | None = None,
+        coarsest_mag: MagLike | None = None,
+        interpolation_mode: str = "default",
+        compress: bool = True,
+        sampling_mode: str | SamplingModes = "anisotropic",
+        align_with_other_layers: bool | Dataset = True,
+        chunk_shape: VecIntLike | int | None = None,
+        shard_shape: VecIntLike | int | None = None,
+        force_sampling_scheme: bool = False,
+        allow_overwrite: bool = False,
+        only_setup_mags: bool = False,
+        executor: Executor | None = None,
+    ) -> None:
+        """Add coarser mags, each computed from the one before.
+
+        from_mag: where to start, by default the coarsest there is. coarsest_mag: where to end, by default the mag
+            at which the longer of x and y has about 100 voxels, 4 or coarser.
+        interpolation_mode: "default" is "median" for color layers and "mode" for segmentations.
+        sampling_mode: "anisotropic" brings voxels closer to cubes, "isotropic" halves all axes, "constant_z"
+            leaves z as it is.
+        align_with_other_layers: take mags that other layers of this (or the given) dataset have.
+        allow_overwrite: compute mags anew that exist. only_setup_mags: create and list them empty.
+
+        A killed call leaves no mag that looks complete, and may simply be made again.
+        """
+        from wkplug.ops import pyramids
+
+        pyramids.downsample(
+            self,
+            from_mag=from_mag,
+            coarsest_mag=coarsest_mag,
+            interpolation_mode=interpolation_mode,
+            compress=compress,
+            sampling_mode=sampling_mode,
+            align_with_other_layers=align_with_other_layers,
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            force_sampling_scheme=force_sampling_scheme,
+            allow_overwrite=allow_overwrite,
+            only_setup_mags=only_setup_mags,
+            executor=executor,
+        )
+
+    def downsample_mag(
+        self,
+        from_mag: MagLike,
+        target_mag: MagLike,
+        *,
+        interpolation_mode: str = "default",
+        compress: bool = True,
+        chunk_shape: VecIntLike | int | None = None,
+        shard_shape: VecIntLike | int | None = None,
+        allow_overwrite: bool = False,
+        only_setup_mag: bool = False,
+        from_mag_view: MagView | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        """Compute one mag from a finer one, that of this layer or `from_mag_view` (another layer's)."""
+        from wkplug.ops import pyramids
+
+        pyramids.downsample_mag(
+            self,
+            from_mag,
+            target_mag,
+            interpolation_mode=interpolation_mode,
+            compress=compress,
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            allow_overwrite=allow_overwrite,
+            only_setup_mag=only_setup_mag,
+            from_mag_view=from_mag_view,
+            executor=executor,
+        )
+
+    def downsample_mag_list(
+        self,
+        from_mag: MagLike,
+        target_mags: Iterable[MagLike],
+        *,
+        interpolation_mode: str = "default",
+        compress: bool = True,
+        chunk_shape: VecIntLike | int | None = None,
+        shard_shape: VecIntLike | int | None = None,
+        allow_overwrite: bool = False,
+        only_setup_mags: bool = False,
+        executor: Executor | None = None,
+    ) -> None:
+        """Compute the given mags, sorted, each from the one before; they must form a chain."""
+        from wkplug.ops import pyramids
+
+        pyramids.downsample_mag_list(
+            self,
+            from_mag,
+            target_mags,
+            interpolation_mode=interpolation_mode,
+            compress=compress,
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            allow_overwrite=allow_overwrite,
+            only_setup_mags=only_setup_mags,
+            executor=executor,
+        )
+
+    def redownsample(self, *, interpolation_mode: str = "default", executor: Executor | None = None) -> None:
+        """Compute all coarser mags anew from the finest, after its voxels have changed."""
+        from wkplug.ops import pyramids
+
+        pyramids.redownsample(self, interpolation_mode=interpolation_mode, executor=executor)
 
     # --- rules --------------------------------------------------------------------------------------------
 

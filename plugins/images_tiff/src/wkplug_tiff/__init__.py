@@ -1,1 +1,1 @@
-
+"""TIFF and its relatives for wkplug: BigTIFF, OME-TIFF, ImageJ stacks."""

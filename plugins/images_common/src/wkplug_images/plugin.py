@@ -1,0 +1,35 @@
+"""What this distribution offers; imports nothing heavy."""
+
+from __future__ import annotations
+
+from wkplug.abc import ExporterSpec, ImageReaderSpec, hookimpl
+
+__all__ = ["wkplug_exporters", "wkplug_image_readers"]
+
+
+@hookimpl
+def wkplug_image_readers() -> list[ImageReaderSpec]:
+    """One reader for the image files of everyday life."""
+    return [
+        ImageReaderSpec(
+            name="pillow",
+            factory="wkplug_images.reader:PictureReader",
+            suffixes=(".bmp", ".gif", ".jpeg", ".jpg", ".png"),
+            magic=((0, b"\x89PNG\r\n\x1a\n"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (0, b"BM")),
+            summary="PNG, JPEG, BMP, GIF",
+        )
+    ]
+
+
+@hookimpl
+def wkplug_exporters() -> list[ExporterSpec]:
+    """The contact sheet of a dataset, as a picture."""
+    return [
+        ExporterSpec(
+            name="contact-sheet",
+            factory="wkplug_images.sheet:ContactSheetExporter",
+            suffixes=(".jpeg", ".jpg", ".png"),
+            consumes="sheet",
+            summary="the picture of `wkplug preview`",
+        )
+    ]

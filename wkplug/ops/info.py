@@ -1,0 +1,125 @@
+"""What `wkplug info` tells about a dataset: layers, mags, shapes, sizes on disk, marks, and what other tools won't see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug import registry, storage
+from wkplug.errors import WkplugError
+
+if TYPE_CHECKING:
+    from wkplug.dataset import Dataset, Layer, MagView
+
+__all__ = ["LayerReport", "MagReport", "Report", "describe"]
+
+
+@attrs.frozen(kw_only=True)
+class MagReport:
+    """One mag: shapes are per axis of the array, in voxels of the mag; size is bytes on disk."""
+
+    mag: str
+    path: str
+    shape: tuple[int | None, ...] | None = None
+    chunk_shape: tuple[int, ...] | None = None
+    shard_shape: tuple[int, ...] | None = None
+    compressed: bool | None = None
+    backend: str | None = None
+    size: int | None = None
+    mark: str | None = None
+    problem: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LayerReport:
+    """One layer: the box is (x, y, z) top-left and size in Mag(1) voxels."""
+
+    name: str
+    category: str
+    dtype: str
+    num_channels: int
+    data_format: str
+    axes: tuple[str, ...]
+    bounding_box: str
+    mags: tuple[MagReport, ...]
+    notes: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """The dataset as a whole."""
+
+    path: str
+    name: str
+    voxel_size: tuple[float, float, float]
+    layers: tuple[LayerReport, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain values, for `wkplug info --json`."""
+        return attrs.asdict(self)
+
+
+def describe(dataset: Dataset, *, sizes: bool = True) -> Report:
+    """Look at everything without reading voxels; what can't be opened is reported, not raised."""
+    size = dataset.voxel_size
+    return Report(
+        path=dataset.location.url,
+        name=dataset.name,
+        voxel_size=(size.x, size.y, size.z),
+        layers=tuple(_layer(layer, sizes=sizes) for layer in dataset.layers.values()),
+    )
+
+
+def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
+    return LayerReport(
+        name=layer.name,
+        category=layer.category,
+        dtype=layer.dtype.name,
+        num_channels=layer.num_channels,
+        data_format=str(layer.data_format),
+        axes=layer.frame.axes,
+        bounding_box=_box(layer),
+        mags=tuple(_mag(view, sizes=sizes) for view in layer.mags.values()),
+        notes=_notes(layer),
+    )
+
+
+def _box(layer: Layer) -> str:
+    box = layer.bounding_box
+    return f"{box.topleft_xyz.to_tuple()} + {box.size_xyz.to_tuple()}"
+
+
+def _notes(layer: Layer) -> tuple[str, ...]:
+    from wkplug.properties import layer_facts
+
+    facts = layer_facts(layer.dataset.store, layer.name)
+    try:
+        dialects = registry.dialects(str(layer.data_format))
+    except WkplugError as error:
+        return (error.message,)
+    return tuple(text for dialect in dialects for text in dialect.problems(facts))
+
+
+def _mag(view: MagView, *, sizes: bool) -> MagReport:
+    known: dict[str, Any] = {"mag": view.name, "path": view.location.url}
+    try:
+        mark = storage.read_mark(view.location)
+        if mark is not None:
+            known["mark"] = f"{mark.job}, started {mark.started}, has not finished"
+        handle = storage.open_array(
+            view.location, str(view.data_format), axes=view.frame.axes, allow_incomplete=True
+        )
+        spec = handle.spec
+        known |= {
+            "shape": spec.shape,
+            "chunk_shape": spec.chunk_shape,
+            "shard_shape": spec.shard_shape,
+            "compressed": spec.compressed,
+            "backend": handle.backend.name,
+        }
+        if sizes:
+            known["size"] = view.location.size()
+    except WkplugError as error:
+        known["problem"] = error.message
+    return MagReport(**known)
