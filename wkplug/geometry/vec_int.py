@@ -1,0 +1,422 @@
+"""Integer vectors with named axes: `VecInt`.
+
+A value: immutable, hashable, equal to the plain tuple of its numbers. Arithmetic is element-wise and exact
+for integers of any size. A vector is a `Sequence`, not a tuple, so `+` never concatenates.
+
+Numbers and axis names come in from users and are checked once, in the constructor; results of arithmetic are
+made by `make_vec` without a second check. numpy is never imported here but in `to_np`: arrays are recognised
+by what they can do. Called by everybody; `Vec3Int` is the subclass that most code holds.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Union, overload
+
+from wkplug.errors import AxisError, GeometryError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from wkplug.geometry.vec3_int import Vec3Int
+
+__all__ = ["VecInt", "VecIntLike"]
+
+_HOW = 'Write VecInt(1, 2, 3, axes=("x", "y", "t")) or VecInt(x=1, y=2, t=3).'
+_NUMBERS = re.compile(r"\s*(\()?\s*([+-]?[0-9]+(?:\s*,\s*[+-]?[0-9]+)*)\s*(?(1)\))\s*")
+
+_V = TypeVar("_V", bound="VecInt")
+
+
+class VecInt(Sequence[int]):
+    """n integers, one per named axis: `VecInt(1, 2, 3, axes=("x", "y", "t"))` or `VecInt(x=1, y=2, t=3)`.
+
+    Also made from one iterable or array plus axis names, or from another vector, re-labelled. Fractions are cut
+    off, but an array that has any is refused. Equality, order and hash are those of the plain tuple; axis
+    names don't count. Raises GeometryError for missing or repeated names and for counts that disagree.
+    """
+
+    __slots__ = ("_axes", "_data")
+
+    _data: tuple[int, ...]
+    _axes: tuple[str, ...]
+
+    def __new__(cls, *args: Any, axes: Iterable[str] | None = None, **components: Any) -> Self:
+        if components:
+            if args or axes is not None:
+                raise GeometryError(
+                    "A vector takes numbers with axes, or one keyword per axis, not both.", hint=_HOW
+                )
+            return make_vec(cls, ints(components.values()), tuple(components))
+        values, axes = unpack(args, axes)
+        if axes is None:
+            if isinstance(values, cls):
+                return values
+            if not isinstance(values, VecInt):
+                raise GeometryError("The axes of the vector are missing.", hint=_HOW)
+            axes = values._axes
+        names = tuple(axes)
+        if isinstance(values, str):
+            return cls.from_str(values, names)
+        numbers = ints(values, fractions=not hasattr(values, "__array__"))
+        if len(numbers) != len(names):
+            raise GeometryError(
+                f"{len(numbers)} numbers don't fit {len(names)} axes ({', '.join(names)}).", hint=_HOW
+            )
+        if len(set(names)) != len(names):
+            raise GeometryError(f"An axis is named twice: {', '.join(names)}.")
+        return make_vec(cls, numbers, names)
+
+    @classmethod
+    def zeros(cls, axes: Iterable[str]) -> Self:
+        """Return a vector of zeros over the axes."""
+        return cls.full(0, axes)
+
+    @classmethod
+    def ones(cls, axes: Iterable[str]) -> Self:
+        """Return a vector of ones over the axes."""
+        return cls.full(1, axes)
+
+    @classmethod
+    def full(cls, an_int: int, axes: Iterable[str]) -> Self:
+        """Return a vector with the same number on all axes."""
+        names = tuple(axes)
+        return cls((an_int,) * len(names), axes=names)
+
+    @classmethod
+    def from_str(cls, string: str, axes: Iterable[str] | None = None) -> Self:
+        """Read "1,2,3" or "(1, 2, 3)", or one number for all axes; text has no axis names, so they are needed."""
+        if axes is None:
+            raise GeometryError(f"The text {string!r} doesn't say its axes.", hint=_HOW)
+        names = tuple(axes)
+        return cls(parse_ints(string, len(names)), axes=names)
+
+    # --- access ---------------------------------------------------------------------------------------------
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the axes, in the order of the numbers."""
+        return self._axes
+
+    @property
+    def x(self) -> int:
+        """The x component; AxisError (a KeyError) without that axis."""
+        return self._data[self._position("x")]
+
+    @property
+    def y(self) -> int:
+        """The y component; AxisError (a KeyError) without that axis."""
+        return self._data[self._position("y")]
+
+    @property
+    def z(self) -> int:
+        """The z component; AxisError (a KeyError) without that axis."""
+        return self._data[self._position("z")]
+
+    @property
+    def c(self) -> int:
+        """The channel component; AxisError (a KeyError) without that axis."""
+        return self._data[self._position("c")]
+
+    @property
+    def xyz(self) -> Vec3Int:
+        """The spatial part; AxisError (a KeyError) unless all of x, y and z are there."""
+        from wkplug.geometry.vec3_int import Vec3Int
+
+        return Vec3Int.from_xyz(self.x, self.y, self.z)
+
+    def get(self, axis: str, default: int | None = None) -> int:
+        """Return the component of the axis, or the default; AxisError (a KeyError) where there is neither."""
+        if axis in self._axes:
+            return self._data[self._axes.index(axis)]
+        if default is None:
+            raise self._no_axis(axis)
+        return default
+
+    def contains(self, needle: int) -> bool:
+        """Whether one of the numbers is `needle`."""
+        return needle in self._data
+
+    @overload
+    def __getitem__(self, key: int | str) -> int: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[int, ...]: ...
+    def __getitem__(self, key: int | str | slice) -> int | tuple[int, ...]:
+        if isinstance(key, str):
+            return self._data[self._position(key)]
+        return self._data[key]
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._data)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._data
+
+    # --- copies with changes --------------------------------------------------------------------------------
+
+    def with_replaced(self, axis: int | str, new_element: int) -> Self:
+        """Return a copy with another number on the axis, given by name (AxisError) or position (IndexError)."""
+        data = list(self._data)
+        data[self._position(axis) if isinstance(axis, str) else axis] = ints((new_element,))[0]
+        return make_vec(type(self), tuple(data), self._axes)
+
+    def with_x(self, new_x: int) -> Self:
+        """Return a copy with another x; AxisError (a KeyError) without that axis."""
+        return self.with_replaced("x", new_x)
+
+    def with_y(self, new_y: int) -> Self:
+        """Return a copy with another y; AxisError (a KeyError) without that axis."""
+        return self.with_replaced("y", new_y)
+
+    def with_z(self, new_z: int) -> Self:
+        """Return a copy with another z; AxisError (a KeyError) without that axis."""
+        return self.with_replaced("z", new_z)
+
+    def with_c(self, new_c: int) -> Self:
+        """Return a copy with another c; AxisError (a KeyError) without that axis."""
+        return self.with_replaced("c", new_c)
+
+    def with_xyz(self, new_xyz: VecIntLike) -> Self:
+        """Return a copy with those of x, y and z replaced that the vector has; the others are skipped."""
+        new = dict(zip("xyz", ints(new_xyz, count=3), strict=True))
+        data = tuple([new.get(axis, old) for axis, old in zip(self._axes, self._data, strict=True)])
+        return make_vec(type(self), data, self._axes)
+
+    def moveaxis(
+        self, source: int | str | Sequence[int | str], target: int | str | Sequence[int | str]
+    ) -> VecInt:
+        """Move axes to other positions, as `numpy.moveaxis` does; the others keep their order.
+
+        `source` and `target` are positions or names, one or several of each. The result is a plain VecInt when
+        its axes are no longer those of the class.
+        """
+        sources, targets = (self._positions(given) for given in (source, target))
+        if (
+            len(sources) != len(targets)
+            or len(set(sources)) != len(sources)
+            or len(set(targets)) != len(targets)
+        ):
+            raise GeometryError(
+                f"Can't move the axes {source} to {target}: as many targets as sources, each once."
+            )
+        order = [position for position in range(len(self)) if position not in sources]
+        for to, position in sorted(zip(targets, sources, strict=True)):
+            order.insert(to, position)
+        axes = tuple([self._axes[position] for position in order])
+        kind = type(self) if axes == self._axes else VecInt
+        return make_vec(kind, tuple([self._data[position] for position in order]), axes)
+
+    # --- arithmetic -----------------------------------------------------------------------------------------
+
+    def __add__(self, other: int | VecIntLike) -> Self:
+        return self._element_wise(other, operator.add)
+
+    def __sub__(self, other: int | VecIntLike) -> Self:
+        return self._element_wise(other, operator.sub)
+
+    def __mul__(self, other: int | VecIntLike) -> Self:
+        return self._element_wise(other, operator.mul)
+
+    def __floordiv__(self, other: int | VecIntLike) -> Self:
+        return self._element_wise(other, operator.floordiv)
+
+    def __mod__(self, other: int | VecIntLike) -> Self:
+        return self._element_wise(other, operator.mod)
+
+    def __neg__(self) -> Self:
+        return make_vec(type(self), tuple([-a for a in self._data]), self._axes)
+
+    def ceildiv(self, other: int | VecIntLike) -> Self:
+        """Divide element-wise, rounding up."""
+        return self._named(other, lambda a, b: -(-a // b), "divided")
+
+    def pairmax(self, other: int | VecIntLike) -> Self:
+        """Return the larger number of each pair."""
+        return self._named(other, max, "compared")
+
+    def pairmin(self, other: int | VecIntLike) -> Self:
+        """Return the smaller number of each pair."""
+        return self._named(other, min, "compared")
+
+    def add_or_none(self, other: int | VecIntLike | None) -> Self | None:
+        """Return the sum, or None where there is nothing to add."""
+        return None if other is None else self + other
+
+    def prod(self) -> int:
+        """Return the product of the numbers."""
+        return math.prod(self._data)
+
+    def is_positive(self, strictly_positive: bool = False) -> bool:  # noqa: FBT001, FBT002 - a long-standing signature
+        """Whether no number is negative; with `strictly_positive`, none may be zero either."""
+        return all(a > 0 if strictly_positive else a >= 0 for a in self._data)
+
+    def is_uniform(self) -> bool:
+        """Whether all numbers are equal."""
+        return len(set(self._data)) <= 1
+
+    # --- comparison and conversion --------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, VecInt):
+            return self._data == other._data
+        return self._data == other if isinstance(other, tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._data)
+
+    def __lt__(self, other: VecInt | tuple[int, ...]) -> bool:
+        return self._ordered(other, operator.lt)
+
+    def __le__(self, other: VecInt | tuple[int, ...]) -> bool:
+        return self._ordered(other, operator.le)
+
+    def __gt__(self, other: VecInt | tuple[int, ...]) -> bool:
+        return self._ordered(other, operator.gt)
+
+    def __ge__(self, other: VecInt | tuple[int, ...]) -> bool:
+        return self._ordered(other, operator.ge)
+
+    def to_tuple(self) -> tuple[int, ...]:
+        """Return the numbers as a tuple."""
+        return self._data
+
+    def to_list(self) -> list[int]:
+        """Return the numbers as a list."""
+        return list(self._data)
+
+    def to_np(self) -> NDArray[np.int64]:
+        """Return the numbers as an int64 array of shape (n,)."""
+        import numpy as np
+
+        return np.array(self._data, dtype=np.int64)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({','.join(map(str, self._data))}, axes={self._axes})"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (make_vec, (type(self), self._data, self._axes))
+
+    # --- inside ---------------------------------------------------------------------------------------------
+
+    def _no_axis(self, axis: str) -> AxisError:
+        return AxisError(f"The vector has no axis {axis!r}; its axes are {', '.join(self._axes)}.")
+
+    def _position(self, axis: str) -> int:
+        try:
+            return self._axes.index(axis)
+        except ValueError:
+            raise self._no_axis(axis) from None
+
+    def _positions(self, given: int | str | Sequence[int | str]) -> list[int]:
+        count = len(self._data)
+        found = []
+        for entry in (given,) if isinstance(given, int | str) else given:
+            position = self._position(entry) if isinstance(entry, str) else operator.index(entry)
+            if not -count <= position < count:
+                raise GeometryError(f"There is no axis number {position} among {count}.")
+            found.append(position % count)
+        return found
+
+    def _operand(self, other: object) -> tuple[int, ...] | None:
+        """Return the other side as one int per axis, or None where it is no number and no sequence."""
+        count = len(self._data)
+        if isinstance(other, int):
+            return (other,) * count
+        if isinstance(other, VecInt):
+            numbers = other._data
+        elif hasattr(other, "__index__") and getattr(other, "ndim", 0) == 0:
+            return (operator.index(other),) * count  # an integer scalar of numpy
+        elif isinstance(other, Iterable) and not isinstance(other, str | bytes):
+            numbers = ints(other)
+        elif isinstance(other, str | bytes | float):
+            raise GeometryError(f"{other!r} is no integer and no vector of {count} integers.")
+        else:
+            return None
+        if len(numbers) != count:
+            raise GeometryError(f"{other!r} has {len(numbers)} numbers, {self!r} has {count}.")
+        return numbers
+
+    def _element_wise(self, other: object, function: Callable[[int, int], int]) -> Self:
+        numbers = self._operand(other)
+        if numbers is None:
+            return NotImplemented
+        return make_vec(type(self), tuple(map(function, self._data, numbers)), self._axes)
+
+    def _named(self, other: object, function: Callable[[int, int], int], verb: str) -> Self:
+        """Like `_element_wise`, for methods, where Python doesn't turn NotImplemented into a TypeError."""
+        numbers = self._operand(other)
+        if numbers is None:
+            raise TypeError(f"{self!r} can't be {verb} with {other!r}: not an integer and not a vector.")
+        return make_vec(type(self), tuple(map(function, self._data, numbers)), self._axes)
+
+    def _ordered(self, other: object, function: Callable[[Any, Any], bool]) -> bool:
+        if isinstance(other, VecInt):
+            return function(self._data, other._data)
+        return function(self._data, other) if isinstance(other, tuple) else NotImplemented
+
+
+VecIntLike: TypeAlias = Union[VecInt, tuple[int, ...], "NDArray[Any]", Iterable[int]]
+
+
+def make_vec(kind: type[_V], data: tuple[int, ...], axes: tuple[str, ...]) -> _V:
+    """Make a vector from what is already known to be sound, without any check."""
+    vector = object.__new__(kind)
+    vector._data = data
+    vector._axes = axes
+    return vector
+
+
+def ints(values: Iterable[Any], *, count: int | None = None, fractions: bool = True) -> tuple[int, ...]:
+    """Return the values as ints, cut towards zero; with `fractions` off, only whole numbers pass."""
+    if isinstance(values, VecInt):
+        numbers = values._data
+    else:
+        try:
+            given = tuple(values)
+            numbers = tuple(map(int, given))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise GeometryError(f"{values!r} is no sequence of integers: {error}.") from error
+        if not fractions and numbers != given:
+            raise GeometryError(f"{values!r} has fractions; components are whole numbers.")
+    if count is not None and len(numbers) != count:
+        raise GeometryError(f"Expected {count} integers, got {len(numbers)}: {values!r}.")
+    return numbers
+
+
+def parse_ints(string: str, count: int) -> tuple[int, ...]:
+    """Read "1,2,3" or "(1, 2, 3)"; one number alone stands for `count` equal ones."""
+    match = _NUMBERS.fullmatch(string)
+    numbers = ints(match[2].split(",")) if match else ()
+    if len(numbers) == 1:
+        return numbers * count
+    if len(numbers) != count:
+        raise GeometryError(f'{string!r} is no vector of {count} integers such as "1,2,3" or "(1,2,3)".')
+    return numbers
+
+
+def unpack(args: tuple[Any, ...], axes: Iterable[str] | None) -> tuple[Any, Iterable[str] | None]:
+    """Sort positional arguments into values and axes: numbers, or one iterable that axis names may follow."""
+    if not args:
+        raise GeometryError("A vector needs numbers.", hint=_HOW)
+    if not hasattr(args[0], "__iter__"):
+        return args, axes
+    if len(args) == 2 and axes is None:
+        return args[0], args[1]
+    if len(args) > 1:
+        raise GeometryError(
+            f"A vector takes one sequence and its axes, not {len(args)} arguments.", hint=_HOW
+        )
+    return args[0], axes
