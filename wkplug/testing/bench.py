@@ -74,12 +74,12 @@ class Bench:
         origin = shape_for(self.axes, spatial=start, channels=0, other=0)
         return origin, self.shape(*lengths)
 
-    def spec(self, shape: tuple[int, int, int] = (40, 28, 20), **fields: Any) -> ArraySpec:
+    def spec(self, lengths: tuple[int, int, int] = (40, 28, 20), **fields: Any) -> ArraySpec:
         """The spec of an array of these lengths along x, y, z; `layout` and other fields may be given."""
         layout = fields.pop("layout", self.layouts[0])
         values: dict[str, Any] = {
             "axes": self.axes,
-            "shape": self.shape(*shape),
+            "shape": self.shape(*lengths),
             "dtype": self.dtype,
             "chunk_shape": layout.chunk_shape,
             "shard_shape": layout.shard_shape,
