@@ -1,7 +1,7 @@
 """The memory budget: how much one read may take, checked before any memory is.
 
-The limit is the setting `max_read_bytes`; without it half of this machine's memory, or half of what the control
-group of this process allows, if that is less.
+The limit is the setting `max_read_bytes`; without it half of this machine's memory, or half of what the
+control group of this process allows, if that is less.
 
 Who calls it: `ArrayHandle.read`, and whoever reads through `handle.array` (`ArrayHandle.check_size`).
 """

@@ -1,8 +1,8 @@
 """Copying folders byte by byte, from any place to any other.
 
-Files appear at the target whole or not at all. Our own lock and temporary files stay behind. Links are never
-followed out of the source: what they lead to inside it is copied as files, what lies outside is left out with a
-warning. Files are held in memory one at a time per thread, unless both sides are local.
+Files appear at the target whole or not at all. Our own lock and temporary files stay behind. Links are
+never followed out of the source: what they lead to inside it is copied as files, what lies outside is left
+out with a warning. Files are held in memory one at a time per thread, unless both sides are local.
 
 Who calls it: `wkplug.dataset` and `wkplug.ops` (copying layers, mags, attachments).
 """
@@ -34,8 +34,8 @@ def copy_tree(source: Location, target: Location, *, skip: Collection[str] = ())
     """Copy the folder (or file) `source` to `target`, and give the number of files.
 
     `skip` holds names of files and folders to leave out, at any depth, or paths below `source` ("color/1").
-    Files that are at the target are replaced, others stay. MissingError if there is no source, StorageError if
-    one lies inside the other.
+    Files that are at the target are replaced, others stay. MissingError if there is no source, StorageError
+    if one lies inside the other.
     """
     if source == target or _inside(source, target) or _inside(target, source):
         raise StorageError(f"{source.url} can't be copied to {target.url}: one lies inside the other.")

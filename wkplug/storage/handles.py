@@ -1,9 +1,9 @@
 """`ArrayHandle`: one opened array, as the rest of wkplug holds it.
 
-`handle.array` is the plugin's own array, a plain attribute once it was used, so that hot paths pay nothing here.
-Around it the handle keeps what a backend shall not care about: the memory budget of reads, the locks of
-writes, read-only handles, and opening again: after unpickling, after `close`, in a forked child, and when
-`wkplug.storage.forget` says that what is on disk has changed.
+`handle.array` is the plugin's own array, a plain attribute once it was used, so that hot paths pay nothing
+here. Around it the handle keeps what a backend shall not care about: the memory budget of reads, the locks
+of writes, read-only handles, and opening again: after unpickling, after `close`, in a forked child, and
+when `wkplug.storage.forget` says that what is on disk has changed.
 
 Who makes them: `wkplug.storage.opening`. Who calls them: `wkplug.dataset` and `wkplug.ops`.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from wkplug.errors import OutOfBoundsError, ReadOnlyError, ShapeMismatchError
 from wkplug.storage.budget import check_read_size
@@ -26,7 +26,21 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Array, ArrayBackend, ArraySpec, Box, Location, Mode
 
-__all__ = ["ArrayHandle", "LiveHandles", "live_handles"]
+__all__ = ["ArrayHandle", "Fingerprint", "LiveHandles", "folder_fingerprint", "live_handles"]
+
+Fingerprint: TypeAlias = tuple[int, int] | None
+
+
+def folder_fingerprint(location: Location) -> Fingerprint:
+    """What changes when files are made, replaced or deleted in a local folder; None if that can't be seen."""
+    path = location.local_path()
+    if path is None:
+        return None
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - plain text, on a hot path
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_ino
 
 
 class ArrayHandle:
@@ -46,12 +60,14 @@ class ArrayHandle:
         axes: tuple[str, ...] | None,
         opener: Callable[[], Array],
         array: Array | None = None,
+        fingerprint: Fingerprint = None,
     ) -> None:
         self.location = location
         self.backend = backend
         self.mode = mode
         self.axes = axes
         self._opener = opener
+        self._fingerprint = fingerprint
         self._guard = threading.Lock()
         if array is not None:
             self.array = array
@@ -64,6 +80,8 @@ class ArrayHandle:
         with self._guard:
             found = self.__dict__.get("array")
             if found is None:
+                # Taken before opening, so that what changes meanwhile is seen later.
+                self._fingerprint = folder_fingerprint(self.location)
                 self.array = found = self._opener()
             return found
 
@@ -74,6 +92,12 @@ class ArrayHandle:
 
     def __repr__(self) -> str:
         return f"ArrayHandle({self.location.url!r}, backend={self.backend.name!r}, mode={self.mode!r})"
+
+    def fresh_array(self) -> Array:
+        """The array, opened again first if files in its folder have changed (seen on local places only)."""
+        if "array" in self.__dict__ and self._fingerprint != folder_fingerprint(self.location):
+            self.__dict__.pop("array", None)
+        return self.array
 
     @property
     def spec(self) -> ArraySpec:
@@ -102,13 +126,13 @@ class ArrayHandle:
         self._check_inside(box)
         if tuple(data.shape) != tuple(box[1]):
             raise ShapeMismatchError(f"The data have the shape {data.shape}, the box {tuple(box[1])}.")
-        locked_write(self.array, self.backend.capabilities, self.location, box, data)
+        locked_write(self, box, data)
 
     def resize(self, shape: tuple[int | None, ...]) -> None:
         """Change the shape (all axes, voxels); other handles of this process see it at their next use."""
         self._check_writable()
         with self.location.lock("resize"):
-            self.array.resize(shape)
+            self.fresh_array().resize(shape)
         from wkplug.storage.opening import forget
 
         forget(self.location, but=self)

@@ -1,8 +1,9 @@
 """From what users and files say to a Location, and back to what files should say.
 
-`locate` opens paths, URLs and path objects. `resolve_inside` and `relative_to` are the two directions of paths
-recorded in a dataset: relative to its root inside, absolute or a URL outside. Places are compared part by part,
-never as text prefixes, and links are not followed: whether a path may lead out is for the caller to decide.
+`locate` opens paths, URLs and path objects. `resolve_inside` and `relative_to` are the two directions of
+paths recorded in a dataset: relative to its root inside, absolute or a URL outside. Places are compared
+part by part, never as text prefixes, and links are not followed: whether a path may lead out is for the
+caller to decide.
 
 Who calls it: everything above `wkplug.storage`.
 """
@@ -30,8 +31,8 @@ def locate(path: Any, *, options: Mapping[str, Any] | None = None) -> Location:
     """Open a place; nothing is read.
 
     `path` is a Location, a path (made absolute; "~" is not expanded), a URL, a pathlib or universal path.
-    `options` are storage options for a URL; a universal path brings its own. InvalidArgumentError for anything
-    else, UnknownSchemeError for URLs that no plugin opens.
+    `options` are storage options for a URL; a universal path brings its own. InvalidArgumentError for
+    anything else, UnknownSchemeError for URLs that no plugin opens.
     """
     if isinstance(path, Location):
         return path

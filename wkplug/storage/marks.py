@@ -1,8 +1,8 @@
 """Marks of unfinished work: a small file of our own beside an array that a job is still writing.
 
-A long operation sets its mark before its first shard and clears it after its last. A killed job leaves the mark,
-and `open_array` refuses marked arrays, so that nothing half written is taken for whole. Other software ignores
-the file.
+A long operation sets its mark before its first shard and clears it after its last. A killed job leaves the
+mark, and `open_array` refuses marked arrays, so that nothing half written is taken for whole. Other
+software ignores the file.
 
 Who calls it: `wkplug.storage.opening`, and the long operations of `wkplug.dataset` and `wkplug.ops`.
 """
@@ -85,7 +85,8 @@ def check_complete(location: Location) -> None:
         return
     what = f"{mark.what} ({mark.job})" if mark.what else mark.job
     raise IncompleteMagError(
-        f"{location.url} is not complete: {what}, started {mark.started}, is still writing it or was interrupted.",
+        f"{location.url} is not complete: {what}, started {mark.started}, "
+        "is still writing it or was interrupted.",
         hint="If it was interrupted, run the same command again to finish it.\n"
         "To look at what is there already, open it with allow_incomplete=True.",
     )

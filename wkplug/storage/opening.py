@@ -1,9 +1,9 @@
 """Opening and creating arrays: from a place and a format to an `ArrayHandle`, once per process.
 
-The registry chooses the backend and runs the hooks; here is the cache of what is open already. An array in the
-cache is used again only if it was asked for in the same way, under the same settings, and nothing has changed in
-its folder since. That can be seen for one system call on local places only; elsewhere arrays are opened anew
-(their handles still stay open).
+The registry chooses the backend and runs the hooks; here is the cache of what is open already. An array in
+the cache is used again only if it was asked for in the same way, under the same settings, and nothing has
+changed in its folder since. That can be seen for one system call on local places only; elsewhere arrays are
+opened anew (their handles still stay open).
 
 Who calls it: `wkplug.dataset` and `wkplug.ops`.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.abc import Array, ArrayBackend, CreateArray, OpenArray
-from wkplug.storage.handles import ArrayHandle, live_handles
+from wkplug.storage.handles import ArrayHandle, Fingerprint, folder_fingerprint, live_handles
 from wkplug.storage.locating import locate
 from wkplug.storage.marks import check_complete
 
@@ -35,7 +35,7 @@ _MOST_ARRAYS = 256
 @attrs.frozen(eq=False)
 class _Entry:
     settings: Any
-    fingerprint: tuple[int, int]
+    fingerprint: Fingerprint
     array: Array
     backend: ArrayBackend
 
@@ -59,7 +59,11 @@ class _Cache:
         self._own()
         with self._guard:
             entry = self._entries.get(key)
-            if entry is None or entry.settings is not settings or entry.fingerprint != _fingerprint(location):
+            if (
+                entry is None
+                or entry.settings is not settings
+                or entry.fingerprint != folder_fingerprint(location)
+            ):
                 return None
             self._entries.move_to_end(key)
             return entry
@@ -83,18 +87,6 @@ class _Cache:
 _cache = _Cache()
 
 
-def _fingerprint(location: Location) -> tuple[int, int] | None:
-    """What changes when files are made, replaced or deleted in the array's own folder; None if unknown."""
-    path = location.local_path()
-    if path is None:
-        return None
-    try:
-        facts = os.stat(path)  # noqa: PTH116 - plain text, on a hot path
-    except OSError:
-        return None
-    return facts.st_mtime_ns, facts.st_ino
-
-
 def open_array(
     location: Any,
     data_format: str | None = None,
@@ -107,8 +99,8 @@ def open_array(
     """Open the array at `location` (anything that `locate` takes).
 
     Without `data_format` every backend looks whether the array is its own. `axes` are the names that the
-    dataset records, in storage order; `backend` is an implementation that must be taken. MissingError if there
-    is no array, IncompleteMagError if a job has left its mark there, unless `allow_incomplete`.
+    dataset records, in storage order; `backend` is an implementation that must be taken. MissingError if
+    there is no array, IncompleteMagError if a job has left its mark there, unless `allow_incomplete`.
     """
     place = locate(location)
     if not allow_incomplete:
@@ -128,11 +120,11 @@ def _opened(
         from wkplug import registry
 
         # Taken before opening: what changes meanwhile makes the entry stale at once.
-        fingerprint = _fingerprint(place)
+        fingerprint = folder_fingerprint(place)
         choice = registry.choose_backend(place, data_format=data_format, mode=mode, explicit=backend)
         chosen: ArrayBackend = choice.winner
         array = registry.open_array(OpenArray(location=place, mode=mode, axes=axes, backend=chosen))
-        entry = _Entry(settings, fingerprint or (0, 0), array, chosen)
+        entry = _Entry(settings, fingerprint, array, chosen)
         if fingerprint is not None:
             _cache.put(key, entry)
     return ArrayHandle(
@@ -164,7 +156,8 @@ def create_array(
     chosen: ArrayBackend = choice.winner
     array = registry.create_array(CreateArray(location=place, spec=spec, backend=chosen))
     forget(place)
-    return ArrayHandle(place, chosen, "r+", spec.axes, _opener(place, chosen, "r+", spec.axes), array)
+    opener = _opener(place, chosen, "r+", spec.axes)
+    return ArrayHandle(place, chosen, "r+", spec.axes, opener, array, folder_fingerprint(place))
 
 
 def forget(location: Any, *, but: ArrayHandle | None = None) -> None:

@@ -1,9 +1,13 @@
 """Which locks a write needs, so that no voxel is lost whoever writes beside it.
 
-A backend says what two processes may write side by side (`ArrayCapabilities.concurrent_writes`). What covers
-whole cells of that grid needs no lock. A cell that is covered only in part is read, changed and written back,
-and that is done under the cell's own lock. Locks are taken in one order by everybody, so that nobody waits in a
-circle; boxes with many such cells are written piece by piece.
+A backend says what two processes may write side by side (`ArrayCapabilities.concurrent_writes`). What
+covers whole cells of that grid needs no lock. A cell that is covered only in part is read, changed and
+written back, and that is done under the cell's own lock. Locks are taken in one order by everybody, so that
+nobody waits in a circle; boxes with many such cells are written piece by piece.
+
+An edge cell that reaches beyond the array counts as covered in part, because another process may have made
+the array larger meanwhile: it is locked, and the array is opened again first if its metadata have changed (on
+local places; elsewhere that can't be seen).
 
 Pure integer arithmetic but for `locked_write`. Who calls it: `ArrayHandle.write`.
 """
@@ -19,7 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import Array, ArrayCapabilities, Box, Location
+    from wkplug.abc import Array, ArrayCapabilities, Box
+    from wkplug.storage.handles import ArrayHandle
 
 __all__ = ["locked_write", "partial_cells", "pieces", "write_grid"]
 
@@ -38,22 +43,18 @@ def write_grid(capabilities: ArrayCapabilities, array: Array) -> tuple[int, ...]
     return array.spec.shard_shape if kind == "shard" else ()
 
 
-def _axis(start: int, length: int, cell: int, bound: int | None) -> Iterator[tuple[int, bool]]:
+def _axis(start: int, length: int, cell: int) -> Iterator[tuple[int, bool]]:
     """The cells along one axis that start..start+length touches, and whether each is covered as a whole."""
     stop = start + length
     for index in range(start // cell, -(-stop // cell)):
-        low, high = index * cell, (index + 1) * cell
-        if bound is not None and high > bound:
-            high = bound
-        yield index, start <= low and stop >= high
+        yield index, start <= index * cell and stop >= (index + 1) * cell
 
 
-def partial_cells(box: Box, grid: Sequence[int], bounds: Sequence[int | None]) -> list[tuple[int, ...]]:
-    """The indices of the cells that `box` covers only in part, sorted; cells end where the array does."""
-    start, shape = box
-    if 0 in shape:
+def partial_cells(box: Box, grid: Sequence[int]) -> list[tuple[int, ...]]:
+    """The indices of the cells that `box` covers only in part, sorted."""
+    if 0 in box[1]:
         return []
-    axes = [list(_axis(*one)) for one in zip(start, shape, grid, bounds, strict=True)]
+    axes = [list(_axis(*one)) for one in zip(*box, grid, strict=True)]
     if all(whole for axis in axes for _, whole in axis):
         return []
     return [
@@ -61,22 +62,20 @@ def partial_cells(box: Box, grid: Sequence[int], bounds: Sequence[int | None]) -
     ]
 
 
-def _counts(box: Box, grid: Sequence[int], bounds: Sequence[int | None]) -> tuple[int, int]:
+def _counts(box: Box, grid: Sequence[int]) -> tuple[int, int]:
     """How many cells the box touches, and how many of them it covers as a whole."""
     touched = whole = 1
-    for start, length, cell, bound in zip(*box, grid, bounds, strict=True):
+    for start, length, cell in zip(*box, grid, strict=True):
         stop = start + length
-        first, last = start // cell, -(-stop // cell)
-        inner_last = last if bound is not None and stop >= bound else stop // cell
-        touched *= last - first
-        whole *= max(0, inner_last + (start // -cell))
+        touched *= -(-stop // cell) - start // cell
+        whole *= max(0, stop // cell + start // -cell)
     return touched, whole
 
 
-def pieces(box: Box, grid: Sequence[int], bounds: Sequence[int | None]) -> Iterator[Box]:
+def pieces(box: Box, grid: Sequence[int]) -> Iterator[Box]:
     """Cut `box` along the grid until every piece has few enough cells to be locked at once."""
     start, shape = box
-    touched, whole = _counts(box, grid, bounds)
+    touched, whole = _counts(box, grid)
     if 0 in shape or touched == whole or (touched - whole <= _MOST_LOCKS and touched <= _MOST_CELLS):
         yield box
         return
@@ -87,27 +86,25 @@ def pieces(box: Box, grid: Sequence[int], bounds: Sequence[int | None]) -> Itera
     axis = spans.index(max(spans))
     cut = (start[axis] // grid[axis] + spans[axis] // 2) * grid[axis]
     left, right = cut - start[axis], start[axis] + shape[axis] - cut
-    yield from pieces((start, (*shape[:axis], left, *shape[axis + 1 :])), grid, bounds)
+    yield from pieces((start, (*shape[:axis], left, *shape[axis + 1 :])), grid)
     yield from pieces(
-        ((*start[:axis], cut, *start[axis + 1 :]), (*shape[:axis], right, *shape[axis + 1 :])), grid, bounds
+        ((*start[:axis], cut, *start[axis + 1 :]), (*shape[:axis], right, *shape[axis + 1 :])), grid
     )
 
 
-def locked_write(
-    array: Array, capabilities: ArrayCapabilities, location: Location, box: Box, data: NDArray[Any]
-) -> None:
+def locked_write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
     """Write `data` to `box`, under the locks that this needs; LockTimeoutError if one is not to be had."""
-    grid = write_grid(capabilities, array)
+    array, location = handle.array, handle.location
+    grid = write_grid(handle.backend.capabilities, array)
     if grid is None:
         array.write(box, data)
         return
     if not grid:
         with location.lock(_WHOLE_ARRAY):
-            array.write(box, data)
+            handle.fresh_array().write(box, data)
         return
-    bounds = array.spec.shape
     origin = box[0]
-    for piece in pieces(box, grid, bounds):
+    for piece in pieces(box, grid):
         part = data
         if piece != box:
             part = data[
@@ -116,7 +113,20 @@ def locked_write(
                     for first, length, zero in zip(*piece, origin, strict=True)
                 )
             ]
-        with ExitStack() as stack:
-            for cell in partial_cells(piece, grid, bounds):
-                stack.enter_context(location.lock(f"{_WHOLE_ARRAY} {','.join(map(str, cell))}"))
+        cells = partial_cells(piece, grid)
+        if not cells:
             array.write(piece, part)
+            continue
+        with ExitStack() as stack:
+            for cell in cells:
+                stack.enter_context(location.lock(f"{_WHOLE_ARRAY} {','.join(map(str, cell))}"))
+            at_edge = _touches_edge(piece, grid, array.spec.shape)
+            (handle.fresh_array() if at_edge else array).write(piece, part)
+
+
+def _touches_edge(box: Box, grid: Sequence[int], bounds: Sequence[int | None]) -> bool:
+    """Whether the box touches a cell that reaches beyond the array."""
+    return any(
+        bound is not None and -(-(first + length) // cell) * cell > bound
+        for first, length, cell, bound in zip(*box, grid, bounds, strict=True)
+    )
