@@ -92,21 +92,22 @@ def _panels(layer: Layer, view: MagView, under: Layer | None) -> tuple[Panel, ..
     voxel = layer.dataset.voxel_size
     panels = []
     for across, down, cut in _PLANES:
-        if box.size[("x", "y", "z").index(cut)] == 1 or cut == "z" or min(box.size) > 1:
-            section = _section(box, view, cut)
-            colours = _coloured(layer, view, section, across, down)
-            if under is not None:
-                background = _resized(_plane_of(under, section, across, down), colours.shape[:2])
-                colours = _over(colours, background)
-            mag = dict(zip("xyz", view.mag, strict=True))
-            sizes = dict(zip("xyz", voxel, strict=True))
-            panels.append(
-                Panel(
-                    pixels=colours,
-                    pixel_size=(sizes[across] * mag[across], sizes[down] * mag[down]),
-                    caption=f"{across}{down} at {cut} = {section.topleft[('x', 'y', 'z').index(cut)]}",
-                )
+        if box.size.z == 1 and cut != "z":
+            continue  # a single section has nothing to show from the side
+        section = _section(box, view, cut)
+        colours = _coloured(layer, view, section, across, down)
+        if under is not None:
+            background = _resized(_plane_of(under, section, across, down), colours.shape[:2])
+            colours = _over(colours, background)
+        mag = dict(zip("xyz", view.mag, strict=True))
+        sizes = dict(zip("xyz", voxel, strict=True))
+        panels.append(
+            Panel(
+                pixels=colours,
+                pixel_size=(sizes[across] * mag[across], sizes[down] * mag[down]),
+                caption=f"{across}{down} at {cut} = {section.topleft[('x', 'y', 'z').index(cut)]}",
             )
+        )
     return tuple(panels)
 
 

@@ -1,0 +1,100 @@
+"""`wkplug convert`: image files to a dataset with a pyramid."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from wkplug.cli.options import VOXEL_SIZE, downsample_options, executor_options, make_executor, storage_options
+from wkplug.cli.progress import progress_bar
+
+__all__ = ["convert"]
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--voxel-size", type=VOXEL_SIZE, required=True, help="Size of a voxel along x,y,z, such as 11.24,11.24,25.")
+@click.option("--unit", default="nanometer", show_default=True, help="Unit of the voxel size.")
+@click.option("--layer-name", help="Name of the layer; made from the files' names if left out.")
+@click.option("--category", type=click.Choice(["color", "segmentation"]), help="Guessed from name and voxels if left out.")
+@click.option("--name", help="Name of the dataset; the folder's if left out.")
+@click.option("--reader", help="Name of the image reader to use.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once.")
+@storage_options
+@click.option("--downsample/--no-downsample", "downsampling", default=True, show_default=True, help="Build the pyramid.")
+@downsample_options
+@click.option("--overwrite-existing/--no-overwrite-existing", default=False, show_default=True, help="Delete TARGET first if it is a dataset.")
+@executor_options
+def convert(source: str, target: str, **options: Any) -> None:
+    """Convert the image file or folder SOURCE to a dataset at TARGET.
+
+    Sections of one folder become one layer, three-dimensional files a layer each. TIFF (also OME, multi-page,
+    ImageJ), PNG, JPEG and whatever else the installed reader plugins know.
+    """
+    from wkplug.dataset import Dataset
+    from wkplug.ops import images, pyramids
+    from wkplug.ops.info import describe
+    from wkplug.properties import LengthUnit, VoxelSize
+
+    from wkplug.cli.info import summary
+
+    started = time.monotonic()
+    try:
+        unit = LengthUnit(options["unit"])
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--unit") from error
+    executor = make_executor(options["strategy"], options["jobs"])
+    if options["overwrite_existing"]:
+        _delete_dataset(target)
+    with executor, progress_bar("images") as advance:
+        dataset: Dataset = images.from_images(
+            source,
+            target,
+            name=options["name"],
+            voxel_size_with_unit=VoxelSize(options["voxel_size"], unit),
+            layer_name=options["layer_name"],
+            layer_category=options["category"],
+            data_format=options["data_format"],
+            chunk_shape=options["chunk_shape"],
+            shard_shape=options["shard_shape"],
+            compress=options["compress"],
+            batch_size=options["batch_size"],
+            reader=options["reader"],
+            executor=executor,
+            progress=advance,
+        )
+    if options["downsampling"]:
+        for layer in dataset.layers.values():
+            with executor, progress_bar(f"pyramid of {layer.name}") as advance:
+                pyramids.downsample(
+                    layer,
+                    coarsest_mag=options["coarsest_mag"],
+                    interpolation_mode=options["interpolation_mode"],
+                    sampling_mode=options["sampling_mode"],
+                    compress=options["compress"],
+                    executor=executor,
+                    progress=advance,
+                )
+    click.echo(summary(describe(dataset)))
+    click.echo(f"Converted in {time.monotonic() - started:.1f} s. Look at it: wkplug preview {target} -o preview.png")
+
+
+def _delete_dataset(target: str) -> None:
+    """Delete a dataset that is there, and nothing that isn't one."""
+    from wkplug import storage
+    from wkplug.errors import DatasetExistsError
+    from wkplug.properties import PROPERTIES_FILE
+
+    place = storage.locate(target)
+    if not place.exists():
+        return
+    names = list(place.list())
+    if names and PROPERTIES_FILE not in names:
+        raise DatasetExistsError(
+            f"{target} is not a dataset, so --overwrite-existing doesn't delete it.", hint="Choose another target, or empty the folder."
+        )
+    storage.forget(place)
+    place.delete(recursive=True)

@@ -1,0 +1,79 @@
+"""`wkplug info`: what a dataset holds."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from wkplug.ops.info import LayerReport, MagReport, Report
+
+__all__ = ["info", "summary"]
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--sizes/--no-sizes", default=True, show_default=True, help="Add up the files' sizes.")
+def info(dataset: str, *, as_json: bool, sizes: bool) -> None:
+    """Print the layers and mags of DATASET: shapes, chunks, sizes on disk, and what is unfinished."""
+    from wkplug.dataset import Dataset
+    from wkplug.ops.info import describe
+
+    report = describe(Dataset.open(dataset, read_only=True), sizes=sizes)
+    click.echo(json.dumps(report.to_json(), indent=2) if as_json else summary(report))
+
+
+def summary(report: Report) -> str:
+    """Give the report as text."""
+    x, y, z = report.voxel_size
+    lines = [f"{report.name}   ({report.path})", f"voxel size {x:g} x {y:g} x {z:g} nm"]
+    for layer in report.layers:
+        lines += ["", *_layer_lines(layer)]
+    if not report.layers:
+        lines.append("no layers")
+    return "\n".join(lines)
+
+
+def _layer_lines(layer: LayerReport) -> list[str]:
+    channels = f", {layer.num_channels} channels" if layer.num_channels != 1 else ""
+    lines = [
+        f"{layer.name}   {layer.category}, {layer.dtype}{channels}, {layer.data_format}",
+        f"  bounding box {layer.bounding_box}, axes {', '.join(layer.axes)}",
+    ]
+    width = max((len(mag.mag) for mag in layer.mags), default=0)
+    lines += [f"  mag {mag.mag:<{width}}   {_mag_text(mag)}" for mag in layer.mags]
+    if not layer.mags:
+        lines.append("  no mags")
+    lines += [f"  note: {note}" for note in layer.notes]
+    return lines
+
+
+def _mag_text(mag: MagReport) -> str:
+    if mag.shape is None or mag.chunk_shape is None or mag.shard_shape is None:
+        return f"PROBLEM: {mag.problem}"
+    shape = " x ".join("*" if length is None else str(length) for length in mag.shape)
+    parts = [
+        shape,
+        f"chunks {'x'.join(map(str, mag.chunk_shape))}",
+        f"shards {'x'.join(map(str, mag.shard_shape))}",
+        "compressed" if mag.compressed else "not compressed",
+    ]
+    if mag.size is not None:
+        parts.append(size_text(mag.size))
+    if mag.mark is not None:
+        parts.append(f"INCOMPLETE: {mag.mark}")
+    if mag.problem is not None:
+        parts.append(f"PROBLEM: {mag.problem}")
+    return ", ".join(parts)
+
+
+def size_text(size: float) -> str:
+    """Give bytes in the unit that people read."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return ""
