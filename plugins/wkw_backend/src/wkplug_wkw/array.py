@@ -21,6 +21,7 @@ import numpy as np
 from wkplug.abc import Array, ArraySpec, Box, Mode
 from wkplug.errors import (
     ConflictError,
+    CorruptDataError,
     DtypeMismatchError,
     MissingError,
     OutOfBoundsError,
@@ -191,8 +192,7 @@ class WkwArray(Array):
 
     def _read_shard(self, index: Index, wanted: list[Block], voxels: Voxels) -> bool:
         if self._local is None:
-            assert_remote = self._remote
-            return assert_remote is not None and assert_remote.read_into(index, wanted, voxels)
+            return self._remote is not None and self._remote.read_into(index, wanted, voxels)
         shard = self._local.get(index)
         if shard is None:
             return False
@@ -229,7 +229,7 @@ class WkwArray(Array):
     def write(self, box: Box, data: NDArray[Any]) -> None:
         """Write a box; see `wkplug.abc.Array.write`."""
         (c, x, y, z), shape = box
-        self._check_write(box, data)
+        data = self._checked_data(box, data)
         if not data.size:
             return
         _, dx, dy, dz = shape
@@ -238,21 +238,26 @@ class WkwArray(Array):
         for sz, sy, sx in product(shards(z, z + dz, log2), shards(y, y + dy, log2), shards(x, x + dx, log2)):
             self._write_shard((sx, sy, sz), box, voxels)
 
-    def _check_write(self, box: Box, data: NDArray[Any]) -> None:
+    def _check_writable(self) -> None:
         if self.mode == "r":
             raise ReadOnlyError(
                 f"{self.location.url} was opened for reading only.", hint='Open it with mode "r+".'
             )
+
+    def _checked_data(self, box: Box, data: NDArray[Any]) -> NDArray[Any]:
+        """Check that `data` may be written to `box`; gives them in native byte order."""
+        self._check_writable()
         self._check(box)
         if data.shape != tuple(box[1]):
             raise ShapeMismatchError(f"The data have shape {data.shape}, the box {tuple(box[1])}.")
-        if data.dtype != self._dtype:
+        if data.dtype != self._dtype and data.dtype.newbyteorder("=") != self._dtype:
             raise DtypeMismatchError(
                 f"The data are {data.dtype}, the array {self._dtype}.",
                 hint=f"Convert them: data.astype({self._dtype.name!r}).",
             )
         # Before each write, not only the first: shards beside no header, or beside another one, are lost.
         self._verify()
+        return data.astype(self._dtype, copy=False)
 
     def _blocks(self, box: Box, index: Index) -> list[Block]:
         (_, x, y, z), (_, dx, dy, dz) = box
@@ -274,14 +279,18 @@ class WkwArray(Array):
         if self._local is not None:
             durable = self.settings.fsync == "always"
             path = writer.write_local(self._local, index, wanted, voxels, whole=whole, durable=durable)
-            if self.settings.fsync == "flush":
-                with self._lock:
-                    self._unsynced.add(path)
+            self._wrote(path)
         elif self._remote is not None:
             writer.write_remote(self._remote, index, wanted, voxels, whole=whole)
 
+    def _wrote(self, path: str) -> None:
+        if self.settings.fsync == "flush":
+            with self._lock:
+                self._unsynced.add(path)
+
     def resize(self, shape: tuple[int | None, ...]) -> None:
         """Do nothing: the array has no bounds; only the number of channels can't change."""
+        self._check_writable()
         if len(shape) != len(AXES) or shape[0] not in (None, self._channels):
             raise ShapeMismatchError(
                 f"The array has {self._channels} channel(s) and the axes {AXES}; it can't become {shape}.",
@@ -317,6 +326,12 @@ class WkwArray(Array):
     def native_handle(self) -> Any:
         """Give the array itself: this codec is its own engine."""
         return self
+
+    def _damaged(self, reason: str) -> CorruptDataError:
+        return CorruptDataError(
+            f"{self.location.url} could not be read: {reason}.",
+            hint="Read it with wkw+numpy, which names the damaged shard.",
+        )
 
     def _verify(self) -> None:
         place = self.location.child(HEADER_NAME)

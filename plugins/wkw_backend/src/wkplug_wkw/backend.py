@@ -43,7 +43,6 @@ class WkwBackend(ArrayBackend):
         dtypes=frozenset(VOXEL_TYPES),
         concurrent_writes="shard",
         bounded=False,
-        resizable=False,
     )
     array_type: ClassVar[type[WkwArray]] = WkwArray
 
@@ -65,7 +64,7 @@ class WkwBackend(ArrayBackend):
     def problems(
         self, spec: ArraySpec | None, location: Location, mode: Mode | Literal["create"]
     ) -> list[Problem]:
-        """Check a spec against the format; warn of writing to places that are not local."""
+        """Check a spec against the format; advise against new arrays on places that are not local."""
         found = []
         header = None
         if spec is not None:
@@ -80,7 +79,7 @@ class WkwBackend(ArrayBackend):
                         error_type=type(error),
                     )
                 )
-        if mode != "r" and location.local_path() is None:
+        if mode == "create" and location.local_path() is None:
             found.append(
                 Problem(
                     code="wkw-remote",

@@ -196,7 +196,7 @@ def _extents(fd: int, size: int) -> list[tuple[int, int]]:
 
 def sync(paths: Iterable[str]) -> None:
     """Force files and the folders that name them out to the disk; files that are gone need nothing."""
-    folders = set()
+    folders: set[str] = set()
     for path in paths:
         try:
             fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))

@@ -112,7 +112,9 @@ def _voxel_view(array: NDArray[Any], header: Header) -> NDArray[Any] | None:
     if not _LITTLE or channels != header.channels or array.strides[1] != item * channels:
         return None
     if channels == 1:
-        return array[0].T
+        plane: NDArray[Any] = array[0].T
+        return plane
     if array.strides[0] != item:
         return None
-    return array.T.view(np.dtype((np.void, item * channels)))[:, :, :, 0]
+    voxels: NDArray[Any] = array.T.view(np.dtype((np.void, item * channels)))
+    return voxels[:, :, :, 0]

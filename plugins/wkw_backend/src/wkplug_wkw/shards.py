@@ -62,7 +62,7 @@ def parse_table(header: Header, data: bytes, file_size: int) -> tuple[memoryview
     if len(data) < header.data_offset:
         return memoryview(b""), f"its jump table is cut short ({len(data)} of {header.data_offset} bytes)"
     table = np.frombuffer(data, "<i8", header.num_blocks + 1, 8).astype(np.int64)
-    return memoryview(table), check_jump_table(table, header.data_offset, file_size)
+    return memoryview(table.data), check_jump_table(table, header.data_offset, file_size)
 
 
 class Shard(ABC):
@@ -164,7 +164,7 @@ class LocalShard(Shard):
         if self.table is None:
             flat = np.empty(self.header.block_bytes, np.uint8)
             start, stop = self.span(number)
-            if os.preadv(self._fd, (flat,), start) != stop - start:
+            if os.preadv(self._fd, (flat.data,), start) != stop - start:
                 flat = np.frombuffer(self.block(number), np.uint8)
             return flat.view(dtype).reshape(shape, order="F")
         try:

@@ -109,7 +109,7 @@ class ShardWriter:
         location = shards.location(index)
         if not header.compressed and header.raw_shard_bytes > MAX_OBJECT_BYTES:
             raise TooLargeError(
-                f"{location.url} can only be written as a whole, and it has {header.raw_shard_bytes:,} bytes.",
+                f"{location.url} can only be written whole, and has {header.raw_shard_bytes:,} bytes.",
                 hint="Create the array compressed, or with smaller shards.",
             )
         tries = _TRIES

@@ -1,0 +1,26 @@
+"""All promises of the contract, for both implementations, on local disks and elsewhere."""
+
+import itertools
+
+import pytest
+
+from wkplug.builtin.fsspec_places import FsspecLocation
+from wkplug.testing import ArrayBackendSuite
+
+_fresh = itertools.count()
+
+
+class TestNumpy(ArrayBackendSuite):
+    backend = "wkw+numpy"
+
+
+class TestNumpyOnAnyPlace(ArrayBackendSuite):
+    backend = "wkw+numpy"
+
+    @pytest.fixture
+    def location(self):
+        return FsspecLocation(f"memory://wkw-suite/{next(_fresh)}")
+
+
+class TestRust(ArrayBackendSuite):
+    backend = "wkw+wkw"
