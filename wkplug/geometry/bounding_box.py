@@ -11,7 +11,6 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from wkplug.errors import GeometryError
@@ -19,8 +18,9 @@ from wkplug.geometry import grids
 from wkplug.geometry.box_base import UNNAMED, flipped
 from wkplug.geometry.constants import CXYZ_AXES, XYZ_AXES
 from wkplug.geometry.nd_bounding_box import NDBoundingBox
+from wkplug.geometry.parsing import ints
 from wkplug.geometry.vec3_int import Vec3Int
-from wkplug.geometry.vec_int import VecInt, ints, make_vec
+from wkplug.geometry.vec_int import VecInt, make_vec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,7 +176,7 @@ class BoundingBox(NDBoundingBox):
 
     @classmethod
     def from_csv(cls, csv_bbox: str) -> Self:
-        """Read "x,y,z,width,height,depth"; GeometryError (a ValueError and an AssertionError) for other text."""
+        """Read "x,y,z,width,height,depth"; GeometryError (a ValueError) for other text."""
         return cls.from_tuple6(csv_bbox.split(","))  # type: ignore[arg-type]  # text is turned into ints there
 
     @classmethod
@@ -201,13 +201,15 @@ class BoundingBox(NDBoundingBox):
     @classmethod
     def from_points(cls, points: Iterable[Vec3IntLike] | NDArray[Any]) -> Self:
         """Return the smallest box that holds all points, given as rows of x, y, z; ValueError without any."""
-        rows = [[math.floor(value) for value in point] for point in points]
+        try:
+            rows = [[math.floor(value) for value in point] for point in points]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise GeometryError(f"A point is three numbers: {error}.") from error
         if not rows or any(len(row) != 3 for row in rows):
             raise GeometryError("A box around points needs one point at least, each with x, y and z.")
-        start = tuple(starmap(min, [(column,) for column in zip(*rows, strict=True)]))
-        return cls(
-            start, [max(column) + 1 - low for column, low in zip(zip(*rows, strict=True), start, strict=True)]
-        )
+        columns = list(zip(*rows, strict=True))
+        start = tuple(map(min, columns))
+        return cls(start, [high + 1 - low for low, high in zip(start, map(max, columns), strict=True)])
 
     @classmethod
     def from_ndbbox(cls, bbox: NDBoundingBox) -> Self:
@@ -236,8 +238,8 @@ class BoundingBox(NDBoundingBox):
             return cls.from_tuple2(obj) if len(obj) == 2 else cls.from_tuple6(obj)
         raise GeometryError(
             f"Unknown bounding box format: {obj!r}.",
-            hint='Known are "x,y,z,width,height,depth", (topleft, size), six numbers, {"topleft", "size"} and '
-            '{"topLeft", "width", "height", "depth"}.',
+            hint='Known are "x,y,z,width,height,depth", (topleft, size), six numbers, '
+            '{"topleft", "size"} and {"topLeft", "width", "height", "depth"}.',
         )
 
     def __repr__(self) -> str:

@@ -7,16 +7,18 @@ the constructor; `_moved` makes changed copies without a second look. Only the b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from operator import add, sub
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from wkplug.errors import AxisError, GeometryError
 from wkplug.geometry.constants import CXYZ_AXES, XYZ_AXES
+from wkplug.geometry.parsing import ints
 from wkplug.geometry.vec3_int import Vec3Int
-from wkplug.geometry.vec_int import VecInt, ints, make_vec
+from wkplug.geometry.vec_int import VecInt, make_vec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wkplug.geometry.grids import Box, Ints
     from wkplug.geometry.vec3_int import Vec3IntLike
     from wkplug.geometry.vec_int import VecIntLike
@@ -194,7 +196,7 @@ class AxisBox:
         )
 
     def with_bounds(self, axis: str, new_topleft: int | None = None, new_size: int | None = None) -> Self:
-        """Return a copy with another start and size along one axis; what is None stays. AxisError without it."""
+        """Return a copy with another start and size along one axis; what is None stays."""
         position = self._position(axis)
         start, shape = list(self._start), list(self._shape)
         if new_topleft is not None:

@@ -10,10 +10,12 @@ users' input and then call these functions; so do storage, dataset and ops, wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from itertools import product
 from operator import add, sub
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = [
     "Box",
@@ -109,7 +111,7 @@ def covers(outer: Box, inner: Box) -> bool:
 
 
 def is_aligned(box: Box, grid: Sequence[int], bounds: Box | None = None) -> bool:
-    """Whether every face of the box lies on a grid line or, where `bounds` is given, on a face of `bounds`."""
+    """Whether every face of the box lies on a grid line or, with `bounds`, on the same face of these."""
     start, shape = box
     if bounds is None:
         return all(not a % g and not n % g for a, n, g in zip(start, shape, grid, strict=True))
@@ -153,14 +155,14 @@ def cells(
             starts.append(borders[:-1])
             sizes.append(list(map(sub, borders[1:], borders)))
         return zip(product(*starts), product(*sizes), strict=True)
-    stop = tuple(map(add, start, shape))
-    return (
-        (
-            (low := tuple(map(max, cell, start))),
-            tuple(map(sub, map(min, map(add, cell, grid), stop), low)),
-        )
-        for cell in _combine(cuts)
-    )
+    return _clipped(_combine(cuts), grid, start, tuple(map(add, start, shape)))
+
+
+def _clipped(starts: Iterator[Ints], grid: Sequence[int], low: Ints, high: Ints) -> Iterator[Box]:
+    """Yield the cells that begin at `starts`, clipped to low..high."""
+    for cell in starts:
+        start = tuple(map(max, cell, low))
+        yield start, tuple(map(sub, map(min, map(add, cell, grid), high), start))
 
 
 def _cuts(start: Ints, shape: Ints, grid: Sequence[int], origin: Sequence[int] | None) -> list[range]:
@@ -178,7 +180,7 @@ def _length(cut: range) -> int:
 
 
 def _combine(cuts: list[range]) -> Iterator[Ints]:
-    """Yield the product of the ranges; `itertools.product` would first make tuples of ranges of any length."""
+    """Yield the product of the ranges, without `itertools.product` where that would hold huge ones."""
     if all(_length(cut) <= _HELD for cut in cuts):
         yield from product(*cuts)
         return

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union, cast
 
 from wkplug.errors import GeometryError, MagError
 from wkplug.geometry.vec3_int import Vec3Int, Vec3IntLike
 from wkplug.geometry.vec_int import VecInt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -37,7 +38,7 @@ class Mag:
 
     _data: tuple[int, int, int]
 
-    def __new__(cls, mag: MagLike) -> Self:
+    def __new__(cls, mag: MagLike) -> Self:  # noqa: D102 - the class documents construction, as with __init__
         if type(mag) is cls:
             return mag
         if type(mag) is int:
@@ -45,9 +46,8 @@ class Mag:
         else:
             x, y, z = _parse(mag)
         if x <= 0 or y <= 0 or z <= 0 or x & (x - 1) or y & (y - 1) or z & (z - 1):
-            raise MagError(
-                f"Mag components must be powers of two (1, 2, 4, ...), got {x if x == y == z else f'{x}-{y}-{z}'}."
-            )
+            got = x if x == y == z else f"{x}-{y}-{z}"
+            raise MagError(f"Mag components must be powers of two (1, 2, 4, ...), got {got}.")
         made = object.__new__(cls)
         made._data = (x, y, z)
         return made
@@ -119,23 +119,23 @@ class Mag:
         if not _might_be_mag(other):
             return NotImplemented
         try:
-            return self._data == Mag(other)._data
+            return self._data == Mag(cast("MagLike", other))._data
         except MagError:
             return False
 
     def __hash__(self) -> int:
         return hash(self._data)
 
-    def __lt__(self, other: MagLike) -> bool:
+    def __lt__(self, other: Any) -> bool:
         return self._ordered(other, operator.lt)
 
-    def __le__(self, other: MagLike) -> bool:
+    def __le__(self, other: Any) -> bool:
         return self._ordered(other, operator.le)
 
-    def __gt__(self, other: MagLike) -> bool:
+    def __gt__(self, other: Any) -> bool:
         return self._ordered(other, operator.gt)
 
-    def __ge__(self, other: MagLike) -> bool:
+    def __ge__(self, other: Any) -> bool:
         return self._ordered(other, operator.ge)
 
     def __str__(self) -> str:
@@ -161,7 +161,7 @@ class Mag:
     def _ordered(self, other: Any, function: Any) -> bool:
         if type(other) is not Mag:
             if not _might_be_mag(other):
-                return NotImplemented
+                return NotImplemented  # type: ignore[no-any-return]  # Python makes a TypeError of it
             other = Mag(other)
         result: bool = function((max(self._data), self._data), (max(other._data), other._data))
         return result
@@ -170,7 +170,7 @@ class Mag:
 MagLike: TypeAlias = Union[int, str, list[int], tuple[int, ...], "NDArray[Any]", Mag, Vec3Int]
 
 
-def _might_be_mag(value: object) -> Any:
+def _might_be_mag(value: Any) -> bool:
     """Whether comparing with the value makes sense at all; otherwise its own comparison gets its turn."""
     return isinstance(value, int | str | list | tuple | VecInt | Mag) or hasattr(value, "__array__")
 

@@ -8,7 +8,6 @@ compared, intersected and so on when they have the same axes in the same order; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from operator import add, mod, mul, sub
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -17,15 +16,18 @@ from wkplug.geometry import grids
 from wkplug.geometry.box_base import AxisBox
 from wkplug.geometry.constants import CXYZ_AXES, XYZ_AXES
 from wkplug.geometry.mag import Mag, MagLike
-from wkplug.geometry.vec_int import VecInt, ints
+from wkplug.geometry.parsing import ints
+from wkplug.geometry.vec_int import VecInt
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
 
     from wkplug.geometry.grids import Ints
     from wkplug.geometry.normalized_bounding_box import NormalizedBoundingBox
     from wkplug.geometry.vec3_float import Vec3FloatLike
-    from wkplug.geometry.vec3_int import Vec3Int, Vec3IntLike
+    from wkplug.geometry.vec3_int import Vec3IntLike
     from wkplug.geometry.vec_int import VecIntLike
 
 __all__ = ["NDBoundingBox"]
@@ -84,7 +86,7 @@ class NDBoundingBox(AxisBox):
     # --- moving and growing ---------------------------------------------------------------------------------
 
     def offset(self, vector: Vec3IntLike | VecIntLike) -> Self:
-        """Move the box: three numbers along x, y and z, as many as axes along all; GeometryError otherwise."""
+        """Move the box: three numbers along x, y and z, or one per axis; GeometryError otherwise."""
         numbers = self._per_axis(vector, "vector", 0)
         return self._moved(tuple(map(add, self._start, numbers)), self._shape)
 
@@ -112,8 +114,8 @@ class NDBoundingBox(AxisBox):
         for what, corner in (("topleft", self._start), ("bottomright", grids.stop_of(self.to_box()))):
             if any(map(mod, corner, factors)):
                 raise GeometryError(
-                    f"The {what} {corner} is not on the grid of mag {'-'.join(map(str, self._xyz(factors)))}.",
-                    hint="align_with_mag(mag) shrinks the box to the grid, align_with_mag(mag, ceil=True) grows it.",
+                    f"The {what} {corner} is not on the grid of mag {mag}.",
+                    hint="align_with_mag(mag) shrinks the box to the grid, with ceil=True it grows.",
                 )
         return self._moved(
             tuple([a // f for a, f in zip(self._start, factors, strict=True)]),
@@ -164,7 +166,7 @@ class NDBoundingBox(AxisBox):
         return grids.covers(outer.to_box(), inner.to_box())
 
     def contains(self, coord: VecIntLike | Vec3FloatLike | NDArray[Any]) -> bool:
-        """Whether a point, ints or floats along all axes, is in the box: topleft inclusive, bottomright not."""
+        """Whether a point of ints or floats is in the box: topleft inclusive, bottomright exclusive."""
         point = tuple(coord)
         if len(point) != len(self._start) or getattr(coord, "ndim", 1) != 1:
             raise GeometryError(f"A point in this box has {len(self._start)} coordinates, got {coord!r}.")
@@ -209,7 +211,7 @@ class NDBoundingBox(AxisBox):
         return tuple([slice(a, a + n) for a, n in zip(self._start, self._shape, strict=True)])
 
     def to_slices_xyz(self) -> tuple[slice, ...]:
-        """Return slices as `to_slices` does, but 0 to 1 along all axes beside x, y and z; these must be flat."""
+        """Return slices along x, y and z; 0 to 1 along all other axes, which must have size 1."""
         self._check_flat()
         return tuple(
             [
@@ -219,7 +221,7 @@ class NDBoundingBox(AxisBox):
         )
 
     def slice_array(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return the part of an array (axes of the box, starting at voxel 0) that the box covers, as a view."""
+        """Return a view of what the box covers of an array that has its axes and starts at voxel 0."""
         part: NDArray[Any] = array[self.to_slices()]
         return part
 
@@ -311,12 +313,13 @@ class NDBoundingBox(AxisBox):
 
     def _factors(self, mag: MagLike | Vec3IntLike) -> Ints:
         """Return the cell size of the mag's grid per axis, 1 along all but x, y and z."""
-        if isinstance(mag, VecInt | tuple | list) or getattr(mag, "ndim", 0) == 1:
-            numbers = ints(mag, count=3, fractions=False)
+        given: Any = mag
+        if isinstance(given, VecInt | tuple | list) or getattr(given, "ndim", 0) == 1:
+            numbers = ints(given, count=3, fractions=False)
             if min(numbers) <= 0:
                 raise GeometryError(f"The cell of a grid must be positive, got {mag!r}.")
         else:
-            numbers = Mag(mag).to_tuple()  # type: ignore[arg-type]  # what remains is checked by Mag
+            numbers = Mag(given).to_tuple()
         return numbers if self._axes == XYZ_AXES else self._per_axis(numbers, "mag", 1)
 
     def _check_flat(self) -> None:

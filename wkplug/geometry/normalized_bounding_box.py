@@ -6,13 +6,14 @@ mostly see `denormalize()`d boxes; array handling, views and the properties file
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from wkplug.errors import GeometryError
 from wkplug.geometry.bounding_box import BoundingBox, take
 from wkplug.geometry.constants import CXYZ_AXES, XYZ_AXES
 from wkplug.geometry.nd_bounding_box import NDBoundingBox
+from wkplug.geometry.parsing import ints
 
 __all__ = ["NormalizedBoundingBox"]
 
@@ -65,39 +66,43 @@ class NormalizedBoundingBox(NDBoundingBox):
     def from_wkw_dict(cls, bbox: Mapping[str, Any]) -> NormalizedBoundingBox:
         """Read the JSON form of datasource-properties.json.
 
-        Without `axisOrder`, or with x, y, z at 1, 2, 3, the axes are c, x, y, z. Otherwise those of c, x, y, z
-        that `axisOrder` names, and the `additionalAxes`, in the order of their positions. GeometryError (an
-        AssertionError) for additional axes without `axisOrder`.
+        Without `axisOrder`, or with x, y, z at 1, 2, 3, the axes are c, x, y, z. Otherwise they are those of
+        c, x, y, z that `axisOrder` names, and the `additionalAxes`, in the order of their positions.
+        GeometryError (an AssertionError) for additional axes without `axisOrder`, and for what can't be.
         """
-        (x, y, z), width, height, depth = _fields(bbox)
-        channels, channel = bbox.get("numChannels", 1), bbox.get("channelIndex", 0)
+        (x, y, z), (width, height, depth) = _fields(bbox)
+        channels, channel = bbox.get("numChannels", 1), bbox.get("channelIndex") or 0
         order, others = bbox.get("axisOrder"), bbox.get("additionalAxes") or ()
-        if others and order is None:
-            raise GeometryError(
-                "The bounding box has additionalAxes but no axisOrder, which says where they are."
-            )
-        if order is None or (not others and dict(order) in (_CXYZ_ORDER, _XYZ_ORDER)):
+        if order is None:
+            if others:
+                raise GeometryError(
+                    "The bounding box has additionalAxes but no axisOrder, which says where the axes are."
+                )
+            order = _XYZ_ORDER
+        if not isinstance(order, Mapping):
+            raise GeometryError(f'axisOrder must be an object such as {{"c": 0, "x": 1}}, got {order!r}.')
+        if not others and order in (_CXYZ_ORDER, _XYZ_ORDER):
             return cls((channel, x, y, z), (channels, width, height, depth), CXYZ_AXES)
         known = {"c": (channel, channels), "x": (x, width), "y": (y, height), "z": (z, depth)}
         places: dict[str, int] = dict(order)
         for entry in others:
-            name, (low, high), index = take(entry, "name", "bounds", "index")
+            name, bounds, index = take(entry, "name", "bounds", "index")
+            low, high = ints(bounds, count=2)
             known[name] = (low, high - low)
             places.setdefault(name, index)
         unknown = [axis for axis in places if axis not in known]
         if unknown:
             raise GeometryError(
-                f"axisOrder names {', '.join(unknown)}, but no additionalAxes say their bounds."
+                f"axisOrder names {', '.join(unknown)}, but no additionalAxes say the bounds."
             )
         axes = tuple(places)
         return cls([known[a][0] for a in axes], [known[a][1] for a in axes], axes, [places[a] for a in axes])
 
 
-def _fields(bbox: Mapping[str, Any]) -> tuple[tuple[Any, Any, Any], Any, Any, Any]:
-    """Return top-left and extents; null along an axis that the box doesn't have reads as an empty range."""
+def _fields(bbox: Mapping[str, Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return top-left and extents; null, for an axis that the box doesn't have, reads as an empty range."""
     topleft, *extents = take(bbox, "topLeft", "width", "height", "depth")
-    if len(topleft) != 3:
+    if not isinstance(topleft, Sequence) or len(topleft) != 3:
         raise GeometryError(f"topLeft must be [x, y, z], got {topleft!r}.")
-    x, y, z = (0 if value is None else value for value in topleft)
-    width, height, depth = (0 if value is None else value for value in extents)
-    return (x, y, z), width, height, depth
+    start, shape = (ints([0 if v is None else v for v in values]) for values in (topleft, extents))
+    return start, shape

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from wkplug.errors import GeometryError
 from wkplug.geometry.bounding_box import BoundingBox
 from wkplug.geometry.nd_bounding_box import NDBoundingBox
-from wkplug.geometry.vec_int import ints
+from wkplug.geometry.parsing import ints
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from wkplug.geometry.vec_int import VecIntLike
 
 __all__ = ["derive_nd_bounding_box_from_shape"]

@@ -33,7 +33,7 @@ class Vec3Float(Sequence[float]):
 
     _data: tuple[float, ...]
 
-    def __new__(cls, vec: Any, y: float | None = None, z: float | None = None) -> Self:
+    def __new__(cls, vec: Any, y: float | None = None, z: float | None = None) -> Self:  # noqa: D102 - the class documents construction, as with __init__
         if y is None and z is None:
             if type(vec) is cls:
                 return vec
@@ -192,12 +192,12 @@ class Vec3Float(Sequence[float]):
         return (type(self), self._data)
 
     def _element_wise(self, other: Any, function: Callable[[float, float], float]) -> Self:
-        if isinstance(other, Iterable) and getattr(other, "ndim", 1):
+        if isinstance(other, Iterable) and getattr(other, "ndim", 1) != 0:
             numbers = _floats(other)
         elif hasattr(other, "__float__") or hasattr(other, "__index__"):
             numbers = (float(other),) * 3
         else:
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]  # Python makes a TypeError of it
         return type(self)(list(map(function, self._data, numbers)))
 
     def _ordered(self, other: object, function: Callable[[Any, Any], bool]) -> bool:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union
 
 from wkplug.errors import GeometryError
 from wkplug.geometry.constants import XYZ_AXES
-from wkplug.geometry.vec_int import VecInt, ints, make_vec, parse_ints, unpack
+from wkplug.geometry.parsing import ints, parse_ints, unpack
+from wkplug.geometry.vec_int import VecInt, make_vec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +24,7 @@ __all__ = ["Vec3Int", "Vec3IntLike", "as_vec3_int_or_none"]
 
 
 class Vec3Int(VecInt):
-    """Three integers in the order x, y, z: `Vec3Int(1, 2, 3)`, `Vec3Int((1, 2, 3))`, `Vec3Int(x=1, y=2, z=3)`.
+    """Three integers: `Vec3Int(1, 2, 3)`, `Vec3Int((1, 2, 3))` or `Vec3Int(x=1, y=2, z=3)`.
 
     Any iterable or array of three numbers will do (fractions are cut off), and text such as "1,2,3". With
     `axes`, the numbers are sorted by name: `Vec3Int(3, 2, 1, axes=("z", "y", "x")) == (1, 2, 3)`. Raises
@@ -32,7 +33,7 @@ class Vec3Int(VecInt):
 
     __slots__ = ()
 
-    def __new__(cls, *args: Any, axes: Iterable[str] | None = None, **components: Any) -> Self:
+    def __new__(cls, *args: Any, axes: Iterable[str] | None = None, **components: Any) -> Self:  # noqa: D102 - the class documents construction, as with __init__
         if components:
             if args or axes is not None or set(components) != set(XYZ_AXES):
                 raise GeometryError(
@@ -70,8 +71,9 @@ class Vec3Int(VecInt):
     @classmethod
     def from_vec_or_int(cls, vec_or_int: Vec3IntLike | int) -> Self:
         """Make a vector of what is one already, or of one integer for all three axes."""
-        if hasattr(vec_or_int, "__index__") and getattr(vec_or_int, "ndim", 0) == 0:
-            return cls.full(operator.index(vec_or_int))
+        given: Any = vec_or_int
+        if hasattr(given, "__index__") and getattr(given, "ndim", 0) == 0:
+            return cls.full(operator.index(given))
         return cls(vec_or_int)
 
     @classmethod

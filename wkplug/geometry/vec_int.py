@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Union, overload
 
 from wkplug.errors import AxisError, GeometryError
+from wkplug.geometry.parsing import HOW, ints, parse_ints, unpack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,17 +26,14 @@ if TYPE_CHECKING:
 
 __all__ = ["VecInt", "VecIntLike"]
 
-_HOW = 'Write VecInt(1, 2, 3, axes=("x", "y", "t")) or VecInt(x=1, y=2, t=3).'
-_NUMBERS = re.compile(r"\s*(\()?\s*([+-]?[0-9]+(?:\s*,\s*[+-]?[0-9]+)*)\s*(?(1)\))\s*")
-
 _V = TypeVar("_V", bound="VecInt")
 
 
 class VecInt(Sequence[int]):
     """n integers, one per named axis: `VecInt(1, 2, 3, axes=("x", "y", "t"))` or `VecInt(x=1, y=2, t=3)`.
 
-    Also made from one iterable or array plus axis names, or from another vector, re-labelled. Fractions are cut
-    off, but an array that has any is refused. Equality, order and hash are those of the plain tuple; axis
+    Also made from one iterable or array plus axis names, or from another vector, re-labelled. Fractions are
+    cut off, but an array that has any is refused. Equality, order and hash are those of the plain tuple; axis
     names don't count. Raises GeometryError for missing or repeated names and for counts that disagree.
     """
 
@@ -45,11 +42,11 @@ class VecInt(Sequence[int]):
     _data: tuple[int, ...]
     _axes: tuple[str, ...]
 
-    def __new__(cls, *args: Any, axes: Iterable[str] | None = None, **components: Any) -> Self:
+    def __new__(cls, *args: Any, axes: Iterable[str] | None = None, **components: Any) -> Self:  # noqa: D102 - the class documents construction, as with __init__
         if components:
             if args or axes is not None:
                 raise GeometryError(
-                    "A vector takes numbers with axes, or one keyword per axis, not both.", hint=_HOW
+                    "A vector takes numbers with axes, or one keyword per axis, not both.", hint=HOW
                 )
             return make_vec(cls, ints(components.values()), tuple(components))
         values, axes = unpack(args, axes)
@@ -57,7 +54,7 @@ class VecInt(Sequence[int]):
             if isinstance(values, cls):
                 return values
             if not isinstance(values, VecInt):
-                raise GeometryError("The axes of the vector are missing.", hint=_HOW)
+                raise GeometryError("The axes of the vector are missing.", hint=HOW)
             axes = values._axes
         names = tuple(axes)
         if isinstance(values, str):
@@ -65,7 +62,7 @@ class VecInt(Sequence[int]):
         numbers = ints(values, fractions=not hasattr(values, "__array__"))
         if len(numbers) != len(names):
             raise GeometryError(
-                f"{len(numbers)} numbers don't fit {len(names)} axes ({', '.join(names)}).", hint=_HOW
+                f"{len(numbers)} numbers don't fit {len(names)} axes ({', '.join(names)}).", hint=HOW
             )
         if len(set(names)) != len(names):
             raise GeometryError(f"An axis is named twice: {', '.join(names)}.")
@@ -89,9 +86,9 @@ class VecInt(Sequence[int]):
 
     @classmethod
     def from_str(cls, string: str, axes: Iterable[str] | None = None) -> Self:
-        """Read "1,2,3" or "(1, 2, 3)", or one number for all axes; text has no axis names, so they are needed."""
+        """Read "1,2,3" or "(1, 2, 3)", or one number for all axes; the text doesn't name the axes."""
         if axes is None:
-            raise GeometryError(f"The text {string!r} doesn't say its axes.", hint=_HOW)
+            raise GeometryError(f"The text {string!r} doesn't say its axes.", hint=HOW)
         names = tuple(axes)
         return cls(parse_ints(string, len(names)), axes=names)
 
@@ -162,7 +159,7 @@ class VecInt(Sequence[int]):
     # --- copies with changes --------------------------------------------------------------------------------
 
     def with_replaced(self, axis: int | str, new_element: int) -> Self:
-        """Return a copy with another number on the axis, given by name (AxisError) or position (IndexError)."""
+        """Return a copy with another number on one axis; AxisError for a name, IndexError for a position."""
         data = list(self._data)
         data[self._position(axis) if isinstance(axis, str) else axis] = ints((new_element,))[0]
         return make_vec(type(self), tuple(data), self._axes)
@@ -194,8 +191,8 @@ class VecInt(Sequence[int]):
     ) -> VecInt:
         """Move axes to other positions, as `numpy.moveaxis` does; the others keep their order.
 
-        `source` and `target` are positions or names, one or several of each. The result is a plain VecInt when
-        its axes are no longer those of the class.
+        `source` and `target` are positions or names, one or several of each. The result is a plain VecInt
+        when its axes are no longer those of the class.
         """
         sources, targets = (self._positions(given) for given in (source, target))
         if (
@@ -352,7 +349,7 @@ class VecInt(Sequence[int]):
     def _element_wise(self, other: object, function: Callable[[int, int], int]) -> Self:
         numbers = self._operand(other)
         if numbers is None:
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]  # Python makes a TypeError of it
         return make_vec(type(self), tuple(map(function, self._data, numbers)), self._axes)
 
     def _named(self, other: object, function: Callable[[int, int], int], verb: str) -> Self:
@@ -377,46 +374,3 @@ def make_vec(kind: type[_V], data: tuple[int, ...], axes: tuple[str, ...]) -> _V
     vector._data = data
     vector._axes = axes
     return vector
-
-
-def ints(values: Iterable[Any], *, count: int | None = None, fractions: bool = True) -> tuple[int, ...]:
-    """Return the values as ints, cut towards zero; with `fractions` off, only whole numbers pass."""
-    if isinstance(values, VecInt):
-        numbers = values._data
-    else:
-        try:
-            given = tuple(values)
-            numbers = tuple(map(int, given))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise GeometryError(f"{values!r} is no sequence of integers: {error}.") from error
-        if not fractions and numbers != given:
-            raise GeometryError(f"{values!r} has fractions; components are whole numbers.")
-    if count is not None and len(numbers) != count:
-        raise GeometryError(f"Expected {count} integers, got {len(numbers)}: {values!r}.")
-    return numbers
-
-
-def parse_ints(string: str, count: int) -> tuple[int, ...]:
-    """Read "1,2,3" or "(1, 2, 3)"; one number alone stands for `count` equal ones."""
-    match = _NUMBERS.fullmatch(string)
-    numbers = ints(match[2].split(",")) if match else ()
-    if len(numbers) == 1:
-        return numbers * count
-    if len(numbers) != count:
-        raise GeometryError(f'{string!r} is no vector of {count} integers such as "1,2,3" or "(1,2,3)".')
-    return numbers
-
-
-def unpack(args: tuple[Any, ...], axes: Iterable[str] | None) -> tuple[Any, Iterable[str] | None]:
-    """Sort positional arguments into values and axes: numbers, or one iterable that axis names may follow."""
-    if not args:
-        raise GeometryError("A vector needs numbers.", hint=_HOW)
-    if not hasattr(args[0], "__iter__"):
-        return args, axes
-    if len(args) == 2 and axes is None:
-        return args[0], args[1]
-    if len(args) > 1:
-        raise GeometryError(
-            f"A vector takes one sequence and its axes, not {len(args)} arguments.", hint=_HOW
-        )
-    return args[0], axes
