@@ -21,7 +21,7 @@ TARGET = ROOT / "wkplug" / "registry" / "known.toml"
 ELSEWHERE: dict[str, dict[str, Any]] = {
     "wkplug-cloud": {"plugin": "cloud", "schemes": ["gs", "s3"]},
     "wkplug-czi": {"plugin": "czi", "suffixes": [".czi"]},
-    "wkplug-knossos": {"plugin": "knossos", "importers": ["knossos"], "suffixes": [".k.toml"]},
+    "wkplug-knossos": {"plugin": "knossos", "importers": ["knossos"]},
     "wkplug-remote": {"plugin": "remote", "remotes": ["webknossos"], "schemes": ["webknossos"]},
 }
 

@@ -58,7 +58,6 @@ __all__ = [
     "PluginWarning",
     "Ranked",
     "State",
-    "all_offers",
     "backend",
     "check_format",
     "choose_backend",
@@ -83,7 +82,6 @@ __all__ = [
     "remote",
     "remote_exports",
     "remotes",
-    "try_offer",
     "use_manager",
 ]
 
@@ -372,21 +370,3 @@ def command(name: str) -> Any:
     """Give a plugin's command, a `click.Command`."""
     tables = _default.tables()
     return tables.build(COMMAND, tables.find(COMMAND, name))
-
-
-def all_offers() -> dict[str, tuple[Offer, ...]]:
-    """Give all that plugins offer, by kind; for `wkplug plugins`."""
-    from wkplug.registry.kinds import KINDS
-
-    tables = _default.tables()
-    return {kind.words: tables.offers(kind) for kind in KINDS}
-
-
-def try_offer(kind_words: str, offer: Offer) -> Any:
-    """Run an offer's factory; for `wkplug plugins --debug`. The errors of a factory pass."""
-    from wkplug.registry.kinds import KINDS
-
-    kind = next(kind for kind in KINDS if kind.words == kind_words)
-    if kind.words == "settings class":
-        return _default.tables().settings_of(offer.plugin)
-    return _default.tables().make(kind, offer)

@@ -72,6 +72,7 @@ class Manager:
         self._hooks.add_hookspecs(hookspecs)
         self._lock = threading.RLock()
         self._loaded = False
+        self._accepted = False  # by what the configuration requires
         self._collected: dict[str, tuple[Offer, ...]] = {}
         self._fatal: Plugin | None = None  # broken, and the configuration doesn't forgive that
         self._plugins: list[Plugin] = []
@@ -191,16 +192,30 @@ class Manager:
 
     def load(self) -> None:
         """Import the hook modules of all enabled plugins and register them, in the order of their names."""
-        if self._loaded and self._fatal is None:
+        if self._accepted and self._loaded and self._fatal is None:
             return
-        news: list[Plugin] = []
         with self._lock:
-            if not self._loaded:
+            if not self._accepted:
                 _check_blockable(self.settings)
                 self._require()
-                news = [p for p in self._plugins if p.state == State.ENABLED and not self._load(p)]
-                self._loaded = True
+                self._accepted = True
+            news = self._load_all()
         self._tell(news)
+
+    def survey(self) -> None:
+        """Load all and call every collecting hook, so that all states are known. Never raises or warns."""
+        with self._lock:
+            self._load_all()
+            for hook in sorted(HOOK_SPECS):
+                if hook not in self._collected:
+                    self._collected[hook], _ = self._collect(hook)
+
+    def _load_all(self) -> list[Plugin]:
+        """Load what isn't loaded yet; gives those that broke."""
+        if self._loaded:
+            return []
+        self._loaded = True
+        return [p for p in self._plugins if p.state == State.ENABLED and not self._load(p)]
 
     def _load(self, plugin: Plugin) -> bool:
         """Whether it worked."""
@@ -234,6 +249,10 @@ class Manager:
                 raise PluginError(f"{caller.name} can only be wrapped: hookimpl(wrapper=True).")
         plugin.hooks = tuple(caller.name for caller in callers if caller.has_spec())
         plugin.unknown_hooks = tuple(caller.name for caller in callers if not caller.has_spec())
+
+    def collected(self, hook: str) -> tuple[Offer, ...]:
+        """What has been collected so far; nothing is called."""
+        return self._collected.get(hook, ())
 
     def collect(self, hook: str) -> tuple[Offer, ...]:
         """Give what all plugins offer through a hook, in the order of the plugins' names."""

@@ -1,0 +1,162 @@
+"""`wkplug explain PATH`: who would open this, who else could, and who decided.
+
+PATH is a dataset, a layer, a mag, a bare array or an image file. The format that a dataset's properties
+record is taken from there; nothing but metadata is read.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wkplug.abc import Location
+    from wkplug.registry import Choice
+
+__all__ = ["explain"]
+
+_PROPERTIES = "datasource-properties.json"
+_HEAD_BYTES = 4096
+
+
+@click.command(short_help="Explain which plugin opens a path, and why.")
+@click.argument("path")
+@click.option("--format", "data_format", metavar="FORMAT", help="Take this data format instead of looking.")
+@click.option("--backend", metavar="NAME", help="As if this backend had been asked for by name.")
+@click.option("--reader", metavar="NAME", help="As if this image reader had been asked for by name.")
+@click.option("--write", is_flag=True, help="Explain opening for writing.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explain(
+    *,
+    path: str,
+    data_format: str | None,
+    backend: str | None,
+    reader: str | None,
+    write: bool,
+    as_json: bool,
+) -> None:
+    """Print the ranking of all plugins that might open PATH, with reasons, and who decided.
+
+    The order: an argument, the recorded format, who is able, the configuration, the probe's score, priority,
+    name.
+    """
+    from wkplug import registry
+    from wkplug.registry.explain import as_facts, render
+
+    location = _locate(path)
+    sections: list[tuple[str, list[Choice]]] = []
+    if _is_file(location):
+        head = location.read(0, _HEAD_BYTES)
+        choice = registry.choose_reader(location, head, explicit=reader, thorough=True)
+        sections.append((location.url, [choice]))
+    else:
+        for title, array, recorded in _arrays(location, data_format):
+            choices = []
+            if recorded is None and backend is None:
+                choices.append(registry.choose_format(array, thorough=True))
+                recorded = choices[0].name
+            choices.append(
+                registry.choose_backend(
+                    array,
+                    data_format=recorded,
+                    mode="r+" if write else "r",
+                    explicit=backend,
+                    thorough=True,
+                )
+            )
+            sections.append((title, choices))
+    if as_json:
+        facts = [
+            {"path": title, "choices": [as_facts(choice) for choice in found]} for title, found in sections
+        ]
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        click.echo("\n\n".join("\n".join([title, *map(render, found)]) for title, found in sections))
+
+
+def _locate(path: str) -> Location:
+    from wkplug.storage import locate
+
+    return locate(path)
+
+
+def _is_file(location: Location) -> bool:
+    """Whether there is a file or object; folders have no version."""
+    from wkplug.errors import StorageError
+
+    local = location.local_path()
+    if local is not None:
+        from pathlib import Path
+
+        return Path(local).is_file()
+    try:
+        return location.version() is not None
+    except StorageError:
+        return False
+
+
+def _arrays(location: Location, data_format: str | None) -> Iterator[tuple[str, Location, str | None]]:
+    """Iterate over (title, array, recorded format): one per layer of a dataset, or just the place itself."""
+    if data_format is not None:
+        yield location.url, location, data_format
+        return
+    # A dataset, its layer, or a layer's mag: the properties lie here, one or two folders above.
+    root = location
+    for _ in range(3):
+        document = _properties(root)
+        if document is not None:
+            yield from _recorded(root, document, location)
+            return
+        if root.parent == root:
+            break
+        root = root.parent
+    yield location.url, location, None
+
+
+def _properties(root: Location) -> dict[str, Any] | None:
+    from wkplug.errors import PropertiesError, StorageError
+
+    try:
+        text = root.child(_PROPERTIES).read()
+    except StorageError:
+        return None
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise PropertiesError(f"{root.child(_PROPERTIES).url} is not JSON: {error}") from error
+    return document if isinstance(document, dict) else None
+
+
+def _recorded(
+    root: Location, document: dict[str, Any], wanted: Location
+) -> Iterator[tuple[str, Location, str]]:
+    found = False
+    for layer in document.get("dataLayers", []):
+        name, data_format = layer.get("name", ""), layer.get("dataFormat", "")
+        mags = [
+            root.child(*_mag_path(name, mag)) for mag in layer.get("mags", layer.get("wkwResolutions", []))
+        ]
+        inside = [mag for mag in mags if f"{mag.url}/".startswith(f"{wanted.url}/")]
+        if not inside and wanted != root:
+            continue
+        found = True
+        said = f"layer '{name}', format {data_format} as {_PROPERTIES} records it"
+        if inside:
+            yield f"{inside[0].url}: {said}", inside[0], data_format
+        else:
+            yield f"{root.child(name).url}: {said}; it has no mags", root.child(name), data_format
+    if not found:
+        yield wanted.url, wanted, None  # type: ignore[misc]  # not listed: to be probed
+
+
+def _mag_path(layer: str, mag: dict[str, Any]) -> list[str]:
+    path = mag.get("path")
+    if isinstance(path, str) and "://" not in path:
+        return [part for part in path.split("/") if part not in ("", ".", "..")]
+    factors = mag.get("mag", mag.get("resolution", 1))
+    factors = [factors] * 3 if isinstance(factors, int) else factors
+    return [layer, str(factors[0]) if len(set(factors)) == 1 else "-".join(map(str, factors))]

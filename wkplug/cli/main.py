@@ -1,0 +1,152 @@
+"""The command `wkplug`: finds subcommands, and turns errors into text and exit codes.
+
+A subcommand's module is imported when it is called, or when its help is shown. Commands of plugins come
+after the built-in ones, and a broken one costs only itself. Errors of wkplug are printed as text (exit code
+1), wrong usage as click does (2), an interrupt is 130; anything else is a bug and keeps its traceback.
+
+To add a command: one file in this package that holds a click command, and one line in `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from wkplug.errors import WkplugError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS: dict[str, str] = {
+    "config": "wkplug.cli.config:config",
+    "explain": "wkplug.cli.explain:explain",
+    "plugins": "wkplug.cli.plugins:plugins",
+}
+"""Names of the built-in commands -> "module:attribute", sorted."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported one by one, as they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names: the built-in ones, then those of plugins, each sorted."""
+        del ctx
+        return [*COMMANDS, *(name for name in _plugin_commands() if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name; None if nobody has it."""
+        del ctx
+        found: Any = None
+        if cmd_name in COMMANDS:
+            module, _, attribute = COMMANDS[cmd_name].partition(":")
+            found = getattr(import_module(module), attribute)
+        elif cmd_name in _plugin_commands():
+            from wkplug.registry import command
+
+            found = command(cmd_name)
+        return found if isinstance(found, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one line per command. Plugins' lines come from their specs: none of their code is run."""
+        rows = []
+        for name in COMMANDS:
+            command = self.get_command(ctx, name)
+            rows.append((name, command.get_short_help_str(limit=80) if command is not None else ""))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        others = [(name, text) for name, text in _plugin_commands().items() if name not in COMMANDS]
+        if others:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(others)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name; suggests one where there is none."""
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            from wkplug.config.hints import did_you_mean
+
+            ctx.fail(f"There is no command '{args[0]}'.{did_you_mean(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+def _plugin_commands() -> dict[str, str]:
+    """The commands of plugins; none where the registry can't say, because help must always come."""
+    from wkplug.registry import commands
+
+    try:
+        return commands()
+    except WkplugError as error:
+        click.echo(f"Warning: {error}", err=True)
+        return {}
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's signature
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"wkplug {version('wkplug')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version.",
+)
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """One Dataset API over any storage, for volumetric images."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            code = cli.main(args=arguments, prog_name="wkplug", standalone_mode=False)
+        except click.Abort:
+            click.echo("Interrupted.", err=True)
+            return 130
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except WkplugError as error:
+            click.echo(f"Error: {error}", err=True)
+            return 1
+        except BrokenPipeError:
+            # The reader (`head`) has gone; Python would complain once more when it flushes at exit.
+            sys.stdout = None  # the documented way to silence that flush
+            return 1
+    return code if isinstance(code, int) else 0
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as a sentence: where in the code it comes from is of no use on the command line."""
+    del category, filename, lineno, file, line
+    click.echo(f"Warning: {message}", err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""`wkplug plugins`: what is installed, in what state, and why.
+
+Always works: broken plugins are rows here, and what the configuration makes an error is said below the table.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wkplug.cli.text import columns
+from wkplug.errors import ConfigError, WkplugError
+
+if TYPE_CHECKING:
+    from wkplug.registry import Manager, Plugin
+    from wkplug.registry.kinds import Kind
+
+__all__ = ["plugins"]
+
+
+@click.command(short_help="List the plugins, their state and what they offer.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Also list what each plugin offers, and the built-in one."
+)
+@click.option(
+    "--debug", metavar="NAME", help="Tell all about one plugin: try its factories, show tracebacks."
+)
+def plugins(*, as_json: bool, everything: bool, debug: str | None) -> None:
+    """List the plugins, their state and the reason for it.
+
+    States: loaded and fine; blocked by the configuration; incompatible (made for another plugin API);
+    shadowed by another one of its name; broken.
+    """
+    from wkplug.registry.states import BUILTIN
+
+    manager = _manager()
+    manager.survey()
+    if debug is not None:
+        _debug(manager, debug)
+        return
+    offers = _offers(manager)
+    if as_json:
+        facts = [plugin.facts() | {"offers": offers[plugin]} for plugin in manager.plugins]
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        shown = [p for p in manager.plugins if everything or p.name != BUILTIN]
+        rows = [(p.name, p.described, str(p.state), _remark(p, offers[p])) for p in shown]
+        click.echo(columns(("NAME", "DISTRIBUTION", "STATE", "OFFERS, OR REASON"), rows))
+        if everything:
+            _list_offers(shown, offers)
+    _below(manager)
+
+
+def _manager() -> Manager:
+    """The default manager, or one with default settings where the configuration is wrong."""
+    from wkplug import registry
+    from wkplug.config import Settings
+
+    try:
+        return registry.get_manager()
+    except ConfigError as error:
+        click.echo(f"Warning: the configuration is left out of account: {error}", err=True)
+        return registry.Manager(Settings())
+
+
+def _offers(manager: Manager) -> dict[Plugin, dict[str, list[str]]]:
+    from wkplug.registry import kinds
+
+    offers: dict[Plugin, dict[str, list[str]]] = {plugin: {} for plugin in manager.plugins}
+    for kind in kinds.KINDS:
+        for offer in manager.collected(kind.hook):
+            if kind is not kinds.SETTINGS:
+                offers[offer.plugin].setdefault(kind.words, []).append(offer.spec.name)
+    return offers
+
+
+def _remark(plugin: Plugin, offers: dict[str, list[str]]) -> str:
+    if plugin.reason:
+        return plugin.reason
+    counts = (
+        f"{len(names)} {words}{'s' if len(names) > 1 else ''}" for words, names in sorted(offers.items())
+    )
+    return ", ".join(counts) or "nothing"
+
+
+def _list_offers(shown: list[Plugin], offers: dict[Plugin, dict[str, list[str]]]) -> None:
+    for plugin in shown:
+        for words, names in sorted(offers[plugin].items()):
+            click.echo(f"\n{plugin.name}, {words}s:")
+            click.echo("\n".join(f"  {name}" for name in sorted(names)))
+
+
+def _below(manager: Manager) -> None:
+    """Say what a table of plugins can't: names that nobody has, and what is an error elsewhere."""
+    settings = manager.settings
+    for name in settings.plugins_blocked:
+        if manager.plugin(name) is None:
+            click.echo(f"Note: '{name}' is blocked, but no such plugin is installed.", err=True)
+    try:
+        manager.load()
+    except WkplugError as error:
+        click.echo(f"Note: everything else ends with this error: {error}", err=True)
+
+
+def _debug(manager: Manager, name: str) -> None:
+    from wkplug.config.hints import did_you_mean, listed
+    from wkplug.errors import UnknownNameError
+    from wkplug.registry import kinds
+
+    plugin = manager.plugin(name)
+    if plugin is None:
+        names = [each.name for each in manager.plugins]
+        guess = did_you_mean(name, names)
+        raise UnknownNameError(f"No plugin '{name}' is installed.{guess}", hint=f"installed: {listed(names)}")
+    lines: list[tuple[str, Any]] = [
+        *plugin.facts().items(),
+        ("found in", plugin.folder or "the core"),
+        ("unknown hooks", list(plugin.unknown_hooks)),
+        ("settings", f"[plugin.{plugin.name}]"),
+    ]
+    for key, value in lines:
+        click.echo(f"{key:<14}{', '.join(value) if isinstance(value, list) else value}".rstrip())
+    if plugin.error is not None:
+        click.echo("\n" + "".join(traceback.format_exception(plugin.error)).rstrip())
+    for kind in kinds.KINDS:
+        for offer in manager.collected(kind.hook):
+            if offer.plugin is plugin:
+                click.echo(f"\n{kind.words} '{offer.spec.name}': {_tried(manager, kind, offer)}")
+
+
+def _tried(manager: Manager, kind: Kind, offer: Any) -> str:
+    from wkplug.registry.kinds import SETTINGS
+    from wkplug.registry.tables import Tables
+
+    tables = Tables(manager)
+    try:
+        made = tables.settings_of(offer.plugin) if kind is SETTINGS else tables.make(kind, offer)
+    except Exception as error:  # noqa: BLE001 - whatever a factory raises is what the user wants to see
+        return "fails\n" + "".join(traceback.format_exception(error)).rstrip()
+    return f"works, a {type(made).__name__}" + (f"; {offer.spec.summary}" if offer.spec.summary else "")
