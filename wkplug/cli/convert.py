@@ -34,12 +34,10 @@ def convert(source: str, target: str, **options: Any) -> None:
     Sections of one folder become one layer, three-dimensional files a layer each. TIFF (also OME, multi-page,
     ImageJ), PNG, JPEG and whatever else the installed reader plugins know.
     """
-    from wkplug.dataset import Dataset
+    from wkplug.cli.info import summary
     from wkplug.ops import images, pyramids
     from wkplug.ops.info import describe
     from wkplug.properties import LengthUnit, VoxelSize
-
-    from wkplug.cli.info import summary
 
     started = time.monotonic()
     try:
@@ -50,7 +48,7 @@ def convert(source: str, target: str, **options: Any) -> None:
     if options["overwrite_existing"]:
         _delete_dataset(target)
     with executor, progress_bar("images") as advance:
-        dataset: Dataset = images.from_images(
+        dataset = images.from_images(
             source,
             target,
             name=options["name"],
@@ -73,7 +71,8 @@ def convert(source: str, target: str, **options: Any) -> None:
                     layer,
                     coarsest_mag=options["coarsest_mag"],
                     interpolation_mode=options["interpolation_mode"],
-                    sampling_mode=options["sampling_mode"],
+                    # A single section has no z to halve; there is nothing to warn about.
+                    sampling_mode="constant_z" if layer.bounding_box.size_xyz.z == 1 else options["sampling_mode"],
                     compress=options["compress"],
                     executor=executor,
                     progress=advance,
@@ -86,13 +85,13 @@ def _delete_dataset(target: str) -> None:
     """Delete a dataset that is there, and nothing that isn't one."""
     from wkplug import storage
     from wkplug.errors import DatasetExistsError
-    from wkplug.properties import PROPERTIES_FILE
+    from wkplug.properties.document import FILE_NAME
 
     place = storage.locate(target)
     if not place.exists():
         return
     names = list(place.list())
-    if names and PROPERTIES_FILE not in names:
+    if names and FILE_NAME not in names:
         raise DatasetExistsError(
             f"{target} is not a dataset, so --overwrite-existing doesn't delete it.", hint="Choose another target, or empty the folder."
         )

@@ -25,8 +25,12 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, str] = {
     "config": "wkplug.cli.config:config",
+    "convert": "wkplug.cli.convert:convert",
+    "downsample": "wkplug.cli.downsample:downsample",
     "explain": "wkplug.cli.explain:explain",
+    "info": "wkplug.cli.info:info",
     "plugins": "wkplug.cli.plugins:plugins",
+    "preview": "wkplug.cli.preview:preview",
 }
 """Names of the built-in commands -> "module:attribute", sorted."""
 

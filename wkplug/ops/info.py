@@ -93,7 +93,7 @@ def _box(layer: Layer) -> str:
 def _notes(layer: Layer) -> tuple[str, ...]:
     from wkplug.properties import layer_facts
 
-    facts = layer_facts(layer.dataset.store, layer.name)
+    facts = layer_facts(layer.properties, layer.dataset.voxel_size_with_unit)
     try:
         dialects = registry.dialects(str(layer.data_format))
     except WkplugError as error:

@@ -32,7 +32,7 @@ def write_preview(dataset: Dataset, target: str | os.PathLike[str], *, exporter:
     place = storage.locate(target)
     suffix = "." + place.name.rpartition(".")[2].lower()
     chosen = registry.choose_exporter("sheet", suffix, explicit=exporter)
-    chosen.write(contact_sheet(dataset), place, {})
+    chosen.winner.write(contact_sheet(dataset), place, {})
 
 
 def contact_sheet(dataset: Dataset) -> ContactSheet:
