@@ -27,7 +27,6 @@ from wkplug.errors import (
     UnknownFormatError,
     WkplugError,
 )
-from wkplug.registry.catalogue import known, unavailable
 from wkplug.registry.kinds import BACKEND
 from wkplug.registry.selection import Candidate, Choice, Wish, select
 from wkplug.registry.states import cause_of
@@ -63,6 +62,8 @@ def formats(tables: Tables) -> tuple[str, ...]:
 
 def no_such_format(tables: Tables, name: str) -> Exception:
     """Build the error for a data format that no working plugin offers."""
+    from wkplug.registry.catalogue import unavailable
+
     return unavailable(
         tables.manager,
         f"the data format '{name}'",
@@ -342,6 +343,8 @@ def _format_rule(url: str, name: str) -> str:
 
 
 def _no_array(location: Location, names: tuple[str, ...]) -> Exception:
+    from wkplug.registry.catalogue import known
+
     if not location.exists():
         return MissingError(f"There is nothing at '{location.url}'.")
     hints = [f"installed formats: {listed(names)}"]

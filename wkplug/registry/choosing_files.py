@@ -25,7 +25,6 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
     WkplugError,
 )
-from wkplug.registry.catalogue import candidates_for, unavailable
 from wkplug.registry.choosing import candidates_of, matching_rules
 from wkplug.registry.kinds import EXPORTER, FILESYSTEM, IMPORTER, READER, Kind
 from wkplug.registry.selection import Choice, Wish, select
@@ -57,6 +56,8 @@ def choose_filesystem(tables: Tables, url: str) -> Choice:
     scheme = scheme_of(url)
     offers = [offer for offer in tables.offers(FILESYSTEM) if scheme in offer.spec.schemes]
     if not offers:
+        from wkplug.registry.catalogue import unavailable
+
         every = {s for offer in tables.offers(FILESYSTEM) for s in offer.spec.schemes if s}
         raise unavailable(
             tables.manager,
@@ -196,6 +197,8 @@ def _toml(names: Any) -> str:
 
 def _no_reader(tables: Tables, location: Location, name: str) -> WkplugError:
     """The error for a file that no working reader accepts; the longest suffix that somebody knows counts."""
+    from wkplug.registry.catalogue import candidates_for, unavailable
+
     start = f"No installed reader accepts '{location.name}'."
     installed = {suffix for offer in tables.offers(READER) for suffix in offer.spec.suffixes}
     parts = name.split(".")
@@ -240,6 +243,8 @@ def choose_exporter(tables: Tables, consumes: str, suffix: str, explicit: str | 
     else:
         offers = [offer for offer in offers if suffix in offer.spec.suffixes]
     if not offers:
+        from wkplug.registry.catalogue import unavailable
+
         mine = [o for o in tables.offers(EXPORTER) if o.spec.consumes == consumes]
         raise unavailable(
             tables.manager,

@@ -28,7 +28,6 @@ from wkplug.errors import (
     UnknownNameError,
     WkplugError,
 )
-from wkplug.registry.catalogue import unavailable
 from wkplug.registry.kinds import SETTINGS, Kind
 from wkplug.registry.states import Plugin, PluginWarning, cause_of
 
@@ -84,6 +83,8 @@ class Tables:
             return found[0]
         if found:
             raise conflict(kind, name, found)
+        from wkplug.registry.catalogue import unavailable
+
         raise unavailable(
             self.manager,
             f"the {kind.words} '{name}'",
