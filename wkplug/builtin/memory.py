@@ -33,9 +33,18 @@ from wkplug.abc import (
     LayoutWish,
     Location,
     Mode,
+    Problem,
     ProbeScore,
 )
-from wkplug.errors import ConflictError, LayoutError, MissingError, ReadOnlyError, ShapeMismatchError
+from wkplug.errors import (
+    ConflictError,
+    LayoutError,
+    MissingError,
+    ReadOnlyError,
+    ShapeMismatchError,
+    UnsupportedDtypeError,
+    WkplugError,
+)
 from wkplug.geometry.grids import Ints, cells, intersect
 
 if TYPE_CHECKING:
@@ -115,15 +124,27 @@ class MemoryBackend(ArrayBackend):
             chunk = default if wish.shard_shape is None else tuple(map(min, default, wish.shard_shape))
         factors = [_CHUNKS_PER_SHARD if axis in _SPATIAL else 1 for axis in wish.axes]
         shard = wish.shard_shape or tuple(a * b for a, b in zip(chunk, factors, strict=True))
-        if any(a % b for a, b in zip(shard, chunk, strict=True)):
-            raise LayoutError(f"The shard shape {shard} must be a multiple of the chunk shape {chunk}.")
+        _check_layout(chunk, shard)
         for axis, *lengths in zip(wish.axes, chunk, shard, strict=True):
-            if axis in _SPATIAL and any(length < 1 or length & (length - 1) for length in lengths):
+            if axis in _SPATIAL and any(length & (length - 1) for length in lengths):
                 raise LayoutError(f"Chunk {chunk} and shard {shard} along {axis} must be a power of two.")
         return Layout(chunk_shape=chunk, shard_shape=shard)
 
+    def problems(
+        self, spec: ArraySpec | None, location: Location, mode: Mode | Literal["create"]
+    ) -> list[Problem]:
+        """Any place will do; only the spec of a new array may have something wrong with it."""
+        del location, mode
+        try:
+            if spec is not None:
+                _check(spec)
+        except WkplugError as error:
+            return [Problem(code="memory-spec", text=str(error), error_type=type(error))]
+        return []
+
     def create(self, location: Location, spec: ArraySpec) -> MemoryArray:
         """Remember a new array."""
+        _check(spec)
         stored = _Stored(spec=spec)
         if self._arrays.by_url.setdefault(location.url, stored) is not stored:  # one step, whatever threads do
             raise ConflictError(f"There is an array in memory for {location.url} already.")
@@ -222,3 +243,20 @@ class MemoryArray(Array):
 def _within(origin: Ints, start: Ints, shape: Ints) -> tuple[slice, ...]:
     """Index the box of `start` and `shape` in a numpy array whose first voxel is at `origin`."""
     return tuple(slice(b - a, b - a + n) for a, b, n in zip(origin, start, shape, strict=True))
+
+
+def _check(spec: ArraySpec) -> None:
+    """Raise what is wrong with the spec of a new array."""
+    if spec.dtype not in MemoryBackend.capabilities.dtypes:
+        raise UnsupportedDtypeError(f"Arrays in memory can't hold {spec.dtype}.", hint="Convert the data.")
+    for shape in (spec.shape, spec.chunk_shape, spec.shard_shape):
+        if len(shape) != len(spec.axes):
+            raise LayoutError(f"{shape} must have one number for each of the axes {', '.join(spec.axes)}.")
+    if any(length is None or length < 0 for length in spec.shape):
+        raise LayoutError(f"Every axis must have a length, and not {spec.shape}.")
+    _check_layout(spec.chunk_shape, spec.shard_shape)
+
+
+def _check_layout(chunk: Ints, shard: Ints) -> None:
+    if any(a < 1 or b < 1 or b % a for a, b in zip(chunk, shard, strict=True)):
+        raise LayoutError(f"The shard shape {shard} must be a multiple of the chunk shape {chunk}.")

@@ -18,15 +18,28 @@ The kit knows pytest, hypothesis, numpy and the contract; the rest of wkplug doe
 
 from __future__ import annotations
 
+from wkplug.testing.parts.damage import DamagePart
 from wkplug.testing.parts.handles import HandlesPart
 from wkplug.testing.parts.layouts import LayoutsPart
 from wkplug.testing.parts.opening import OpeningPart
+from wkplug.testing.parts.processes import ProcessesPart
 from wkplug.testing.parts.reading import ReadingPart
+from wkplug.testing.parts.refusals import RefusalsPart
 from wkplug.testing.parts.resizing import ResizingPart
 from wkplug.testing.parts.writing import WritingPart
 
 __all__ = ["ArrayBackendSuite"]
 
 
-class ArrayBackendSuite(OpeningPart, ReadingPart, WritingPart, HandlesPart, ResizingPart, LayoutsPart):
+class ArrayBackendSuite(
+    OpeningPart,
+    ReadingPart,
+    WritingPart,
+    HandlesPart,
+    ResizingPart,
+    LayoutsPart,
+    RefusalsPart,
+    ProcessesPart,
+    DamagePart,
+):
     """The conformance tests of array backends; see the module's text for how to use it."""
