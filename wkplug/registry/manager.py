@@ -32,7 +32,6 @@ from wkplug.errors import (
 )
 from wkplug.registry import discovery, hookspecs
 from wkplug.registry.kinds import HOOK_SPECS
-from wkplug.registry.requirements import parse_requirement
 from wkplug.registry.states import BUILTIN, Plugin, PluginWarning, State, cause_of
 
 if TYPE_CHECKING:
@@ -130,6 +129,10 @@ class Manager:
 
     def _require(self) -> None:
         """Check `[plugins] required`, as far as that needs nobody's code."""
+        if not self.settings.plugins_required:
+            return
+        from wkplug.registry.requirements import parse_requirement
+
         for text in self.settings.plugins_required:
             requirement = parse_requirement(text)
             plugin = self.plugin(requirement.name) or self.plugin(discovery.canonical(requirement.name))
@@ -148,6 +151,10 @@ class Manager:
 
     def required(self, plugin: Plugin) -> bool:
         """Whether the configuration insists on this plugin."""
+        if not self.settings.plugins_required:
+            return False
+        from wkplug.registry.requirements import parse_requirement
+
         names = {discovery.canonical(parse_requirement(text).name) for text in self.settings.plugins_required}
         return bool(names & {plugin.name, plugin.distribution})
 
