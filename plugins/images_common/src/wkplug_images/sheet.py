@@ -58,18 +58,22 @@ class _Placed:
 def draw(sheet: ContactSheet) -> Pillow.Image:
     """Arrange and draw all rows."""
     rows = [(title, _scaled(panels)) for title, panels in sheet.rows]
-    title_font, font = _font(22), _font(14)
-    width = max([_GAP + sum(item.width + _GAP for item in row) for _, row in rows] + [480])
+    title_font, row_font, font = _font(22), _font(16), _font(14)
+    panels_width = max((sum(item.width + _GAP for item in row) for _, row in rows), default=0)
+    titles_width = max((row_font.getlength(title) for title, _ in rows), default=0) + _GAP
+    width = _GAP + math.ceil(max(panels_width, titles_width, title_font.getlength(sheet.title) + _GAP))
     heights = [28 + max((item.height for item in row), default=0) + 24 + _GAP for _, row in rows]
     picture = Pillow.new("RGB", (width, 56 + sum(heights) + _GAP), _PAPER)
     canvas = ImageDraw.Draw(picture)
     canvas.text((_GAP, _GAP), sheet.title, fill=_INK, font=title_font)
     top = 56
     for (title, row), height in zip(rows, heights, strict=True):
-        canvas.text((_GAP, top), title, fill=_INK, font=_font(16))
+        canvas.text((_GAP, top), title, fill=_INK, font=row_font)
         left = _GAP
+        # One bar for all planes of a row, a third of the narrowest at most.
+        bar = _round_length(min((item.width * item.nanometres_per_pixel for item in row), default=3.0) / 3)
         for item in row:
-            _draw_panel(picture, canvas, item, left, top + 28, font)
+            _draw_panel(picture, canvas, item, left, top + 28, bar, font)
             left += item.width + _GAP
         top += height
     return picture
@@ -89,21 +93,28 @@ def _scaled(panels: tuple[Panel, ...]) -> list[_Placed]:
 
 
 def _draw_panel(
-    picture: Pillow.Image, canvas: ImageDraw.ImageDraw, item: _Placed, left: int, top: int, font: Any
+    picture: Pillow.Image,
+    canvas: ImageDraw.ImageDraw,
+    item: _Placed,
+    left: int,
+    top: int,
+    bar: float,
+    font: Any,
 ) -> None:
     pixels = Pillow.fromarray(item.panel.pixels)
     enlarged = item.width >= pixels.width and item.height >= pixels.height
     method = Pillow.Resampling.NEAREST if enlarged else Pillow.Resampling.BOX
     picture.paste(pixels.resize((item.width, item.height), method), (left, top))
     canvas.text((left, top + item.height + 4), item.panel.caption, fill=_FAINT, font=font)
-    _draw_scale_bar(canvas, item, left, top, font)
+    _draw_scale_bar(canvas, item, left, top, bar, font)
 
 
-def _draw_scale_bar(canvas: ImageDraw.ImageDraw, item: _Placed, left: int, top: int, font: Any) -> None:
-    """Draw a bar of a round length, at most a third of the panel, where there is room for its label."""
+def _draw_scale_bar(
+    canvas: ImageDraw.ImageDraw, item: _Placed, left: int, top: int, length: float, font: Any
+) -> None:
+    """Draw a bar of that many nanometres where there is room for its label."""
     if item.height < 40 or item.width < 60:
         return
-    length = _round_length(item.width * item.nanometres_per_pixel / 3)
     pixels = max(2, round(length / item.nanometres_per_pixel))
     right, bottom = left + item.width - 10, top + item.height - 10
     label = _length_text(length)
@@ -121,7 +132,8 @@ def _round_length(most: float) -> float:
 
 
 def _length_text(nanometres: float) -> str:
-    for unit, size in (("m", 1e9), ("mm", 1e6), ("µm", 1e3), ("nm", 1.0)):
+    # "um" because the font that comes with Pillow has no micro sign.
+    for unit, size in (("m", 1e9), ("mm", 1e6), ("um", 1e3), ("nm", 1.0)):
         if nanometres >= size:
             return f"{nanometres / size:g} {unit}"
     return f"{nanometres:g} nm"

@@ -74,6 +74,8 @@ class TiffImage(Image):
         source = path if path is not None else io.BytesIO(self._location.read())
         try:
             self._file = tifffile.TiffFile(source)
+            # Without, threads that read at once move each other's place in the file.
+            self._file.filehandle.set_lock(True)
             series = self._file.series
         except _DAMAGE as error:
             self.close()
