@@ -46,6 +46,7 @@ _TRANSIENT_TYPES = frozenset(
         "ResponseStreamingError", "ServerDisconnectedError", "ServerTimeoutError", "SlowDown",
     }
 )  # fmt: skip
+_NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"})
 """Names, because the libraries that define them are optional, and importing one to compare would load it."""
 
 
@@ -72,6 +73,7 @@ def http_status(error: BaseException) -> int | None:
                 value = int(value)
             if isinstance(value, int) and 100 <= value <= 599:
                 found = value
+                break
         response = getattr(one, "response", None)
         if isinstance(response, dict):
             value = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
@@ -109,6 +111,11 @@ def sort_failure(error: BaseException, action: str, url: str) -> StorageError:
         return ForbiddenError(
             f"{start}the server refused access (HTTP {status}).",
             hint="Check the credentials and permissions for this address.",
+        )
+    if any(type(one).__name__ in _NO_CREDENTIALS for one in _chain(error)):
+        return ForbiddenError(
+            f"{start}no credentials were found for it.",
+            hint="Give them in the setting `storage` or in the environment, or set anon = true for public data.",
         )
     if status in (413, 507):
         return StorageFullError(f"{start}the server has no room for it (HTTP {status}).")

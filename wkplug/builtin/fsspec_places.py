@@ -178,6 +178,8 @@ class FsspecLocation(Location):
             from wkplug.builtin import fsspec_http
 
             return self._do("read", lambda driver: fsspec_http.fetch(driver, self._target, wanted))
+        if self._address.scheme == "s3" and wanted == [(None, None)]:
+            return [self._do("read", lambda driver: fsspec_s3.get(driver, self._path))]
         if len(wanted) == 1:
             return [self._do("read", lambda driver: cat(driver, self._target, *wanted[0]))]
         return self._do("read", lambda driver: cat_all(driver, self._target, wanted))
@@ -198,6 +200,8 @@ class FsspecLocation(Location):
         try:
             if self._address.scheme in _HTTP:
                 return str(self._head().version)
+            if self._address.scheme == "s3" and "/" in self._path:
+                return self._do("looked at", lambda driver: fsspec_s3.etag(driver, self._path))
             info = self._info()
             if info.get("type") == "directory":
                 return None
@@ -238,7 +242,9 @@ class FsspecLocation(Location):
         names: set[str] = set()
         for entry in entries:
             path = str(entry["name"])
-            name = path[len(own) + 1 :] if path.startswith(f"{own}/") else ""
+            # fsspec appends relative links to the whole address, its query included.
+            prefix = f"{target}/" if path.startswith(f"{target}/") else f"{own}/"
+            name = path.removeprefix(prefix) if path.startswith(prefix) else ""
             if self._address.scheme in _HTTP:
                 name = unquote(name.partition("?")[0].partition("#")[0])
             first, slash, rest = name.partition("/")

@@ -32,7 +32,7 @@ from wkplug.errors import ConflictError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Found", "driver_options", "find", "flat", "kvstore", "put", "suffix_credentials"]
+__all__ = ["Found", "driver_options", "etag", "find", "flat", "get", "kvstore", "put", "suffix_credentials"]
 
 _ENDPOINT_VARIABLES = ("S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _CREDENTIALS = ("key", "secret", "token", "anon", "profile")
@@ -182,6 +182,17 @@ def put(filesystem: Any, path: str, data: bytes, if_match: str | None, url: str)
             return None
         raise
     return str(answer["ETag"]).strip('"')
+
+
+def etag(filesystem: Any, path: str) -> str:
+    """Ask for the ETag of one object, with one request (the driver's own look asks for folders too)."""
+    bucket, _, key = path.partition("/")
+    return str(filesystem.call_s3("head_object", Bucket=bucket, Key=key)["ETag"]).strip('"')
+
+
+def get(filesystem: Any, path: str) -> bytes:
+    """Read a whole object in one request: pieces could come from two versions of it."""
+    return bytes(filesystem.cat_file(path, max_concurrency=1))
 
 
 # --- tensorstore ------------------------------------------------------------------------------------------

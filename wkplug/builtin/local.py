@@ -297,7 +297,9 @@ class LocalLocation(Location):
             if parent == path:
                 return False
             path = parent
-        return os.access(path, os.W_OK | os.X_OK if os.path.isdir(path) else os.W_OK)
+        if os.path.isdir(path):
+            return os.access(path, os.W_OK | os.X_OK)
+        return path == self._path and os.access(path, os.W_OK)
 
 
 class LocalFilesystem(Filesystem):

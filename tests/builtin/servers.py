@@ -1,0 +1,118 @@
+"""Small real servers on this machine for the tests of places behind URLs."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files with ranges; folders called after a status answer with it, `noranges` ignores ranges.
+
+    `flaky` fails twice for each path before it answers; `private` wants the token "secret" in a header, in the
+    query, or as the password of the user "me".
+    """
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        pass
+
+    def end_headers(self) -> None:
+        self.send_header("Connection", "close")
+        super().end_headers()
+
+    def do_HEAD(self) -> None:  # noqa: N802 - the name of the base class
+        self.do_GET(head=True)
+
+    def do_GET(self, head: bool = False) -> None:  # noqa: N802 - the name of the base class
+        server: FileServer = self.server  # type: ignore[assignment]  # only ever run by that one
+        range_header = self.headers.get("Range")
+        server.requests.append((self.command, self.path, range_header))
+        first = self.path.split("/")[1]
+        if first.isdigit():
+            return self.send_error(int(first))
+        if first == "flaky":
+            server.failures[self.path] = server.failures.get(self.path, 0) + 1
+            if server.failures[self.path] <= 2:
+                return self.send_error(503)
+        if first == "private":
+            allowed = (
+                self.headers.get("X-Auth-Token") == "secret"
+                or "token=secret" in self.path
+                or self.headers.get("Authorization") == "Basic bWU6c2VjcmV0"
+            )
+            if not allowed:
+                return self.send_error(403)
+        if first == "nohead" and head:
+            return self.send_error(405)
+        path = Path(self.translate_path(self.path))
+        if path.is_dir():
+            return super().do_HEAD() if head else super().do_GET()
+        if not path.is_file():
+            return self.send_error(404)
+        data = path.read_bytes()
+        total = len(data)
+        found = re.fullmatch(r"bytes=(\d*)-(\d*)", range_header or "")
+        status = 200
+        if found and first != "noranges":
+            if found[1]:
+                start, stop = int(found[1]), min(total, int(found[2]) + 1 if found[2] else total)
+            else:
+                start, stop = max(0, total - int(found[2])), total
+            if start >= total:
+                return self.send_error(416)
+            status, data = 206, data[start:stop]
+        self.send_response(status)
+        self.send_header("Content-Type", "application/octet-stream")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{total}")
+        self.end_headers()
+        if not head:
+            self.wfile.write(data)
+        return None
+
+
+class FileServer(ThreadingHTTPServer):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+        self.requests: list[tuple[str, str, str | None]] = []
+        self.failures: dict[str, int] = {}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def serve_files(folder: Path) -> Iterator[FileServer]:
+    server = FileServer(folder)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def serve_s3() -> Iterator[str]:
+    """Run an S3 server and give its host with port."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"{host}:{port}"
+    finally:
+        server.stop()
