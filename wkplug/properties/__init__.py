@@ -1,0 +1,60 @@
+"""datasource-properties.json: typed models, and the store that reads and changes the file.
+
+* `PropertiesStore` opens, creates and changes the file, by operations (`wkplug.properties.operations`).
+* The models (`LayerProperties` and its kind) are what the file means, `check_layer_name` and `as_voxel_size`
+  what new datasets may have.
+
+The document, with all keys that other software keeps in it, is the truth; models are read from it.
+
+Not here: folders, arrays, and what a layer can do (`wkplug.dataset`).
+
+Who calls it: `wkplug.dataset`, `wkplug.ops`. Importing it imports neither numpy nor cattrs.
+"""
+
+from wkplug.properties.converter import get_dataset_converter
+from wkplug.properties.dialect_files import layer_facts
+from wkplug.properties.element_class import dtype_from_element_class, element_class_from_dtype
+from wkplug.properties.models import (
+    CURRENT_VERSION,
+    AttachmentProperties,
+    AttachmentsProperties,
+    DatasetProperties,
+    LayerProperties,
+    MagViewProperties,
+    SegmentationLayerProperties,
+)
+from wkplug.properties.names import check_existing_layer_name, check_layer_name
+from wkplug.properties.store import PropertiesStore
+from wkplug.properties.transformations import (
+    AffineCoordinateTransformation,
+    CoordinateTransformation,
+    ThinPlateSplineCoordinateTransformation,
+)
+from wkplug.properties.units import LengthUnit, VoxelSize, as_voxel_size, length_unit_from_str
+from wkplug.properties.view_configuration import DatasetViewConfiguration, LayerViewConfiguration
+
+__all__ = [
+    "CURRENT_VERSION",
+    "AffineCoordinateTransformation",
+    "AttachmentProperties",
+    "AttachmentsProperties",
+    "CoordinateTransformation",
+    "DatasetProperties",
+    "DatasetViewConfiguration",
+    "LayerProperties",
+    "LayerViewConfiguration",
+    "LengthUnit",
+    "MagViewProperties",
+    "PropertiesStore",
+    "SegmentationLayerProperties",
+    "ThinPlateSplineCoordinateTransformation",
+    "VoxelSize",
+    "as_voxel_size",
+    "check_existing_layer_name",
+    "check_layer_name",
+    "dtype_from_element_class",
+    "element_class_from_dtype",
+    "get_dataset_converter",
+    "layer_facts",
+    "length_unit_from_str",
+]

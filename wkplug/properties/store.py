@@ -1,0 +1,295 @@
+"""`PropertiesStore`: the one keeper of a dataset's datasource-properties.json.
+
+Changes are operations. They are replayed, under the dataset's lock, on what is on disk at that moment (read
+again only if it changed since), checked, and written in one atomic step; only then does memory follow. So a
+reader never sees half a file, two writers never lose each other's layers, and after an error nothing has
+changed anywhere. Software that doesn't know the lock is noticed by the file's version, and answered by
+replaying.
+
+Reading never writes, and never looks at the disk again unless asked to (`refresh`).
+
+Not here: what operations do (`operations`), what the file means (`check`, `structure`), folders of layers.
+
+Who calls it: `wkplug.dataset`.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from wkplug.errors import (
+    ConflictError,
+    DatasetExistsError,
+    DatasetNotFoundError,
+    MissingError,
+    PropertiesError,
+)
+from wkplug.properties.dialect_files import DialectFiles
+from wkplug.properties.document import FILE_NAME, LARGEST_FILE
+from wkplug.properties.state import State
+from wkplug.properties.units import as_voxel_size
+from wkplug.properties.unstructure import voxel_size_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wkplug.abc import Location
+    from wkplug.properties.dialect_files import DialectsOf
+    from wkplug.properties.models import DatasetProperties, LayerProperties
+    from wkplug.properties.operations import Operation
+
+__all__ = ["PropertiesStore"]
+
+_ATTEMPTS = 30
+"""How often a change is replayed when others keep being faster (object stores; software without locks)."""
+_READ_ATTEMPTS = 5
+
+
+class PropertiesStore:
+    """The properties of the dataset in the folder `root`. Thread-safe; pickles as the place, re-opens lazily.
+
+    What `document`, `layer` and `dataset` give is for reading only: objects are shared until they change.
+    """
+
+    def __init__(self, root: Location, *, dialects: DialectsOf | None = None) -> None:
+        self._root = root
+        self._file = root.child(FILE_NAME)
+        self._local = root.local_path() is not None
+        self._state: State | None = None
+        self._version: str | None = None
+        self._mutex = threading.RLock()
+        # The state that an update in progress has come to; its thread sees it, others don't.
+        self._draft: State | None = None
+        self._pending: list[tuple[Operation, ...]] = []
+        self._owner: int | None = None
+        self._files = DialectFiles(root, dialects)
+
+    @classmethod
+    def open(cls, root: Location, *, dialects: DialectsOf | None = None) -> Self:
+        """Read the properties of the dataset at `root`.
+
+        DatasetNotFoundError (a FileNotFoundError) if there are none, PropertiesError (a ValueError) naming
+        file and key if they are damaged. `dialects` replaces the registry's metadata dialects.
+        """
+        store = cls(root, dialects=dialects)
+        store._read_file()
+        return store
+
+    @classmethod
+    def create(
+        cls, root: Location, *, name: str, voxel_size: Any, dialects: DialectsOf | None = None
+    ) -> Self:
+        """Write the properties of a new dataset, and make its folder.
+
+        voxel_size: a VoxelSize or three numbers in nanometres; InvalidArgumentError (a ValueError) unless
+        positive. DatasetExistsError (a RuntimeError) if there is a dataset already.
+        """
+        head = {
+            "id": {"name": name, "team": ""},
+            "scale": voxel_size_to_json(as_voxel_size(voxel_size)),
+            "dataLayers": [],
+            "version": 1,
+        }
+        store = cls(root, dialects=dialects)
+        state = State(store._file.url, {}, {}).with_head(head)
+        try:
+            store._version = store._file.write(state.to_bytes(), if_match="")
+        except ConflictError as error:
+            raise DatasetExistsError(
+                f"There is already a dataset at {root.url}.",
+                hint="Open it with Dataset.open(path), or choose another path.",
+            ) from error
+        store._state = state
+        return store
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self._root,))
+
+    def __repr__(self) -> str:
+        return f"PropertiesStore({self._root.url!r})"
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Location:
+        """The dataset's folder."""
+        return self._root
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole JSON object, unknown keys included, for looking at: change it with operations."""
+        return self._current().document
+
+    @property
+    def dataset(self) -> DatasetProperties:
+        """The typed form, the same object until something changes; layers are structured on access."""
+        return self._current().dataset
+
+    def layer_names(self) -> tuple[str, ...]:
+        """The names of all layers, in the file's order."""
+        return tuple(self._current().entries)
+
+    def layer(self, name: str) -> LayerProperties:
+        """The typed form of a layer, the same object until it changes; LayerNotFoundError (an IndexError)."""
+        return self._current().entry(name).properties
+
+    def refresh(self) -> bool:
+        """Look at the disk again; gives whether anything had changed there."""
+        with self._mutex:
+            if self._draft is not None or (
+                self._version is not None and self._file.version() == self._version
+            ):
+                return False
+            before = self._state
+            after = self._read_file()
+            return before is None or not _same(before, after)
+
+    def _current(self) -> State:
+        if self._draft is not None and self._owner == threading.get_ident():
+            return self._draft
+        state = self._state
+        if state is None:
+            with self._mutex:
+                state = self._state or self._read_file()
+        return state
+
+    def _read_file(self) -> State:
+        """Read and check the file, and remember it with its version."""
+        for attempt in range(_READ_ATTEMPTS):
+            # Asked before reading: if the file changes in between, the next look reads it once more. Where
+            # asking is a request of its own, it waits until someone wants to write.
+            version = self._file.version() if self._local else None
+            try:
+                data = self._file.read(0, LARGEST_FILE + 1) if self._local else self._file.read()
+            except MissingError as error:
+                raise self._not_found() from error
+            try:
+                state = State.read(data, self._file.url, self._root, before=self._state)
+            except PropertiesError:
+                # Other software rewrites the file in place: what looks cut short may be whole a moment later.
+                if attempt + 1 < _READ_ATTEMPTS and self._local and self._file.version() != version:
+                    time.sleep(0.02)
+                    continue
+                raise
+            self._state, self._version = state, version
+            return state
+        raise PropertiesError(
+            f"{self._file.url} could not be read: another program keeps writing it.", hint="Try again later."
+        )
+
+    def _not_found(self) -> DatasetNotFoundError:
+        return DatasetNotFoundError(
+            f"Cannot read dataset at {self._root.url}. {FILE_NAME} file not found.",
+            hint="Check the path: it must be the dataset's folder.",
+        )
+
+    # --- changing -----------------------------------------------------------------------------------------
+
+    def apply(self, *operations: Operation) -> None:
+        """Do all operations, or none of them if one fails; saved when this returns, or when `update` ends."""
+        with self.update():
+            draft = self._current()
+            for operation in operations:
+                draft = operation.replay(draft)
+            self._draft = draft
+            self._pending.append(operations)
+
+    @contextmanager
+    def update(self) -> Iterator[Self]:
+        """Bundle: one lock, one look at the disk, one write for everything applied inside.
+
+        The block sees its own changes; other threads and processes see them when it ends. If it raises,
+        none of them happened. A block inside of a block belongs to the outer one.
+        """
+        with self._mutex:
+            if self._draft is not None:
+                yield self
+                return
+            try:
+                lock = self._root.lock("properties")
+                lock.__enter__()
+            except MissingError as error:
+                raise self._not_found() from error
+            with _held(lock):
+                self._draft = self._up_to_date()
+                self._owner = threading.get_ident()
+                try:
+                    yield self
+                    self._commit(self._draft)
+                finally:
+                    self._draft = self._owner = None
+                    self._pending.clear()
+
+    def _up_to_date(self) -> State:
+        """The state on disk; under the lock."""
+        version = self._file.version()
+        if version is None:
+            raise self._not_found()
+        if self._state is None or version != self._version:
+            state = self._read_file()
+            if not self._local:
+                self._version = version
+            return state
+        return self._state
+
+    def _commit(self, draft: State) -> None:
+        """Write the draft; replay everything if someone without the lock came in between."""
+        base = self._state
+        if base is None or draft is base:
+            return
+        for attempt in range(_ATTEMPTS):
+            data = draft.to_bytes()
+            if len(data) > LARGEST_FILE:
+                raise PropertiesError(f"{self._file.url} would become too large: {len(data):,} bytes.")
+            try:
+                version = self._write(data)
+            except ConflictError:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))  # noqa: S311 - no secret
+                base = draft = self._up_to_date()
+                for operations in self._pending:
+                    for operation in operations:
+                        draft = operation.replay(draft)
+                if draft is base:
+                    return
+                continue
+            self._state, self._version = draft, version
+            self._draft = None
+            self._files.follow(base, draft)
+            return
+
+    def _write(self, data: bytes) -> str:
+        if not self._local:
+            return self._file.write(data, if_match=self._version or "")
+        # Our own kind holds the lock; the comparison is for software that doesn't know it.
+        if self._file.version() != self._version:
+            raise ConflictError(
+                f"{self._file.url} was changed by software that doesn't take the dataset's lock."
+            )
+        return self._file.write(data)
+
+
+@contextmanager
+def _held(lock: Any) -> Iterator[None]:
+    """Leave a lock that was entered already."""
+    try:
+        yield
+    finally:
+        lock.__exit__(None, None, None)
+
+
+def _same(before: State, after: State) -> bool:
+    if list(before.entries) != list(after.entries):
+        return False
+    if any(
+        after.entries[name] is not entry and after.entries[name].raw != entry.raw
+        for name, entry in before.entries.items()
+    ):
+        return False
+    keys = before.head.keys() | after.head.keys()
+    return all(before.head.get(key) == after.head.get(key) for key in keys - {"dataLayers"})

@@ -1,0 +1,140 @@
+"""Voxel sizes and their units.
+
+`VoxelSize` is what the key "scale" of datasource-properties.json means: how far apart voxel centres are in
+Mag(1), along (x, y, z), in a unit. The rest of the library computes in nanometres (`to_nanometer`).
+
+Who calls it: `wkplug.properties.structure` and `wkplug.dataset`; both classes are public names.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+from typing import Any
+
+import attrs
+
+from wkplug.errors import InvalidArgumentError
+from wkplug.geometry import Vec3Float
+
+__all__ = ["LengthUnit", "VoxelSize", "as_voxel_size", "length_unit_from_str"]
+
+
+class LengthUnit(Enum):
+    """A unit of length. The value is the long name, which is what files hold."""
+
+    YOCTOMETER = "yoctometer"
+    ZEPTOMETER = "zeptometer"
+    ATTOMETER = "attometer"
+    FEMTOMETER = "femtometer"
+    PICOMETER = "picometer"
+    NANOMETER = "nanometer"
+    MICROMETER = "micrometer"
+    MILLIMETER = "millimeter"
+    CENTIMETER = "centimeter"
+    DECIMETER = "decimeter"
+    METER = "meter"
+    HECTOMETER = "hectometer"
+    KILOMETER = "kilometer"
+    MEGAMETER = "megameter"
+    GIGAMETER = "gigameter"
+    TERAMETER = "terameter"
+    PETAMETER = "petameter"
+    EXAMETER = "exameter"
+    ZETTAMETER = "zettameter"
+    YOTTAMETER = "yottameter"
+    ANGSTROM = "angstrom"
+    INCH = "inch"
+    FOOT = "foot"
+    YARD = "yard"
+    MILE = "mile"
+    PARSEC = "parsec"
+
+    @property
+    def nanometers(self) -> float:
+        """How many nanometres one of it is."""
+        return _UNITS[self.value][1]
+
+
+# Long name: short name, nanometres.
+_UNITS: dict[str, tuple[str, float]] = {
+    "yoctometer": ("ym", 1e-15),
+    "zeptometer": ("zm", 1e-12),
+    "attometer": ("am", 1e-9),
+    "femtometer": ("fm", 1e-6),
+    "picometer": ("pm", 1e-3),
+    "nanometer": ("nm", 1.0),
+    "micrometer": ("µm", 1e3),
+    "millimeter": ("mm", 1e6),
+    "centimeter": ("cm", 1e7),
+    "decimeter": ("dm", 1e8),
+    "meter": ("m", 1e9),
+    "hectometer": ("hm", 1e11),
+    "kilometer": ("km", 1e12),
+    "megameter": ("Mm", 1e15),
+    "gigameter": ("Gm", 1e18),
+    "terameter": ("Tm", 1e21),
+    "petameter": ("Pm", 1e24),
+    "exameter": ("Em", 1e27),
+    "zettameter": ("Zm", 1e30),
+    "yottameter": ("Ym", 1e33),
+    "angstrom": ("Å", 0.1),
+    "inch": ("in", 2.54e7),
+    "foot": ("ft", 3.048e8),
+    "yard": ("yd", 9.144e8),
+    "mile": ("mi", 1.609344e12),
+    "parsec": ("pc", 3.085677581e25),
+}
+_BY_NAME: dict[str, LengthUnit] = {
+    **{unit.value: unit for unit in LengthUnit},
+    **{_UNITS[unit.value][0]: unit for unit in LengthUnit},
+    # Unicode has two micro signs and two signs for the angstrom, which look alike.
+    "\u03bcm": LengthUnit.MICROMETER,
+    "\u212b": LengthUnit.ANGSTROM,
+}
+
+
+def length_unit_from_str(text: str) -> LengthUnit:
+    """Read a unit's long or short name; InvalidArgumentError (a ValueError) for anything else."""
+    unit = _BY_NAME.get(text) if isinstance(text, str) else None
+    if unit is None:
+        raise InvalidArgumentError(
+            f"{text!r} is not a unit of length.",
+            hint="Use a long or short name, such as nanometer or nm, micrometer or µm, millimeter or mm.",
+        )
+    return unit
+
+
+def _as_unit(value: LengthUnit | str) -> LengthUnit:
+    return value if isinstance(value, LengthUnit) else length_unit_from_str(value)
+
+
+@attrs.frozen
+class VoxelSize:
+    """The size of a voxel along (x, y, z), in `unit`. A value: comparable, hashable, picklable."""
+
+    factor: Vec3Float = attrs.field(converter=Vec3Float)
+    unit: LengthUnit = attrs.field(default=LengthUnit.NANOMETER, converter=_as_unit)
+
+    def to_nanometer(self) -> Vec3Float:
+        """Give the size along (x, y, z) in nanometres."""
+        nanometers = self.unit.nanometers
+        return Vec3Float(*(length * nanometers for length in self.factor))
+
+
+def as_voxel_size(value: Any) -> VoxelSize:
+    """Give a voxel size that a new dataset may have, from a VoxelSize or three numbers in nanometres.
+
+    InvalidArgumentError (a ValueError) unless it is three positive, finite numbers.
+    """
+    hint = "Give three positive numbers, the size along x, y and z in nanometres, such as (11.24, 11.24, 28)."
+    try:
+        size = value if isinstance(value, VoxelSize) else VoxelSize(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"{value!r} is not a voxel size.", hint=hint) from error
+    if not all(math.isfinite(length) and length > 0 for length in size.factor):
+        raise InvalidArgumentError(
+            f"{tuple(size.factor)} is not a voxel size: all three numbers must be positive and finite.",
+            hint=hint,
+        )
+    return size
