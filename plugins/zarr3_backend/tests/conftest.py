@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArrayBackend, ArraySpec, Location
 from wkplug.builtin.local import LocalLocation
-from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 if TYPE_CHECKING:
     from pathlib import Path

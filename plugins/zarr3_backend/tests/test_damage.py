@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArraySpec, ProbeScore
 from wkplug.builtin.local import LocalLocation
@@ -27,7 +28,6 @@ from wkplug.errors import (
     UnsupportedDtypeError,
     UnsupportedOperationError,
 )
-from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 WHOLE = ((0, 0, 0, 0), (1, 32, 32, 32))
 PART = ((0, 3, 3, 3), (1, 2, 2, 2))
@@ -141,7 +141,8 @@ def test_every_flipped_bit_in_v3_data_is_detected_or_harmless(tmp_path, kind):
         try:
             found = array.read(WHOLE)
         except CorruptDataError as error:
-            assert str(path) in str(error)
+            text = str(error)
+            assert str(path) in text  # noqa: PT017 - a flip may be harmless, so raising is not demanded
         else:
             # A flag of a zstd frame may change without changing what it holds.
             assert np.array_equal(found, data)
@@ -157,7 +158,7 @@ def test_bytes_cut_out_of_the_middle_of_a_shard_are_damage(tmp_path):
     # Whole chunks are gone, the index with its checksum is intact: its last chunks lie beyond the end.
     path.write_bytes(good[: len(good) // 4] + good[-len(good) // 4 :])
     refuses(array, path, text="beyond its end|too early", read=False)
-    with pytest.raises(CorruptDataError, match="too early|can't be decoded"):
+    with pytest.raises(CorruptDataError, match=r"too early|can't be decoded"):
         array.read(((0, 17, 17, 17), (1, 2, 2, 2)))
     with pytest.raises(CorruptDataError, match="beyond its end"):
         array.read(WHOLE)
@@ -191,6 +192,10 @@ def test_errors_of_the_operating_system_are_sorted():
         assert "/a/b" in str(found)
 
 
+def regular(*lengths):
+    return {"name": "regular", "configuration": {"chunk_shape": list(lengths)}}
+
+
 DAMAGED_V3 = [
     ({"shape": "x"}, CorruptDataError, "shape is 'x', not a list"),
     ({"shape": [1, 32, 32, -1]}, CorruptDataError, "shape has -1"),
@@ -204,18 +209,18 @@ DAMAGED_V3 = [
     ({"data_type": {"name": "struct"}}, UnsupportedDtypeError, "struct"),
     ({"chunk_grid": {"name": "rectilinear"}}, UnsupportedOperationError, "rectilinear"),
     ({"chunk_grid": 7}, CorruptDataError, "chunk_grid is 7"),
-    ({"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [0, 1, 1, 1]}}}, CorruptDataError, "has 0"),
+    ({"chunk_grid": regular(0, 1, 1, 1)}, CorruptDataError, "has 0"),
     ({"chunk_grid": {"name": "regular", "configuration": 3}}, CorruptDataError, "configuration 3"),
-    ({"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 2**20, 2**20, 32]}},
-      "codecs": [{"name": "bytes"}]}, TooLargeError, "claims chunks of"),
-    ({"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 2**40, 2**40, 32]}}}, TooLargeError, "chunks per shard"),
-    ({"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [1, 24, 32, 32]}}}, CorruptDataError, "does not divide"),
+    ({"chunk_grid": regular(1, 2**20, 2**20, 32), "codecs": [{"name": "bytes"}]}, TooLargeError, "claims chunks of"),
+    ({"chunk_grid": regular(1, 2**40, 2**40, 32)}, TooLargeError, "chunks per shard"),
+    ({"chunk_grid": regular(1, 24, 32, 32)}, CorruptDataError, "does not divide"),
     ({"codecs": []}, CorruptDataError, "codecs is"),
     ({"codecs": [5]}, CorruptDataError, "codecs is 5"),
-    ({"codecs": [{"name": "sharding_indexed", "configuration": {"chunk_shape": [1, 16, 16, 16]}}]}, CorruptDataError, "codecs.0..codecs"),
+    ({"codecs": [{"name": "sharding_indexed", "configuration": {"chunk_shape": [1, 16, 16, 16]}}]},
+     CorruptDataError, r"codecs\[0\].codecs is"),
     ({"storage_transformers": [{"name": "a"}]}, UnsupportedOperationError, "storage transformers"),
     ({"chunk_key_encoding": {"name": "own"}}, UnsupportedOperationError, "key encoding 'own'"),
-    ({"chunk_key_encoding": {"name": "default", "configuration": {"separator": "-"}}}, CorruptDataError, "separator"),
+    ({"chunk_key_encoding": {"name": "v2", "configuration": {"separator": "-"}}}, CorruptDataError, "separator"),
     ({"dimension_names": ["c"]}, CorruptDataError, "dimension_names"),
     ({"dimension_names": ["a", "b", "c", "d"]}, ArrayException, "x and y must be among them"),
     ({"fill_value": None}, CorruptDataError, "fill_value is missing"),

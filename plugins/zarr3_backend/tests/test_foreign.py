@@ -11,13 +11,18 @@ import numpy as np
 import pytest
 import tensorstore
 import zarr
+from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArraySpec, ProbeScore
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import ArrayException
-from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 DATA = np.random.default_rng(0).integers(0, 200, (3, 20, 30, 40))
+COMPRESSORS = [
+    None,
+    {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
+    {"id": "lzma", "format": 1, "check": -1, "preset": None, "filters": None},
+]
 DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"]
 
 
@@ -85,8 +90,7 @@ def test_an_array_that_tensorstore_made_is_opened(tmp_path):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("separator", [".", "/"])
 @pytest.mark.parametrize("dtype", [">u2", "<f4", "|i1", ">f8"])
-@pytest.mark.parametrize("compressor", [None, {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0},
-                                        {"id": "lzma", "format": 1, "check": -1, "preset": None, "filters": None}])  # fmt: skip
+@pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_foreign_v2_arrays_are_read_and_written(tmp_path, order, separator, dtype, compressor):
     import numcodecs
 
@@ -115,8 +119,10 @@ def test_filters_of_v2_arrays_are_applied(tmp_path):
     import numcodecs
 
     place = LocalLocation(tmp_path / "array")
-    foreign = zarr.create_array(place.url, shape=DATA.shape, chunks=(3, 8, 8, 8), dtype="<i4", zarr_format=2,
-                                filters=[numcodecs.Delta(dtype="<i4")], compressors=numcodecs.GZip())  # fmt: skip
+    foreign = zarr.create_array(
+        place.url, shape=DATA.shape, chunks=(3, 8, 8, 8), dtype="<i4", zarr_format=2,
+        filters=[numcodecs.Delta(dtype="<i4")], compressors=numcodecs.GZip(),
+    )  # fmt: skip
     foreign[...] = DATA
     assert Zarr2Backend().problems(None, place, "r") == []
     np.testing.assert_array_equal(Zarr2Backend().open(place).read(whole(DATA.shape)), DATA)
@@ -142,7 +148,8 @@ def test_codecs_of_numcodecs_work_in_v3_without_a_warning(tmp_path):
 def test_a_codec_around_shards_works_without_a_warning(tmp_path):
     place = LocalLocation(tmp_path / "array")
     document = {
-        "zarr_format": 3, "node_type": "array", "shape": list(DATA.shape), "data_type": "uint8", "fill_value": 0,
+        "zarr_format": 3, "node_type": "array", "shape": list(DATA.shape), "data_type": "uint8",
+        "fill_value": 0,
         "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [3, 16, 16, 16]}},
         "chunk_key_encoding": {"name": "default"}, "attributes": {},
         "codecs": [{"name": "sharding_indexed", "configuration": {
@@ -173,6 +180,8 @@ def test_a_codec_around_shards_works_without_a_warning(tmp_path):
         (3, ("z", "y", "x"), ("x", "y"), ("z", "y", "x")),
         (1, None, None, None),
         (6, None, None, None),
+        (3, ("Z", "Y", "X"), None, ("z", "y", "x")),
+        (3, ("x", "x", "y"), None, ("x", "y", "z")),
         (3, ("a", "b", "d"), None, None),
     ],
 )
@@ -196,7 +205,7 @@ def test_unusual_but_sound_metadata_are_opened(tmp_path):
     place.child(".zarray").write(json.dumps(document).encode())
     place.child("0.0.1").write(bytes(range(8)))
     array = Zarr2Backend().open(place)
-    assert array.spec.options == {"order": "C", "dimension_separator": "."}
+    assert array.spec.options == {"compressor": None, "order": "C", "dimension_separator": "."}
     assert array.read(((0, 0, 2), (2, 2, 2)))[1, 0, 1] == 5
     assert list(array.stored_boxes()) == [((0, 0, 2), (2, 2, 2))]
 
@@ -220,7 +229,8 @@ def test_fill_values_in_all_spellings_are_understood(tmp_path, fill, value):
 def test_stored_boxes_are_found_under_every_key_encoding(tmp_path, encoding, separator):
     place = LocalLocation(tmp_path / "array")
     spec = ArraySpec(
-        axes=("t", "z", "x", "y"), shape=(2, 9, 9, 9), dtype="uint8", chunk_shape=(1, 4, 2, 8), shard_shape=(1, 4, 2, 8),
+        axes=("t", "z", "x", "y"), shape=(2, 9, 9, 9), dtype="uint8",
+        chunk_shape=(1, 4, 2, 8), shard_shape=(1, 4, 2, 8),
         options={"chunk_key_encoding": {"name": encoding, "configuration": {"separator": separator}}},
     )  # fmt: skip
     array = Zarr3Backend().create(place, spec)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import LayoutWish
 from wkplug.errors import LayoutError
-from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 CXYZ = ("c", "x", "y", "z")
 

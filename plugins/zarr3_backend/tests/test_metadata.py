@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArraySpec
 from wkplug.builtin.local import LocalLocation
@@ -18,7 +19,6 @@ from wkplug.errors import (
     UnsupportedDtypeError,
     UnsupportedOperationError,
 )
-from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 AXES = ("c", "x", "y", "z")
 ZSTD = {"name": "zstd", "configuration": {"level": 5, "checksum": True}}
@@ -39,9 +39,14 @@ def make_spec(**changes):
 
 def created(tmp_path, backend, spec):
     place = LocalLocation(tmp_path / "array")
-    backend.create(place, spec)
     name = "zarr.json" if backend.format == "zarr3" else ".zarray"
-    assert backend.open(place).spec == spec
+    backend.create(place, spec)
+    found = backend.open(place).spec
+    # Options come back completed: they name every codec.
+    assert attrs.evolve(found, options={}) == attrs.evolve(spec, options={})
+    again = LocalLocation(tmp_path / "again")
+    assert backend.create(again, found).spec == found
+    assert again.child(name).read() == place.child(name).read()
     return json.loads(Path(place.child(name).local_path()).read_text())
 
 
@@ -101,32 +106,87 @@ def test_an_uncompressed_v2_array_has_no_compressor(tmp_path):
     assert created(tmp_path, Zarr2Backend(), spec)["compressor"] is None
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"level": 1},
-        {"codecs": [BYTES, {"name": "gzip", "configuration": {"level": 3}}]},
-        {"chunk_key_encoding": {"name": "v2", "configuration": {"separator": "."}}},
-        {"chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}}, "level": 2},
-        {"codecs": [{"name": "sharding_indexed", "configuration": {
-            "chunk_shape": [1, 32, 32, 32], "codecs": [BYTES, {"name": "gzip", "configuration": {"level": 3}}],
-            "index_codecs": [BYTES], "index_location": "start"}}]},
-    ],
-)  # fmt: skip
-def test_options_of_a_v3_array_come_back_when_it_is_opened(tmp_path, options):
-    created(tmp_path, Zarr3Backend(), make_spec(options=options))
+GZIP = {"name": "gzip", "configuration": {"level": 3}}
+SHARDS = {
+    "name": "sharding_indexed",
+    "configuration": {
+        "chunk_shape": [1, 32, 32, 32],
+        "codecs": [BYTES, GZIP],
+        "index_codecs": [BYTES],
+        "index_location": "start",
+    },
+}
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "codecs"),
     [
-        {"level": 1},
-        {"compressor": {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}},
-        {"filters": [{"id": "delta", "dtype": "|u1"}], "order": "C", "dimension_separator": "."},
+        ({"level": 1}, [TRANSPOSE, BYTES, {"name": "zstd", "configuration": {"level": 1, "checksum": True}}]),
+        ({"level": None, "codecs": None}, [TRANSPOSE, BYTES, ZSTD]),
+        ({"codecs": [BYTES, GZIP]}, [BYTES, GZIP]),
+        ({"codecs": [BYTES, GZIP], "level": 3}, [BYTES, GZIP]),
     ],
 )
-def test_options_of_a_v2_array_come_back_when_it_is_opened(tmp_path, options):
-    created(tmp_path, Zarr2Backend(), make_spec(shard_shape=(1, 32, 32, 32), options=options))
+def test_codecs_and_levels_may_be_chosen_in_v3(tmp_path, options, codecs):
+    document = created(tmp_path, Zarr3Backend(), make_spec(options=options))
+    assert document["codecs"][0]["configuration"]["codecs"] == codecs
+    assert Zarr3Backend().open(LocalLocation(tmp_path / "array")).spec.options["codecs"] == codecs
+
+
+@pytest.mark.parametrize("name", ["default", "v2"])
+@pytest.mark.parametrize("separator", ["/", "."])
+def test_key_encodings_may_be_chosen_in_v3(tmp_path, name, separator):
+    keys = {"name": name, "configuration": {"separator": separator}}
+    assert (
+        created(tmp_path, Zarr3Backend(), make_spec(options={"chunk_key_encoding": keys}))[
+            "chunk_key_encoding"
+        ]
+        == keys
+    )
+
+
+def test_a_sharding_codec_that_is_given_is_taken_as_it_is(tmp_path):
+    place = LocalLocation(tmp_path / "array")
+    Zarr3Backend().create(place, make_spec(options={"codecs": [SHARDS]}))
+    assert json.loads(place.child("zarr.json").read())["codecs"] == [SHARDS]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"level": 1}, {"compressor": {"id": "zstd", "level": 1}}),
+        ({"compressor": {"id": "bz2", "level": 1}}, {"compressor": {"id": "bz2", "level": 1}}),
+        ({"compressor": None}, {"compressor": None}),
+        (
+            {"filters": [{"id": "delta", "dtype": "|u1"}], "order": "C", "dimension_separator": "."},
+            {"filters": [{"id": "delta", "dtype": "|u1"}], "order": "C", "dimension_separator": "."},
+        ),
+    ],
+)
+def test_options_of_v2_arrays_are_kept(tmp_path, options, found):
+    spec = make_spec(
+        shard_shape=(1, 32, 32, 32), options=options, compressed=options.get("compressor", 1) is not None
+    )
+    document = created(tmp_path, Zarr2Backend(), spec)
+    assert {key: document[key] for key in found} == found
+
+
+def test_unusual_axes_of_v2_arrays_are_kept_as_xarray_keeps_them(tmp_path):
+    place = LocalLocation(tmp_path / "array")
+    axes = ("t", "c", "z", "y", "x")
+    spec = ArraySpec(axes=axes, shape=(1,) * 5, dtype="uint8", chunk_shape=(1,) * 5, shard_shape=(1,) * 5)
+    Zarr2Backend().create(place, spec)
+    assert json.loads(place.child(".zattrs").read()) == {"_ARRAY_DIMENSIONS": list(axes)}
+    assert Zarr2Backend().open(place).spec.axes == axes
+    assert Zarr2Backend().open(place, axes=axes[::-1]).spec.axes == axes[::-1]
+    for other in (["a", "b", "c", "d", "e"], ["x", "y"], "xyz", [1, 2, 3, 4, 5], ["x", "X", "y", "z", "t"]):
+        place.child(".zattrs").write(json.dumps({"_ARRAY_DIMENSIONS": other}).encode())
+        assert Zarr2Backend().open(place).spec.axes == ("t", "c", "x", "y", "z")
+
+
+def test_usual_axes_of_v2_arrays_need_no_file(tmp_path):
+    created(tmp_path, Zarr2Backend(), make_spec(shard_shape=(1, 32, 32, 32)))
+    assert not (tmp_path / "array" / ".zattrs").exists()
 
 
 @pytest.mark.parametrize("fill", [1.5, math.inf, -math.inf, math.nan])
@@ -152,12 +212,11 @@ def test_fill_values_of_floats_survive(tmp_path, backend, fill):
         ({"options": {"colour": 1}}, InvalidArgumentError, "no option 'colour'"),
         ({"options": {"level": 99}}, InvalidArgumentError, "level 99"),
         ({"options": {"codecs": ["zstd"]}}, InvalidArgumentError, "objects with a name"),
-        ({"options": {"codecs": [{"name": "sharding_indexed", "configuration": {"chunk_shape": [1, 2, 2, 2]}}]}},
-         InvalidArgumentError, "not the spec's"),
+        ({"options": {"codecs": [SHARDS]}, "chunk_shape": (1, 16, 16, 16)}, InvalidArgumentError, "not the spec's"),
         ({"fill_value": 0.5}, InvalidArgumentError, "not a whole number"),
         ({"options": {"codecs": [{"name": "transpose", "configuration": {"order": [0]}}, BYTES]}},
          UnsupportedOperationError, "zarr-python can't open"),
-        ({"options": {"codecs": [BYTES, {"name": "no_such_codec"}]}}, UnsupportedOperationError, "no_such_codec"),
+        ({"options": {"codecs": [BYTES, {"name": "no_such"}]}}, UnsupportedOperationError, "no_such"),
     ],
 )  # fmt: skip
 def test_specs_that_cannot_be_are_refused_before_anything_is_written(tmp_path, changes, error, text):
@@ -180,7 +239,7 @@ def test_v2_has_no_shards_and_says_so(tmp_path):
 def test_a_second_array_at_the_same_place_is_a_conflict(backend, place, spec):
     backend.create(place, spec)
     for other in (Zarr3Backend(), Zarr2Backend()):
-        with pytest.raises(ConflictError, match="an array at .* already"):
+        with pytest.raises(ConflictError, match=r"an array at .* already"):
             other.create(place, attrs.evolve(spec, shard_shape=spec.chunk_shape))
 
 

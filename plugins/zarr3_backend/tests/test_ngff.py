@@ -9,9 +9,9 @@ import attrs
 import pytest
 from ome_zarr_models.v04.image import ImageAttrs as Image04
 from ome_zarr_models.v05.image import ImageAttrs as Image05
+from wkplug_zarr.ngff import Ngff04, Ngff05
 
 from wkplug.abc import DatasetFacts, LayerFacts, MagFacts
-from wkplug_zarr.ngff import Ngff04, Ngff05
 
 MAGS = (
     MagFacts(mag=(1, 1, 1), folder="1"),
@@ -42,7 +42,7 @@ def multiscale(files, version):
         if version == "0.5":
             ome = json.loads(files["zarr.json"])["attributes"]["ome"]
             assert ome["version"] == "0.5"
-            Image05.model_validate({"ome": ome})
+            Image05.model_validate(ome)
             (found,) = ome["multiscales"]
             assert "version" not in found
         else:

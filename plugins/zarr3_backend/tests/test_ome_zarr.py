@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import zarr
+from ome_zarr_models.v04 import Image as Image04
+from ome_zarr_models.v05 import Image as Image05
+from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
+from wkplug_zarr.ngff import Ngff04, Ngff05
 
 from wkplug.abc import ArraySpec, DatasetFacts, LayerFacts, MagFacts
 from wkplug.builtin.local import LocalLocation
-from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
-from wkplug_zarr.ngff import Ngff04, Ngff05
 
 pytestmark = pytest.mark.filterwarnings("default")  # ome-zarr and dask warn about themselves
 
@@ -42,6 +45,8 @@ def test_ome_zarr_sees_the_same_voxels_at_the_right_place(tmp_path, data_format,
         for name, content in files.items():
             place.child(name).write(content)
 
+    group = zarr.open_group(layer.url, mode="r")
+    (Image05 if data_format == "zarr3" else Image04).from_zarr(group)  # validates the arrays too
     url = parse_url(layer.url)
     assert url is not None
     (node,) = list(reader.Reader(url)())

@@ -7,8 +7,8 @@ import sys
 from importlib.metadata import entry_points
 
 import pytest
-
 import wkplug_zarr.plugin as plugin
+
 from wkplug.abc import ArrayBackend, MetadataDialect
 
 

@@ -37,7 +37,7 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug_zarr.documents import encode
-from wkplug_zarr.headers import METADATA_FILES, Header, read_header
+from wkplug_zarr.headers import METADATA_FILES, Header, read_header, read_named_header
 from wkplug_zarr.stores import CheckedStore, open_store
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ class ZarrArray(Array):
         header = self._header_value
         if header is None:
             with self._lock:
-                header = self._header_value = read_header(self._location, self._zarr_format)
+                header = read_named_header(self._location, self._zarr_format, self._axes)
+                self._header_value = header
         return header
 
     @property

@@ -35,7 +35,17 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug_zarr.documents import DTYPES, encode, v2_document, v3_document
-from wkplug_zarr.headers import METADATA_FILES, Header, check_document, read_document, read_header
+from wkplug_zarr.headers import (
+    ATTRIBUTES,
+    METADATA_FILES,
+    NAMES,
+    USUAL_AXES,
+    Header,
+    check_document,
+    read_document,
+    read_header,
+    read_named_header,
+)
 from wkplug_zarr.layouts import check_layout, default_layout
 
 if TYPE_CHECKING:
@@ -63,7 +73,7 @@ class _ZarrBackend(ArrayBackend):
     def probe(self, location: Location) -> ProbeScore:
         """Look at zarr.json or .zarray: certain if it describes an array, a marker if it is damaged."""
         try:
-            document = read_document(location, self.zarr_format)
+            document = read_document(location.child(METADATA_FILES[self.zarr_format]))
         except MissingError:
             return ProbeScore.NO
         except (CorruptDataError, TooLargeError):
@@ -148,8 +158,10 @@ class _ZarrBackend(ArrayBackend):
                 )
         # The engine judges the codecs' configurations before anything is written.
         make_engine(header, open_store(location, read_only=True, index=None), header.shape)
-        place = location.child(METADATA_FILES[self.zarr_format])
-        place.write(encode(header.document), if_match="")
+        if self.zarr_format == 2 and spec.axes != USUAL_AXES.get(len(spec.axes)):
+            location.child(ATTRIBUTES).write(encode({NAMES: list(spec.axes)}))
+        # Last, because this is what makes it an array.
+        location.child(METADATA_FILES[self.zarr_format]).write(encode(header.document), if_match="")
         return ZarrArray(location, self.zarr_format, "r+", spec.axes, header)
 
     def _new_header(self, spec: ArraySpec, location: Location) -> Header:
@@ -167,7 +179,7 @@ class _ZarrBackend(ArrayBackend):
 
     def open(self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None) -> ZarrArray:
         """Open an array; everything that its metadata claim is checked first."""
-        header = read_header(location, self.zarr_format)
+        header = read_named_header(location, self.zarr_format, axes)
         from wkplug_zarr.arrays import ZarrArray
 
         return ZarrArray(location, self.zarr_format, mode, axes, header)

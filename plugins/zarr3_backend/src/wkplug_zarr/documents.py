@@ -9,8 +9,7 @@ Options that a spec may carry, all JSON values; None means the default:
 * v3: `codecs` of the chunks (or one sharding_indexed codec, then taken as it is), `chunk_key_encoding`;
 * v2: `compressor`, `filters`, `order` ("F" or "C"), `dimension_separator` ("/" or ".").
 
-Who calls it: `wkplug_zarr.backend` (new arrays) and `wkplug_zarr.headers` (to tell which options an array
-that exists was made with).
+Who calls it: `wkplug_zarr.backend`, for new arrays.
 """
 
 from __future__ import annotations
@@ -31,7 +30,6 @@ __all__ = [
     "OPTIONS",
     "SHARDING",
     "default_codecs",
-    "default_compressor",
     "encode",
     "v2_document",
     "v3_document",
@@ -73,11 +71,6 @@ def default_codecs(rank: int, *, compressed: bool, level: int | None = None) -> 
     ]
 
 
-def default_compressor(*, compressed: bool, level: int | None = None) -> dict[str, Any] | None:
-    """The compressor of v2 chunks. It has no checksum: other readers don't know that option."""
-    return {"id": "zstd", "level": _LEVEL if level is None else level} if compressed else None
-
-
 def v3_document(spec: ArraySpec) -> dict[str, Any]:
     """Describe a new array of that spec as zarr.json."""
     options = _options(spec, 3)
@@ -114,7 +107,8 @@ def v2_document(spec: ArraySpec) -> dict[str, Any]:
     if "compressor" in options:
         compressor = options["compressor"]
     else:
-        compressor = default_compressor(compressed=spec.compressed, level=options.get("level"))
+        # Without a checksum, which zstd could have: other readers don't know that option.
+        compressor = {"id": "zstd", "level": options.get("level", _LEVEL)} if spec.compressed else None
     return {
         "zarr_format": 2,
         "shape": list(spec.shape),

@@ -26,17 +26,31 @@ from wkplug.errors import (
     UnsupportedDtypeError,
     UnsupportedOperationError,
 )
-from wkplug_zarr.documents import DTYPES, SHARDING, default_codecs, default_compressor
+from wkplug_zarr.documents import DTYPES, SHARDING
 from wkplug_zarr.keys import KeyEncoding
 from wkplug_zarr.shards import MAX_CHUNKS_PER_SHARD, ShardIndex
 
-__all__ = ["MAX_CHUNK_BYTES", "METADATA_FILES", "Header", "check_document", "read_document", "read_header"]
+__all__ = [
+    "ATTRIBUTES",
+    "MAX_CHUNK_BYTES",
+    "METADATA_FILES",
+    "NAMES",
+    "USUAL_AXES",
+    "Header",
+    "check_document",
+    "read_document",
+    "read_header",
+    "read_named_header",
+]
 
 METADATA_FILES = {2: ".zarray", 3: "zarr.json"}
+ATTRIBUTES = ".zattrs"
+NAMES = "_ARRAY_DIMENSIONS"
+"""Where Zarr v2 arrays keep the names of their axes, if at all: xarray's convention."""
 MAX_CHUNK_BYTES = 2**31
 MAX_DOCUMENT_BYTES = 2**26
 
-_RANKS = {2: ("x", "y"), 3: ("x", "y", "z"), 4: ("c", "x", "y", "z"), 5: ("t", "c", "x", "y", "z")}
+USUAL_AXES = {2: ("x", "y"), 3: ("x", "y", "z"), 4: ("c", "x", "y", "z"), 5: ("t", "c", "x", "y", "z")}
 _FLOATS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _HEX = re.compile("0x[0-9a-fA-F]+")
 _COMPRESSORS = frozenset({"zstd", "gzip", "blosc"})
@@ -47,7 +61,7 @@ class Header:
     """What an array's metadata say. Shapes are over all axes, in storage order.
 
     document: for the engine; as read, but for slips of other writers that it would stumble over.
-    dimension_names: as stored, None where they are not all there.
+    dimension_names: as stored, in small letters, None where they are not all there or not all different.
     codec_names: of all codecs, compressors and filters.
     """
 
@@ -81,10 +95,8 @@ class Header:
     def _axes(self, axes: tuple[str, ...] | None, url: str) -> tuple[str, ...]:
         rank = len(self.shape)
         found = axes if axes is not None and len(axes) == rank else None
-        if found is None and self.dimension_names is not None:
-            found = tuple("c" if name == "channel" else name for name in self.dimension_names)
         if found is None:
-            found = _RANKS.get(rank)
+            found = self.dimension_names or USUAL_AXES.get(rank)
         if found is None or len(set(found)) != rank or not {"x", "y"} <= set(found):
             stored = "none" if self.dimension_names is None else ", ".join(self.dimension_names)
             raise ArrayException(
@@ -131,9 +143,8 @@ class _Fields:
         return value["name"], configuration
 
 
-def read_document(location: Location, zarr_format: int) -> dict[str, Any]:
-    """Read the metadata: MissingError if there are none, CorruptDataError if they are no JSON."""
-    place = location.child(METADATA_FILES[zarr_format])
+def read_document(place: Location) -> dict[str, Any]:
+    """Read a file of metadata: MissingError if there is none, CorruptDataError if it is no JSON object."""
     data = place.read(0, MAX_DOCUMENT_BYTES + 1)
     if len(data) > MAX_DOCUMENT_BYTES:
         raise TooLargeError(f"{place.url} has more than {MAX_DOCUMENT_BYTES >> 20} MiB of metadata.")
@@ -148,13 +159,28 @@ def read_document(location: Location, zarr_format: int) -> dict[str, Any]:
 
 def read_header(location: Location, zarr_format: int) -> Header:
     """Read and check the metadata of the array at `location`; MissingError if it is a group."""
-    document = read_document(location, zarr_format)
+    document = read_document(location.child(METADATA_FILES[zarr_format]))
     if zarr_format == 3 and document.get("node_type") == "group":
         raise MissingError(
             f"There is no array at {location.url}: zarr.json describes a group.",
             hint="Give the path of one of the arrays in it.",
         )
     return check_document(document, location.child(METADATA_FILES[zarr_format]).url, zarr_format)
+
+
+def read_named_header(location: Location, zarr_format: int, axes: tuple[str, ...] | None) -> Header:
+    """Read the metadata, and the names of axes that lie beside them if `axes` don't give all names."""
+    header = read_header(location, zarr_format)
+    rank = len(header.shape)
+    if zarr_format == 3 or (axes is not None and len(axes) == rank):
+        return header
+    try:
+        names = read_document(location.child(ATTRIBUTES)).get(NAMES)
+    except MissingError:
+        return header
+    found = _clean_names(names if isinstance(names, list) else [], rank)
+    # Names without x and y are those of another field; then the number of axes says more.
+    return attrs.evolve(header, dimension_names=found) if {"x", "y"} <= set(found or ()) else header
 
 
 def check_document(document: dict[str, Any], url: str, zarr_format: int) -> Header:
@@ -214,7 +240,11 @@ def _v3_header(fields: _Fields) -> Header:
         shard_shape=shard,
         fill_value=_fill_value(fields, dtype),
         compressed=compressed,
-        options=_v3_options(document, codecs, inner, rank, compressed=compressed),
+        # All that `v3_document` needs to make an array like this one.
+        options={
+            "codecs": codecs if _has_shards(named) else inner,
+            "chunk_key_encoding": document["chunk_key_encoding"],
+        },
         keys=_v3_keys(fields, rank),
         index=index,
         dimension_names=_dimension_names(fields, rank),
@@ -222,35 +252,8 @@ def _v3_header(fields: _Fields) -> Header:
     )
 
 
-def _v3_options(
-    document: dict[str, Any], codecs: list[Any], inner: list[Any], rank: int, *, compressed: bool
-) -> dict[str, Any]:
-    """The options with which `v3_document` would make this array; none for the default."""
-    options: dict[str, Any] = {}
-    level = next(
-        (codec["configuration"].get("level") for codec in inner if _is_zstd(codec)),
-        None,
-    )
-    if inner == default_codecs(rank, compressed=compressed):
-        pass
-    elif level is not None and inner == default_codecs(rank, compressed=True, level=level):
-        options["level"] = level
-    else:
-        options["codecs"] = inner
-    if codecs is not inner:
-        index = ShardIndex.of((), codecs[0]["configuration"])
-        if index is None or not (index.at_end and index.checksum):
-            options = {"codecs": codecs}
-    keys = document.get("chunk_key_encoding")
-    if keys not in ({"name": "default", "configuration": {"separator": "/"}}, {"name": "default"}):
-        options["chunk_key_encoding"] = keys
-    return options
-
-
-def _is_zstd(codec: Any) -> bool:
-    if not isinstance(codec, dict) or codec.get("name") != "zstd":
-        return False
-    return isinstance(codec.get("configuration"), dict)
+def _has_shards(codecs: list[tuple[str, dict[str, Any]]]) -> bool:
+    return any(name == SHARDING for name, _ in codecs)
 
 
 def _v3_keys(fields: _Fields, rank: int) -> KeyEncoding:
@@ -265,13 +268,17 @@ def _v3_keys(fields: _Fields, rank: int) -> KeyEncoding:
 
 def _dimension_names(fields: _Fields, rank: int) -> tuple[str, ...] | None:
     names = fields.document.get("dimension_names")
-    if names is None:
-        return None
-    if not isinstance(names, list) or len(names) != rank:
+    if names is not None and (not isinstance(names, list) or len(names) != rank):
         fields.damaged("dimension_names", f"is {names!r} for {rank} axes")
-    if any(not isinstance(name, str) or not name for name in names):
+    return _clean_names(names or [], rank)
+
+
+def _clean_names(names: list[Any], rank: int) -> tuple[str, ...] | None:
+    if len(names) != rank or any(not isinstance(name, str) or not name for name in names):
         return None
-    return tuple(names)
+    small = [name.lower() for name in names]
+    found = tuple("c" if name == "channel" else name for name in small)
+    return found if len(set(found)) == rank else None
 
 
 def _v2_header(fields: _Fields) -> Header:
@@ -308,31 +315,16 @@ def _v2_header(fields: _Fields) -> Header:
         shard_shape=chunk,
         fill_value=_fill_value(fields, dtype),
         compressed=compressor is not None,
-        options=_v2_options(document),
+        # All that `v2_document` needs to make an array like this one.
+        options={
+            "compressor": compressor,
+            "order": document["order"],
+            "dimension_separator": separator,
+            **({"filters": filters} if filters else {}),
+        },
         keys=KeyEncoding("", separator, len(shape)),
         codec_names=frozenset(names),
     )
-
-
-def _v2_options(document: dict[str, Any]) -> dict[str, Any]:
-    """The options with which `v2_document` would make this array; none for the default."""
-    options: dict[str, Any] = {}
-    compressor = document["compressor"]
-    if compressor is not None and compressor != default_compressor(compressed=True):
-        level = compressor.get("level")
-        # Writers that spell out zstd's missing checksum mean the same.
-        plain = {key: value for key, value in compressor.items() if (key, value) != ("checksum", False)}
-        if plain == default_compressor(compressed=True, level=level):
-            options = {"level": level} if plain != default_compressor(compressed=True) else {}
-        else:
-            options["compressor"] = compressor
-    if document["filters"]:
-        options["filters"] = document["filters"]
-    if document["order"] != "F":
-        options["order"] = document["order"]
-    if document["dimension_separator"] != "/":
-        options["dimension_separator"] = document["dimension_separator"]
-    return options
 
 
 def _refuse_dtype(fields: _Fields, dtype: Any) -> NoReturn:
