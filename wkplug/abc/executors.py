@@ -7,10 +7,10 @@ Who calls it: `wkplug.ops` and the chunk-wise methods of views. Who implements i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future  # brings logging and more, which listing plugins must not pay for
 
 __all__ = ["Executor"]
