@@ -1,9 +1,11 @@
-"""What the plugin costs beyond its engine: CPU time of the same calls through both, in one process, interleaved.
+"""What the plugin costs beyond its engine: CPU time of the same calls through both, interleaved.
 
 Run `python plugins/tensorstore_backend/benchmarks/engine.py [--quick]`. Each row is the least of several
 rounds. "raw" is tensorstore as anybody would call it, with its default context; "raw+cache" with the plugin's
 cache. The data are sums of noise, so that they compress like images rather than like zeros.
 """
+
+# ruff: noqa: D103, T201 - a script that prints tables
 
 from __future__ import annotations
 
@@ -13,13 +15,15 @@ import random
 import resource
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wkplug.abc import ArraySpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 CACHE = {"cache_pool": {"total_bytes_limit": 32 << 20}}
 
@@ -44,7 +48,7 @@ def spec(length: int, shard: int) -> ArraySpec:
     )
 
 
-def compare(title: str, calls: dict[str, Callable[[], object]], *, per: int, rounds: int) -> None:
+def compare(title: str, calls: Mapping[str, Callable[[], object]], *, per: int, rounds: int) -> None:
     """Print CPU and wall microseconds per operation, and the ratio to the first contender."""
     best = dict.fromkeys(calls, (float("inf"), float("inf")))
     for _ in range(rounds):
