@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from wkplug.testing.parts.damage import DamagePart
 from wkplug.testing.parts.handles import HandlesPart
+from wkplug.testing.parts.histories import HistoriesPart
 from wkplug.testing.parts.layouts import LayoutsPart
 from wkplug.testing.parts.opening import OpeningPart
 from wkplug.testing.parts.processes import ProcessesPart
@@ -41,5 +42,6 @@ class ArrayBackendSuite(
     RefusalsPart,
     ProcessesPart,
     DamagePart,
+    HistoriesPart,
 ):
     """The conformance tests of array backends; see the module's text for how to use it."""

@@ -49,6 +49,7 @@ class Bench:
     channels: int
     layouts: tuple[Layout, ...]
     dtypes: tuple[str, ...]
+    place_is_shared: bool = True
     _numbers: Iterator[int] = attrs.field(factory=itertools.count)
 
     @property
@@ -150,6 +151,8 @@ class BackendFixtures:
     """How many channels most tests' arrays have (where there is a "c" axis)."""
     default_chunk_length: ClassVar[int] = 32
     """What `default_layout` gives along x, y and z if nothing is wished."""
+    place_is_shared: ClassVar[bool] = True
+    """Whether other processes see what is at `location`; not so for fsspec's memory:// places."""
 
     @pytest.fixture
     def array_backend(self) -> ArrayBackend:
@@ -232,7 +235,13 @@ class BackendFixtures:
             channels=self.channels,
             layouts=tuple(layouts),
             dtypes=tuple(dtypes),
+            place_is_shared=self.place_is_shared and not location.url.startswith("memory:"),
         )
+
+    def need_sharing(self, bench: Bench) -> None:
+        """Skip the rest of a test because no other process could see the array."""
+        self.need(bench.can.shared_between_processes, "shared_between_processes")
+        self.need(bench.place_is_shared, "shared_between_processes (of the place)")
 
     def need(self, condition: object, capability: str) -> None:
         """Skip the rest of a test because a capability is declared closed: the only reason to skip."""

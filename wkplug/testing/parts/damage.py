@@ -28,7 +28,7 @@ class DamagePart(BackendFixtures):
     """Damaged metadata and shards."""
 
     def test_damaged_metadata_is_reported_as_such(self, bench: Bench) -> None:
-        self.need(bench.can.shared_between_processes, "shared_between_processes")
+        self.need_sharing(bench)
         location = bench.place()
         bench.create(location=location).close()
         files = all_files(location)
@@ -38,7 +38,7 @@ class DamagePart(BackendFixtures):
         self._survives(bench, full.location, files, "metadata", full.data)
 
     def test_truncated_shards_are_never_read_as_voxels(self, bench: Bench) -> None:
-        self.need(bench.can.shared_between_processes, "shared_between_processes")
+        self.need_sharing(bench)
         for compressed in (True, False):
             spec = bench.spec(compressed=compressed)
             location = bench.place()

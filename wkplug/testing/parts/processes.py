@@ -41,12 +41,13 @@ class ProcessesPart(BackendFixtures):
             with refuses(MissingError, promise=promise):
                 children.run(_JOBS + "read", full.array, box)
             return
+        self.need_sharing(bench)
         got = children.run(_JOBS + "read", full.array, box)
         promise = "a pickled handle reads the same voxels in a fresh process"
         same_voxels(got, full.part(box), promise, spec=full.spec, box=box)
 
     def test_a_backend_works_in_a_fresh_process(self, bench: Bench) -> None:
-        self.need(bench.can.shared_between_processes, "shared_between_processes")
+        self.need_sharing(bench)
         full = bench.full()
         full.array.flush()
         box = bench.box((3, 5, 7), (9, 9, 9))
@@ -55,7 +56,7 @@ class ProcessesPart(BackendFixtures):
         same_voxels(got, full.part(box), promise, spec=full.spec, box=box)
 
     def test_open_handles_see_what_other_processes_write(self, bench: Bench) -> None:
-        self.need(bench.can.shared_between_processes, "shared_between_processes")
+        self.need_sharing(bench)
         full = bench.full()
         full.array.read(whole(full.data))
         full.array.flush()
@@ -67,7 +68,7 @@ class ProcessesPart(BackendFixtures):
         same_voxels(full.array.read(whole(full.data)), full.data, promise, spec=full.spec, box=box)
 
     def test_handles_come_home_from_a_process(self, bench: Bench) -> None:
-        self.need(bench.can.shared_between_processes, "shared_between_processes")
+        self.need_sharing(bench)
         full = bench.full()
         full.array.flush()
         copy = children.run(_JOBS + "pickle_again", full.array)
@@ -76,7 +77,7 @@ class ProcessesPart(BackendFixtures):
 
     @pytest.mark.long
     def test_processes_write_side_by_side(self, bench: Bench) -> None:
-        self.need(bench.can.shared_between_processes, "shared_between_processes")
+        self.need_sharing(bench)
         granularity = bench.can.concurrent_writes
         self.need(granularity != "none", "concurrent_writes")
         writers, rounds = (6, 40) if thorough() else (3, 12)
