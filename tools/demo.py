@@ -26,8 +26,20 @@ WHEEL = ("stardist==0.9.2", "--python-version", "311", "--platform", "manylinux_
 
 JOBS = (
     # name, image, labels, voxel size in nm, what to say
-    ("nuclei-2d", "img2d.tif", "mask2d.tif", (500, 500, 500), "a real fluorescence image of nuclei, 2-D, with labels"),
-    ("nuclei-3d", "img3d.tif", "mask3d.tif", (500, 500, 1000), "a synthetic volume of nuclei, 3-D, with labels"),
+    (
+        "nuclei-2d",
+        "img2d.tif",
+        "mask2d.tif",
+        (500, 500, 500),
+        "a real fluorescence image of nuclei, 2-D, with labels",
+    ),
+    (
+        "nuclei-3d",
+        "img3d.tif",
+        "mask3d.tif",
+        (500, 500, 1000),
+        "a synthetic volume of nuclei, 3-D, with labels",
+    ),
 )
 
 
@@ -39,7 +51,15 @@ def main() -> None:
     for name, image, labels, voxel_size, what in JOBS:
         target = OUTPUT / name
         say(f"\n{name}: {what} (voxel size assumed)")
-        wkplug("convert", images / image, target, "--voxel-size", ",".join(map(str, voxel_size)), "--layer-name", "image")
+        wkplug(
+            "convert",
+            images / image,
+            target,
+            "--voxel-size",
+            ",".join(map(str, voxel_size)),
+            "--layer-name",
+            "image",
+        )
         dataset = wk.Dataset.open(target)
         dataset.add_layer_from_images(images / labels, "labels", "segmentation")
         flat = dataset.get_layer("labels").bounding_box.size_xyz.z == 1
@@ -57,11 +77,23 @@ def sample_images() -> Path:
     if not (folder / "mask3d.tif").exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         say("Fetching sample images (3 MB) ...")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
         subprocess.run([*command, "--only-binary", ":all:", "--dest", str(CACHE), *WHEEL], check=True)
         for wheel in CACHE.glob("stardist-*.whl"):
             with zipfile.ZipFile(wheel) as archive:
-                wanted = [item for item in archive.namelist() if item.startswith("stardist/data/images/") or "LICENSE" in item]
+                wanted = [
+                    item
+                    for item in archive.namelist()
+                    if item.startswith("stardist/data/images/") or "LICENSE" in item
+                ]
                 archive.extractall(CACHE, wanted)
     return folder
 
@@ -78,7 +110,9 @@ def check(dataset: wk.Dataset, layer: str, source: Path) -> None:
 def wkplug(*arguments: object) -> None:
     """Run a command of the command line as a user would."""
     words = [str(argument) for argument in arguments]
-    shown = [Path(word).relative_to(ROOT).as_posix() if word.startswith(str(ROOT)) else word for word in words]
+    shown = [
+        Path(word).relative_to(ROOT).as_posix() if word.startswith(str(ROOT)) else word for word in words
+    ]
     say(f"$ wkplug {' '.join(shown)}")
     subprocess.run([Path(sys.executable).parent / "wkplug", *words], check=True)
 

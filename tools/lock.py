@@ -48,7 +48,10 @@ def resolve(wanted: list[str], *, python: str = "3.11") -> str:
 
 def main() -> None:
     """Write the file."""
-    own = {tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"] for folder in distributions()}
+    own = {
+        tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"]
+        for folder in distributions()
+    }
     wanted = [line for line in requirements() if line.split(">")[0].split("[")[0].strip() not in own]
     editable = [f"--editable {path.relative_to(ROOT) if path != ROOT else '.'}" for path in distributions()]
     editable = [line.replace("--editable plugins", "--editable ./plugins") for line in editable]

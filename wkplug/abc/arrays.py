@@ -12,18 +12,22 @@ Who calls it: `wkplug.storage`. Who implements it: storage plugins, tested by
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import attrs
 
+from wkplug.abc.converters import ints, ints_or_none
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
     from wkplug.abc.locations import Location
+
 
 __all__ = [
     "Array",
@@ -36,8 +40,8 @@ __all__ = [
     "LayoutWish",
     "Mode",
     "OpenArray",
-    "Problem",
     "ProbeScore",
+    "Problem",
 ]
 
 Box: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
@@ -62,14 +66,6 @@ def _texts(values: Any) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _ints(values: Any) -> tuple[int, ...]:
-    return tuple(int(value) for value in values)
-
-
-def _ints_or_none(values: Any) -> tuple[int | None, ...]:
-    return tuple(None if value is None else int(value) for value in values)
-
-
 @attrs.frozen(kw_only=True)
 class ArraySpec:
     """Everything that is fixed when an array is created.
@@ -84,10 +80,10 @@ class ArraySpec:
     """
 
     axes: tuple[str, ...] = attrs.field(converter=_texts)
-    shape: tuple[int | None, ...] = attrs.field(converter=_ints_or_none)
+    shape: tuple[int | None, ...] = attrs.field(converter=ints_or_none)
     dtype: str
-    chunk_shape: tuple[int, ...] = attrs.field(converter=_ints)
-    shard_shape: tuple[int, ...] = attrs.field(converter=_ints)
+    chunk_shape: tuple[int, ...] = attrs.field(converter=ints)
+    shard_shape: tuple[int, ...] = attrs.field(converter=ints)
     compressed: bool = True
     options: Mapping[str, Any] = attrs.field(factory=dict)
     fill_value: float = 0
@@ -104,8 +100,8 @@ class ArraySpec:
 class Layout:
     """Chunk and shard shape, over all axes of the array."""
 
-    chunk_shape: tuple[int, ...] = attrs.field(converter=_ints)
-    shard_shape: tuple[int, ...] = attrs.field(converter=_ints)
+    chunk_shape: tuple[int, ...] = attrs.field(converter=ints)
+    shard_shape: tuple[int, ...] = attrs.field(converter=ints)
 
 
 @attrs.frozen(kw_only=True)
@@ -119,7 +115,7 @@ class LayoutWish:
 
     purpose: Literal["new", "images", "pyramid"]
     axes: tuple[str, ...] = attrs.field(converter=_texts)
-    shape: tuple[int, ...] = attrs.field(converter=_ints)
+    shape: tuple[int, ...] = attrs.field(converter=ints)
     dtype: str
     mag: tuple[int, int, int] = (1, 1, 1)
     chunk_shape: tuple[int, ...] | None = None

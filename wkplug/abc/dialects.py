@@ -10,11 +10,13 @@ Who calls it: `wkplug.properties`. Who implements it: format plugins (OME-NGFF a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"]
 

@@ -6,12 +6,13 @@ Who calls it: `wkplug.ops` (export and preview). Who implements it: exporter plu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from wkplug.abc.locations import Location

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import attrs
 
 from wkplug.abc.arrays import Box, ProbeScore
+from wkplug.abc.converters import ints, strings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,8 +40,8 @@ class ImageInfo:
     details: anything else worth showing in `wkplug inspect`; JSON values.
     """
 
-    axes: tuple[str, ...] = attrs.field(converter=tuple)
-    shape: tuple[int, ...] = attrs.field(converter=tuple)
+    axes: tuple[str, ...] = attrs.field(converter=strings)
+    shape: tuple[int, ...] = attrs.field(converter=ints)
     dtype: str
     voxel_size: tuple[float | None, float | None, float | None] = (None, None, None)
     photometric: str = ""

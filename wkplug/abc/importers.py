@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.abc.arrays import ProbeScore
-
 if TYPE_CHECKING:
+    from wkplug.abc.arrays import ProbeScore
     from wkplug.abc.locations import Location
 
 __all__ = ["ForeignLayer", "ForeignMag", "Importer"]

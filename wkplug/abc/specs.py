@@ -10,10 +10,12 @@ Nothing here imports numpy or a storage engine, so that listing plugins stays ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import attrs
+
+from wkplug.abc.converters import strings
 
 __all__ = [
     "ArrayBackendSpec",
@@ -32,10 +34,6 @@ __all__ = [
 ]
 
 Factory = str | Callable[..., Any]
-
-
-def _strings(values: Sequence[str]) -> tuple[str, ...]:
-    return (values,) if isinstance(values, str) else tuple(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +59,7 @@ class ArrayBackendSpec(Spec):
     """
 
     format: str
-    markers: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    markers: tuple[str, ...] = attrs.field(default=(), converter=strings)
     writes: bool = True
 
 
@@ -69,7 +67,7 @@ class ArrayBackendSpec(Spec):
 class FilesystemSpec(Spec):
     """URL schemes that one `wkplug.abc.Filesystem` opens ("s3", "gs"); "" stands for plain local paths."""
 
-    schemes: tuple[str, ...] = attrs.field(converter=_strings)
+    schemes: tuple[str, ...] = attrs.field(converter=strings)
 
 
 @attrs.frozen(kw_only=True)
@@ -80,7 +78,7 @@ class ImageReaderSpec(Spec):
     a file can be recognised without importing the reader. `directories` says that the reader takes folders.
     """
 
-    suffixes: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    suffixes: tuple[str, ...] = attrs.field(default=(), converter=strings)
     magic: tuple[tuple[int, bytes], ...] = ()
     directories: bool = False
 
@@ -89,8 +87,8 @@ class ImageReaderSpec(Spec):
 class ImporterSpec(Spec):
     """Foreign containers that one `wkplug.abc.Importer` describes; `markers` are file names inside them."""
 
-    suffixes: tuple[str, ...] = attrs.field(default=(), converter=_strings)
-    markers: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    suffixes: tuple[str, ...] = attrs.field(default=(), converter=strings)
+    markers: tuple[str, ...] = attrs.field(default=(), converter=strings)
 
 
 @attrs.frozen(kw_only=True)
@@ -100,7 +98,7 @@ class ExporterSpec(Spec):
     `consumes` is "view" (voxels of a mag) or "sheet" (a `wkplug.abc.ContactSheet`, the preview picture).
     """
 
-    suffixes: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    suffixes: tuple[str, ...] = attrs.field(default=(), converter=strings)
     consumes: str = "view"
 
 
@@ -108,8 +106,8 @@ class ExporterSpec(Spec):
 class InterpolationSpec(Spec):
     """A down- or upsampling mode; `categories` are the layer categories that it is honest for."""
 
-    aliases: tuple[str, ...] = attrs.field(default=(), converter=_strings)
-    categories: tuple[str, ...] = attrs.field(default=("color", "segmentation"), converter=_strings)
+    aliases: tuple[str, ...] = attrs.field(default=(), converter=strings)
+    categories: tuple[str, ...] = attrs.field(default=("color", "segmentation"), converter=strings)
 
 
 @attrs.frozen(kw_only=True)
@@ -123,7 +121,7 @@ class ExecutorSpec(Spec):
 class MetadataDialectSpec(Spec):
     """Metadata of other tools, written beside the data of layers of these `formats`."""
 
-    formats: tuple[str, ...] = attrs.field(converter=_strings)
+    formats: tuple[str, ...] = attrs.field(converter=strings)
 
 
 @attrs.frozen(kw_only=True)
@@ -134,7 +132,7 @@ class RemoteSpec(Spec):
     "package.module:attribute".
     """
 
-    schemes: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    schemes: tuple[str, ...] = attrs.field(default=(), converter=strings)
     exports: dict[str, str] = attrs.field(factory=dict)
 
 

@@ -7,14 +7,13 @@ settings of the process that started them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Executor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["ProcessesExecutor", "SequentialExecutor", "ThreadsExecutor", "available_workers"]
 

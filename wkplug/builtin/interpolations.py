@@ -30,7 +30,9 @@ class _BuiltIn(Interpolation):
         del settings
 
 
-def _members(block: NDArray[Any], factors: tuple[int, ...], order: tuple[int, ...] | None = None) -> list[NDArray[Any]]:
+def _members(
+    block: NDArray[Any], factors: tuple[int, ...], order: tuple[int, ...] | None = None
+) -> list[NDArray[Any]]:
     """Give, for each position in a block, the array of the voxels at that position of all blocks.
 
     Positions come with the last of `order` slowest; by default the last axis is slowest.
@@ -102,7 +104,7 @@ def _network(count: int) -> tuple[tuple[int, int], ...]:
 def _halfway(low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
     """The mean of two integers, cut towards zero, without leaving their dtype."""
     # (a & b) + ((a ^ b) >> 1) is the floor of the mean; for a negative odd sum the cut is one higher.
-    floor = (low & high) + ((low ^ high) >> 1)
+    floor: NDArray[Any] = (low & high) + ((low ^ high) >> 1)
     if low.dtype.kind == "i":
         floor += ((floor < 0) & ((low ^ high) & 1).astype(bool)).astype(low.dtype)
     return floor
@@ -188,7 +190,7 @@ class _Weighted(_BuiltIn):
         if all(factor == 1 for factor in factors):
             return block.copy(order="F")
         # float64 holds sums of 32-bit integers exactly; 64-bit ones are labels, which these modes refuse.
-        result = block.astype(np.float64 if block.dtype != np.float32 else np.float64, order="F")
+        result: NDArray[Any] = block.astype(np.float64, order="F")
         for axis, factor in enumerate(factors):
             if factor == 1:
                 continue
@@ -224,7 +226,9 @@ class Bilinear(_Weighted):
         """The middle voxel, or half of each of the two in the middle."""
         centre = (factor - 1) / 2
         low, high = math.floor(centre), math.ceil(centre)
-        return tuple((0.5 if position == low else 0) + (0.5 if position == high else 0) for position in range(factor))
+        return tuple(
+            (0.5 if position == low else 0) + (0.5 if position == high else 0) for position in range(factor)
+        )
 
 
 class Bicubic(_Weighted):

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from wkplug.cli.options import VOXEL_SIZE, downsample_options, executor_options, make_executor, storage_options
+from wkplug.cli.options import (
+    VOXEL_SIZE,
+    downsample_options,
+    executor_options,
+    make_executor,
+    storage_options,
+)
 from wkplug.cli.progress import progress_bar
 
 __all__ = ["convert"]
@@ -16,17 +22,33 @@ __all__ = ["convert"]
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option("--voxel-size", type=VOXEL_SIZE, required=True, help="Size of a voxel along x,y,z, such as 11.24,11.24,25.")
+@click.option(
+    "--voxel-size",
+    type=VOXEL_SIZE,
+    required=True,
+    help="Size of a voxel along x,y,z, such as 11.24,11.24,25.",
+)
 @click.option("--unit", default="nanometer", show_default=True, help="Unit of the voxel size.")
 @click.option("--layer-name", help="Name of the layer; made from the files' names if left out.")
-@click.option("--category", type=click.Choice(["color", "segmentation"]), help="Guessed from name and voxels if left out.")
+@click.option(
+    "--category",
+    type=click.Choice(["color", "segmentation"]),
+    help="Guessed from name and voxels if left out.",
+)
 @click.option("--name", help="Name of the dataset; the folder's if left out.")
 @click.option("--reader", help="Name of the image reader to use.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once.")
 @storage_options
-@click.option("--downsample/--no-downsample", "downsampling", default=True, show_default=True, help="Build the pyramid.")
+@click.option(
+    "--downsample/--no-downsample", "downsampling", default=True, show_default=True, help="Build the pyramid."
+)
 @downsample_options
-@click.option("--overwrite-existing/--no-overwrite-existing", default=False, show_default=True, help="Delete TARGET first if it is a dataset.")
+@click.option(
+    "--overwrite-existing/--no-overwrite-existing",
+    default=False,
+    show_default=True,
+    help="Delete TARGET first if it is a dataset.",
+)
 @executor_options
 def convert(source: str, target: str, **options: Any) -> None:
     """Convert the image file or folder SOURCE to a dataset at TARGET.
@@ -72,13 +94,17 @@ def convert(source: str, target: str, **options: Any) -> None:
                     coarsest_mag=options["coarsest_mag"],
                     interpolation_mode=options["interpolation_mode"],
                     # A single section has no z to halve; there is nothing to warn about.
-                    sampling_mode="constant_z" if layer.bounding_box.size_xyz.z == 1 else options["sampling_mode"],
+                    sampling_mode="constant_z"
+                    if layer.bounding_box.size_xyz.z == 1
+                    else options["sampling_mode"],
                     compress=options["compress"],
                     executor=executor,
                     progress=advance,
                 )
     click.echo(summary(describe(dataset)))
-    click.echo(f"Converted in {time.monotonic() - started:.1f} s. Look at it: wkplug preview {target} -o preview.png")
+    click.echo(
+        f"Converted in {time.monotonic() - started:.1f} s. Look at it: wkplug preview {target} -o preview.png"
+    )
 
 
 def _delete_dataset(target: str) -> None:
@@ -93,7 +119,8 @@ def _delete_dataset(target: str) -> None:
     names = list(place.list())
     if names and FILE_NAME not in names:
         raise DatasetExistsError(
-            f"{target} is not a dataset, so --overwrite-existing doesn't delete it.", hint="Choose another target, or empty the folder."
+            f"{target} is not a dataset, so --overwrite-existing doesn't delete it.",
+            hint="Choose another target, or empty the folder.",
         )
     storage.forget(place)
     place.delete(recursive=True)

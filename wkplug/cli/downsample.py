@@ -25,7 +25,10 @@ def downsample(target: str, layer_name: str | None, **options: Any) -> None:
     dataset = Dataset.open(target)
     layers = dataset.layers.values() if layer_name is None else [dataset.get_layer(layer_name)]
     for layer in layers:
-        with make_executor(options["strategy"], options["jobs"]) as executor, progress_bar(f"pyramid of {layer.name}") as advance:
+        with (
+            make_executor(options["strategy"], options["jobs"]) as executor,
+            progress_bar(f"pyramid of {layer.name}") as advance,
+        ):
             mags = pyramids.downsample(
                 layer,
                 coarsest_mag=options["coarsest_mag"],

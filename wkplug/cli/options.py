@@ -10,12 +10,20 @@ import click
 if TYPE_CHECKING:
     from wkplug.geometry import Mag
 
-__all__ = ["MAG", "SHAPE", "VOXEL_SIZE", "downsample_options", "executor_options", "make_executor", "storage_options"]
+__all__ = [
+    "MAG",
+    "SHAPE",
+    "VOXEL_SIZE",
+    "downsample_options",
+    "executor_options",
+    "make_executor",
+    "storage_options",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Numbers(click.ParamType):
+class _Numbers(click.ParamType[tuple[Any, ...]]):
     """One number for all axes, or x,y,z."""
 
     def __init__(self, name: str, kind: type[int] | type[float], *, single: bool) -> None:
@@ -23,7 +31,9 @@ class _Numbers(click.ParamType):
         self._kind = kind
         self._single = single
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
         if isinstance(value, tuple):
             return value
         try:
@@ -38,7 +48,7 @@ class _Numbers(click.ParamType):
         return numbers
 
 
-class _MagType(click.ParamType):
+class _MagType(click.ParamType["Mag"]):
     name = "mag"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mag:
@@ -68,18 +78,30 @@ def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 def storage_options(function: F) -> F:
     """--data-format, --chunk-shape, --shard-shape, --compress."""
     return _all(
-        click.option("--data-format", help="Storage format of the layers; the configured default if left out."),
+        click.option(
+            "--data-format", help="Storage format of the layers; the configured default if left out."
+        ),
         click.option("--chunk-shape", type=SHAPE, help="Voxels that are encoded as one, n or x,y,z."),
-        click.option("--shard-shape", type=SHAPE, help="Voxels of one file, n or x,y,z; a multiple of the chunk."),
-        click.option("--compress/--no-compress", default=True, show_default=True, help="Compress the chunks."),
+        click.option(
+            "--shard-shape", type=SHAPE, help="Voxels of one file, n or x,y,z; a multiple of the chunk."
+        ),
+        click.option(
+            "--compress/--no-compress", default=True, show_default=True, help="Compress the chunks."
+        ),
     )(function)
 
 
 def downsample_options(function: F) -> F:
     """--max-mag, --interpolation-mode, --sampling-mode."""
     return _all(
-        click.option("--max-mag", "--coarsest-mag", "coarsest_mag", type=MAG, help="Coarsest mag, n or x-y-z; computed from the size if left out."),
-        click.option("--interpolation-mode", default="default", show_default=True, help="median, mode, nearest, ...; default: median for images, mode for segmentations."),
+        click.option(
+            "--max-mag", "--coarsest-mag", "coarsest_mag", type=MAG,
+            help="Coarsest mag, n or x-y-z; computed from the size if left out.",
+        ),
+        click.option(
+            "--interpolation-mode", default="default", show_default=True,
+            help="median, mode, nearest, ...; default: median for images, mode for segmentations.",
+        ),
         click.option(
             "--sampling-mode", type=click.Choice(["anisotropic", "isotropic", "constant_z"]), default="anisotropic",
             show_default=True, help="How the axes take turns.",

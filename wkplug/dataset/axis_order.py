@@ -23,7 +23,8 @@ def to_cxyz(data: NDArray[Any], axes: tuple[str, ...]) -> NDArray[Any]:
     for axis, length in zip(axes, data.shape, strict=True):
         if axis not in _CXYZ and length != 1:
             raise ShapeMismatchError(
-                f"The region has {length} voxels along the axis {axis!r}; only c, x, y and z can be longer than 1 here.",
+                f"The region has {length} voxels along the axis {axis!r}; "
+                "only c, x, y and z can be longer than 1 here.",
                 hint=f"Read one {axis} at a time with a bounding box, or use read().",
             )
     kept = [axis for axis in _CXYZ if axis in axes]
@@ -43,7 +44,8 @@ def from_cxyz(data: ArrayLike, axes: tuple[str, ...]) -> NDArray[Any]:
     array = numpy.asarray(data)
     if array.ndim != len(_CXYZ):
         raise ShapeMismatchError(
-            f"The data have {array.ndim} dimensions; (c, x, y, z) was expected.", hint="Add the missing axes, of length 1."
+            f"The data have {array.ndim} dimensions; (c, x, y, z) was expected.",
+            hint="Add the missing axes, of length 1.",
         )
     if axes == _CXYZ:
         return array

@@ -19,17 +19,25 @@ from wkplug.errors import (
     UnsupportedOperationError,
     WkplugError,
 )
-from wkplug.geometry import Mag
 from wkplug.properties import MagViewProperties, check_layer_name, operations
 
 if TYPE_CHECKING:
     from wkplug.abc import ArraySpec, Location
     from wkplug.dataset.layer import Layer
     from wkplug.dataset.layout import LayoutRequest
+    from wkplug.geometry import Mag
     from wkplug.properties import LayerProperties
     from wkplug.storage import ArrayHandle
 
-__all__ = ["add_mag", "create_array", "delete_mag", "list_mag", "open_mags", "purpose_of_next_mag", "rename_layer"]
+__all__ = [
+    "add_mag",
+    "create_array",
+    "delete_mag",
+    "list_mag",
+    "open_mags",
+    "purpose_of_next_mag",
+    "rename_layer",
+]
 
 Purpose = Literal["new", "images", "pyramid"]
 
@@ -161,7 +169,9 @@ def rename_layer(layer: Layer, name: str) -> None:
     check_layer_name(name)
     dataset = layer.dataset
     if name in dataset.store.layer_names():
-        raise LayerExistsError(f"The dataset already has a layer called {name!r}.", hint="Choose another name.")
+        raise LayerExistsError(
+            f"The dataset already has a layer called {name!r}.", hint="Choose another name."
+        )
     old = layer.location.local_path()
     new = dataset.location.child(name).local_path()
     if old is None or new is None:
@@ -171,7 +181,9 @@ def rename_layer(layer: Layer, name: str) -> None:
         )
     moved = os.path.lexists(old)
     if moved and os.path.lexists(new):
-        raise LayerExistsError(f"There is already something at {new}.", hint="Move it away or choose another name.")
+        raise LayerExistsError(
+            f"There is already something at {new}.", hint="Move it away or choose another name."
+        )
     for view in layer.mags.values():
         view.array_source.forget()
     if moved:

@@ -7,8 +7,10 @@ come from `wkplug.dataset.legacy`, because nothing here knows a format's name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["DataFormat", "default_data_format"]
 
@@ -38,6 +40,7 @@ class DataFormat(str, metaclass=_DataFormatType):
     __slots__ = ()
 
     def __new__(cls, name: str) -> Self:
+        """See the class."""
         from wkplug import registry
 
         return cls.recorded(registry.check_format(str(name)))

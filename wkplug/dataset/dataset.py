@@ -8,7 +8,6 @@ Creating, opening, adding and deleting layers. The properties file is the truth,
 from __future__ import annotations
 
 import warnings
-from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     import os
     import pathlib
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from wkplug.abc import Executor, Location
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
@@ -79,7 +79,8 @@ class Dataset:
         """
         if voxel_size is not None and voxel_size_with_unit is not None:
             raise InvalidArgumentError(
-                "Both voxel_size and voxel_size_with_unit were given.", hint="Give one of them; voxel_size is in nanometres."
+                "Both voxel_size and voxel_size_with_unit were given.",
+                hint="Give one of them; voxel_size is in nanometres.",
             )
         location = storage.locate(dataset_path)
         wanted = voxel_size_with_unit if voxel_size is None else VoxelSize(voxel_size)
@@ -101,22 +102,33 @@ class Dataset:
         self._layers: dict[str, Layer] = {}
 
     @staticmethod
-    def _create(location: Location, voxel_size: VoxelSize | None, name: str | None, *, read_only: bool) -> PropertiesStore:
+    def _create(
+        location: Location, voxel_size: VoxelSize | None, name: str | None, *, read_only: bool
+    ) -> PropertiesStore:
         if read_only:
             raise DatasetNotFoundError(
-                f"There is no dataset at {location.url}, and read_only=True can't create one.", hint="Check the path."
+                f"There is no dataset at {location.url}, and read_only=True can't create one.",
+                hint="Check the path.",
             )
         if voxel_size is None:
             raise InvalidArgumentError(
                 f"A new dataset at {location.url} needs a voxel size.",
-                hint="Pass voxel_size=(x, y, z) in nanometres, or voxel_size_with_unit; Dataset.open opens an existing one.",
+                hint="Pass voxel_size=(x, y, z) in nanometres, or voxel_size_with_unit; "
+                "Dataset.open opens an existing one.",
             )
         _check_place_is_free(location)
-        return PropertiesStore.create(location, name=location.name if name is None else name, voxel_size=voxel_size)
+        return PropertiesStore.create(
+            location, name=location.name if name is None else name, voxel_size=voxel_size
+        )
 
     @staticmethod
     def _check_existing(
-        store: PropertiesStore, location: Location, voxel_size: VoxelSize | None, name: str | None, *, exist_ok: bool
+        store: PropertiesStore,
+        location: Location,
+        voxel_size: VoxelSize | None,
+        name: str | None,
+        *,
+        exist_ok: bool,
     ) -> None:
         if not exist_ok:
             raise DatasetExistsError(
@@ -125,7 +137,8 @@ class Dataset:
             )
         if voxel_size is None:
             raise InvalidArgumentError(
-                "A voxel size is needed, also with exist_ok=True.", hint="Dataset.open(path) opens it without one."
+                "A voxel size is needed, also with exist_ok=True.",
+                hint="Dataset.open(path) opens it without one.",
             )
         found = store.dataset
         if found.scale.to_nanometer() != voxel_size.to_nanometer():
@@ -302,7 +315,9 @@ class Dataset:
         self._writable("its layers")
         check_layer_name(layer_name)
         if dtype is not None and dtype_per_channel is not None:
-            raise ArgumentConflictError("Both dtype and dtype_per_channel were given.", hint="Give dtype, the dtype of one channel.")
+            raise ArgumentConflictError(
+                "Both dtype and dtype_per_channel were given.", hint="Give dtype, the dtype of one channel."
+            )
         if dtype_per_channel is not None:
             warnings.warn(
                 "[DEPRECATION] `dtype_per_channel` is deprecated, please use `dtype` instead.",
@@ -319,10 +334,13 @@ class Dataset:
             )
         channels = 1 if num_channels is None else num_channels
         if channels < 1:
-            raise InvalidArgumentError(f"num_channels is {num_channels}.", hint="A layer has at least one channel.")
+            raise InvalidArgumentError(
+                f"num_channels is {num_channels}.", hint="A layer has at least one channel."
+            )
         if channels != 1 and not (channels == 3 and dtype_name == "uint8"):
             warnings.warn(
-                f"[WARNING] A layer with {channels} channels of {dtype_name} can't be shown by every viewer; one channel, "
+                f"[WARNING] A layer with {channels} channels of {dtype_name} "
+                "can't be shown by every viewer; one channel, "
                 "or three of uint8, always can.",
                 UserWarning,
                 stacklevel=2,
@@ -378,7 +396,9 @@ class Dataset:
             )
         layer = self.get_layer(layer_name)
         if dtype is not None and dtype_per_channel is not None:
-            raise ArgumentConflictError("Both dtype and dtype_per_channel were given.", hint="Give dtype, the dtype of one channel.")
+            raise ArgumentConflictError(
+                "Both dtype and dtype_per_channel were given.", hint="Give dtype, the dtype of one channel."
+            )
         wanted = dtype if dtype is not None else dtype_per_channel
         asked = {
             "category": category,
@@ -420,7 +440,9 @@ class Dataset:
         voxel_size: Vec3FloatLike | None = None,
         name: str | None = None,
         *,
-        map_filepath_to_layer_name: ConversionLayerMapping | str | Callable[[Any], str] = "inspect_single_file",
+        map_filepath_to_layer_name: ConversionLayerMapping
+        | str
+        | Callable[[Any], str] = "inspect_single_file",
         z_slices_sort_key: Callable[[Any], Any] | None = None,
         voxel_size_with_unit: VoxelSize | None = None,
         layer_name: str | None = None,
@@ -586,7 +608,9 @@ class Dataset:
 
 def _open_again(kind: type[Dataset], location: Location, read_only: bool, allow_incomplete: bool) -> Dataset:  # noqa: FBT001 - pickle's positional arguments
     dataset = kind.__new__(kind)
-    dataset._setup(location, PropertiesStore.open(location), read_only=read_only, allow_incomplete=allow_incomplete)
+    dataset._setup(
+        location, PropertiesStore.open(location), read_only=read_only, allow_incomplete=allow_incomplete
+    )
     return dataset
 
 

@@ -32,7 +32,7 @@ def dtype_name(dtype: Any) -> str:
     import numpy
 
     try:
-        return numpy.dtype(dtype).name
+        return str(numpy.dtype(dtype).name)
     except TypeError as error:
         raise UnsupportedDtypeError(
             f"{dtype!r} is not a dtype.", hint='Use a name such as "uint8", or a numpy dtype.'
@@ -42,9 +42,7 @@ def dtype_name(dtype: Any) -> str:
 def check_category(category: str) -> str:
     """Give the category, or raise CategoryError."""
     if category not in CATEGORIES:
-        raise CategoryError(
-            f"{category!r} is not a layer category.", hint='Use "color" or "segmentation".'
-        )
+        raise CategoryError(f"{category!r} is not a layer category.", hint='Use "color" or "segmentation".')
     return category
 
 
@@ -55,7 +53,8 @@ def check_layer_dtype(category: str, dtype: Any) -> str:
     if name not in allowed:
         raise UnsupportedDtypeError(
             f"A {category} layer can't have the dtype {name}.",
-            hint=f"Supported dtypes are: {', '.join(allowed)}. Convert the data first, as in data.astype({allowed[0]!r}).",
+            hint=f"Supported dtypes are: {', '.join(allowed)}. Convert the "
+            f"data first, as in data.astype({allowed[0]!r}).",
         )
     return name
 

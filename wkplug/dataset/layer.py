@@ -7,25 +7,20 @@ change is an operation that the store replays on what is on disk then. Verbs tha
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from wkplug import storage
 from wkplug.dataset import creating, resizing
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.layout import LayoutRequest
-from wkplug.dataset.mag_view import MagView
 from wkplug.dataset.mags import Mags
 from wkplug.dataset.regions import Frame, Region, from_bounding_box, hull, to_bounding_box
 from wkplug.errors import (
     CategoryError,
     LayerNameError,
-    MagExistsError,
     MagMismatchError,
     MagNotFoundError,
     OutOfBoundsError,
     ReadOnlyError,
-    UnsupportedOperationError,
 )
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox
 from wkplug.properties import operations
@@ -38,6 +33,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Executor, Location
     from wkplug.dataset.dataset import Dataset
+    from wkplug.dataset.mag_view import MagView
     from wkplug.dataset.segmentation_layer import SegmentationLayer
     from wkplug.geometry import MagLike, VecIntLike
     from wkplug.ops.sampling import SamplingModes
@@ -183,7 +179,8 @@ class Layer:
         region = from_bounding_box(self.frame, box, self.region)
         if min(region[0]) < 0:
             raise OutOfBoundsError(
-                f"The bounding box {box} starts below zero, where no voxels can be.", hint="Offsets count from 0 on."
+                f"The bounding box {box} starts below zero, where no voxels can be.",
+                hint="Offsets count from 0 on.",
             )
         return region
 
@@ -244,7 +241,9 @@ class Layer:
         """Give the finest mag; MagNotFoundError if there is none."""
         for view in self.mags.values():
             return view
-        raise MagNotFoundError(f"The layer {self._name!r} has no mags.", hint="Add one with layer.add_mag(1).")
+        raise MagNotFoundError(
+            f"The layer {self._name!r} has no mags.", hint="Add one with layer.add_mag(1)."
+        )
 
     def add_mag(
         self,
@@ -264,7 +263,10 @@ class Layer:
         """
         self._writable("get another mag")
         request = LayoutRequest(
-            chunk_shape=chunk_shape, shard_shape=shard_shape, chunks_per_shard=chunks_per_shard, compress=compress
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            chunks_per_shard=chunks_per_shard,
+            compress=compress,
         )
         request.check_power_of_two()
         purpose = creating.purpose_of_next_mag(self)
@@ -299,12 +301,14 @@ class Layer:
                 numbers = (wanted,) * len(found) if isinstance(wanted, int) else tuple(int(n) for n in wanted)
                 if numbers != found.to_tuple():
                     raise MagMismatchError(
-                        f"The mag {view.name} of {self._name!r} exists with {what} {found.to_tuple()}, but {numbers} was asked for.",
+                        f"The mag {view.name} of {self._name!r} exists with {what} "
+                        f"{found.to_tuple()}, but {numbers} was asked for.",
                         hint="Leave it out to take the mag as it is, or use another mag.",
                     )
         if compress is not None and bool(compress) != info.compression_mode:
             raise MagMismatchError(
-                f"The mag {view.name} of {self._name!r} exists and is {'' if info.compression_mode else 'not '}compressed.",
+                f"The mag {view.name} of {self._name!r} exists and is "
+                f"{'' if info.compression_mode else 'not '}compressed.",
                 hint="Leave compress out to take the mag as it is.",
             )
         return view

@@ -87,16 +87,16 @@ class LayoutRequest:
         )
 
     @staticmethod
-    def _all_axes(
-        frame: Frame, value: Any, extent: tuple[int, ...], what: str
-    ) -> tuple[int, ...] | None:
+    def _all_axes(frame: Frame, value: Any, extent: tuple[int, ...], what: str) -> tuple[int, ...] | None:
         if value is None:
             return None
         numbers = (value,) * 3 if isinstance(value, int) else tuple(int(number) for number in value)
         if len(numbers) == len(frame.axes):
             return numbers
         if len(numbers) != 3:
-            raise LayoutError(f"{what} is {numbers}: three numbers (x, y, z) or one per axis ({', '.join(frame.axes)}) are needed.")
+            raise LayoutError(
+                f"{what} is {numbers}: three numbers (x, y, z) or one per axis ({', '.join(frame.axes)}) are needed."
+            )
         if min(numbers) < 1:
             raise LayoutError(f"{what} is {numbers}: every number must be at least 1.")
         result = [extent[index] if axis == "c" else 1 for index, axis in enumerate(frame.axes)]
@@ -114,7 +114,8 @@ class LayoutRequest:
             for number in numbers:
                 if number < 1 or number & (number - 1):
                     raise LayoutError(
-                        f"Every number of {what} must be a power of two, but it is {numbers}.", hint="Use 32, 64, 128, ..."
+                        f"Every number of {what} must be a power of two, but it is {numbers}.",
+                        hint="Use 32, 64, 128, ...",
                     )
         if self.chunk_shape is not None and not isinstance(self.chunk_shape, int):
             chunk = tuple(int(number) for number in self.chunk_shape)
@@ -122,7 +123,8 @@ class LayoutRequest:
             chunk = (self.chunk_shape or _DEFAULT_CHUNK,) * 3
         if len(chunk) == 3 and chunk not in ((32, 32, 32), (64, 64, 64)):
             warnings.warn(
-                f"[WARNING] The chunk shape {chunk} is unusual: (32, 32, 32) works best for viewing, (64, 64, 64) is an alternative.",
+                f"[WARNING] The chunk shape {chunk} is unusual: (32, 32, 32) works "
+                "best for viewing, (64, 64, 64) is an alternative.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -157,15 +159,17 @@ def array_spec(
     compress = request.compress
     if not isinstance(compress, bool) and not hasattr(compress, "keys"):
         raise InvalidArgumentError(
-            f"compress is {compress!r}.", hint="Give True, False, or a mapping of options for the data format."
+            f"compress is {compress!r}.",
+            hint="Give True, False, or a mapping of options for the data format.",
         )
     return ArraySpec(
         axes=frame.axes,
-        shape=array_shape(frame, region, mag_factors, layout.shard_shape, bounded=backend.capabilities.bounded),
+        shape=array_shape(
+            frame, region, mag_factors, layout.shard_shape, bounded=backend.capabilities.bounded
+        ),
         dtype=dtype,
         chunk_shape=layout.chunk_shape,
         shard_shape=layout.shard_shape,
         compressed=bool(compress) if isinstance(compress, bool) else True,
         options={} if isinstance(compress, bool) else dict(compress),
     )
-

@@ -42,7 +42,10 @@ class MagView(View):
         self._layer = layer
         frame = layer.frame
         source = ArraySource(
-            path, data_format or layer.data_format, frame.axes, allow_incomplete=layer.dataset.allow_incomplete
+            path,
+            data_format or layer.data_format,
+            frame.axes,
+            allow_incomplete=layer.dataset.allow_incomplete,
         )
         self._seen: object = None
         self._setup(source, frame, Mag(mag), ((), ()), read_only=read_only)
@@ -163,7 +166,11 @@ class MagView(View):
 
     def native_handle(self) -> Any:
         """What the chosen engine itself calls its array, for what only that engine can do."""
-        return self._source.writing_handle.array.native_handle() if not self._read_only else self._source.handle.array.native_handle()
+        return (
+            self._source.writing_handle.array.native_handle()
+            if not self._read_only
+            else self._source.handle.array.native_handle()
+        )
 
     @property
     def array_source(self) -> ArraySource:

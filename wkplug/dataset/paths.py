@@ -22,5 +22,5 @@ def to_path(location: Location) -> pathlib.Path:
     if native is None:
         path: pathlib.Path = UPath(location.url)
         return path
-    path = UPath(native["path"], protocol=native["protocol"], **native["options"])
-    return path
+    remote: pathlib.Path = UPath(native["path"], protocol=native["protocol"], **native["options"])
+    return remote

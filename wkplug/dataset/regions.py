@@ -18,7 +18,16 @@ from wkplug.abc import Box
 from wkplug.errors import AxisError, GeometryError, InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import BoundingBox, NDBoundingBox, NormalizedBoundingBox
 
-__all__ = ["Frame", "Region", "check_readable", "from_bounding_box", "hull", "in_mag", "resolve", "to_bounding_box"]
+__all__ = [
+    "Frame",
+    "Region",
+    "check_readable",
+    "from_bounding_box",
+    "hull",
+    "in_mag",
+    "resolve",
+    "to_bounding_box",
+]
 
 Region: TypeAlias = Box
 """(start, shape), all axes, x, y and z in Mag(1) voxels."""
@@ -62,14 +71,17 @@ class Frame:
                 result[position] = value
             elif value not in (0, 1):
                 raise AxisError(
-                    f"This array has no {axis} axis (its axes are {', '.join(self.axes)}), but a value for {axis} was given: {value}.",
+                    f"This array has no {axis} axis (its axes are {', '.join(self.axes)}), "
+                    f"but a value for {axis} was given: {value}.",
                 )
         return tuple(result)
 
 
 def _integers(values: Any, what: str) -> tuple[int, ...]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise GeometryError(f"The {what} is {values!r}, not a vector.", hint=f"Give integers, as in {what}=(0, 0, 0).")
+        raise GeometryError(
+            f"The {what} is {values!r}, not a vector.", hint=f"Give integers, as in {what}=(0, 0, 0)."
+        )
     return tuple(map(int, values))
 
 
@@ -160,14 +172,18 @@ def resolve(
         return bounds[0], _vector(frame, size, bounds[1], "size")
     if given[0].endswith("offset"):
         if size is None:
-            raise InvalidArgumentError(f"{given[0]} was given without a size.", hint="Add size=(x, y, z), in Mag(1).")
+            raise InvalidArgumentError(
+                f"{given[0]} was given without a size.", hint="Add size=(x, y, z), in Mag(1)."
+            )
         shape = _vector(frame, size, bounds[1], "size")
         if absolute_offset is not None:
             return _vector(frame, absolute_offset, bounds[0], "absolute_offset"), shape
         zeros = (0,) * len(frame.axes)
         return _add(bounds[0], _vector(frame, relative_offset, zeros, "relative_offset")), shape
     if size is not None:
-        raise InvalidArgumentError(f"Both a size and {given[0]} were given.", hint="The box has a size of its own; leave size out.")
+        raise InvalidArgumentError(
+            f"Both a size and {given[0]} were given.", hint="The box has a size of its own; leave size out."
+        )
     if absolute_bounding_box is not None:
         return from_bounding_box(frame, absolute_bounding_box, bounds)
     zeros = (0,) * len(frame.axes)

@@ -38,7 +38,9 @@ def whole_number(value: Any) -> int | None:
     try:
         number = int(value)
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"{value!r} is not a segment id.", hint="Give a whole number or None.") from error
+        raise InvalidArgumentError(
+            f"{value!r} is not a segment id.", hint="Give a whole number or None."
+        ) from error
     if number != value:
         raise InvalidArgumentError(f"{value!r} is not a whole number.", hint="Segment ids are whole numbers.")
     return number

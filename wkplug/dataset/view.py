@@ -7,20 +7,28 @@ in a few hundred bytes. `MagView` adds the layer. All public coordinates are Mag
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
 from wkplug.dataset import voxels
 from wkplug.dataset.array_info import ArrayInfo, array_info
 from wkplug.dataset.data_format import DataFormat
-from wkplug.dataset.regions import Frame, Region, check_readable, from_bounding_box, in_mag, resolve, to_bounding_box
+from wkplug.dataset.regions import (
+    Frame,
+    Region,
+    check_readable,
+    from_bounding_box,
+    in_mag,
+    resolve,
+    to_bounding_box,
+)
 from wkplug.dataset.sources import ArraySource
 from wkplug.errors import InvalidArgumentError, OutOfBoundsError, ReadOnlyError, ShapeMismatchError
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -58,7 +66,9 @@ class View:
         mag = Mag(mag)
         if dimension_names is None:
             axes = bounding_box.axes
-            dimension_names = axes if "c" in axes or isinstance(bounding_box, NormalizedBoundingBox) else ("c", *axes)
+            dimension_names = (
+                axes if "c" in axes or isinstance(bounding_box, NormalizedBoundingBox) else ("c", *axes)
+            )
         source = ArraySource(storage.locate(path_to_mag_view), data_format, dimension_names)
         if cached_array is not None:
             source.adopt(cached_array)
@@ -108,6 +118,11 @@ class View:
         return self._mag
 
     @property
+    def factors(self) -> tuple[int, ...]:
+        """Mag(1) voxels per voxel of the array, for every axis of the array; for `wkplug.ops`."""
+        return self._factors
+
+    @property
     def read_only(self) -> bool:
         """Whether writing is refused."""
         return self._read_only
@@ -154,7 +169,9 @@ class View:
         InvalidArgumentError (an AssertionError) for an empty region or more than one position, GeometryError
         for one that is not a multiple of the mag, IncompleteMagError for a mag that a job has left unfinished.
         """
-        if size is not None and relative_offset is absolute_offset is relative_bounding_box is absolute_bounding_box:
+        if size is not None and not _position_given(
+            relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box
+        ):
             size = self._size_in_mag1(size, "read")
         region = resolve(
             self._frame,
@@ -276,7 +293,8 @@ class View:
         )
         if box_given and region[1] != shape:
             raise ShapeMismatchError(
-                f"The data have the shape {array.shape}, which is {shape} in Mag(1) voxels, but the bounding box is {region[1]}.",
+                f"The data have the shape {array.shape}, which is {shape} in "
+                f"Mag(1) voxels, but the bounding box is {region[1]}.",
                 hint="Give a box of the data's size, or just an offset.",
             )
         region = (region[0], shape)
@@ -287,7 +305,8 @@ class View:
         own = self._region()
         if not covers(own, region):
             raise OutOfBoundsError(
-                f"The write to {to_bounding_box(self._frame, region)} leaves the view, which is {to_bounding_box(self._frame, own)}.",
+                f"The write to {to_bounding_box(self._frame, region)} leaves the "
+                f"view, which is {to_bounding_box(self._frame, own)}.",
                 hint="Write inside the view, or use MagView.write(..., allow_resize=True) to extend the layer.",
             )
 
@@ -324,15 +343,18 @@ class View:
         AssertionError) and warns if it isn't aligned with the shards; a read-only one may reach beyond.
         `read_only=None` inherits; a writable view of a read-only one is refused (ReadOnlyError).
         """
-        positions = (relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
-        nothing_given = size is None and all(value is None for value in positions)
-        if size is not None and all(value is None for value in positions):
+        positioned = _position_given(
+            relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box
+        )
+        nothing_given = size is None and not positioned
+        if size is not None and not positioned:
             size = self._size_in_mag1(size, "get_view")
         if read_only is None:
             read_only = self._read_only
         elif self._read_only and not read_only:
             raise InvalidArgumentError(
-                "A read-only view can't have a writable part.", hint="Leave read_only out, or start from a writable view."
+                "A read-only view can't have a writable part.",
+                hint="Leave read_only out, or start from a writable view.",
             )
         own = self._region()
         if nothing_given:
@@ -351,12 +373,16 @@ class View:
         if not read_only:
             if not covers(own, region):
                 raise OutOfBoundsError(
-                    f"The writable view {to_bounding_box(self._frame, region)} leaves its parent, which is {to_bounding_box(self._frame, own)}.",
+                    f"The writable view {to_bounding_box(self._frame, region)} leaves its "
+                    f"parent, which is {to_bounding_box(self._frame, own)}.",
                     hint="Pass read_only=True to look beyond the parent, or extend layer.bounding_box first.",
                 )
-            if not voxels.is_aligned(box, self._source.handle.array.spec.shard_shape, self._bounds_in_mag(own)):
+            if not voxels.is_aligned(
+                box, self._source.handle.array.spec.shard_shape, self._bounds_in_mag(own)
+            ):
                 warnings.warn(
-                    "[WARNING] get_view() was called without shard alignment: the view is not aligned with the shard shape, "
+                    "[WARNING] get_view() was called without shard alignment: "
+                    "the view is not aligned with the shard shape, "
                     "so that writing to it rewrites parts of shards. Pass read_only=True if it is for reading.",
                     UserWarning,
                     stacklevel=2,
@@ -380,10 +406,12 @@ class View:
         return f"View({self._source.location.url!r}, bounding_box={self.bounding_box!r})"
 
 
+def _position_given(*positions: object) -> bool:
+    return any(position is not None for position in positions)
+
+
 def covers(outer: Region, inner: Region) -> bool:
     """Whether `inner` lies in `outer`."""
     return all(
         a <= b and b + n <= a + m for a, m, b, n in zip(outer[0], outer[1], inner[0], inner[1], strict=True)
     )
-
-

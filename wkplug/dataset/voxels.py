@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_aligned", "is_aligned", "read", "with_all_axes", "write"]
 
-_GUARD_FROM = 1 << 24  # voxels from which on the memory budget is asked; below, asking would cost more than it saves
+_GUARD_FROM = (
+    1 << 24
+)  # voxels from which on the memory budget is asked; below, asking would cost more than it saves
 
 
 def read(handle: ArrayHandle, box: Box) -> NDArray[Any]:
@@ -60,7 +62,8 @@ def with_all_axes(frame: Frame, data: NDArray[Any], num_channels: int) -> NDArra
     if data.ndim == len(frame.axes) - 1 and frame.c is not None:
         if num_channels != 1:
             raise ShapeMismatchError(
-                f"The data have {data.ndim} dimensions and so no channel axis, but the layer has {num_channels} channels.",
+                f"The data have {data.ndim} dimensions and so no channel "
+                f"axis, but the layer has {num_channels} channels.",
                 hint=f"Give data of the axes {', '.join(frame.axes)}.",
             )
         data = data[(slice(None),) * frame.c + (None,)]
@@ -95,7 +98,8 @@ def check_aligned(frame: Frame, box: Box, shard_shape: tuple[int, ...], bounds: 
     if not is_aligned(box, shard_shape, bounds):
         start, shape = box
         raise UnalignedError(
-            f"The write to ({', '.join(frame.axes)}) = {start} + {shape}, in voxels of this mag, is not aligned with the "
+            f"The write to ({', '.join(frame.axes)}) = {start} + {shape}, "
+            "in voxels of this mag, is not aligned with the "
             f"shard shape {shard_shape}: parts of shards would be read, changed and written again.",
             hint="Write boxes whose faces lie on shard borders or on the layer's bounding box, or pass "
             "allow_unaligned=True; that is slower, but nothing is lost, also with several writers.",

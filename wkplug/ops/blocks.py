@@ -6,7 +6,6 @@ value are not computed. Tiles are whole blocks, so the cutting never shows in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,6 +13,8 @@ import attrs
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, Interpolation

@@ -10,12 +10,17 @@ import datetime
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from wkplug import registry, storage
+from wkplug import storage
 from wkplug.dataset import creating
 from wkplug.dataset.dataset import Dataset
 from wkplug.dataset.dtypes import check_layer_dtype, dtype_name
 from wkplug.dataset.layout import LayoutRequest
-from wkplug.errors import InvalidArgumentError, UnsupportedDtypeError, UnsupportedImageDataError, UnsupportedImageFormatError
+from wkplug.errors import (
+    InvalidArgumentError,
+    UnsupportedDtypeError,
+    UnsupportedImageDataError,
+    UnsupportedImageFormatError,
+)
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, Vec3Int
 from wkplug.ops.importing import files as image_files
 from wkplug.ops.importing.categories import guess_category
@@ -43,7 +48,9 @@ def from_images(
     voxel_size: Vec3FloatLike | None = None,
     name: str | None = None,
     *,
-    map_filepath_to_layer_name: ConversionLayerMapping | str | Callable[[Any], str] = ConversionLayerMapping.INSPECT_SINGLE_FILE,
+    map_filepath_to_layer_name: ConversionLayerMapping
+    | str
+    | Callable[[Any], str] = ConversionLayerMapping.INSPECT_SINGLE_FILE,
     z_slices_sort_key: Callable[[Any], Any] | None = None,
     voxel_size_with_unit: VoxelSize | None = None,
     layer_name: str | None = None,
@@ -55,7 +62,8 @@ def from_images(
     """Make a dataset of image files; see `Dataset.from_images`."""
     if (voxel_size is None) == (voxel_size_with_unit is None):
         raise InvalidArgumentError(
-            "Exactly one of voxel_size and voxel_size_with_unit is needed.", hint="Give voxel_size=(x, y, z) in nanometres."
+            "Exactly one of voxel_size and voxel_size_with_unit is needed.",
+            hint="Give voxel_size=(x, y, z) in nanometres.",
         )
     root = storage.locate(input_path)
     found = [item for item in image_files.collect(root) if is_image(item[1], reader=reader)]
@@ -70,7 +78,8 @@ def from_images(
     layers = image_files.group(found, base, map_filepath_to_layer_name, is_volume)
     if layer_name is not None:
         layers = {
-            (layer_name if len(layers) == 1 else f"{layer_name}_{group}"): members for group, members in layers.items()
+            (layer_name if len(layers) == 1 else f"{layer_name}_{group}"): members
+            for group, members in layers.items()
         }
     dataset = Dataset(output_path, voxel_size, name, voxel_size_with_unit=voxel_size_with_unit)
     for group, members in layers.items():
@@ -100,7 +109,9 @@ def _refuse_no_images(root: Location, reader: str | None) -> None:
     found = image_files.collect(root)
     if found:
         open_image(found[0][1], reader=reader).close()
-    raise UnsupportedImageFormatError(f"No image files were found in {root.url}.", root.url, hint="Check the path.")
+    raise UnsupportedImageFormatError(
+        f"No image files were found in {root.url}.", root.url, hint="Check the path."
+    )
 
 
 def add_layer_from_images(
@@ -144,7 +155,8 @@ def add_layer_from_images(
         ) from error
     if volume.mixed_sizes:
         warnings.warn(
-            "[WARNING] Some images are larger than expected, that is, than others: smaller ones are filled up with zeros.",
+            "[WARNING] Some images are larger than expected, that is, than "
+            "others: smaller ones are filled up with zeros.",
             UserWarning,
             stacklevel=3,
         )
@@ -154,11 +166,16 @@ def add_layer_from_images(
     )
     first: Layer | None = None
     groups = _channel_groups(
-        volume, layer_name, channel, allow_multiple_layers=allow_multiple_layers, truncate=truncate_rgba_to_rgb
+        volume,
+        layer_name,
+        channel,
+        allow_multiple_layers=allow_multiple_layers,
+        truncate=truncate_rgba_to_rgb,
     )
     if len(groups) > max_layers:
         warnings.warn(
-            f"[WARNING] The images would make {len(groups)} layers; only the first {max_layers} are imported (max_layers).",
+            f"[WARNING] The images would make {len(groups)} layers; only "
+            f"the first {max_layers} are imported (max_layers).",
             UserWarning,
             stacklevel=3,
         )
@@ -177,7 +194,12 @@ def add_layer_from_images(
             volume=volume,
             handle=handle,
             frame=layer.frame,
-            start=tuple(low // factor for low, factor in zip(layer.region[0], layer.frame.factors(target_mag.to_tuple()), strict=True)),
+            start=tuple(
+                low // factor
+                for low, factor in zip(
+                    layer.region[0], layer.frame.factors(target_mag.to_tuple()), strict=True
+                )
+            ),
             transformation=Transformation(channels=channels, flip_x=flip_x, flip_y=flip_y, flip_z=flip_z),
             batch_size=batch_size,
         )
@@ -185,7 +207,9 @@ def add_layer_from_images(
         _finish(layer, target_mag, handle, low, high)
         first = layer if first is None else first
     if first is None:
-        raise InvalidArgumentError(f"max_layers is {max_layers}: no layer may be added.", hint="Give at least 1.")
+        raise InvalidArgumentError(
+            f"max_layers is {max_layers}: no layer may be added.", hint="Give at least 1."
+        )
     return first
 
 
@@ -204,7 +228,9 @@ def _finish(layer: Layer, mag: Mag, handle: storage.ArrayHandle, low: Any, high:
         if layer.category == "segmentation":
             layer.dataset.store.apply(operations.SetLayerKey(layer.name, "largestSegmentId", int(high)))
         elif low is not None:
-            view = LayerViewConfiguration(min=float(low), max=float(high), intensity_range=(float(low), float(high)))
+            view = LayerViewConfiguration(
+                min=float(low), max=float(high), intensity_range=(float(low), float(high))
+            )
             layer.dataset.store.apply(operations.SetLayerKey(layer.name, "defaultViewConfiguration", view))
         creating.list_mag(layer, mag, handle)
     storage.clear_mark(handle.location)
@@ -230,7 +256,8 @@ def _channel_groups(
     if channel is not None:
         if not 0 <= channel < count:
             raise InvalidArgumentError(
-                f"channel is {channel}, but the images have {count} channels.", hint=f"Channels count from 0 to {count - 1}."
+                f"channel is {channel}, but the images have {count} channels.",
+                hint=f"Channels count from 0 to {count - 1}.",
             )
         return [(layer_name, (channel,))]
     if count == 1:

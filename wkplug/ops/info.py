@@ -1,4 +1,4 @@
-"""What `wkplug info` tells about a dataset: layers, mags, shapes, sizes on disk, marks, and what other tools won't see."""
+"""What `wkplug info` tells: layers, mags, shapes, sizes on disk, marks, and what other tools won't see."""
 
 from __future__ import annotations
 

@@ -60,9 +60,7 @@ class Plan:
 
 def shard_boxes(bounds: Box, shard_shape: tuple[int, ...]) -> tuple[Task, ...]:
     """Cut `bounds` (voxels of the output's mag, all axes) at the shard grid, one task a shard."""
-    return tuple(
-        Task(index, box) for index, box in enumerate(grids.cells(bounds[0], bounds[1], shard_shape))
-    )
+    return tuple(Task(index, box) for index, box in enumerate(grids.cells(bounds[0], bounds[1], shard_shape)))
 
 
 def run(
@@ -91,8 +89,8 @@ def run(
     ahead = max(1, executor.workers) + 1
     try:
         while True:
-            while len(pending) < ahead and (task := next(waiting, None)) is not None:
-                pending.append(executor.submit(work, task))
+            while len(pending) < ahead and (following := next(waiting, None)) is not None:
+                pending.append(executor.submit(work, following))
             if not pending:
                 return
             result = pending.pop(0).result()

@@ -46,7 +46,8 @@ def contact_sheet(dataset: Dataset) -> ContactSheet:
         rows.append((_title(layer, view), _panels(layer, view, under)))
     if not rows:
         raise InvalidArgumentError(
-            f"The dataset {dataset.name!r} has no voxels to show.", hint="Write to a mag of one of its layers first."
+            f"The dataset {dataset.name!r} has no voxels to show.",
+            hint="Write to a mag of one of its layers first.",
         )
     size = dataset.voxel_size
     return ContactSheet(title=f"{dataset.name}   {size.x:g} x {size.y:g} x {size.z:g} nm", rows=tuple(rows))
@@ -56,7 +57,9 @@ def _title(layer: Layer, view: MagView) -> str:
     size = layer.bounding_box.size_xyz
     channels = f", {layer.num_channels} channels" if layer.num_channels > 1 else ""
     mags = ", ".join(str(mag) for mag in layer.mags)
-    return f"{layer.name}   {layer.category}, {layer.dtype.name}{channels}, {size.x} x {size.y} x {size.z}   mags {mags}   (shown: {view.name})"
+    extent = f"{size.x} x {size.y} x {size.z}"
+    what = f"{layer.category}, {layer.dtype.name}{channels}, {extent}"
+    return f"{layer.name}   {what}   mags {mags}   (shown: {view.name})"
 
 
 def _fine_enough(layer: Layer) -> MagView | None:
@@ -140,7 +143,9 @@ def _plane(view: MagView, section: BoundingBox, across: str, down: str) -> NDArr
             extent[index] = 1
     from wkplug.dataset.regions import to_bounding_box
 
-    data = to_cxyz(view.read(absolute_bounding_box=to_bounding_box(frame, (tuple(first), tuple(extent)))), frame.axes)
+    data = to_cxyz(
+        view.read(absolute_bounding_box=to_bounding_box(frame, (tuple(first), tuple(extent)))), frame.axes
+    )
     cut = next(axis for axis in "xyz" if axis not in (across, down))
     kept = data.take(0, axis=("c", "x", "y", "z").index(cut))
     order = [axis for axis in ("c", "x", "y", "z") if axis != cut]
@@ -182,9 +187,10 @@ def _label_colours(labels: NDArray[Any]) -> NDArray[Any]:
     hue = (ids.astype(numpy.float64) * 0.6180339887498949) % 1.0
     value = 1.0 - 0.22 * (ids % 3).astype(numpy.float64)
     channels = numpy.abs((hue[:, None] * 6.0 + numpy.array([0.0, 4.0, 2.0])) % 6.0 - 3.0) - 1.0
-    colours = (value[:, None] * (0.25 + 0.75 * channels.clip(0, 1)) * 255).astype(numpy.uint8)
+    colours: NDArray[Any] = (value[:, None] * (0.25 + 0.75 * channels.clip(0, 1)) * 255).astype(numpy.uint8)
     colours[ids == 0] = 0
-    return colours[inverse.reshape(labels.shape)]
+    painted: NDArray[Any] = colours[inverse.reshape(labels.shape)]
+    return painted
 
 
 def _over(labels: NDArray[Any], image: NDArray[Any]) -> NDArray[Any]:
@@ -193,7 +199,8 @@ def _over(labels: NDArray[Any], image: NDArray[Any]) -> NDArray[Any]:
 
     covered = labels.any(axis=2, keepdims=True)
     mixed = (labels.astype(numpy.uint16) + image) // 2
-    return numpy.where(covered, mixed, image).astype(numpy.uint8)
+    result: NDArray[Any] = numpy.where(covered, mixed, image).astype(numpy.uint8)
+    return result
 
 
 def _resized(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
@@ -206,4 +213,5 @@ def _resized(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         numpy.minimum(numpy.arange(wanted) * have // wanted, have - 1)
         for wanted, have in zip(shape, image.shape[:2], strict=True)
     )
-    return image[rows[:, None], columns[None, :]]
+    resized: NDArray[Any] = image[rows[:, None], columns[None, :]]
+    return resized

@@ -12,6 +12,7 @@ reaches beyond, the source is mirrored, never darkened by zeros.
 from __future__ import annotations
 
 import datetime
+import itertools
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,7 @@ def downsample(
     if coarsest_mag is None:
         goal = Mag([max(a, b) for a, b in zip(goal, source, strict=True)])
     voxel_size = layer.dataset.voxel_size if mode is SamplingModes.ANISOTROPIC else None
-    mags = mags_to_downsample(source, goal, _aligned_mags(layer, align_with_other_layers), voxel_size)
+    mags = mags_to_downsample(source, goal, _aligned_mags(layer, align=align_with_other_layers), voxel_size)
     _check_scheme([source, *mags], force=force_sampling_scheme)
     downsample_mag_list(
         layer,
@@ -187,7 +188,9 @@ def downsample_mag(
     layer.check_writable("be downsampled")
     source_mag, target = Mag(from_mag), Mag(target_mag)
     if from_mag_view is not None and from_mag_view.mag != source_mag:
-        raise InvalidArgumentError(f"from_mag_view is of mag {from_mag_view.mag}, but from_mag is {source_mag}.")
+        raise InvalidArgumentError(
+            f"from_mag_view is of mag {from_mag_view.mag}, but from_mag is {source_mag}."
+        )
     if source_mag not in layer.mags and from_mag_view is None:
         raise _no_source(layer, source_mag)
     if any(a > b for a, b in zip(source_mag, target, strict=True)):
@@ -292,7 +295,8 @@ def _coarsest(layer: Layer) -> Mag:
 def _no_source(layer: Layer, mag: Mag) -> NoSourceMagError:
     there = ", ".join(map(str, layer.mags)) or "none"
     return NoSourceMagError(
-        f"The layer {layer.name!r} has no mag {mag} to downsample from; it has {there}.", hint="Give one of these."
+        f"The layer {layer.name!r} has no mag {mag} to downsample from; it has {there}.",
+        hint="Give one of these.",
     )
 
 
@@ -304,18 +308,22 @@ def _check_free(layer: Layer, mag: Mag) -> None:
         )
 
 
-def _aligned_mags(layer: Layer, align: bool | Dataset) -> list[Sequence[Mag]]:
-    if align is False:
-        return []
-    dataset = layer.dataset if align is True else align
-    return [list(other.mags) for other in dataset.layers.values()]
+def _aligned_mags(layer: Layer, *, align: Dataset | bool) -> list[Sequence[Mag]]:
+    if isinstance(align, bool):
+        if not align:
+            return []
+        align = layer.dataset
+    return [list(other.mags) for other in align.layers.values()]
 
 
 def _check_scheme(mags: list[Mag], *, force: bool) -> None:
-    for finer, coarser in zip(mags, mags[1:], strict=False):
+    for finer, coarser in itertools.pairwise(mags):
         if finer.max_dim == coarser.max_dim:
-            text = f"The mags {finer} and {coarser} have the same largest factor; viewers can't tell them apart."
+            text = (
+                f"The mags {finer} and {coarser} have the same largest factor; viewers can't tell them apart."
+            )
             if not force:
-                raise InvalidSchemeError(text, hint="Choose another scheme, or pass force_sampling_scheme=True.")
+                raise InvalidSchemeError(
+                    text, hint="Choose another scheme, or pass force_sampling_scheme=True."
+                )
             warnings.warn(f"[WARNING] {text}", UserWarning, stacklevel=4)
-

@@ -6,7 +6,6 @@ Called by `wkplug.ops.pyramids`; knows layers only as lists of mags.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from wkplug.errors import InvalidArgumentError, MagError
 from wkplug.geometry import Mag, Vec3Int
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from wkplug.geometry import Vec3Float
 
 __all__ = ["SamplingModes", "UnreachableMagError", "default_coarsest_mag", "mags_to_downsample"]
@@ -46,7 +47,9 @@ class SamplingModes(Enum):
             return cls(name)
         except ValueError as error:
             known = ", ".join(mode.value for mode in cls)
-            raise InvalidArgumentError(f"{value!r} is not a sampling mode.", hint=f"Use one of: {known}.") from error
+            raise InvalidArgumentError(
+                f"{value!r} is not a sampling mode.", hint=f"Use one of: {known}."
+            ) from error
 
 
 def default_coarsest_mag(size: Vec3Int) -> Mag:
@@ -75,7 +78,8 @@ def mags_to_downsample(
     """
     if any(a > b for a, b in zip(from_mag, coarsest_mag, strict=True)):
         raise InvalidArgumentError(
-            f"The coarsest mag {coarsest_mag} is finer than the mag to start from, {from_mag}, along at least one axis.",
+            f"The coarsest mag {coarsest_mag} is finer than the mag to "
+            f"start from, {from_mag}, along at least one axis.",
             hint="Give a coarsest mag that is coarser or equal along x, y and z.",
         )
     known = _by_largest_factor(others)
@@ -86,7 +90,8 @@ def mags_to_downsample(
         if step is not None:
             if any(a > b for a, b in zip(step, coarsest_mag, strict=True)):
                 warnings.warn(
-                    f"[WARNING] The mag {step}, taken from another layer, is coarser than {coarsest_mag} along an axis.",
+                    f"[WARNING] The mag {step}, taken from another layer, is "
+                    f"coarser than {coarsest_mag} along an axis.",
                     UserWarning,
                     stacklevel=3,
                 )

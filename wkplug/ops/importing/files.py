@@ -6,7 +6,6 @@ Pure bookkeeping on paths: nothing is opened here, apart from listing folders.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ from wkplug import storage
 from wkplug.errors import InvalidArgumentError, LayerNameError, MissingError, UnsupportedImageFormatError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from wkplug.abc import Location
 
 __all__ = ["ConversionLayerMapping", "collect", "group", "layer_name_from", "natural_key", "resolve_images"]
@@ -36,7 +37,11 @@ class ConversionLayerMapping(Enum):
 
 def natural_key(text: str) -> list[Any]:
     """Sort numbers in text by their value: s2 before s10."""
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in re.split(r"(\d+)", text) if part]
+    return [
+        (1, int(part), "") if part.isdigit() else (0, 0, part.lower())
+        for part in re.split(r"(\d+)", text)
+        if part
+    ]
 
 
 def collect(root: Location) -> list[tuple[str, Location]]:
@@ -119,7 +124,9 @@ def group(
             mapping = ConversionLayerMapping(mapping)
         except ValueError as error:
             known = ", ".join(item.value for item in ConversionLayerMapping)
-            raise InvalidArgumentError(f"{mapping!r} is no way to map files to layers.", hint=f"Use one of: {known}.") from error
+            raise InvalidArgumentError(
+                f"{mapping!r} is no way to map files to layers.", hint=f"Use one of: {known}."
+            ) from error
     name_of = _naming(files, root_name, mapping, is_volume)
     layers: dict[str, list[tuple[str, Location]]] = {}
     for relative, location in files:

@@ -41,7 +41,9 @@ def _meaning(info: ImageInfo, path: str) -> _Meaning:
     for axis in ("x", "y"):
         if axis not in info.axes:
             raise UnsupportedImageDataError(
-                f"The image {path} has the axes {', '.join(info.axes)}, but no {axis}.", path, hint="It can't become a layer."
+                f"The image {path} has the axes {', '.join(info.axes)}, but no {axis}.",
+                path,
+                hint="It can't become a layer.",
             )
     channels = tuple(axis for axis in info.axes if axis in ("c", _SAMPLES) and _length(info, axis) > 1)
     if len(channels) > 1:
@@ -50,7 +52,9 @@ def _meaning(info: ImageInfo, path: str) -> _Meaning:
             path,
             hint="Store either channels or RGB samples, or one file per channel.",
         )
-    steps = [axis for axis in info.axes if axis not in ("x", "y", "z", "c", _SAMPLES) and _length(info, axis) > 1]
+    steps = [
+        axis for axis in info.axes if axis not in ("x", "y", "z", "c", _SAMPLES) and _length(info, axis) > 1
+    ]
     if "z" in info.axes and (_length(info, "z") > 1 or not steps):
         return _Meaning(tuple(steps), "z", channels)
     if len(steps) == 1:
@@ -77,7 +81,9 @@ class Volume:
     `swap_xy`. Files that are smaller than the largest are filled up with zeros at their far ends.
     """
 
-    def __init__(self, files: Sequence[Location], *, reader: str | None = None, swap_xy: bool = False) -> None:
+    def __init__(
+        self, files: Sequence[Location], *, reader: str | None = None, swap_xy: bool = False
+    ) -> None:
         self.files = tuple(files)
         self._reader = reader
         self._swap_xy = swap_xy
@@ -112,7 +118,8 @@ class Volume:
         alike = _meaning(info, location.url)
         if info.dtype != first.dtype:
             raise UnsupportedImageDataError(
-                f"{location.url} is {info.dtype}, but {self.files[0].url} is {first.dtype}: the files of one layer must agree.",
+                f"{location.url} is {info.dtype}, but {self.files[0].url} is "
+                f"{first.dtype}: the files of one layer must agree.",
                 location.url,
                 hint="Convert the files to one dtype, or import them as layers of their own.",
             )
@@ -122,7 +129,8 @@ class Volume:
         ]
         if counts[0] != counts[1]:
             raise UnsupportedImageDataError(
-                f"{location.url} has {counts[0]} channels, but {self.files[0].url} has {counts[1]}: the files of one layer must agree.",
+                f"{location.url} has {counts[0]} channels, but {self.files[0].url} "
+                f"has {counts[1]}: the files of one layer must agree.",
                 location.url,
                 hint="Convert the files to the same kind of image, or import them as layers of their own.",
             )
@@ -176,7 +184,9 @@ class Reading:
         shape = [length if axis in kept else 1 for axis, length in zip(info.axes, info.shape, strict=True)]
         data = image.read((tuple(start), tuple(shape)))
         if data.shape != tuple(shape):
-            raise ShapeMismatchError(f"The reader of {volume.files[0].url} gave {data.shape} instead of {tuple(shape)}.")
+            raise ShapeMismatchError(
+                f"The reader of {volume.files[0].url} gave {data.shape} instead of {tuple(shape)}."
+            )
         data = data.reshape([n for axis, n in zip(info.axes, shape, strict=True) if axis in kept])
         axes = [axis for axis in info.axes if axis in kept]
         if not meaning.channels:

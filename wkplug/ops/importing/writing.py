@@ -8,7 +8,6 @@ import attrs
 
 from wkplug import registry
 from wkplug.errors import InvalidArgumentError
-from wkplug.ops.plan import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Executor
     from wkplug.dataset.regions import Frame
     from wkplug.ops.importing.volume import Reading, Volume
+    from wkplug.ops.plan import Progress
     from wkplug.storage import ArrayHandle
 
 __all__ = ["SLAB_BYTES", "Slabs", "Transformation"]
@@ -119,7 +119,9 @@ class Slabs:
                 section = section[..., ::-1, :]
             if how.flip_y:
                 left = slab.shape[-3] - section.shape[-2] if how.flip_x else 0
-                target = slab[..., left : left + section.shape[-2], slab.shape[-2] - section.shape[-1] :, index]
+                target = slab[
+                    ..., left : left + section.shape[-2], slab.shape[-2] - section.shape[-1] :, index
+                ]
                 section = section[..., ::-1]
             target[...] = section
 

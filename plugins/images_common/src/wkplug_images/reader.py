@@ -104,7 +104,9 @@ class Picture(Image):
                 self._pixels = self._decode()
             pixels = self._pixels
         if pixels.shape != self.info.shape:
-            raise self._damaged(ValueError(f"its header says {self.info.shape}, its pixels are {pixels.shape}"))
+            raise self._damaged(
+                ValueError(f"its header says {self.info.shape}, its pixels are {pixels.shape}")
+            )
         if box is None:
             return pixels.copy()
         return pixels[tuple(slice(a, a + n) for a, n in zip(*box, strict=True))].copy()

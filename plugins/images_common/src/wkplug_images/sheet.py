@@ -37,7 +37,9 @@ class ContactSheetExporter(Exporter):
     def write(self, source: ContactSheet, target: Location, options: Mapping[str, Any]) -> None:
         """See `Exporter.write`; there are no options."""
         if options:
-            raise InvalidArgumentError(f"A contact sheet takes no options, but {', '.join(sorted(options))} was given.")
+            raise InvalidArgumentError(
+                f"A contact sheet takes no options, but {', '.join(sorted(options))} was given."
+            )
         picture = draw(source)
         buffer = io.BytesIO()
         jpeg = target.name.lower().endswith((".jpg", ".jpeg"))
@@ -82,7 +84,8 @@ def draw(sheet: ContactSheet) -> Pillow.Image:
 def _scaled(panels: tuple[Panel, ...]) -> list[_Placed]:
     """Give all panels of a row one scale, so that what is as large is drawn as large."""
     extents = [
-        (panel.pixels.shape[1] * panel.pixel_size[0], panel.pixels.shape[0] * panel.pixel_size[1]) for panel in panels
+        (panel.pixels.shape[1] * panel.pixel_size[0], panel.pixels.shape[0] * panel.pixel_size[1])
+        for panel in panels
     ]
     longest = max((max(extent) for extent in extents), default=1.0)
     scale = longest / _PANEL

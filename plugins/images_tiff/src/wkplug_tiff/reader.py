@@ -14,7 +14,6 @@ import itertools
 import os
 import threading
 import zlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from wkplug.errors import CorruptImageError, MissingError, UnsupportedImageDataE
 from wkplug_tiff.metadata import channel_names, voxel_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -34,7 +33,17 @@ if TYPE_CHECKING:
 __all__ = ["TiffImage", "TiffReader"]
 
 _SAME_MEANING = {"i": "q", "r": "q"}
-_DAMAGE = (tifffile.TiffFileError, ValueError, IndexError, KeyError, TypeError, RuntimeError, EOFError, OSError, zlib.error)
+_DAMAGE = (
+    tifffile.TiffFileError,
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    zlib.error,
+)
 
 
 class TiffReader(ImageReader):
@@ -118,16 +127,24 @@ class TiffImage(Image):
             photometric=photometric,
             channel_names=channel_names(self._file),
             levels=len(series.levels),
-            scenes=tuple(item.name or f"series {index}" for index, item in enumerate(self._file.series))  # type: ignore[union-attr] - open here
-            if self._file is not None and len(self._file.series) > 1
-            else (),
+            scenes=self._scenes(),
             block_shape=self._block_shape(axes),
             details={"compression": getattr(page.compression, "name", ""), "pages": len(series.pages)},
         )
 
+    def _scenes(self) -> tuple[str, ...]:
+        every = self._file.series if self._file is not None else ()
+        return (
+            tuple(item.name or f"series {number}" for number, item in enumerate(every))
+            if len(every) > 1
+            else ()
+        )
+
     def _block_shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
         page_shape = tuple(self._series.keyframe.shape)
-        return (1,) * (len(axes) - len(page_shape)) + page_shape if len(page_shape) <= len(axes) else page_shape
+        return (
+            (1,) * (len(axes) - len(page_shape)) + page_shape if len(page_shape) <= len(axes) else page_shape
+        )
 
     # --- voxels -------------------------------------------------------------------------------------------
 
@@ -144,7 +161,9 @@ class TiffImage(Image):
             raise self._damaged(error) from error
         return data.astype(data.dtype.newbyteorder("="), copy=False)
 
-    def _contiguous(self, series: Any, shape: tuple[int, ...], region: tuple[slice, ...]) -> NDArray[Any] | None:
+    def _contiguous(
+        self, series: Any, shape: tuple[int, ...], region: tuple[slice, ...]
+    ) -> NDArray[Any] | None:
         """Read from the bytes of a series that lies in the file as one plain array."""
         path = self._location.local_path()
         offset = series.dataoffset
