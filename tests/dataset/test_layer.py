@@ -1,0 +1,273 @@
+"""Layers and their mags: adding, changing, renaming, deleting."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import wkplug as wk
+
+MakeLayer = Callable[..., wk.Layer]
+
+
+def entry(dataset: wk.Dataset, index: int = 0) -> dict:
+    return json.loads((dataset.path / "datasource-properties.json").read_text())["dataLayers"][index]
+
+
+def test_a_layer_is_listed_as_it_was_asked_for(dataset: wk.Dataset) -> None:
+    layer = dataset.add_layer(
+        "seg", "segmentation", dtype="uint32", largest_segment_id=7, bounding_box=wk.BoundingBox((1, 2, 3), (4, 5, 6))
+    )
+    assert isinstance(layer, wk.SegmentationLayer)
+    assert (layer.category, layer.dtype, layer.num_channels) == ("segmentation", np.dtype("uint32"), 1)
+    assert layer.largest_segment_id == 7
+    assert layer.bounding_box == wk.BoundingBox((1, 2, 3), (4, 5, 6))
+    assert not layer.path.exists()
+    found = entry(dataset)
+    assert found["boundingBox"]["topLeft"] == [1, 2, 3]
+    assert found["elementClass"] == "uint32"
+    assert found["largestSegmentId"] == 7
+    assert wk.Dataset.open(dataset.path).get_layer("seg") == layer
+    assert repr(layer) == "SegmentationLayer('seg', dtype=uint32, num_channels=1)"
+
+
+def test_defaults_are_one_channel_of_uint8_in_the_default_format(dataset: wk.Dataset) -> None:
+    layer = dataset.add_layer("color", "color")
+    assert (layer.dtype, layer.num_channels, layer.data_format) == (np.dtype("uint8"), 1, "zarr3")
+    assert layer.bounding_box == wk.BoundingBox.empty()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("a/b", ValueError), ("..", ValueError), (".hidden", ValueError), ("", ValueError), ("a\n", ValueError), ("a b", ValueError)],
+)
+def test_names_that_no_layer_may_have(dataset: wk.Dataset, name: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        dataset.add_layer(name, "color")
+    assert list(dataset.layers) == []
+
+
+def test_what_a_new_layer_may_not_be(dataset: wk.Dataset) -> None:
+    with pytest.raises(ValueError, match="Supported dtypes are:"):
+        dataset.add_layer("a", "color", dtype="uint64")
+    with pytest.raises(ValueError, match="Supported dtypes are:"):
+        dataset.add_layer("a", "segmentation", dtype="float32")
+    with pytest.raises(RuntimeError, match="not a layer category"):
+        dataset.add_layer("a", "colour")
+    with pytest.raises(ValueError, match="zarr3"):
+        dataset.add_layer("a", "color", data_format="zarr33")
+    with pytest.raises(AttributeError, match="Both dtype and dtype_per_channel"):
+        dataset.add_layer("a", "color", dtype="uint8", dtype_per_channel="uint8")
+    with pytest.raises(TypeError, match="dtyp"):
+        dataset.add_layer("a", "color", dtyp="uint8")
+    dataset.add_layer("a", "color")
+    with pytest.raises(IndexError, match="already has a layer 'a'"):
+        dataset.add_layer("a", "color")
+    assert list(dataset.layers) == ["a"]
+
+
+def test_float_means_32_bits_and_the_older_spelling_warns(dataset: wk.Dataset) -> None:
+    assert dataset.add_layer("a", "color", dtype=float).dtype == np.float32
+    assert entry(dataset)["elementClass"] == "float"
+    with pytest.warns(DeprecationWarning, match="`dtype_per_channel` is deprecated, please use `dtype`"):
+        dataset.add_layer("b", "color", dtype_per_channel="uint16")
+    with pytest.warns(UserWarning, match="can't be shown by every viewer"):
+        dataset.add_layer("c", "color", num_channels=2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset.add_layer("rgb", "color", num_channels=3)
+
+
+def test_get_or_add_gives_the_same_layer_and_refuses_another(dataset: wk.Dataset) -> None:
+    layer = dataset.get_or_add_layer("a", "color", dtype="uint8")
+    assert dataset.get_or_add_layer("a", "color", dtype=np.uint8) == layer
+    for different in ({"dtype": "uint16"}, {"num_channels": 3}):
+        with pytest.raises(AssertionError, match="exists with"):
+            dataset.get_or_add_layer("a", "color", **different)
+    with pytest.raises(AssertionError, match="exists with category"):
+        dataset.get_or_add_layer("a", "segmentation")
+
+
+def test_layers_by_category(dataset: wk.Dataset) -> None:
+    color, labels = dataset.add_layer("c", "color"), dataset.add_layer("s", "segmentation")
+    assert dataset.get_color_layers() == [color]
+    assert dataset.get_segmentation_layers() == [labels]
+    assert dataset.get_segmentation_layer("s") == labels
+    with pytest.raises(TypeError, match="is a color layer"):
+        dataset.get_segmentation_layer("c")
+    with pytest.raises(IndexError, match="has no layer 'x'; it has 'c', 's'"):
+        dataset.get_layer("x")
+
+
+def test_mags_are_looked_up_by_anything_that_means_a_mag(make_layer: MakeLayer, data_format: str) -> None:
+    layer = make_layer(data_format=data_format)
+    coarse, fine = layer.add_mag("2-2-1"), layer.add_mag(1)
+    assert list(layer.mags) == [wk.Mag(1), wk.Mag("2-2-1")]
+    assert "1" in layer.mags
+    assert 1 in layer.mags
+    assert "4" not in layer.mags
+    assert "nonsense" not in layer.mags
+    assert layer.mags["2-2-1"] == layer.get_mag((2, 2, 1)) == layer.get_mag(np.array([2, 2, 1])) == coarse
+    assert layer.get_finest_mag() == fine
+    assert (layer.path / "2-2-1").is_dir()
+    with pytest.raises(IndexError, match="has no mag 8; it has 1, 2-2-1"):
+        layer.get_mag(8)
+    with pytest.raises(IndexError, match="already has the mag 1"):
+        layer.add_mag(1)
+
+
+def test_layouts_are_as_asked_for(make_layer: MakeLayer) -> None:
+    layer = make_layer(data_format="zarr3")
+    info = layer.add_mag(1, chunk_shape=64, shard_shape=(128, 64, 64), compress=False).info
+    assert (info.chunk_shape, info.shard_shape, info.chunks_per_shard) == ((64, 64, 64), (128, 64, 64), (2, 1, 1))
+    assert info.compression_mode is False
+    assert info.voxel_type == np.uint8
+    assert info.chunk_shape.xyz == (64, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("layout", "text"),
+    [
+        ({"chunk_shape": 53}, "must be a power of two"),
+        ({"shard_shape": 53}, "must be a power of two"),
+        ({"shard_shape": 16}, "must be a multiple"),
+        ({"chunk_shape": 64, "shard_shape": 32}, "must be a multiple"),
+        ({"shard_shape": 64, "chunks_per_shard": 2}, "Both shard_shape and chunks_per_shard"),
+    ],
+)
+def test_layouts_that_can_not_be(make_layer: MakeLayer, data_format: str, layout: dict, text: str) -> None:
+    layer = make_layer(data_format=data_format)
+    with pytest.raises(ValueError, match=text):
+        layer.add_mag(1, **layout)
+    assert len(layer.mags) == 0
+    assert not (layer.path / "1").exists()
+
+
+def test_default_layouts(make_layer: MakeLayer) -> None:
+    assert make_layer("a", data_format="wkw").add_mag(1).info.shard_shape == (1024, 1024, 1024)
+    assert make_layer("b", data_format="zarr3").add_mag(1).info.shard_shape == (1024, 1024, 1024)
+    assert make_layer("c", data_format="zarr").add_mag(1).info.shard_shape == (32, 32, 32)
+
+
+def test_get_or_add_mag(make_layer: MakeLayer) -> None:
+    layer = make_layer()
+    mag = layer.get_or_add_mag(1, chunk_shape=32, shard_shape=64, compress=False)
+    assert layer.get_or_add_mag("1", shard_shape=64, compress=False) == mag
+    with pytest.raises(ValueError, match="exists with shard_shape"):
+        layer.get_or_add_mag(1, shard_shape=128)
+    with pytest.raises(ValueError, match="is not compressed"):
+        layer.get_or_add_mag(1, compress=True)
+
+
+def test_deleting_a_mag_takes_its_files_along(make_layer: MakeLayer, data_format: str) -> None:
+    layer = make_layer(data_format=data_format)
+    layer.add_mag(1).write(np.ones((100, 80, 60), "u1"))
+    layer.delete_mag("1")
+    assert not (layer.path / "1").exists()
+    assert len(wk.Dataset.open(layer.dataset.path).get_layer("color").mags) == 0
+    with pytest.raises(IndexError):
+        layer.delete_mag(1)
+    assert not layer.add_mag(1).read().any()
+
+
+def test_deleting_a_layer_takes_its_folder_along(make_layer: MakeLayer) -> None:
+    layer = make_layer()
+    layer.add_mag(1)
+    layer.dataset.delete_layer("color")
+    assert not layer.path.exists()
+    with pytest.raises(IndexError):
+        layer.dataset.get_layer("color")
+
+
+def test_deleting_a_linked_layer_leaves_its_target(make_layer: MakeLayer, tmp_path) -> None:
+    layer = make_layer()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "file").write_text("precious")
+    layer.path.symlink_to(tmp_path / "elsewhere")
+    layer.dataset.delete_layer("color")
+    assert not layer.path.exists()
+    assert (tmp_path / "elsewhere" / "file").read_text() == "precious"
+
+
+def test_renaming_moves_folder_and_mags(make_layer: MakeLayer, data_format: str) -> None:
+    layer = make_layer(data_format=data_format)
+    mag = layer.add_mag(1)
+    data = np.random.default_rng(0).integers(0, 255, (100, 80, 60)).astype("u1")
+    mag.write(data)
+    make_layer("other")
+    with pytest.raises(ValueError):
+        layer.name = "a/b"
+    with pytest.raises(IndexError, match="already has a layer called 'other'"):
+        layer.name = "other"
+    layer.name = "renamed"
+    assert layer.name == "renamed"
+    assert not (layer.dataset.path / "color").exists()
+    assert (layer.get_mag(1).read()[0] == data).all()
+    assert (wk.Dataset.open(layer.dataset.path).get_layer("renamed").get_mag(1).read()[0] == data).all()
+
+
+def test_the_bounding_box_hides_and_shows_again(make_layer: MakeLayer, data_format: str) -> None:
+    layer = make_layer(size=(64, 64, 64), data_format=data_format)
+    mag = layer.add_mag(1, chunk_shape=32, shard_shape=32)
+    data = np.random.default_rng(0).integers(1, 255, (64, 64, 64)).astype("u1")
+    mag.write(data)
+    layer.bounding_box = wk.BoundingBox((0, 0, 0), (32, 64, 64))
+    assert mag.bounding_box.size == (32, 64, 64)
+    assert (mag.read()[0] == data[:32]).all()
+    layer.bounding_box = wk.BoundingBox((0, 0, 0), (96, 64, 64))
+    assert (mag.read()[0][:64] == data).all()
+    assert not mag.read()[0][64:].any()
+    with pytest.raises(AssertionError, match="starts below zero"):
+        layer.bounding_box = wk.BoundingBox((-1, 0, 0), (32, 64, 64))
+    assert layer.bounding_box.size == (96, 64, 64)
+
+
+def test_the_dataset_box_holds_all_layers(make_layer: MakeLayer) -> None:
+    make_layer("a", size=(10, 10, 10))
+    make_layer("b", bounding_box=wk.BoundingBox((5, 5, 5), (10, 1, 1)))
+    dataset = make_layer("c").dataset
+    dataset.delete_layer("c")
+    assert dataset.calculate_bounding_box() == wk.BoundingBox((0, 0, 0), (15, 10, 10))
+
+
+def test_view_configuration_and_segment_ids_are_saved(dataset: wk.Dataset) -> None:
+    layer = dataset.add_layer("s", "segmentation").as_segmentation_layer()
+    layer.default_view_configuration = wk.LayerViewConfiguration(alpha=50.0, is_inverted=True)
+    layer.largest_segment_id = 2**60
+    dataset.default_view_configuration = wk.DatasetViewConfiguration(zoom=2.0)
+    again = wk.Dataset.open(dataset.path)
+    assert again.get_layer("s").default_view_configuration.alpha == 50
+    assert again.get_segmentation_layer("s").largest_segment_id == 2**60
+    assert again.default_view_configuration.zoom == 2
+    with pytest.raises(AssertionError, match="not a whole number"):
+        layer.largest_segment_id = 1.5
+    layer.largest_segment_id = None
+    assert "largestSegmentId" not in entry(dataset)
+
+
+def test_an_unlisted_array_is_never_overwritten(make_layer: MakeLayer) -> None:
+    layer = make_layer()
+    layer.add_mag(1).write(np.ones((100, 80, 60), "u1"))
+    file = layer.dataset.path / "datasource-properties.json"
+    document = json.loads(file.read_text())
+    document["dataLayers"][0]["mags"] = []
+    file.write_text(json.dumps(document))
+    layer = wk.Dataset.open(layer.dataset.path).get_layer("color")
+    with pytest.raises(IndexError, match="don't list"):
+        layer.add_mag(1)
+    assert any((layer.path / "1").rglob("*"))
+
+
+def test_mags_in_old_files_are_found_without_a_path(make_layer: MakeLayer) -> None:
+    layer = make_layer()
+    layer.add_mag(1).write(np.ones((100, 80, 60), "u1"))
+    file = layer.dataset.path / "datasource-properties.json"
+    document = json.loads(file.read_text())
+    del document["dataLayers"][0]["mags"][0]["path"]
+    (layer.path / "1").rename(layer.path / "1-1-1")
+    file.write_text(json.dumps(document))
+    assert wk.Dataset.open(layer.dataset.path).get_layer("color").get_mag(1).read().all()
