@@ -84,9 +84,15 @@ def volume(box: Box) -> int:
 
 def intersect(box_a: Box, box_b: Box) -> Box | None:
     """Return the box that both have in common, or None where they share no voxel."""
-    start = tuple(map(max, box_a[0], box_b[0]))
-    shape = tuple(map(sub, map(min, stop_of(box_a), stop_of(box_b)), start))
-    return None if shape and min(shape) <= 0 else (start, shape)
+    start, shape = [], []
+    for a, size_a, b, size_b in zip(box_a[0], box_a[1], box_b[0], box_b[1], strict=True):
+        low = a if a > b else b
+        size = min(a + size_a, b + size_b) - low
+        if size <= 0:
+            return None
+        start.append(low)
+        shape.append(size)
+    return tuple(start), tuple(shape)
 
 
 def hull(box_a: Box, box_b: Box) -> Box:

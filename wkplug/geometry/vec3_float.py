@@ -10,7 +10,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union, overload
+from typing import TYPE_CHECKING, Any, Self, SupportsFloat, TypeAlias, Union, overload
 
 from wkplug.errors import GeometryError
 from wkplug.geometry.vec3_int import Vec3Int
@@ -113,26 +113,26 @@ class Vec3Float(Sequence[float]):
     def __iter__(self) -> Iterator[float]:
         return iter(self._data)
 
-    def __add__(self, other: float | Vec3FloatLike) -> Self:
+    def __add__(self, other: SupportsFloat | Vec3FloatLike) -> Self:
         return self._element_wise(other, operator.add)
 
-    def __sub__(self, other: float | Vec3FloatLike) -> Self:
+    def __sub__(self, other: SupportsFloat | Vec3FloatLike) -> Self:
         return self._element_wise(other, operator.sub)
 
-    def __mul__(self, other: float | Vec3FloatLike) -> Self:
+    def __mul__(self, other: SupportsFloat | Vec3FloatLike) -> Self:
         return self._element_wise(other, operator.mul)
 
-    def __truediv__(self, other: float | Vec3FloatLike) -> Self:
+    def __truediv__(self, other: SupportsFloat | Vec3FloatLike) -> Self:
         return self._element_wise(other, operator.truediv)
 
     def __neg__(self) -> Self:
         return type(self)([-a for a in self._data])
 
-    def pairmax(self, other: float | Vec3FloatLike) -> Self:
+    def pairmax(self, other: SupportsFloat | Vec3FloatLike) -> Self:
         """Return the larger number of each pair."""
         return self._element_wise(other, max)
 
-    def pairmin(self, other: float | Vec3FloatLike) -> Self:
+    def pairmin(self, other: SupportsFloat | Vec3FloatLike) -> Self:
         """Return the smaller number of each pair."""
         return self._element_wise(other, min)
 

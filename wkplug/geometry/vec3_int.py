@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, Union
 
 from wkplug.errors import GeometryError
 from wkplug.geometry.constants import XYZ_AXES
@@ -69,7 +69,7 @@ class Vec3Int(VecInt):
         return cls(ints(vec, count=3))
 
     @classmethod
-    def from_vec_or_int(cls, vec_or_int: Vec3IntLike | int) -> Self:
+    def from_vec_or_int(cls, vec_or_int: Vec3IntLike | SupportsIndex) -> Self:
         """Make a vector of what is one already, or of one integer for all three axes."""
         given: Any = vec_or_int
         if hasattr(given, "__index__") and getattr(given, "ndim", 0) == 0:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypeVar, Union, overload
 
 from wkplug.errors import AxisError, GeometryError
 from wkplug.geometry.parsing import HOW, ints, parse_ints, unpack
@@ -212,37 +212,37 @@ class VecInt(Sequence[int]):
 
     # --- arithmetic -----------------------------------------------------------------------------------------
 
-    def __add__(self, other: int | VecIntLike) -> Self:
+    def __add__(self, other: SupportsIndex | VecIntLike) -> Self:
         return self._element_wise(other, operator.add)
 
-    def __sub__(self, other: int | VecIntLike) -> Self:
+    def __sub__(self, other: SupportsIndex | VecIntLike) -> Self:
         return self._element_wise(other, operator.sub)
 
-    def __mul__(self, other: int | VecIntLike) -> Self:
+    def __mul__(self, other: SupportsIndex | VecIntLike) -> Self:
         return self._element_wise(other, operator.mul)
 
-    def __floordiv__(self, other: int | VecIntLike) -> Self:
+    def __floordiv__(self, other: SupportsIndex | VecIntLike) -> Self:
         return self._element_wise(other, operator.floordiv)
 
-    def __mod__(self, other: int | VecIntLike) -> Self:
+    def __mod__(self, other: SupportsIndex | VecIntLike) -> Self:
         return self._element_wise(other, operator.mod)
 
     def __neg__(self) -> Self:
         return make_vec(type(self), tuple([-a for a in self._data]), self._axes)
 
-    def ceildiv(self, other: int | VecIntLike) -> Self:
+    def ceildiv(self, other: SupportsIndex | VecIntLike) -> Self:
         """Divide element-wise, rounding up."""
         return self._named(other, lambda a, b: -(-a // b), "divided")
 
-    def pairmax(self, other: int | VecIntLike) -> Self:
+    def pairmax(self, other: SupportsIndex | VecIntLike) -> Self:
         """Return the larger number of each pair."""
         return self._named(other, max, "compared")
 
-    def pairmin(self, other: int | VecIntLike) -> Self:
+    def pairmin(self, other: SupportsIndex | VecIntLike) -> Self:
         """Return the smaller number of each pair."""
         return self._named(other, min, "compared")
 
-    def add_or_none(self, other: int | VecIntLike | None) -> Self | None:
+    def add_or_none(self, other: SupportsIndex | VecIntLike | None) -> Self | None:
         """Return the sum, or None where there is nothing to add."""
         return None if other is None else self + other
 
