@@ -1,7 +1,12 @@
-"""The kit's promises, for both formats, on a folder and in fsspec's memory."""
+"""The kit's promises: both formats in a folder, and Zarr v3 in fsspec's memory."""
 
 from __future__ import annotations
 
+import uuid
+
+import pytest
+
+from wkplug.builtin.fsspec_places import FsspecLocation
 from wkplug.testing import ArrayBackendSuite
 
 
@@ -11,3 +16,13 @@ class TestZarr3(ArrayBackendSuite):
 
 class TestZarr2(ArrayBackendSuite):
     backend_factory = "wkplug_zarr.backend:Zarr2Backend"
+
+
+@pytest.mark.long
+class TestZarr3InMemory(ArrayBackendSuite):
+    backend_factory = "wkplug_zarr.backend:Zarr3Backend"
+    place_is_shared = False
+
+    @pytest.fixture
+    def location(self):
+        return FsspecLocation(f"memory://{uuid.uuid4().hex}/arrays")
