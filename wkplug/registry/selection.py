@@ -12,13 +12,16 @@ Called by `wkplug.registry.choosing`; rendered by `wkplug.registry.explain`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.abc.arrays import Problem
 from wkplug.errors import AmbiguousChoiceError, UnableError, WkplugError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wkplug.abc.arrays import Problem
 
 __all__ = ["Candidate", "Choice", "Ranked", "Wish", "select", "unable"]
 

@@ -75,5 +75,8 @@ class Plugin:
 
 def cause_of(error: BaseException) -> str:
     """Write an error in one line: its type, and the first line of its text."""
-    lines = str(error).splitlines() or [""]
+    text = str(error)
+    if isinstance(error, (TypeError, ValueError)) and len(error.args) > 1:
+        text = str(error.args[0])  # validators add what they validated
+    lines = text.splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")

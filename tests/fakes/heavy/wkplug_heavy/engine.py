@@ -1,0 +1,60 @@
+"""The engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+
+from wkplug.abc import (
+    Array,
+    ArrayBackend,
+    ArrayCapabilities,
+    ArraySpec,
+    Layout,
+    LayoutWish,
+    Location,
+    ProbeScore,
+    Problem,
+)
+from wkplug.errors import LayoutError
+
+
+@attrs.frozen
+class HeavySettings:
+    level: int = attrs.field(default=1, validator=attrs.validators.instance_of(int))
+    label: str = ""
+
+
+class HeavyBackend(ArrayBackend):
+    name = "heavy+engine"
+    format = "heavy"
+    capabilities = ArrayCapabilities()
+
+    def __init__(self, settings: Any) -> None:
+        self.zero = np.zeros(1)
+        self.settings = settings
+
+    def probe(self, location: Location) -> ProbeScore:
+        return ProbeScore.CERTAIN
+
+    def default_layout(self, wish: LayoutWish) -> Layout:
+        return Layout(chunk_shape=wish.shape, shard_shape=wish.shape)
+
+    def problems(self, spec: ArraySpec | None, location: Location, mode: str) -> list[Problem]:
+        if "engine-cannot" in location.name:
+            return [Problem(code="cannot", text="the name says so", remedy="Choose another name.")]
+        if "engine-legacy" in location.name:
+            return [Problem(code="legacy", text="no such shard", error_type=LayoutError)]
+        if "engine-warns" in location.name:
+            return [Problem(code="slow", text="this is slow", severity="warning")]
+        if "engine-raises" in location.name:
+            raise RuntimeError("a fault in problems")
+        return []
+
+    def create(self, location: Location, spec: ArraySpec) -> Array:
+        raise LayoutError(f"created {location.name} with engine")
+
+    def open(self, location: Location, mode: str = "r", *, axes: tuple[str, ...] | None = None) -> Array:
+        raise LayoutError(f"opened {location.name} with engine")

@@ -1,0 +1,3 @@
+"""Can't be imported."""
+
+import a_library_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401 - that is the point

@@ -1,0 +1,3 @@
+"""Made for another plugin API; must never be imported."""
+
+raise AssertionError("imported")
