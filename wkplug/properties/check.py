@@ -42,6 +42,7 @@ _LAYER_KEYS = frozenset(
         "elementClass", "additionalAxes", "largestSegmentId", "mappings",
     }
 )  # fmt: skip
+_MAG_KEYS = frozenset({"mag", "resolution", "path", "axisOrder", "channelIndex"})
 _BOX_KEYS = frozenset({"topLeft", "width", "height", "depth"})
 _SPATIAL = (("x", "width"), ("y", "height"), ("z", "depth"))
 _AXES = frozenset({"c", "x", "y", "z"})
@@ -236,9 +237,10 @@ def _check_mags(raw: dict[str, Any], file: str, where: str) -> dict[str, int] | 
             channel_index = channel
         elif channel != channel_index:
             wrong(file, f"{where}.{key}[{index}].channelIndex", "differs from that of the layer's other mags")
-        for name, value in entry.items():
-            if type(value) is dict or (type(value) is list and name != mag_key):
-                check_depth(value, file, f"{where}.{key}[{index}].{name}")
+        if len(entry) > 3:
+            for name in entry.keys() - _MAG_KEYS:
+                if type(entry[name]) in (dict, list):
+                    check_depth(entry[name], file, f"{where}.{key}[{index}].{name}")
     return common
 
 
