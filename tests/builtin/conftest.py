@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
 
 
 def _servers() -> ModuleType:
     # Test folders are no packages, so that those of different distributions can't clash.
-    spec = importlib.util.spec_from_file_location("wkplug_test_servers", Path(__file__).with_name("servers.py"))
+    spec = importlib.util.spec_from_file_location(
+        "wkplug_test_servers", Path(__file__).with_name("servers.py")
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -27,10 +30,10 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_header("Connection", "close")
         super().end_headers()
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the name of the base class
+    def do_HEAD(self) -> None:
         self.do_GET(head=True)
 
-    def do_GET(self, head: bool = False) -> None:  # noqa: N802 - the name of the base class
+    def do_GET(self, head: bool = False) -> None:
         server: FileServer = self.server  # type: ignore[assignment]  # only ever run by that one
         range_header = self.headers.get("Range")
         server.requests.append((self.command, self.path, range_header))

@@ -29,12 +29,18 @@ from wkplug.errors import (
 IS_ROOT = os.name == "posix" and os.geteuid() == 0
 
 
+def names_in(folder: os.PathLike[str]) -> list[str]:
+    return [path.name for path in Path(folder).iterdir()]
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> LocalLocation:
     return LocalLocation(tmp_path)
 
 
-def test_paths_are_made_absolute_and_links_in_them_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_made_absolute_and_links_in_them_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
@@ -96,7 +102,9 @@ def test_engines_get_the_place_in_their_own_words(root: LocalLocation) -> None:
     stop=st.none() | st.integers(-50, 50),
 )
 @settings(max_examples=60, deadline=None)
-def test_ranges_are_those_of_slices(tmp_path_factory: pytest.TempPathFactory, data: bytes, start: int, stop: int) -> None:
+def test_ranges_are_those_of_slices(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, start: int, stop: int
+) -> None:
     place = LocalLocation(tmp_path_factory.getbasetemp() / "ranges.bin")
     place.write(data, durable=False)
     assert place.read(start, stop) == data[start:stop]
@@ -158,9 +166,9 @@ def test_sizes_count_files_but_neither_links_nor_lock_files(root: LocalLocation)
 def test_a_write_makes_folders_replaces_and_leaves_nothing_behind(root: LocalLocation) -> None:
     place = root.child("a/b/c")
     assert place.write(b"old") == place.version()
-    assert place.write(memoryview(b"new")) == place.version()
+    assert place.write(b"new") == place.version()
     assert place.read() == b"new"
-    assert os.listdir(place.parent.url) == ["c"]
+    assert names_in(place.parent) == ["c"]
 
 
 def test_versions_never_repeat_even_within_a_tick_of_the_clock(root: LocalLocation) -> None:
@@ -189,10 +197,10 @@ def test_new_files_follow_the_umask_and_replaced_ones_keep_their_permissions(roo
     before = os.umask(0o027)
     try:
         place.write(b"1")
-        assert os.stat(place.url).st_mode & 0o777 == 0o640
-        os.chmod(place.url, 0o604)
+        assert Path(place).stat().st_mode & 0o777 == 0o640
+        Path(place).chmod(0o604)
         place.write(b"2")
-        assert os.stat(place.url).st_mode & 0o777 == 0o604
+        assert Path(place).stat().st_mode & 0o777 == 0o604
     finally:
         os.umask(before)
 
@@ -209,7 +217,7 @@ def test_a_folder_is_not_overwritten(root: LocalLocation) -> None:
     root.child("folder").make_folder()
     with pytest.raises(StorageError, match="folder where a file was expected"):
         root.child("folder").write(b"x")
-    assert os.listdir(root.url) == ["folder"]
+    assert names_in(root) == ["folder"]
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(root: LocalLocation) -> None:
@@ -224,7 +232,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(root: LocalLocation) -> None:
 
 def test_deleting_removes_links_and_never_follows_them(root: LocalLocation) -> None:
     root.child("precious/file").write(b"x")
-    os.makedirs(Path(root.url, "tree"))
+    Path(root.url, "tree").mkdir()
     Path(root.url, "tree", "link").symlink_to("../precious")
     Path(root.url, "toplink").symlink_to("precious")
     root.child("tree").delete(recursive=True)
@@ -285,19 +293,23 @@ def test_refusals_are_forbidden_and_leave_everything_as_it_was(tmp_path: Path) -
             path.chmod(path.stat().st_mode | 0o055)
     # Imported before the user changes, since the other one may not be allowed to read the package.
     script = "import wkplug.builtin.local, wkplug.builtin.locks\n" + READ_ONLY_SCRIPT
-    done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False
+    )
     assert done.stdout.split() == ["write", "replace", "delete", "read", "lock", "make"], done.stderr
     assert (folder / "file").read_text() == "old"
 
 
-def test_write_protected_files_are_not_replaced_behind_the_back(root: LocalLocation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_protected_files_are_not_replaced_behind_the_back(
+    root: LocalLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = root.child("file")
     place.write(b"old")
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everything
     with pytest.raises(ForbiddenError, match="write-protected"):
         place.write(b"new")
     assert place.read() == b"old"
-    assert os.listdir(root.url) == ["file"]
+    assert names_in(root) == ["file"]
 
 
 @pytest.mark.faults
@@ -315,7 +327,7 @@ def test_a_full_disk_is_said_and_leaves_the_old_file(tmp_path: Path) -> None:
             place.write(os.urandom(2 * 2**20))
         assert "Free some space" in str(caught.value)
         assert place.read() == b"old"
-        assert os.listdir(tmp_path) == ["file"]
+        assert names_in(tmp_path) == ["file"]
         place.write(b"new")
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
@@ -346,5 +358,5 @@ def test_a_killed_writer_never_leaves_half_a_file(tmp_path: Path) -> None:
             data = path.read_bytes()
             assert len(data) == 200_000
             assert data == data[:1] * 200_000
-    leftovers = [name for name in os.listdir(tmp_path) if name != "file"]
+    leftovers = [name for name in names_in(tmp_path) if name != "file"]
     assert all(name.startswith(TEMPORARY_PREFIX) for name in leftovers)

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from wkplug.builtin import fsspec_s3
 from wkplug.errors import InvalidArgumentError, PluginMissingError, UnknownSchemeError, UnsafePathError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Address", "public_options", "resolve"]
 

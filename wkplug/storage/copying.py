@@ -42,7 +42,7 @@ def copy_tree(source: Location, target: Location, *, skip: Collection[str] = ())
     if not source.exists():
         raise MissingError(f"{source.url} could not be copied: it is not there.")
     from_path, to_path = source.local_path(), target.local_path()
-    if from_path is not None and not os.path.isdir(from_path):  # noqa: PTH112 - plain text
+    if _is_file(source):
         _copy_file(source, target)
         return 1
     files: list[tuple[Location, Location]] = []
@@ -52,9 +52,6 @@ def copy_tree(source: Location, target: Location, *, skip: Collection[str] = ())
             place.make_folder()
         else:
             files.append((source.child(*parts), place))
-    if not files and from_path is None and source.version() is not None:
-        _copy_file(source, target)
-        return 1
     if from_path is not None and to_path is not None:
         for pair in files:
             _copy_file(*pair, durable=False)
@@ -65,6 +62,14 @@ def copy_tree(source: Location, target: Location, *, skip: Collection[str] = ())
             for done in [pool.submit(_copy_file, *pair) for pair in files]:
                 done.result()
     return len(files)
+
+
+def _is_file(location: Location) -> bool:
+    path = location.local_path()
+    if path is not None:
+        return not os.path.isdir(path)  # noqa: PTH112 - plain text
+    # Object stores may have "a" and "a/b" at once: then "a" is a folder here.
+    return location.version() is not None and next(location.list(), None) is None
 
 
 def _inside(outer: Location, inner: Location) -> bool:

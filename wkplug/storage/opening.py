@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wkplug.abc import ArraySpec, Location, Mode
+    from wkplug.registry import Choice
 
 __all__ = ["create_array", "forget", "open_array", "reopen"]
 
@@ -122,6 +124,7 @@ def _opened(
         # Taken before opening: what changes meanwhile makes the entry stale at once.
         fingerprint = folder_fingerprint(place)
         choice = registry.choose_backend(place, data_format=data_format, mode=mode, explicit=backend)
+        _tell(choice)
         chosen: ArrayBackend = choice.winner
         array = registry.open_array(OpenArray(location=place, mode=mode, axes=axes, backend=chosen))
         entry = _Entry(settings, fingerprint, array, chosen)
@@ -130,6 +133,12 @@ def _opened(
     return ArrayHandle(
         place, entry.backend, mode, axes, _opener(place, entry.backend, mode, axes), entry.array
     )
+
+
+def _tell(choice: Choice) -> None:
+    """Pass on what the chosen backend warns of."""
+    for problem in choice.warnings:
+        warnings.warn(f"{problem.text} {problem.remedy}".strip(), UserWarning, stacklevel=4)
 
 
 def _opener(
@@ -153,6 +162,7 @@ def create_array(
     choice = registry.choose_backend(
         place, data_format=data_format, mode="create", explicit=backend, spec=spec
     )
+    _tell(choice)
     chosen: ArrayBackend = choice.winner
     array = registry.create_array(CreateArray(location=place, spec=spec, backend=chosen))
     forget(place)
