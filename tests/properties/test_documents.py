@@ -78,7 +78,7 @@ def pairs(text: str) -> Any:
     return json.loads(text, object_pairs_hook=lambda items: ("object", items))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(document=documents())
 def test_any_document_survives_a_change_with_all_keys_in_order(
     tmp_path: Path, document: dict[str, Any]

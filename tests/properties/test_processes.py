@@ -103,10 +103,10 @@ def test_eight_processes_keep_each_others_layers_and_readers_never_see_half_a_fi
 @pytest.mark.faults
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_a_killed_writer_leaves_a_whole_file_and_no_lock(root: Path) -> None:
-    for turn in range(10):
+    for turn in range(5):
         writer = start(root, turn, 1000)
         go(writer)
-        time.sleep(0.02 + 0.03 * turn)
+        time.sleep(0.02 + 0.06 * turn)
         writer.send_signal(signal.SIGKILL)
         finish(writer)
         begun = time.monotonic()
