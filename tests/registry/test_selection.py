@@ -75,16 +75,14 @@ def test_a_wish_beats_everything_and_its_source_decides() -> None:
 
 
 def test_the_best_is_asked_first_and_nobody_after_the_first_able_one() -> None:
-    asked = []
+    asked: list[str] = []
 
     def ask(name: str, *problems: Problem) -> Candidate:
-        return Candidate(
-            name=name,
-            group="g",
-            plugin="",
-            priority=-ord(name),
-            assess=lambda: asked.append(name) or problems,
-        )
+        def assess() -> tuple[Problem, ...]:
+            asked.append(name)
+            return problems
+
+        return Candidate(name=name, group="g", plugin="", priority=-ord(name), assess=assess)
 
     some = [ask("c"), ask("b"), ask("a", Problem(code="x", text="not today"))]
     assert select("thing", some, what="testing").name == "b"
@@ -171,7 +169,7 @@ def test_backends_that_only_read_are_left_out_of_writing(plugged: Plugged, place
     plugged("good", "fast")
     assert registry.choose_backend(place(), data_format="npy").name == "npy+reader"
     for mode in ("r+", "create"):
-        choice = registry.choose_backend(place(), data_format="npy", mode=mode)  # type: ignore[arg-type]  # a Literal
+        choice = registry.choose_backend(place(), data_format="npy", mode=mode)
         assert choice.name == "npy+fast"
     with pytest.raises(UnableError, match=r"npy\+reader can't do it \(argument asks for it\): it only reads"):
         registry.choose_backend(place(), data_format="npy", mode="r+", explicit="reader")

@@ -44,23 +44,23 @@ def explain(
     The order: an argument, the recorded format, who is able, the configuration, the probe's score, priority,
     name.
     """
-    from wkplug import registry
+    from wkplug.registry import choose_backend, choose_format, choose_reader
     from wkplug.registry.explain import as_facts, render
 
     location = _locate(path)
     sections: list[tuple[str, list[Choice]]] = []
     if _is_file(location):
         head = location.read(0, _HEAD_BYTES)
-        choice = registry.choose_reader(location, head, explicit=reader, thorough=True)
+        choice = choose_reader(location, head, explicit=reader, thorough=True)
         sections.append((location.url, [choice]))
     else:
         for title, array, recorded in _arrays(location, data_format):
             choices = []
             if recorded is None and backend is None:
-                choices.append(registry.choose_format(array, thorough=True))
+                choices.append(choose_format(array, thorough=True))
                 recorded = choices[0].name
             choices.append(
-                registry.choose_backend(
+                choose_backend(
                     array,
                     data_format=recorded,
                     mode="r+" if write else "r",

@@ -73,7 +73,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that the arguments name; suggests one where there is none."""
-        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+        known = not args or args[0].startswith("-") or args[0] in COMMANDS  # else plugins must be asked
+        if not known and args[0] not in self.list_commands(ctx):
             from wkplug.config.hints import did_you_mean
 
             ctx.fail(f"There is no command '{args[0]}'.{did_you_mean(args[0], self.list_commands(ctx))}")

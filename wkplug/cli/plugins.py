@@ -57,14 +57,14 @@ def plugins(*, as_json: bool, everything: bool, debug: str | None) -> None:
 
 def _manager() -> Manager:
     """The default manager, or one with default settings where the configuration is wrong."""
-    from wkplug import registry
     from wkplug.config import Settings
+    from wkplug.registry import Manager, get_manager
 
     try:
-        return registry.get_manager()
+        return get_manager()
     except ConfigError as error:
         click.echo(f"Warning: the configuration is left out of account: {error}", err=True)
-        return registry.Manager(Settings())
+        return Manager(Settings())
 
 
 def _offers(manager: Manager) -> dict[Plugin, dict[str, list[str]]]:
