@@ -237,8 +237,14 @@ def filesystem(url: str) -> Filesystem:
     """Give the filesystem for a URL or a plain path. UnknownSchemeError if there is none for its scheme."""
     from wkplug.registry import choosing_files
 
-    made: Filesystem = choosing_files.choose_filesystem(_default.tables(), url).winner
-    return made
+    # Every place of a dataset comes through here, so the last answer for a scheme is kept with its settings.
+    tables, settings, scheme = _default.tables(), current(), choosing_files.scheme_of(url)
+    last = tables.last_filesystems.get(scheme)
+    if last is None or last[0] is not settings:
+        made = choosing_files.choose_filesystem(tables, url).winner
+        last = tables.last_filesystems[scheme] = (settings, made)
+    filesystem: Filesystem = last[1]
+    return filesystem
 
 
 def choose_reader(

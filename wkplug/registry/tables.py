@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.config import Table, current
+from wkplug.config import Settings, Table, current
 from wkplug.config.hints import did_you_mean
 from wkplug.errors import (
     ConfigError,
@@ -44,6 +44,7 @@ class Tables:
 
     def __init__(self, manager: Manager) -> None:
         self.manager = manager
+        self.last_filesystems: dict[str, tuple[Settings, Any]] = {}
         self._built: dict[tuple[str, str, str], tuple[Table, Any]] = {}
         self._lock = threading.RLock()
         self._told: set[str] = set()
