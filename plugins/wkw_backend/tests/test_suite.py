@@ -18,7 +18,7 @@ class TestNumpyOnAnyPlace(ArrayBackendSuite):
     backend = "wkw+numpy"
 
     @pytest.fixture
-    def location(self):
+    def location(self) -> FsspecLocation:
         return FsspecLocation(f"memory://wkw-suite/{next(_fresh)}")
 
 

@@ -49,6 +49,10 @@ def header_for(spec: ArraySpec) -> Header:
     """Make the header of a new array, or raise what is wrong with its spec."""
     if spec.axes != AXES:
         raise LayoutError(axes_text(spec.axes), hint="Use another data format, such as zarr3.")
+    if len(spec.shape) != len(AXES):
+        raise LayoutError(
+            f"The shape {spec.shape} must have {len(AXES)} numbers, one for each of c, x, y, z."
+        )
     if spec.dtype not in VOXEL_TYPES:
         raise UnsupportedDtypeError(
             f"WKW can't hold {spec.dtype}, only {', '.join(VOXEL_TYPES)}.",

@@ -48,13 +48,13 @@ class _Native:
     """A dataset of the package, closed when nobody holds it: closing it under a call would crash."""
 
     def __init__(self, path: str) -> None:
+        self.dataset: Any = None
         try:
             import wkw
         except (ImportError, OSError) as error:
             raise UnsupportedOperationError(
                 f"The package wkw can't be loaded: {error}.", hint=_INSTALL
             ) from error
-        self.dataset: Any = None
         self.dataset = wkw.Dataset.open(path)
 
     def __del__(self) -> None:
@@ -137,9 +137,11 @@ class RustArray(WkwArray):
 
     def _call(self, action: str, method: str, *arguments: Any) -> Any:
         with self._turn:
-            native = self._open()
             try:
+                native = self._open()
                 return getattr(native.dataset, method)(*arguments)
+            except WkplugError:
+                raise
             except Exception as error:
                 # Its errors share no class but Exception; UnicodeDecodeError is one of them.
                 reason = f"the package wkw failed with {error!r}"
