@@ -61,7 +61,8 @@ class Location(ABC):
     def read(self, start: int | None = None, stop: int | None = None) -> bytes:
         """Read the bytes from `start` to `stop` (all by default; a negative start counts from the end).
 
-        Ranges that reach past the end give what is there. MissingError if there is nothing, also for folders.
+        Ranges that reach past the end give what is there. MissingError if there is nothing. A folder is a
+        StorageError on file systems, and nothing (MissingError) on stores that have none.
         """
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
