@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -190,6 +192,42 @@ def test_a_write_with_the_wrong_version_is_a_conflict(root: LocalLocation) -> No
     with pytest.raises(ConflictError):
         place.write(b"3", if_match=second)
     assert not place.exists()
+
+
+def test_creating_needs_no_lock_file_where_there_are_hard_links(
+    root: LocalLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.child("linked").write(b"1", if_match="")
+    assert names_in(root) == ["linked"]
+
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "no hard links here")
+
+    monkeypatch.setattr(os, "link", no_links)
+    version = root.child("other").write(b"1", if_match="")
+    assert root.child("other").version() == version
+    with pytest.raises(ConflictError):
+        root.child("other").write(b"2", if_match="")
+    assert sorted(names_in(root)) == [".wkplug.lock", "linked", "other"]
+
+
+def test_one_of_many_creators_wins(root: LocalLocation) -> None:
+    outcomes: list[str] = []
+
+    def create(number: int) -> None:
+        try:
+            root.child("file").write(bytes([number]), if_match="")
+            outcomes.append("made")
+        except ConflictError:
+            outcomes.append("conflict")
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["conflict"] * 7 + ["made"]
+    assert names_in(root) == ["file"]
 
 
 def test_new_files_follow_the_umask_and_replaced_ones_keep_their_permissions(root: LocalLocation) -> None:

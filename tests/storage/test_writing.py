@@ -157,7 +157,11 @@ def test_processes_that_write_into_the_same_shards_lose_nothing(
         assert writer.stdout is not None
         writer.stdout.readline()
     for writer in writers:
-        writer.communicate(b"go\n", timeout=120)
+        assert writer.stdin is not None
+        writer.stdin.write(b"go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate(timeout=120)
     assert [writer.returncode for writer in writers] == [0] * 4
     handle = storage.open_array(place, "toy")
     assert handle.spec.shape == (24, 12, 12)

@@ -26,8 +26,9 @@ from urllib.parse import unquote, urlsplit
 
 from wkplug.abc import Filesystem, Location
 from wkplug.builtin.failures import sort_failure
+from wkplug.builtin.files import read_fully, size_below, sync_folder, write_fully
 from wkplug.builtin.locks import lock_folder
-from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap, safe_parts
+from wkplug.builtin.parts import TEMPORARY_PREFIX, safe_parts
 from wkplug.errors import ConflictError, ForbiddenError, InvalidArgumentError, StorageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ __all__ = ["LocalFilesystem", "LocalLocation"]
 
 _POSIX = os.name == "posix"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class _NoLinksError(Exception):
+    """This file system has no hard links (FAT, some network and FUSE file systems)."""
 
 
 class LocalLocation(Location):
@@ -130,7 +135,7 @@ class LocalLocation(Location):
                 for start, stop in ranges:
                     first, last, _ = slice(start, stop).indices(size)
                     file.seek(first)
-                    results.append(_read_fully(file, last - first) if last > first else b"")
+                    results.append(read_fully(file, last - first) if last > first else b"")
                 return results
         except OSError as error:
             raise sort_failure(error, "read", self._path) from error
@@ -163,7 +168,7 @@ class LocalLocation(Location):
         """Bytes of the file, or of all files below the folder; links below and lock files count nothing."""
         try:
             facts = os.stat(self._path)
-            return _size_below(self._path) if stat.S_ISDIR(facts.st_mode) else facts.st_size
+            return size_below(self._path) if stat.S_ISDIR(facts.st_mode) else facts.st_size
         except OSError as error:
             raise sort_failure(error, "measured", self._path) from error
 
@@ -177,20 +182,27 @@ class LocalLocation(Location):
         """
         if if_match is None:
             return self._replace(data, durable=durable)
+        if not if_match:
+            # A hard link to the finished file fails where there is one, so that no lock is needed.
+            with contextlib.suppress(_NoLinksError):
+                return self._replace(data, durable=durable, exclusive=True)
         parent = self.parent
         parent.make_folder()
         # Comparing and renaming are two steps; the lock makes them one among wkplug's own writers.
         with parent.lock("if_match " + self.name):
             found = self.version() or ""
             if found != if_match:
-                raise ConflictError(
-                    f"{self._path} was changed by someone else: its version is "
-                    f"{found or 'none (missing)'}, not {if_match or 'none (missing)'}.",
-                    hint="Read it again and repeat the change.",
-                )
+                raise self._conflict(found, if_match)
             return self._replace(data, durable=durable)
 
-    def _replace(self, data: bytes, *, durable: bool) -> str:
+    def _conflict(self, found: str, wanted: str) -> ConflictError:
+        return ConflictError(
+            f"{self._path} was changed by someone else: its version is "
+            f"{found or 'none (missing)'}, not {wanted or 'none (missing)'}.",
+            hint="Read it again and repeat the change.",
+        )
+
+    def _replace(self, data: bytes, *, durable: bool, exclusive: bool = False) -> str:
         folder = os.path.dirname(self._path)
         temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{os.getpid()}-{os.urandom(6).hex()}")
         descriptor = -1
@@ -200,13 +212,16 @@ class LocalLocation(Location):
             except FileNotFoundError:
                 os.makedirs(folder, exist_ok=True)
                 descriptor = os.open(temporary, _NEW_FILE, 0o666)
-            _write_fully(descriptor, data)
-            facts = self._inherit(temporary, descriptor)
+            write_fully(descriptor, data)
+            facts = os.fstat(descriptor) if exclusive else self._inherit(temporary, descriptor)
             if durable:
                 os.fsync(descriptor)
             os.close(descriptor)
             descriptor = -1
-            os.replace(temporary, self._path)
+            if exclusive:
+                self._link(temporary)
+            else:
+                os.replace(temporary, self._path)
         except OSError as error:
             raise sort_failure(error, "written", self._path) from error
         finally:
@@ -219,6 +234,16 @@ class LocalLocation(Location):
         if durable:
             sync_folder(folder)
         return _version(facts)
+
+    def _link(self, temporary: str) -> None:
+        try:
+            os.link(temporary, self._path)
+        except FileExistsError as error:
+            raise self._conflict(self.version() or "another", "") from error
+        except OSError as error:
+            if error.errno in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                raise _NoLinksError from error
+            raise
 
     def _inherit(self, temporary: str, descriptor: int) -> os.stat_result:
         """Give the new file the old one's permissions, and a later time, so that versions never repeat."""
@@ -323,59 +348,5 @@ class LocalFilesystem(Filesystem):
         return LocalLocation(path if _POSIX else path.lstrip("/"))
 
 
-def sync_folder(folder: str) -> None:
-    """Make renames and deletions in `folder` durable, where the system has a way to."""
-    if not _POSIX:
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise sort_failure(error, "synced", folder) from error
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Network and FUSE file systems often can't sync folders; their renames are the server's business.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF):
-            raise sort_failure(error, "synced", folder) from error
-    finally:
-        os.close(descriptor)
-
-
 def _version(facts: os.stat_result) -> str:
     return f"{facts.st_mtime_ns:x}-{facts.st_size:x}-{facts.st_ino:x}"
-
-
-def _read_fully(file: Any, count: int) -> bytes:
-    data: bytes = file.read(count)
-    if len(data) == count:
-        return data
-    # One system call moves at most 2 GiB; and a file that shrinks meanwhile gives what is there.
-    pieces = [data]
-    remaining = count - len(data)
-    while data and remaining > 0:
-        data = file.read(remaining)
-        pieces.append(data)
-        remaining -= len(data)
-    return b"".join(pieces)
-
-
-def _write_fully(descriptor: int, data: bytes) -> None:
-    view = memoryview(data).cast("B")
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-def _size_below(folder: str) -> int:
-    total = 0
-    pending = [folder]
-    while pending:
-        with os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_symlink() or is_scrap(entry.name):
-                    continue
-                if entry.is_dir():
-                    pending.append(entry.path)
-                else:
-                    with contextlib.suppress(FileNotFoundError):
-                        total += entry.stat(follow_symlinks=False).st_size
-    return total

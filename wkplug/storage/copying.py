@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.local import sync_folder
+from wkplug.builtin.files import sync_folder
 from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap
 from wkplug.errors import MissingError, StorageError
 

@@ -1,0 +1,79 @@
+"""What the operating system's calls leave to do: short reads and writes, syncing and measuring folders.
+
+Errors are those of the system, but for `sync_folder`, which sorts them.
+
+Who calls it: `wkplug.builtin.local` and `wkplug.storage.copying`.
+"""
+
+# The reason: paths are plain text here, since pathlib costs more than the system calls.
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import Any
+
+from wkplug.builtin.failures import sort_failure
+from wkplug.builtin.parts import is_scrap
+
+__all__ = ["read_fully", "size_below", "sync_folder", "write_fully"]
+
+_POSIX = os.name == "posix"
+
+
+def sync_folder(folder: str) -> None:
+    """Make renames and deletions in `folder` durable, where the system has a way to."""
+    if not _POSIX:
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise sort_failure(error, "synced", folder) from error
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Network and FUSE file systems often can't sync folders; their renames are the server's business.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF):
+            raise sort_failure(error, "synced", folder) from error
+    finally:
+        os.close(descriptor)
+
+
+def read_fully(file: Any, count: int) -> bytes:
+    """Read `count` bytes of an unbuffered file, fewer only where it ends."""
+    data: bytes = file.read(count)
+    if len(data) == count:
+        return data
+    # One system call moves at most 2 GiB; and a file that shrinks meanwhile gives what is there.
+    pieces = [data]
+    remaining = count - len(data)
+    while data and remaining > 0:
+        data = file.read(remaining)
+        pieces.append(data)
+        remaining -= len(data)
+    return b"".join(pieces)
+
+
+def write_fully(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however few bytes the system takes at once."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def size_below(folder: str) -> int:
+    """Add up the sizes of the files below a folder; links and our own scrap count nothing."""
+    total = 0
+    pending = [folder]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink() or is_scrap(entry.name):
+                    continue
+                if entry.is_dir():
+                    pending.append(entry.path)
+                else:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += entry.stat(follow_symlinks=False).st_size
+    return total
