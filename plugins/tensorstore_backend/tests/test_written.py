@@ -115,7 +115,7 @@ def test_zarr_python_reads_what_is_written_and_the_other_way_round(
     data = noise(3, 33, 30, 25, dtype=dtype)
     array.write(((0, 5, 6, 7), data.shape), data)
     other = zarr.open_array(place.local_path(), mode="r+")
-    assert other.metadata.dimension_names == ("c", "x", "y", "z")
+    assert document(place)["dimension_names"] == ["c", "x", "y", "z"]
     np.testing.assert_array_equal(other[:, 5:38, 6:36, 7:32], data)
     assert not np.any(other[:, :5])
     other[:, 40:50, 0:9, 1:8] = data[:, :10, :9, :7]

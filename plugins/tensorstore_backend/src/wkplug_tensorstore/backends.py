@@ -69,6 +69,9 @@ class TensorstoreBackend(ArrayBackend):
 
     def describe(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
         """Read and check the metadata; errors as `ArrayBackend.open`, and for what the engine lacks."""
+        return self._read(location, axes)
+
+    def _read(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
         file = self.metadata_file(location)
         stored: StoredArray = self.metadata.describe(read_document(file), file, axes)
         return stored
@@ -111,7 +114,7 @@ class TensorstoreBackend(ArrayBackend):
             if spec is not None:
                 self._checked(spec, location)
             else:
-                self.describe(location)
+                self._read(location)
         except (UnsupportedOperationError, UnsupportedDtypeError) as error:
             return [_problem("engine", error)]
         except WkplugError as error:
@@ -267,8 +270,7 @@ class PrecomputedBackend(TensorstoreBackend):
         """The info file above the scale."""
         return precomputed.find(location)[0]
 
-    def describe(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
-        """Read the info file above the scale."""
+    def _read(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
         file, key, document = precomputed.find(location)
         return precomputed.describe(document, file, key, axes)
 

@@ -25,16 +25,20 @@ from wkplug.errors import (
 
 __all__ = ["ENGINE_ERRORS", "sort_failure"]
 
-ENGINE_ERRORS = (ValueError, IndexError, KeyError, TypeError, RuntimeError, OSError)
+ENGINE_ERRORS = (ValueError, IndexError, KeyError, TypeError, RuntimeError, OSError, OverflowError)
 """What the engine's calls raise. MemoryError is left alone: it says what it is."""
 
 _STATUS = re.compile(r"^([A-Z_]+): ")
 _OS_ERROR = re.compile(r"os_error_code='(\d+)'")
 _HTTP_STATUS = re.compile(r"http_response_code='(\d+)'")
 _NOISE = re.compile(r" \[(?:tensorstore_spec|source locations?|transform|domain)=.*", re.DOTALL)
+_QUERY = re.compile(r"(https?://[^\s\"'?]*)\?[^\s\"']*")
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DAMAGE = frozenset({"DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT"})
+_IGNORED_RANGE = re.compile(
+    r"byte range .* was (?:not satisfied|ignored)|Requested byte range .*HTTP", re.DOTALL
+)
 _LONGEST = 400
 
 
@@ -50,7 +54,8 @@ def sort_failure(
             f"{url} could not be {verb}: it took too long.",
             hint="Raise `timeout` under [plugin.tensorstore] if the place is just slow.",
         )
-    text = _NOISE.sub("", str(error))
+    # Queries of signed URLs are secrets, as the headers are that the cut off part may show.
+    text = _QUERY.sub(r"\1?...", _NOISE.sub("", str(error)))
     found = _STATUS.match(text)
     status = found[1] if found else ""
     reason = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
@@ -66,11 +71,16 @@ def sort_failure(
         return StorageFullError(message, hint="Free some space, or write elsewhere.")
     if status == "OUT_OF_RANGE":
         return OutOfBoundsError(f"{url} could not be {verb}: the box leaves the array ({reason}).")
-    if status == "UNIMPLEMENTED" or "is not registered" in text:
+    if isinstance(error, NotImplementedError) or status == "UNIMPLEMENTED" or "is not registered" in text:
         return UnsupportedOperationError(message)
-    if "was not satisfied" in text or "does not support writing" in text:
-        # A web server that ignores ranges, or any server asked to store something.
-        return UnsupportedOperationError(message)
+    if "does not support writing" in text:
+        return UnsupportedOperationError(message, hint="Web servers are for reading only.")
+    if _IGNORED_RANGE.search(text):
+        # The shard is whole, but the server gave all of it, or refused, when a part was asked for.
+        return UnsupportedOperationError(
+            message,
+            hint="That server ignores byte ranges, so shards can't be read there; copy the data first.",
+        )
     if status in _DAMAGE and _HTTP_STATUS.search(str(error)) is None:
         return CorruptDataError(message, hint="The data are damaged; restore them from a copy.")
     return otherwise(message)

@@ -91,6 +91,8 @@ def describe(
     check_chunk((channels, *chunk), (channels, *chunk), DTYPES[dtype], where)
     offset = _offset(scale, where)
     encoding = scale.get("encoding")
+    if not isinstance(encoding, str):
+        raise CorruptDataError(f"{where} is damaged: a scale has no encoding.")
     if encoding not in _ENCODINGS:
         raise UnsupportedOperationError(
             f"{where} uses the encoding {encoding!r}, which tensorstore doesn't know."

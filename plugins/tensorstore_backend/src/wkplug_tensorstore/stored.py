@@ -11,13 +11,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.abc import ArraySpec, Location
 from wkplug.errors import CorruptDataError, StorageError, TooLargeError, UnsupportedDtypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wkplug.abc import ArraySpec, Location
 
 __all__ = [
     "DTYPES",
