@@ -32,12 +32,20 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "wkplug.ops.sampling": ("SamplingModes",),
 }  # fmt: skip
 
+_ROOMS = (
+    "abc", "builtin", "cli", "config", "dataset", "errors", "geometry", "ops", "properties", "registry", "storage",
+    "testing",
+)  # fmt: skip
+
 
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module 'wkplug' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _ROOMS:
+        # `from wkplug import registry` asks here before it imports the submodule.
+        return import_module(f"wkplug.{name}")
     for module, names in _NAMES.items():
         if name in names:
             value = globals()[name] = getattr(import_module(module), name)
