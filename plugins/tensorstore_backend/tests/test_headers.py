@@ -144,7 +144,7 @@ def test_no_header_does_more_than_raise_a_typed_error(tmp_path: Path, name: str,
         if isinstance(holder, dict) and data.draw(st.integers(0, 4)) == 0:
             del holder[last]
         else:
-            holder[last] = data.draw(VALUES)
+            holder[last] = copy.deepcopy(data.draw(VALUES))
     use(tmp_path, name, json.dumps(document))
 
 

@@ -31,16 +31,15 @@ class CodecFacts:
     inner: list[Any]
 
 
-def default_codecs(rank: int, itemsize: int, *, compressed: bool, level: int) -> list[dict[str, Any]]:
+def default_codecs(rank: int, *, compressed: bool, level: int) -> list[dict[str, Any]]:
     """The codecs of one chunk: first axis fastest, little endian, and always a checksum.
 
     zstd brings its own; without it crc32c does the same for nearly nothing, since damage in plain bytes
     would otherwise be read as voxels.
     """
     order = {"name": "transpose", "configuration": {"order": list(range(rank))[::-1]}}
-    # One byte has no order, and readers differ in whether they expect one; the peers write it, so do we.
+    # One byte has no order, and readers differ in whether they expect one; most writers name one, so do we.
     plain = {"name": "bytes", "configuration": {"endian": "little"}}
-    del itemsize
     last: dict[str, Any] = (
         {"name": "zstd", "configuration": {"level": level, "checksum": True}}
         if compressed
@@ -123,7 +122,10 @@ def _transposed(axes: list[int], configuration: Mapping[str, Any], where: str) -
 
 
 def _index_codecs(configuration: Mapping[str, Any], where: str) -> None:
-    for value in configuration.get("index_codecs") or ():
+    codecs = configuration.get("index_codecs", ())
+    if not isinstance(codecs, (list, tuple)):
+        raise CorruptDataError(f"{where} is damaged: the codecs of its shards' indexes are no list.")
+    for value in codecs:
         name, _ = named(value, "an index codec", where)
         if name not in ("bytes", "crc32c"):
             raise UnsupportedOperationError(f"{where} uses the codec {name!r} for the indexes of its shards.")

@@ -48,9 +48,7 @@ def build(spec: ArraySpec) -> dict[str, Any]:
     rank = len(spec.axes)
     codecs = spec.options.get("codecs")
     if codecs is None:
-        codecs = default_codecs(
-            rank, DTYPES[spec.dtype], compressed=spec.compressed, level=level_option(spec)
-        )
+        codecs = default_codecs(rank, compressed=spec.compressed, level=level_option(spec))
     elif not isinstance(codecs, Sequence) or isinstance(codecs, str):
         raise InvalidArgumentError("The option 'codecs' must be a list of Zarr v3 codecs.")
     names = [named(codec, "a codec", "The option 'codecs'")[0] for codec in codecs]
