@@ -18,12 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "wkplug" / "registry" / "known.toml"
 
 # Distributions that are not in this tree (yet), with what they are made for.
-ELSEWHERE: dict[str, dict[str, Any]] = {
-    "wkplug-cloud": {"plugin": "cloud", "schemes": ["gs", "s3"]},
-    "wkplug-czi": {"plugin": "czi", "suffixes": [".czi"]},
-    "wkplug-knossos": {"plugin": "knossos", "importers": ["knossos"]},
-    "wkplug-remote": {"plugin": "remote", "remotes": ["webknossos"], "schemes": ["webknossos"]},
-}
+ELSEWHERE: dict[str, dict[str, Any]] = {}
+"""Published distributions that don't lie in this tree, in the same form. An entry is a promise that its
+`pip install` line works, so nothing is listed here before it can be installed."""
 
 HEADER = """\
 # Which distribution offers what. Written by tools/known_plugins.py; read when something is missing, so that

@@ -107,8 +107,15 @@ def test_an_image_is_explained_by_its_readers(tmp_path: Path, capsys: pytest.Cap
     ],
 )
 def test_what_nobody_opens_is_an_error_that_helps(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, words: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    words: str,
 ) -> None:
+    from wkplug.registry.catalogue import known
+
+    monkeypatch.setitem(known(), "wkplug-czi", {"plugin": "czi", "suffixes": [".czi"]})
     if "." in name:
         (tmp_path / name).write_bytes(b"ZISRAWFILE")
     assert words in explain(capsys, tmp_path / name, code=1)

@@ -65,3 +65,12 @@ def place(tmp_path: Path) -> Callable[..., LocalLocation]:
         return LocalLocation(str(folder))
 
     return make
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distributions that the catalogue knows and this environment lacks."""
+    from wkplug.registry.catalogue import known
+
+    monkeypatch.setitem(known(), "wkplug-czi", {"plugin": "czi", "suffixes": [".czi"]})
+    monkeypatch.setitem(known(), "wkplug-remote", {"plugin": "remote", "schemes": ["webknossos"]})

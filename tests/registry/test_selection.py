@@ -389,6 +389,7 @@ def test_schemes_lead_to_filesystems(url: str, name: str) -> None:
     assert type(registry.filesystem(url)).__name__ == name
 
 
+@pytest.mark.usefixtures("elsewhere")
 def test_an_unknown_scheme_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UnknownSchemeError, match=r"the URL scheme 'htps://'\. Did you mean 'https'\?"):
         registry.filesystem("htps://example.org")
@@ -466,6 +467,7 @@ def test_a_configured_reader_that_refuses_is_an_error_and_no_cascade(
         registry.choose_reader(image(tmp_path, "x.pic"), b"")
 
 
+@pytest.mark.usefixtures("elsewhere")
 def test_a_suffix_whose_plugin_is_not_installed_names_it(plugged: Plugged, tmp_path: Path) -> None:
     plugged("good")
     with pytest.raises(ImageReaderMissingError) as caught:
