@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections import defaultdict
+import os
+import subprocess
+import sys
 
 import pytest
 
-from wkplug.testing.mutants import MUTANTS
+from wkplug.testing.mutants import FILE_MUTANTS, MEMORY_MUTANTS, MUTANTS
 
-# Which inner backend a mutant wraps: memory arrays are quick, files show damage and processes.
-_SUITES = '''
-import json
+IN_MEMORY = [*MUTANTS, *MEMORY_MUTANTS]
+IN_FILES = list(FILE_MUTANTS)
+# What is wrong with mutants of files shows in these tests; the others were run on mutants in memory already.
+FILE_TESTS = "damaged or truncated or side_by_side or places"
+
+_SUITES = """
 import pytest
-from wkplug.builtin.memory import MemoryBackend
+from {module} import {backend}
 from wkplug.testing import ArrayBackendSuite
-from wkplug.testing.mutants import MUTANTS, mutant
+from wkplug.testing.mutants import mutant
 
 
 def suite(name):
     class Suite(ArrayBackendSuite):
         @pytest.fixture
         def array_backend(self):
-            backend = MemoryBackend()
-            return mutant(name, backend) if name else backend
+            return mutant(name, {backend}()) if name else {backend}()
 
     return Suite
 
@@ -33,57 +36,110 @@ class TestRight(suite(None)):
     pass
 
 
-for number, name in enumerate(MUTANTS):
-    globals()[f"TestMutant{number}"] = suite(name)
-'''
+for number, name in enumerate({names!r}):
+    globals()["TestMutant%d" % number] = suite(name)
+"""
+
+_RECORDER = """
+import json
+import pathlib
+
+outcomes = {}
 
 
-class Recorder:
-    """Collects what became of every test, by class."""
+def pytest_runtest_logreport(report):
+    _, kind, test = report.nodeid.split("::")
+    mine = outcomes.setdefault(kind, {"passed": [], "failed": {}})
+    if report.failed:
+        mine["failed"][test] = str(report.longrepr)
+    elif report.passed and report.when == "call":
+        mine["passed"].append(test)
 
-    def __init__(self):
-        self.failed = defaultdict(list)
-        self.passed = defaultdict(list)
 
-    def pytest_runtest_logreport(self, report):
-        _, kind, test = report.nodeid.split("::")
-        if report.failed:
-            self.failed[kind].append((test, str(report.longrepr)))
-        elif report.passed and report.when == "call":
-            self.passed[kind].append(test)
+def pytest_sessionfinish(session):
+    file = pathlib.Path(__file__).parent / "outcomes.json"
+    file.write_text(json.dumps(outcomes, indent=1))
+"""
+
+
+def run(folder, names, module, backend, *options):
+    """Run the suite on the right backend and on its mutants; what became of every test, by mutant."""
+    folder.mkdir()
+    (folder / "test_mutants.py").write_text(_SUITES.format(names=names, module=module, backend=backend))
+    (folder / "conftest.py").write_text(_RECORDER)
+    # A process of its own, because it runs with another profile: nobody waits for smallest failing examples.
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--tb=short",
+        f"--rootdir={folder}",
+        "-p",
+        "no:cacheprovider",
+    ]
+    done = subprocess.run(
+        [*command, "-p", "wkplug.testing.plugin", f"--basetemp={folder / 'tmp'}", *options, "."],
+        cwd=folder,
+        env=os.environ | {"WKPLUG_TEST_PROFILE": "brief"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    by_class = json.loads((folder / "outcomes.json").read_text())
+    by_name = {name: by_class[f"TestMutant{number}"] for number, name in enumerate(names)}
+    return by_name | {"right": by_class["TestRight"], "summary": done.stdout}
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mutants")
-    file = folder / "test_mutants_of_memory.py"
-    file.write_text(_SUITES)
-    recorder = Recorder()
-    options = ["-q", "-c", "/dev/null", f"--rootdir={folder}", "-p", "no:cacheprovider", "-p", "no:terminal"]
-    options += ["--import-mode=importlib", "-p", "wkplug.testing.plugin", "-m", "not long", "--tb=short"]
-    pytest.main([str(file), *options], plugins=[recorder])
-    report = {name: [test for test, _ in recorder.failed[f"TestMutant{n}"]] for n, name in enumerate(MUTANTS)}
-    (folder / "caught.json").write_text(json.dumps(report, indent=1))
-    return recorder
+def in_memory(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mutants") / "memory"
+    return run(folder, IN_MEMORY, "wkplug.builtin.memory", "MemoryBackend", "-m", "not long")
 
 
-def test_the_right_backend_passes(outcomes):
-    assert outcomes.failed["TestRight"] == []
-    assert len(outcomes.passed["TestRight"]) > 60
+@pytest.fixture(scope="module")
+def in_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mutants") / "files"
+    return run(folder, IN_FILES, "wkplug.testing.reference", "ReferenceBackend", "-k", FILE_TESTS)
 
 
-@pytest.mark.parametrize(("number", "name"), list(enumerate(MUTANTS)), ids=list(MUTANTS))
-def test_every_mutant_is_caught(outcomes, number, name):
-    kind = f"TestMutant{number}"
-    failed = outcomes.failed[kind]
-    assert failed, f"no test caught the mutant {name!r}"
-    assert outcomes.passed[kind], f"the mutant {name!r} is dead on arrival: nothing passes"
-    told = [text for _, text in failed if "broken promise: " in text]
-    assert told, f"no failure of {name!r} names a promise: {failed[0]}"
+def caught(mine, name):
+    assert mine["failed"], f"no test caught the mutant {name!r}"
+    assert mine["passed"], f"the mutant {name!r} is dead on arrival: nothing passes"
+    told = [text for text in mine["failed"].values() if "broken promise: " in text]
+    assert told, f"no failure of {name!r} names a promise"
 
 
-def test_every_test_is_needed_by_no_single_mutant(outcomes):
-    """At least half of the mutants are caught by more than one test, so that no single test carries all."""
-    counts = [len(outcomes.failed[f"TestMutant{number}"]) for number, _ in enumerate(MUTANTS)]
+def test_memory_arrays_pass(in_memory):
+    assert in_memory["right"]["failed"] == {}
+    assert len(in_memory["right"]["passed"]) > 60
+
+
+def test_arrays_in_files_pass(in_files):
+    assert in_files["right"]["failed"] == {}
+    assert len(in_files["right"]["passed"]) >= 4
+
+
+@pytest.mark.parametrize("name", IN_MEMORY)
+def test_every_mutant_is_caught(in_memory, name):
+    caught(in_memory[name], name)
+
+
+@pytest.mark.parametrize("name", IN_FILES)
+def test_every_mutant_of_files_is_caught(in_files, name):
+    caught(in_files[name], name)
+
+
+def test_most_mutants_are_caught_by_more_than_one_test(in_memory):
+    counts = [len(in_memory[name]["failed"]) for name in IN_MEMORY]
     assert sum(count > 1 for count in counts) * 2 > len(counts)
-    assert list(itertools.accumulate(counts))[-1] >= len(MUTANTS)
+
+
+def test_what_was_skipped_is_printed(in_memory):
+    lines = in_memory["summary"].splitlines()
+    (line,) = [line for line in lines if line.startswith("TestRight: ")]
+    assert line.startswith("TestRight: passed ")
+    assert "skipped " in line
+    assert "by capability: " in line
+    assert "shared_between_processes" in line

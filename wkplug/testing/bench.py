@@ -129,7 +129,9 @@ def noise(shape: tuple[int, ...], dtype: str, *, seed: int = 1) -> NDArray[Any]:
     if kind.kind == "b":
         return np.asfortranarray(generator.integers(0, 2, size=shape).astype(kind))
     limits = np.iinfo(kind)
-    return np.asfortranarray(generator.integers(limits.min, limits.max, size=shape, dtype=kind) | kind.type(1))
+    return np.asfortranarray(
+        generator.integers(limits.min, limits.max, size=shape, dtype=kind) | kind.type(1)
+    )
 
 
 def whole(data: NDArray[Any]) -> Box:
@@ -194,7 +196,9 @@ class BackendFixtures:
         return tuple(sorted(array_backend.capabilities.dtypes))
 
     @pytest.fixture
-    def layouts(self, array_backend: ArrayBackend, axes: tuple[str, ...], location: Location) -> tuple[Layout, ...]:
+    def layouts(
+        self, array_backend: ArrayBackend, axes: tuple[str, ...], location: Location
+    ) -> tuple[Layout, ...]:
         """The layouts to test with: those of the kit's that the backend has no `problems()` with."""
         taken: list[Layout] = []
         for chunk, shard in _LAYOUTS:

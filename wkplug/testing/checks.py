@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 
     from wkplug.abc import ArraySpec, Box
 
-__all__ = ["BrokenPromiseError", "breaks", "describe", "holds", "inside", "refuses", "same_voxels"]
+__all__ = [
+    "BrokenPromiseError",
+    "breaks",
+    "describe",
+    "holds",
+    "inside",
+    "promised",
+    "refuses",
+    "same_voxels",
+]
 
 
 class BrokenPromiseError(AssertionError):
@@ -84,6 +93,18 @@ def same_voxels(
             wrong=f"{len(places)} of {actual.size} voxels, from index {first} to {last} of the result",
             first=f"{actual[first]!r} where {expected[first]!r} was expected",
         )
+
+
+@contextmanager
+def promised(promise: str, **facts: Any) -> Iterator[None]:
+    """Let nothing out of the block but broken promises: any other exception breaks this one."""
+    try:
+        yield
+    except BrokenPromiseError:
+        raise
+    except Exception as error:
+        text = "".join(f"\n  {name}: {describe(value)}" for name, value in facts.items())
+        raise BrokenPromiseError(f"broken promise: {promise}\n  got: {describe(error)}{text}") from error
 
 
 @contextmanager

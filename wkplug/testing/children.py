@@ -59,7 +59,9 @@ def together(jobs: Sequence[Job]) -> list[Any]:
             if all((folder / f"ready-{number}").exists() for number in range(len(jobs))):
                 (folder / "go").touch()
             if time.monotonic() > deadline:
-                breaks("work in another process ends", got=f"nothing for {_PATIENCE:.0f} s", jobs=_names(jobs))
+                breaks(
+                    "work in another process ends", got=f"nothing for {_PATIENCE:.0f} s", jobs=_names(jobs)
+                )
             time.sleep(0.005)
         return [_result(folder, number, child) for number, child in enumerate(children)]
 

@@ -93,7 +93,10 @@ def _metadata(sound: bytes) -> Iterator[tuple[str, bytes]]:
     else:
         for place in range(min(len(sound), 64)):
             for value in (0, 0x7F, 0xFF):
-                yield f"number at byte {place} made {value}", sound[:place] + bytes([value]) + sound[place + 1 :]
+                yield (
+                    f"number at byte {place} made {value}",
+                    sound[:place] + bytes([value]) + sound[place + 1 :],
+                )
 
 
 def _limit_memory() -> None:

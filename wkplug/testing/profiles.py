@@ -1,7 +1,8 @@
-"""How thorough the kit is: the variable WKPLUG_TEST_PROFILE, "quick" (the default) or "thorough".
+"""How thorough the kit is: the variable WKPLUG_TEST_PROFILE, "quick" (the default), "thorough" or "brief".
 
 "quick" draws the same examples in every run and takes seconds per backend; "thorough" draws new ones, many
-more of them, and is meant for nights and for releases.
+more of them, and is meant for nights and for releases. "brief" draws fewer and doesn't search for the
+smallest failing one, for runs that are expected to fail (those on mutants).
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import hypothesis
 
 __all__ = ["examples", "profile", "steps", "thorough"]
 
+_FACTORS = {"brief": 0.4, "quick": 1, "thorough": 20}
+_BRIEF = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
+
 
 def profile() -> str:
-    """The name of the profile; anything but "thorough" is "quick"."""
-    return "thorough" if os.environ.get("WKPLUG_TEST_PROFILE", "quick") == "thorough" else "quick"
+    """The name of the profile; anything unknown is "quick"."""
+    name = os.environ.get("WKPLUG_TEST_PROFILE", "quick")
+    return name if name in {"thorough", "brief"} else "quick"
 
 
 def thorough() -> bool:
@@ -30,11 +35,12 @@ def examples(quick: int) -> hypothesis.settings:
     give a fresh place per example by themselves, and remote storage is slow.
     """
     return hypothesis.settings(
-        max_examples=quick * 20 if thorough() else quick,
+        max_examples=max(1, int(quick * _FACTORS[profile()])),
         derandomize=not thorough(),
         database=None,
         deadline=None,
         print_blob=False,
+        phases=[phase for phase in hypothesis.Phase if profile() != "brief" or phase in _BRIEF],
         suppress_health_check=list(hypothesis.HealthCheck),
     )
 

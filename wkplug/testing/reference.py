@@ -67,7 +67,9 @@ class ReferenceBackend(ArrayBackend):
 
     def default_layout(self, wish: LayoutWish) -> Layout:
         """Chunks of 32 voxels along x, y and z, all channels, one of anything else; shards of 2 chunks."""
-        lengths = dict.fromkeys(_SPATIAL, 32) | {"c": dict(zip(wish.axes, wish.shape, strict=True)).get("c") or 1}
+        lengths = dict.fromkeys(_SPATIAL, 32) | {
+            "c": dict(zip(wish.axes, wish.shape, strict=True)).get("c") or 1
+        }
         chunk = wish.chunk_shape
         if chunk is None:
             chunk = tuple(lengths.get(axis, 1) for axis in wish.axes)
@@ -205,7 +207,9 @@ class ReferenceArray(Array):
 
     def _need_writing(self) -> None:
         if self.mode == "r":
-            raise ReadOnlyError(f"{self.location.url} was opened for reading.", hint='Open it with mode "r+".')
+            raise ReadOnlyError(
+                f"{self.location.url} was opened for reading.", hint='Open it with mode "r+".'
+            )
 
 
 def _check(spec: ArraySpec) -> None:
@@ -221,7 +225,9 @@ def _check(spec: ArraySpec) -> None:
     if any(length is None or length < 0 for length in spec.shape):
         raise InvalidArgumentError(f"The shape {spec.shape} has axes without an end.")
     if math.prod(spec.shard_shape) * np.dtype(spec.dtype).itemsize > _MAX_SHARD_BYTES:
-        raise TooLargeError(f"Shards of {spec.shard_shape} {spec.dtype} are larger than {_MAX_SHARD_BYTES} bytes.")
+        raise TooLargeError(
+            f"Shards of {spec.shard_shape} {spec.dtype} are larger than {_MAX_SHARD_BYTES} bytes."
+        )
 
 
 def _save(location: Location, spec: ArraySpec, *, if_match: str | None = None) -> None:

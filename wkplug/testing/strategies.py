@@ -73,7 +73,11 @@ def specs(draw: st.DrawFn, capabilities: ArrayCapabilities, **fixed: Any) -> Arr
     A backend may still have reasons against it that capabilities can't tell: ask its `problems()`.
     """
     if capabilities.axes is None:
-        choices: Sequence[tuple[str, ...]] = (("c", "x", "y", "z"), ("x", "y", "z"), ("t", "c", "z", "y", "x"))
+        choices: Sequence[tuple[str, ...]] = (
+            ("c", "x", "y", "z"),
+            ("x", "y", "z"),
+            ("t", "c", "z", "y", "x"),
+        )
     else:
         choices = capabilities.axes
     axes = fixed.pop("axes", None) or draw(st.sampled_from(choices))

@@ -51,15 +51,30 @@ class DamagePart(BackendFixtures):
             self._survives(bench, full.location, shards[:3], "shard", full.data)
 
     def _survives(
-        self, bench: Bench, location: Location, names: Iterable[str], kind: str, data: np.ndarray  # type: ignore[type-arg]  # any dtype
+        self,
+        bench: Bench,
+        location: Location,
+        names: Iterable[str],
+        kind: str,
+        data: np.ndarray,  # type: ignore[type-arg]  # any dtype
     ) -> None:
         outcomes = children.run(_TRY, bench.backend, location, list(names), kind, whole(data), data)
         wrong = [line for line, fine in outcomes if not fine]
         if wrong:
-            promise = f"a damaged {kind} file raises CorruptDataError (or is not needed), never another error, "
-            breaks(promise + "zeros, a crash or huge memory", cases=f"{len(wrong)} of {len(outcomes)}", first=wrong[:8])
+            promise = (
+                f"a damaged {kind} file raises CorruptDataError (or is not needed), never another error, "
+            )
+            breaks(
+                promise + "zeros, a crash or huge memory",
+                cases=f"{len(wrong)} of {len(outcomes)}",
+                first=wrong[:8],
+            )
         cuts = [line for line, _ in outcomes if "CorruptDataError" in line]
-        holds(cuts, f"at least one way of damaging a {kind} is noticed", outcomes=[line for line, _ in outcomes][:8])
+        holds(
+            cuts,
+            f"at least one way of damaging a {kind} is noticed",
+            outcomes=[line for line, _ in outcomes][:8],
+        )
 
 
 def all_files(location: Location, *, below: str = "") -> list[str]:

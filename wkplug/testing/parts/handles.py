@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import pickle
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 
 from wkplug.abc import Array, Box
 from wkplug.errors import MissingError, WkplugError
 from wkplug.testing.bench import BackendFixtures, Bench, noise, whole
-from wkplug.testing.checks import breaks, holds, inside, refuses, same_voxels
+from wkplug.testing.checks import breaks, holds, inside, promised, refuses, same_voxels
 
 __all__ = ["HandlesPart"]
 
 _TOKEN_BYTES = 16_384
+
+
+@contextmanager
+def eager_threads() -> Iterator[None]:
+    """Switch between threads a thousand times more often than Python does, so that races show."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(5e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 class HandlesPart(BackendFixtures):
@@ -38,7 +52,9 @@ class HandlesPart(BackendFixtures):
                 expected[inside(box)] = voxels
                 for reader in (first, second):
                     promise = "a handle sees, and never undoes, what another handle of this process wrote"
-                    same_voxels(reader.read(everything), expected, promise, spec=first.spec, box=box, step=number)
+                    same_voxels(
+                        reader.read(everything), expected, promise, spec=first.spec, box=box, step=number
+                    )
 
     def test_reading_mode_refuses_changes(self, bench: Bench) -> None:
         full = bench.full()
@@ -57,21 +73,25 @@ class HandlesPart(BackendFixtures):
     def test_closing_twice_and_using_afterwards_is_fine(self, bench: Bench) -> None:
         full = bench.full()
         array = full.array
-        array.close()
-        array.close()
         everything = whole(full.data)
         promise = "a closed array opens again when it is used"
-        same_voxels(array.read(everything), full.data, promise, spec=full.spec)
+        with promised("closing twice is fine"):
+            array.close()
+            array.close()
+        with promised(promise, call="read"):
+            same_voxels(array.read(everything), full.data, promise, spec=full.spec)
         array.close()
         box = bench.box((1, 2, 3), (4, 5, 6))
-        array.write(box, np.zeros(box[1], array.dtype))
+        with promised(promise, call="write, flush"):
+            array.write(box, np.zeros(box[1], array.dtype))
+            array.flush()
         full.data[inside(box)] = 0
-        array.flush()
         array.close()
-        holds(array.spec.axes == full.spec.axes, "a closed array has its spec")
-        if bench.can.lists_stored:
-            array.close()
-            holds(list(array.stored_boxes()), promise)
+        with promised(promise, call="spec, flush, stored_boxes"):
+            holds(array.spec.axes == full.spec.axes, "a closed array has its spec")
+            array.flush()
+            if bench.can.lists_stored:
+                holds(list(array.stored_boxes()), promise)
         same_voxels(array.read(everything), full.data, promise, spec=full.spec)
 
     def test_closing_one_handle_leaves_the_others_open(self, bench: Bench) -> None:
@@ -134,7 +154,7 @@ class HandlesPart(BackendFixtures):
             promise = "threads read one handle side by side"
             same_voxels(full.array.read(box), full.part(box), promise, spec=full.spec, box=box)
 
-        with ThreadPoolExecutor(4) as pool:
+        with eager_threads(), ThreadPoolExecutor(4) as pool:
             list(pool.map(work, boxes * 3))
 
     def test_threads_write_to_different_shards(self, bench: Bench) -> None:
@@ -152,7 +172,7 @@ class HandlesPart(BackendFixtures):
                 array.write(box, voxels)
                 expected[inside(box)] = voxels
 
-            with ThreadPoolExecutor(4) as pool:
+            with eager_threads(), ThreadPoolExecutor(4) as pool:
                 list(pool.map(work, boxes))
             promise = "threads write to different shards of one handle side by side"
             same_voxels(array.read(whole(expected)), expected, promise, spec=array.spec)

@@ -40,7 +40,9 @@ class LayoutsPart(BackendFixtures):
         holds(all(a > 0 for a in chunk), "a chunk is not empty", got=layout, wish=wish)
         multiple = all(b % a == 0 for a, b in zip(chunk, shard, strict=True))
         holds(multiple, "a default shard is a multiple of its chunk", got=layout, wish=wish)
-        holds(bench.can.sharded or chunk == shard, "shards without `sharded` are chunks", got=layout, wish=wish)
+        holds(
+            bench.can.sharded or chunk == shard, "shards without `sharded` are chunks", got=layout, wish=wish
+        )
         shape = tuple(max(1, length) for length in wish.shape)
         spec = bench.spec(layout=layout, shape=shape)
         if problems := bench.errors(spec):
@@ -59,7 +61,11 @@ class LayoutsPart(BackendFixtures):
             for shape in ((1, 1, 1), (70, 50, 1), (40, 40, 40)):
                 layout = bench.backend.default_layout(self.wish(bench, shape, purpose=purpose))
                 array = bench.create(bench.spec(shape, layout=layout))
-                holds(array.spec.chunk_shape == layout.chunk_shape, "an array has its default layout", got=layout)
+                holds(
+                    array.spec.chunk_shape == layout.chunk_shape,
+                    "an array has its default layout",
+                    got=layout,
+                )
 
     def test_new_arrays_have_the_default_chunk(self, bench: Bench) -> None:
         layout = bench.backend.default_layout(self.wish(bench, (0, 0, 0)))
@@ -102,7 +108,10 @@ class LayoutsPart(BackendFixtures):
     def test_a_shard_that_is_no_multiple_is_refused(self, bench: Bench) -> None:
         for chunk, shard in ((32, 16), (64, 32)):
             wish = self.wish(
-                bench, (300, 300, 300), chunk_shape=self.cube(bench, chunk), shard_shape=self.cube(bench, shard)
+                bench,
+                (300, 300, 300),
+                chunk_shape=self.cube(bench, chunk),
+                shard_shape=self.cube(bench, shard),
             )
             with refuses(LayoutError, promise="a shard must be a multiple of the chunk", wish=wish) as errors:
                 bench.backend.default_layout(wish)

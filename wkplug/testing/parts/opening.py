@@ -58,7 +58,9 @@ class OpeningPart(BackendFixtures):
 
     @examples(15)
     @given(data=st.data())
-    def test_any_spec_within_the_capabilities_works_or_is_refused(self, bench: Bench, data: st.DataObject) -> None:
+    def test_any_spec_within_the_capabilities_works_or_is_refused(
+        self, bench: Bench, data: st.DataObject
+    ) -> None:
         spec = data.draw(specs(bench.can))
         if bench.errors(spec):
             with refuses(WkplugError, promise="create refuses what problems() has an error for", array=spec):
@@ -124,7 +126,9 @@ class OpeningPart(BackendFixtures):
         foreign = bench.place()
         for name in ("notes.txt", "image.tif", "data.bin", "0/0/0"):
             foreign.child(name).write(b"\x89nothing that any format knows\r\n")
-        holds(probe(foreign) is ProbeScore.NO, "probe says NO to a folder of other files", score=probe(foreign))
+        holds(
+            probe(foreign) is ProbeScore.NO, "probe says NO to a folder of other files", score=probe(foreign)
+        )
         single = foreign.child("notes.txt")
         holds(probe(single) is ProbeScore.NO, "probe says NO to a file of another kind", score=probe(single))
 
@@ -132,7 +136,12 @@ class OpeningPart(BackendFixtures):
         full = bench.full()
         for mode in ("r", "r+"):
             problems = bench.backend.problems(None, full.location, mode)  # type: ignore[arg-type]  # as above
-            holds(not problems, "problems() has nothing against the backend's own array", got=problems, mode=mode)
+            holds(
+                not problems,
+                "problems() has nothing against the backend's own array",
+                got=problems,
+                mode=mode,
+            )
 
     def test_mag_properties_are_json(self, bench: Bench) -> None:
         location = bench.place()
@@ -147,7 +156,9 @@ class OpeningPart(BackendFixtures):
         holds(same, "mag_properties have the same keys when opened", created=properties, opened=again)
 
     def test_native_handle_is_something(self, bench: Bench) -> None:
-        holds(bench.create().native_handle() is not None, "native_handle gives what the engine calls its array")
+        holds(
+            bench.create().native_handle() is not None, "native_handle gives what the engine calls its array"
+        )
 
     def test_a_single_voxel_is_an_array(self, bench: Bench) -> None:
         spec = bench.spec((1, 1, 1))
@@ -166,4 +177,3 @@ class OpeningPart(BackendFixtures):
         array.write(box, data)
         got = bench.backend.open(location).read(box)
         same_voxels(got, data, "the size of an array costs nothing", spec=spec, box=box)
-

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wkplug.abc import ArraySpec
 from wkplug.errors import MissingError
 from wkplug.testing.bench import BackendFixtures, Bench, noise, whole
-from wkplug.testing.checks import holds, refuses, same_voxels
+from wkplug.testing.checks import holds, promised, refuses, same_voxels
 from wkplug.testing.profiles import examples
 from wkplug.testing.strategies import SPATIAL, boxes
 
@@ -111,6 +111,7 @@ class ReadingPart(BackendFixtures):
         got = array.read(box)
         same_voxels(got, empty, "never written voxels read as the fill value", spec=array.spec, box=box)
         holds(first_axis_fastest(got, array.spec), "also empty results have the first spatial axis fastest")
+        holds(got.flags.writeable, "also empty results are writable", array=array.spec, box=box)
         got[...] = 1
         same_voxels(array.read(box), empty, "changing an empty result doesn't show", spec=array.spec, box=box)
 
@@ -118,9 +119,10 @@ class ReadingPart(BackendFixtures):
         full = bench.full()
         for box in (bench.box((0, 0, 0), (16, 16, 16)), bench.box((1, 7, 3), (17, 9, 14))):
             for kind, out in memory_kinds(box[1], full.spec.dtype).items():
-                got = full.array.read(box, out=out)
-                holds(got is out, "read returns the `out` it was given", memory=kind, box=box)
                 promise = "`out` may lie in memory in any way"
+                with promised(promise, array=full.spec, memory=kind, box=box):
+                    got = full.array.read(box, out=out)
+                holds(got is out, "read returns the `out` it was given", memory=kind, box=box)
                 same_voxels(out, full.part(box), promise, spec=full.spec, memory=kind, box=box)
 
     def test_out_is_overwritten_where_nothing_was_written(self, bench: Bench) -> None:

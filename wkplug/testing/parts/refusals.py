@@ -17,7 +17,13 @@ _NAMES = {
     *("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
     *("float16", "float32", "float64", "complex64", "complex128", "bool", "datetime64[s]", "object"),
 }
-_ORDERS = (("c", "x", "y", "z"), ("x", "y", "z", "c"), ("x", "y", "z"), ("z", "y", "x"), ("t", "c", "z", "y", "x"))
+_ORDERS = (
+    ("c", "x", "y", "z"),
+    ("x", "y", "z", "c"),
+    ("x", "y", "z"),
+    ("z", "y", "x"),
+    ("t", "c", "z", "y", "x"),
+)
 
 
 class RefusalsPart(BackendFixtures):
@@ -41,7 +47,9 @@ class RefusalsPart(BackendFixtures):
     def test_undeclared_axes_are_refused_and_declared_ones_work(self, bench: Bench) -> None:
         for axes in _ORDERS if bench.can.axes is None else {*_ORDERS, *bench.can.axes}:
             layout = bench.layouts[-1]
-            by_axis = dict(zip(bench.axes, zip(layout.chunk_shape, layout.shard_shape, strict=True), strict=True))
+            by_axis = dict(
+                zip(bench.axes, zip(layout.chunk_shape, layout.shard_shape, strict=True), strict=True)
+            )
             spec = bench.spec(
                 axes=axes,
                 shape=shape_for(axes, spatial=(21, 17, 9), channels=bench.channels, other=2),

@@ -18,7 +18,9 @@ class ResizingPart(BackendFixtures):
         if bench.can.resizable:
             return
         full = bench.full()
-        with refuses(UnsupportedOperationError, promise="resize without the capability `resizable` is refused"):
+        with refuses(
+            UnsupportedOperationError, promise="resize without the capability `resizable` is refused"
+        ):
             full.array.resize(bench.shape(64, 64, 64))
         promise = "a refused resize changes nothing"
         same_voxels(full.array.read(whole(full.data)), full.data, promise, spec=full.spec)

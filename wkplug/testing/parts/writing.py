@@ -9,7 +9,7 @@ from hypothesis import given
 from wkplug.abc import Array
 from wkplug.errors import UnsupportedOperationError
 from wkplug.testing.bench import BackendFixtures, Bench, noise, whole
-from wkplug.testing.checks import holds, inside, refuses, same_voxels
+from wkplug.testing.checks import holds, inside, promised, refuses, same_voxels
 from wkplug.testing.parts.reading import memory_kinds
 from wkplug.testing.profiles import examples
 from wkplug.testing.strategies import boxes
@@ -45,20 +45,24 @@ class WritingPart(BackendFixtures):
                 flat[2:6] = (np.nan, np.inf, -np.inf, -0.0)
             data = flat.reshape(data.shape, order="F")
             location = bench.place()
-            bench.create(spec, location).write(whole(data), data)
-            got = bench.backend.open(location).read(whole(data))
+            with promised("every dtype that is declared works", array=spec):
+                bench.create(spec, location).write(whole(data), data)
+                got = bench.backend.open(location).read(whole(data))
             same_voxels(got, data, "every dtype keeps its voxels", spec=spec)
             exact = np.asfortranarray(got).tobytes("F") == data.tobytes("F")
             holds(exact, "every byte is kept, signs of zero and NaNs too", array=spec)
 
-    def test_input_of_the_other_byte_order_keeps_its_values(self, bench: Bench, dtypes: tuple[str, ...]) -> None:
+    def test_input_of_the_other_byte_order_keeps_its_values(
+        self, bench: Bench, dtypes: tuple[str, ...]
+    ) -> None:
         for dtype in dtypes:
             spec = bench.spec((17, 9, 12), dtype=dtype)
             data = noise(bench.shape(17, 9, 12), dtype)
             swapped = data.astype(data.dtype.newbyteorder("S"))
             array = bench.create(spec)
-            array.write(whole(data), swapped)
             promise = "input in the other byte order keeps its values"
+            with promised(promise, array=spec, input=swapped.dtype.str):
+                array.write(whole(data), swapped)
             same_voxels(array.read(whole(data)), data, promise, spec=spec, input=swapped.dtype.str)
 
     def test_input_takes_any_memory(self, bench: Bench) -> None:
@@ -67,8 +71,9 @@ class WritingPart(BackendFixtures):
                 data = noise(box[1], bench.dtype)
                 memory[...] = data
                 array = bench.create()
-                array.write(box, memory)
                 promise = "input may lie in memory in any way"
+                with promised(promise, array=array.spec, memory=kind, box=box):
+                    array.write(box, memory)
                 same_voxels(array.read(box), data, promise, spec=array.spec, memory=kind, box=box)
                 same_voxels(memory, data, "write leaves its input alone", spec=array.spec, memory=kind)
 
@@ -160,4 +165,6 @@ class WritingPart(BackendFixtures):
         else:
             written = True
         holds(not written, "data of another shape than the box is not taken", box=box, data=wrong.shape)
-        same_voxels(full.array.read(whole(full.data)), full.data, "a refused write changes nothing", spec=full.spec)
+        same_voxels(
+            full.array.read(whole(full.data)), full.data, "a refused write changes nothing", spec=full.spec
+        )
