@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -33,8 +32,8 @@ from wkplug.abc import (
     LayoutWish,
     Location,
     Mode,
-    Problem,
     ProbeScore,
+    Problem,
 )
 from wkplug.errors import (
     ConflictError,
@@ -48,6 +47,8 @@ from wkplug.errors import (
 from wkplug.geometry.grids import Ints, cells, intersect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import NDArray
 
 __all__ = ["MemoryArray", "MemoryBackend"]
@@ -146,11 +147,15 @@ class MemoryBackend(ArrayBackend):
         """Remember a new array."""
         _check(spec)
         stored = _Stored(spec=spec)
-        if self._arrays.by_url.setdefault(location.url, stored) is not stored:  # one step, whatever threads do
+        if (
+            self._arrays.by_url.setdefault(location.url, stored) is not stored
+        ):  # one step, whatever threads do
             raise ConflictError(f"There is an array in memory for {location.url} already.")
         return MemoryArray(self, location, "r+", spec)
 
-    def open(self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None) -> MemoryArray:
+    def open(
+        self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None
+    ) -> MemoryArray:
         """Open an array that this backend remembers."""
         spec = self.find(location).spec
         if axes is not None and len(axes) == len(spec.axes):
@@ -233,7 +238,9 @@ class MemoryArray(Array):
 
     def _writable(self) -> _Stored:
         if self._mode == "r":
-            raise ReadOnlyError(f"{self._location.url} was opened for reading.", hint='Open it with mode "r+".')
+            raise ReadOnlyError(
+                f"{self._location.url} was opened for reading.", hint='Open it with mode "r+".'
+            )
         return self._owner.find(self._location)
 
     def _shard_start(self, start: Ints) -> Ints:

@@ -7,18 +7,18 @@ rewrites assertions of modules that it was told about.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from wkplug.errors import WkplugError
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from wkplug.abc import ArraySpec, Box
+    from wkplug.errors import WkplugError
 
 __all__ = [
     "BrokenPromiseError",

@@ -7,18 +7,19 @@ function, named as "package.module:attribute", on pickled arguments; children of
 from __future__ import annotations
 
 import contextlib
-import os
 import pickle
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wkplug.testing.checks import breaks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["Job", "run", "serve", "together"]
 
@@ -107,4 +108,4 @@ def serve(arguments: list[str]) -> None:
     except Exception as error:  # noqa: BLE001 - an unpicklable result or error is told as text
         text = RuntimeError(f"{type(outcome[1]).__name__}: {outcome[1]} (and it can't be pickled: {error})")
         file.with_suffix(".part").write_bytes(pickle.dumps(("raised", text)))
-    os.replace(file.with_suffix(".part"), file)
+    file.with_suffix(".part").replace(file)

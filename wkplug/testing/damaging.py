@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import ArrayBackend, Box, Location
 from wkplug.errors import (
     CorruptDataError,
     MissingError,
@@ -21,6 +19,11 @@ from wkplug.errors import (
     UnsupportedOperationError,
     WkplugError,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wkplug.abc import ArrayBackend, Box, Location
 
 __all__ = ["try_damage"]
 
@@ -92,11 +95,9 @@ def _metadata(sound: bytes) -> Iterator[tuple[str, bytes]]:
                 yield f"number {match.group().decode()} at byte {match.start()} made {value.decode()}", bad
     else:
         for place in range(min(len(sound), 64)):
-            for value in (0, 0x7F, 0xFF):
-                yield (
-                    f"number at byte {place} made {value}",
-                    sound[:place] + bytes([value]) + sound[place + 1 :],
-                )
+            for byte in (0, 0x7F, 0xFF):
+                bad = sound[:place] + bytes([byte]) + sound[place + 1 :]
+                yield f"number at byte {place} made {byte}", bad
 
 
 def _limit_memory() -> None:

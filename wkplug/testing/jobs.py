@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Array, Box
+if TYPE_CHECKING:
+    from wkplug.abc import Array, Box
 
 __all__ = ["imports_of", "open_and_read", "pickle_again", "read", "write", "write_rounds"]
 

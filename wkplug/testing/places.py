@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 __all__ = ["PlainLocation"]
 
@@ -48,6 +50,7 @@ class PlainLocation(Location):
     def native(self, kind: str) -> Mapping[str, Any] | None:
         """No engine can do its own I/O here."""
         del kind
+        return None
 
     def read(self, start: int | None = None, stop: int | None = None) -> bytes:
         """Read."""

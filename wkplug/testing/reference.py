@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -26,8 +25,8 @@ from wkplug.abc import (
     LayoutWish,
     Location,
     Mode,
-    Problem,
     ProbeScore,
+    Problem,
 )
 from wkplug.errors import (
     ConflictError,
@@ -42,6 +41,8 @@ from wkplug.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import NDArray
 
 __all__ = ["ReferenceArray", "ReferenceBackend"]

@@ -17,16 +17,18 @@ shape that share a shard with it).
 from __future__ import annotations
 
 import pickle
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from wkplug.abc import Array, Box, Layout
 from wkplug.testing.bench import Bench, noise
 from wkplug.testing.checks import inside, same_voxels
 from wkplug.testing.strategies import boxes
+
+if TYPE_CHECKING:
+    from wkplug.abc import Array, Box, Layout
 
 __all__ = ["ArrayStateMachine"]
 

@@ -6,12 +6,14 @@ go wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
 from wkplug.abc import ArrayCapabilities, ArraySpec, Box, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["SPATIAL", "boxes", "dtypes", "layouts", "shape_for", "specs"]
 
@@ -67,7 +69,7 @@ def layouts(draw: st.DrawFn, axes: Sequence[str], *, sharded: bool = True, chann
 
 
 @st.composite
-def specs(draw: st.DrawFn, capabilities: ArrayCapabilities, **fixed: Any) -> ArraySpec:
+def specs(draw: st.DrawFn, /, capabilities: ArrayCapabilities, **fixed: Any) -> ArraySpec:
     """Draw the spec of a small array that these capabilities allow; keyword arguments fix its fields.
 
     A backend may still have reasons against it that capabilities can't tell: ask its `problems()`.

@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug.abc import (
     Array,
@@ -19,9 +16,14 @@ from wkplug.abc import (
     LayoutWish,
     Location,
     Mode,
-    Problem,
     ProbeScore,
+    Problem,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
 
 __all__ = ["MutantArray", "MutantBackend"]
 

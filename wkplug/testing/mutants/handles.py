@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wkplug.abc import Array, ArrayBackend, ArraySpec, Box
 from wkplug.testing.checks import inside
 from wkplug.testing.mutants.base import MutantArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Array, ArrayBackend, ArraySpec, Box
 
 
 class LostWriteOfOthers(MutantArray):

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wkplug.abc import Box
 from wkplug.errors import CorruptDataError
 from wkplug.testing.mutants.base import MutantArray
 from wkplug.testing.strategies import SPATIAL
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box
 
 
 class AxesSwapped(MutantArray):

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wkplug.abc import Box
 from wkplug.testing.checks import inside
 from wkplug.testing.mutants.base import MutantArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box
 
 
 class OffByOneAtShardEdge(MutantArray):
@@ -26,8 +29,8 @@ class OffByOneAtShardEdge(MutantArray):
         if start[axis] < edge < start[axis] + shape[axis]:
             # The first voxel behind the edge gets the value of its neighbour.
             data = data.copy()
-            index = (slice(None),) * axis
-            data[(*index, edge - start[axis])] = data[(*index, edge - start[axis] - 1)]
+            along_x = np.moveaxis(data, axis, 0)
+            along_x[edge - start[axis]] = along_x[edge - start[axis] - 1]
         self.inner.write(box, data)
 
 

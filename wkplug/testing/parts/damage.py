@@ -5,19 +5,23 @@ the rest. Everything happens in one fresh process with little memory, so that a 
 a failed test and not the end of the test run.
 """
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from wkplug.abc import Location
 from wkplug.testing import children
 from wkplug.testing.bench import BackendFixtures, Bench, whole
 from wkplug.testing.checks import breaks, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import numpy as np
+
+    from wkplug.abc import Location
 
 __all__ = ["DamagePart"]
 
@@ -56,7 +60,7 @@ class DamagePart(BackendFixtures):
         location: Location,
         names: Iterable[str],
         kind: str,
-        data: np.ndarray,  # type: ignore[type-arg]  # any dtype
+        data: np.ndarray,
     ) -> None:
         outcomes = children.run(_TRY, bench.backend, location, list(names), kind, whole(data), data)
         wrong = [line for line, fine in outcomes if not fine]

@@ -1,19 +1,26 @@
 """Handles: several to one array, closed ones, read-only ones, and what threads may do with them."""
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wkplug.abc import Array, Box
 from wkplug.errors import MissingError, WkplugError
 from wkplug.testing.bench import BackendFixtures, Bench, noise, whole
 from wkplug.testing.checks import breaks, holds, inside, promised, refuses, same_voxels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wkplug.abc import Array, Box
 
 __all__ = ["HandlesPart"]
 
@@ -167,7 +174,7 @@ class HandlesPart(BackendFixtures):
             # Not to the shard's end: so that shards are read, changed and written.
             boxes = [bench.box(start, (shard["x"] - 1, shard["y"], shard["z"] - 1)) for start in starts]
 
-            def work(box: Box, array: Array = array, expected: np.ndarray = expected) -> None:  # type: ignore[type-arg]  # any dtype
+            def work(box: Box, array: Array = array, expected: np.ndarray = expected) -> None:
                 voxels = noise(box[1], array.spec.dtype, seed=sum(box[0]))
                 array.write(box, voxels)
                 expected[inside(box)] = voxels

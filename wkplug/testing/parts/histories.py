@@ -1,5 +1,8 @@
 """Histories: the state machine, run on every layout of the bench."""
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
 from hypothesis.stateful import run_state_machine_as_test
@@ -18,4 +21,4 @@ class HistoriesPart(BackendFixtures):
         for number, a_layout in enumerate(bench.layouts):
             body = {"bench": bench, "layout": a_layout}
             machine = type("ArrayStateMachine", (ArrayStateMachine,), body)
-            run_state_machine_as_test(machine, settings=steps(12 if number == 0 else 5))  # type: ignore[no-untyped-call]  # hypothesis leaves it untyped
+            run_state_machine_as_test(machine, settings=steps(12 if number == 0 else 5))

@@ -1,5 +1,8 @@
 """`default_layout`: what is wished is kept, the rest is chosen so that an array can be made of it."""
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
 from typing import Any, Literal

@@ -1,5 +1,8 @@
 """Creating, finding and opening arrays: what was asked for comes back, and nothing else is taken for it."""
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
 import json
@@ -98,7 +101,7 @@ class OpeningPart(BackendFixtures):
         location = bench.place()
         for mode in ("r", "r+"):
             with refuses(MissingError, promise="opening a missing array is a MissingError", mode=mode):
-                bench.backend.open(location, mode)  # type: ignore[arg-type]  # mypy sees str, not the literals
+                bench.backend.open(location, mode)
         holds(not location.exists(), "opening a missing array makes nothing", location=location.url)
         location.make_folder()
         with refuses(MissingError, promise="opening an empty folder is a MissingError"):
@@ -135,7 +138,7 @@ class OpeningPart(BackendFixtures):
     def test_problems_are_none_for_what_works(self, bench: Bench) -> None:
         full = bench.full()
         for mode in ("r", "r+"):
-            problems = bench.backend.problems(None, full.location, mode)  # type: ignore[arg-type]  # as above
+            problems = bench.backend.problems(None, full.location, mode)
             holds(
                 not problems,
                 "problems() has nothing against the backend's own array",

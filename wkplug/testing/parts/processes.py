@@ -4,6 +4,9 @@ Children are fresh Python processes, as with spawned workers. Concurrent writers
 granularity that `capabilities.concurrent_writes` declares, without any lock.
 """
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
 from importlib.metadata import entry_points

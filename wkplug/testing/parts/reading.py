@@ -1,20 +1,26 @@
 """Reading: every box, into every kind of memory, and what was never written."""
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
-from numpy.typing import NDArray
 
-from wkplug.abc import ArraySpec
 from wkplug.errors import MissingError
 from wkplug.testing.bench import BackendFixtures, Bench, noise, whole
 from wkplug.testing.checks import holds, promised, refuses, same_voxels
 from wkplug.testing.profiles import examples
 from wkplug.testing.strategies import SPATIAL, boxes
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug.abc import ArraySpec
 
 __all__ = ["ReadingPart", "memory_kinds"]
 

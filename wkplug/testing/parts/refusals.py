@@ -1,5 +1,8 @@
 """Refusals: what a backend declares that it can't do is refused, with a reason, before anything is written."""
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
 import attrs
@@ -7,7 +10,7 @@ import attrs
 from wkplug.abc import Array, ArraySpec
 from wkplug.errors import UnsupportedOperationError, WkplugError
 from wkplug.testing.bench import BackendFixtures, Bench, whole
-from wkplug.testing.checks import holds, refuses, same_voxels
+from wkplug.testing.checks import holds, promised, refuses, same_voxels
 from wkplug.testing.places import PlainLocation
 from wkplug.testing.strategies import shape_for
 
@@ -98,10 +101,12 @@ class RefusalsPart(BackendFixtures):
                 places=sorted(bench.can.places),
             )
             return
-        full = bench.full(spec, location)
-        got = bench.backend.open(location).read(whole(full.data))
-        same_voxels(got, full.data, "`places` None: Location's own read and write are enough", spec=spec)
-        score = bench.backend.probe(location)
+        promise = "`places` None: Location's own read and write are enough"
+        with promised(promise, array=spec):
+            full = bench.full(spec, location)
+            got = bench.backend.open(location).read(whole(full.data))
+            score = bench.backend.probe(location)
+        same_voxels(got, full.data, promise, spec=spec)
         holds(score > 0, "a backend without `places` probes any place", score=score)
 
     def test_flags_and_methods_agree(self, bench: Bench) -> None:

@@ -1,5 +1,8 @@
 """Resizing: what stays, what comes, and what every handle knows of it."""
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
 
 import numpy as np

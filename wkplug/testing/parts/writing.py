@@ -1,18 +1,25 @@
 """Writing: every dtype and kind of memory, neighbours that stay, and storage that stays sparse."""
 
+# ruff: noqa: D102
+# The reason: tests are named as sentences.
+
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from wkplug.abc import Array
 from wkplug.errors import UnsupportedOperationError
 from wkplug.testing.bench import BackendFixtures, Bench, noise, whole
 from wkplug.testing.checks import holds, inside, promised, refuses, same_voxels
 from wkplug.testing.parts.reading import memory_kinds
 from wkplug.testing.profiles import examples
 from wkplug.testing.strategies import boxes
+
+if TYPE_CHECKING:
+    from wkplug.abc import Array
 
 __all__ = ["WritingPart"]
 
@@ -146,9 +153,14 @@ class WritingPart(BackendFixtures):
             for place in ((0, 0, 0), (39, 39, 39), (17, 9, 33)):
                 box = bench.box(place, (1, 1, 1))
                 array.write(box, noise(box[1], array.spec.dtype))
-                shards = [range(s // h, (s + n - 1) // h + 1) for s, n, h in zip(*box, layout.shard_shape)]
+                shards = [
+                    range(s // h, (s + n - 1) // h + 1)
+                    for s, n, h in zip(*box, layout.shard_shape, strict=False)
+                ]
                 grid = np.stack(np.meshgrid(*shards, indexing="ij"), axis=-1).reshape(-1, len(shards))
-                expected |= {tuple(int(i) * h for i, h in zip(cell, layout.shard_shape)) for cell in grid}
+                expected |= {
+                    tuple(int(i) * h for i, h in zip(cell, layout.shard_shape, strict=False)) for cell in grid
+                }
                 for handle in (array, bench.backend.open(location)):
                     got = covered(handle)
                     promise = "exactly the shards that were written to are stored"
