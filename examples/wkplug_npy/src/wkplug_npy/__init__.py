@@ -1,0 +1,1 @@
+"""Arrays as .npy files, one per shard: the tutorial's plugin for wkplug."""
