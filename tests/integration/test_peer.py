@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,6 +11,9 @@ import pytest
 import wkplug as wk
 
 from . import peer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.peer, peer.needs_peer]
 
@@ -76,7 +79,10 @@ def described(dataset: wk.Dataset) -> dict:
         mags = {}
         for mag, view in layer.mags.items():
             data = view.read()
-            mags[str(mag)] = [list(data.shape), hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest()]
+            mags[str(mag)] = [
+                list(data.shape),
+                hashlib.sha256(np.ascontiguousarray(data).tobytes()).hexdigest(),
+            ]
         box = layer.bounding_box
         layers[layer.name] = {
             "category": layer.category, "dtype": str(layer.dtype), "channels": layer.num_channels,

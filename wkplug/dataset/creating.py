@@ -102,19 +102,20 @@ def create_array(
     def spec_for(backend: Any) -> ArraySpec:
         return layout.array_spec(backend, frame, region, factors, layer.dtype.name, request, purpose)
 
-    choice = registry.choose_backend(location, data_format=data_format, mode="create")
+    explicit = layer.dataset.backend_for(data_format)
+    choice = registry.choose_backend(location, data_format=data_format, mode="create", explicit=explicit)
     spec = spec_for(choice.winner)
     if storage.read_mark(location) is not None:
         _clear_leftover(layer, location, data_format)
     if mark is not None:
         storage.set_mark(location, mark)
     try:
-        return storage.create_array(location, data_format, spec)
+        return storage.create_array(location, data_format, spec, backend=explicit)
     except ConflictError:
         _clear_leftover(layer, location, data_format)
         if mark is not None:
             storage.set_mark(location, mark)
-        return storage.create_array(location, data_format, spec)
+        return storage.create_array(location, data_format, spec, backend=explicit)
 
 
 def _clear_leftover(layer: Layer, location: Location, data_format: str) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import warnings
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from wkplug import registry, storage
 from wkplug.dataset.data_format import DataFormat, default_data_format
 from wkplug.dataset.dtypes import check_category, check_layer_dtype
 from wkplug.dataset.layer import Layer
+from wkplug.dataset.open_options import OpenOptions
 from wkplug.dataset.paths import to_path
 from wkplug.dataset.segmentation_layer import SegmentationLayer, whole_number
 from wkplug.errors import (
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Dataset"]
 
+D = TypeVar("D", bound="Dataset")
+
 
 class Dataset:
     """A dataset on disk or in a bucket.
@@ -71,8 +74,11 @@ class Dataset:
         *,
         voxel_size_with_unit: VoxelSize | None = None,
         read_only: bool = False,
+        backends: Mapping[str, str] | None = None,
     ) -> None:
         """Create a dataset, or with `exist_ok` open the one that is there if voxel size and name agree.
+
+        backends: which implementation to use for a storage format, see `Dataset.open`.
 
         DatasetExistsError (a RuntimeError) if something is in the way, DatasetMismatchError (a RuntimeError) if the
         existing dataset differs, InvalidArgumentError (a ValueError) for a missing or impossible voxel size.
@@ -90,15 +96,12 @@ class Dataset:
             store = self._create(location, wanted, name, read_only=read_only)
         else:
             self._check_existing(store, location, wanted, name, exist_ok=exist_ok)
-        self._setup(location, store, read_only=read_only)
+        self._setup(location, store, OpenOptions(read_only=read_only, backends=backends or {}))
 
-    def _setup(
-        self, location: Location, store: PropertiesStore, *, read_only: bool, allow_incomplete: bool = False
-    ) -> None:
+    def _setup(self, location: Location, store: PropertiesStore, options: OpenOptions) -> None:
         self._location = location
         self._store = store
-        self._read_only = read_only
-        self._allow_incomplete = allow_incomplete
+        self._options = options
         self._layers: dict[str, Layer] = {}
 
     @staticmethod
@@ -160,17 +163,17 @@ class Dataset:
         read_only: bool = False,  # noqa: FBT001, FBT002 - the signature that users know
         *,
         allow_incomplete: bool = False,
+        backends: Mapping[str, str] | None = None,
     ) -> Self:
         """Open a dataset; DatasetNotFoundError (a FileNotFoundError) if there is none.
 
         Only its properties file is read. `allow_incomplete` lets mags be read that an unfinished job has marked.
+        `backends` maps storage formats to implementations, as `[backends]` in a configuration file does, and wins
+        over it.
         """
         location = storage.locate(dataset_path)
-        dataset = cls.__new__(cls)
-        dataset._setup(
-            location, PropertiesStore.open(location), read_only=read_only, allow_incomplete=allow_incomplete
-        )
-        return dataset
+        options = OpenOptions(read_only=read_only, allow_incomplete=allow_incomplete, backends=backends or {})
+        return _open(cls, location, options)
 
     # --- facts --------------------------------------------------------------------------------------------
 
@@ -197,12 +200,16 @@ class Dataset:
     @property
     def read_only(self) -> bool:
         """Whether changes are refused."""
-        return self._read_only
+        return self._options.read_only
 
     @property
     def allow_incomplete(self) -> bool:
         """Whether mags may be read that an unfinished job has marked."""
-        return self._allow_incomplete
+        return self._options.allow_incomplete
+
+    def backend_for(self, data_format: str) -> str | None:
+        """The implementation that was asked for as an argument, None to let configuration and priority decide."""
+        return self._options.backends.get(data_format)
 
     @property
     def name(self) -> str:
@@ -255,7 +262,7 @@ class Dataset:
         if layer is None:
             properties = self._store.layer(name)
             kind = SegmentationLayer if properties.category == "segmentation" else Layer
-            layer = self._layers[name] = kind(self, properties, self._read_only)
+            layer = self._layers[name] = kind(self, properties, self.read_only)
         return layer
 
     def get_layer(self, layer_name: str) -> Layer:
@@ -363,7 +370,10 @@ class Dataset:
         else:
             properties = LayerProperties(**common)
         for problem in registry.choose_backend(
-            self._location.child(layer_name), data_format=str(chosen), mode="create"
+            self._location.child(layer_name),
+            data_format=str(chosen),
+            mode="create",
+            explicit=self.backend_for(chosen),
         ).warnings:
             warnings.warn(f"[WARNING] {problem.text}", UserWarning, stacklevel=2)
         self._store.apply(operations.AddLayer(properties))
@@ -585,7 +595,7 @@ class Dataset:
     # --- rules --------------------------------------------------------------------------------------------
 
     def _writable(self, what: str) -> None:
-        if self._read_only:
+        if self.read_only:
             raise ReadOnlyError(
                 f"The dataset {self._location.url} is read-only, the changes to {what} will not be saved!",
                 hint="Open it without read_only=True.",
@@ -594,23 +604,21 @@ class Dataset:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Dataset):
             return NotImplemented
-        return self._location == other._location and self._read_only == other._read_only
+        return self._location == other._location and self.read_only == other.read_only
 
     def __hash__(self) -> int:
-        return hash((self._location, self._read_only))
+        return hash((self._location, self.read_only))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_open_again, (type(self), self._location, self._read_only, self._allow_incomplete))
+        return (_open, (type(self), self._location, self._options))
 
 
-def _open_again(kind: type[Dataset], location: Location, read_only: bool, allow_incomplete: bool) -> Dataset:  # noqa: FBT001 - pickle's positional arguments
+def _open(kind: type[D], location: Location, options: OpenOptions) -> D:
     dataset = kind.__new__(kind)
-    dataset._setup(
-        location, PropertiesStore.open(location), read_only=read_only, allow_incomplete=allow_incomplete
-    )
+    dataset._setup(location, PropertiesStore.open(location), options)
     return dataset
 
 

@@ -45,6 +45,7 @@ class MagView(View):
             path,
             data_format or layer.data_format,
             frame.axes,
+            backend=layer.dataset.backend_for(data_format or layer.data_format),
             allow_incomplete=layer.dataset.allow_incomplete,
         )
         self._seen: object = None

@@ -108,7 +108,11 @@ def _mag(view: MagView, *, sizes: bool) -> MagReport:
         if mark is not None:
             known["mark"] = f"{mark.job}, started {mark.started}, has not finished"
         handle = storage.open_array(
-            view.location, str(view.data_format), axes=view.frame.axes, allow_incomplete=True
+            view.location,
+            str(view.data_format),
+            axes=view.frame.axes,
+            backend=view.array_source.backend,
+            allow_incomplete=True,
         )
         spec = handle.spec
         known |= {

@@ -219,7 +219,12 @@ def downsample_mag(
         storage.set_mark(view.location, job)
         view.array_source.forget()
         handle = storage.open_array(
-            view.location, str(layer.data_format), mode="r+", axes=layer.frame.axes, allow_incomplete=True
+            view.location,
+            str(layer.data_format),
+            mode="r+",
+            axes=layer.frame.axes,
+            backend=view.array_source.backend,
+            allow_incomplete=True,
         )
     else:
         handle = creating.create_array(layer, target, request, "pyramid", mark=job)
