@@ -96,7 +96,7 @@ class Dataset:
             store = self._create(location, wanted, name, read_only=read_only)
         else:
             self._check_existing(store, location, wanted, name, exist_ok=exist_ok)
-        self._setup(location, store, OpenOptions(read_only=read_only, backends=backends or {}))
+        self._setup(location, store, OpenOptions(read_only=read_only, backends=dict(backends or {})))
 
     def _setup(self, location: Location, store: PropertiesStore, options: OpenOptions) -> None:
         self._location = location
@@ -172,7 +172,9 @@ class Dataset:
         over it.
         """
         location = storage.locate(dataset_path)
-        options = OpenOptions(read_only=read_only, allow_incomplete=allow_incomplete, backends=backends or {})
+        options = OpenOptions(
+            read_only=read_only, allow_incomplete=allow_incomplete, backends=dict(backends or {})
+        )
         return _open(cls, location, options)
 
     # --- facts --------------------------------------------------------------------------------------------

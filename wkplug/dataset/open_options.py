@@ -18,4 +18,4 @@ class OpenOptions:
 
     read_only: bool = False
     allow_incomplete: bool = False
-    backends: Mapping[str, str] = attrs.field(factory=dict, converter=dict, hash=False)
+    backends: Mapping[str, str] = attrs.field(factory=dict, hash=False)
