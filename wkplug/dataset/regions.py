@@ -29,6 +29,8 @@ __all__ = [
     "to_bounding_box",
 ]
 
+_XYZ = ("x", "y", "z")
+
 Region: TypeAlias = Box
 """(start, shape), all axes, x, y and z in Mag(1) voxels."""
 
@@ -89,7 +91,7 @@ def _vector(frame: Frame, values: Any, others: Sequence[int], what: str) -> tupl
     """Widen a vector of three to all axes; vectors with as many numbers as there are axes are taken whole."""
     numbers = _integers(values, what)
     axes = getattr(values, "axes", None)
-    if axes is not None and len(numbers) != 3:
+    if axes is not None and axes != _XYZ:
         by_axis = dict(zip(axes, numbers, strict=True))
         return tuple(by_axis.get(axis, other) for axis, other in zip(frame.axes, others, strict=True))
     if len(numbers) == 3:

@@ -114,6 +114,7 @@ def downsample_mag_list(
     progress: plan.Progress | None = None,
 ) -> None:
     """Compute several mags, each from the one before; see `Layer.downsample_mag_list`."""
+    layer.check_writable("be downsampled")
     source = Mag(from_mag)
     targets = sorted((Mag(mag) for mag in target_mags), key=lambda mag: mag.to_list())
     for finer, coarser in zip([source, *targets], targets, strict=False):
@@ -150,6 +151,7 @@ def redownsample(
     progress: plan.Progress | None = None,
 ) -> None:
     """Compute all coarser mags anew from the finest; see `Layer.redownsample`."""
+    layer.check_writable("be downsampled")
     mags = sorted(layer.mags, key=lambda mag: mag.to_list())
     if len(mags) > 1:
         downsample_mag_list(
