@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 PEER := .cache/peer
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
-MYPY_PATHS := wkplug $(wildcard plugins/*/src)
+MYPY_PATHS := wkplug $(wildcard plugins/*/src examples/*/src)
 
 ifeq ($(TESTS),all)
 MARKS :=
