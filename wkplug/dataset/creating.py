@@ -7,22 +7,26 @@ empty or carries our mark.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 from wkplug import registry, storage
 from wkplug.dataset import layout
 from wkplug.dataset.mag_view import MagView
 from wkplug.errors import (
-    ConflictError,
     LayerExistsError,
+    LockTimeoutError,
     MagExistsError,
+    MissingError,
     UnsupportedOperationError,
     WkplugError,
 )
 from wkplug.properties import MagViewProperties, check_layer_name, operations
 
 if TYPE_CHECKING:
-    from wkplug.abc import ArraySpec, Location
+    from collections.abc import Iterator
+
+    from wkplug.abc import Location
     from wkplug.dataset.layer import Layer
     from wkplug.dataset.layout import LayoutRequest
     from wkplug.geometry import Mag
@@ -31,15 +35,20 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_mag",
+    "claimed",
     "create_array",
     "delete_mag",
     "list_mag",
+    "new_mag",
     "open_mags",
+    "overwritten_mag",
     "purpose_of_next_mag",
     "rename_layer",
 ]
 
 Purpose = Literal["new", "images", "pyramid"]
+
+_WAIT_FOR_OTHERS = 5.0  # seconds; adding an empty mag takes milliseconds, filling one may take days
 
 
 def open_mags(layer: Layer, properties: LayerProperties) -> dict[Mag, MagView]:
@@ -79,16 +88,36 @@ def purpose_of_next_mag(layer: Layer) -> Purpose:
     return "pyramid" if layer.properties.mags else "new"
 
 
+@contextmanager
+def claimed(layer: Layer, mag: Mag) -> Iterator[None]:
+    """Be the only one, among all threads and processes, that makes or fills this mag.
+
+    The lock vanishes with its process: a mark without a lock is left by a job that died, and may be replaced.
+    LockTimeoutError if another job is at work on the mag.
+    """
+    dataset = layer.dataset
+    try:
+        lock = dataset.location.lock(f"mag {layer.name}/{mag}", timeout=_WAIT_FOR_OTHERS)
+        with lock:
+            dataset.store.refresh()
+            yield
+    except LockTimeoutError as error:
+        raise LockTimeoutError(
+            f"The mag {mag} of the layer {layer.name!r} is being written by another job: {error.message}",
+            hint="Wait for that job to end, or stop it; then run this again.",
+        ) from error
+
+
 def add_mag(layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose) -> MagView:
     """Create an empty array for `mag` and list it."""
-    handle = create_array(layer, mag, request, purpose)
-    return list_mag(layer, mag, handle)
+    with claimed(layer, mag):
+        return list_mag(layer, mag, create_array(layer, mag, request, purpose))
 
 
 def create_array(
     layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose, *, mark: storage.Mark | None = None
 ) -> ArrayHandle:
-    """Create the array of a mag that isn't listed (yet), with the mark of the job that is going to fill it."""
+    """Create the array of a mag that is `claimed`, with the mark of the job that is going to fill it."""
     if mag in layer.mags:
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {mag}.",
@@ -96,42 +125,72 @@ def create_array(
         )
     location = layer.location.child(mag.to_layer_name())
     data_format = str(layer.data_format)
-    frame, region = layer.frame, layer.region
-    factors = frame.factors(mag.to_tuple())
-
-    def spec_for(backend: Any) -> ArraySpec:
-        return layout.array_spec(backend, frame, region, factors, layer.dtype.name, request, purpose)
-
     explicit = layer.dataset.backend_for(data_format)
     choice = registry.choose_backend(location, data_format=data_format, mode="create", explicit=explicit)
-    spec = spec_for(choice.winner)
-    if storage.read_mark(location) is not None:
-        _clear_leftover(layer, location, data_format)
+    factors = layer.frame.factors(mag.to_tuple())
+    spec = layout.array_spec(
+        choice.winner, layer.frame, layer.region, factors, layer.dtype.name, request, purpose
+    )
+    _make_room(layer, location, data_format)
     if mark is not None:
         storage.set_mark(location, mark)
-    try:
-        return storage.create_array(location, data_format, spec, backend=explicit)
-    except ConflictError:
-        _clear_leftover(layer, location, data_format)
-        if mark is not None:
-            storage.set_mark(location, mark)
-        return storage.create_array(location, data_format, spec, backend=explicit)
+    return storage.create_array(location, data_format, spec, backend=explicit)
 
 
-def _clear_leftover(layer: Layer, location: Location, data_format: str) -> None:
-    """Remove an unlisted folder if nothing can be lost with it: our own mark, or no stored voxel."""
-    worthless = storage.read_mark(location) is not None
-    if not worthless:
+@contextmanager
+def new_mag(
+    layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose, mark: storage.Mark
+) -> Iterator[ArrayHandle]:
+    """Make a mag in one block: created with a mark before, listed and unmarked after, if the block succeeds."""
+    with claimed(layer, mag):
+        handle = create_array(layer, mag, request, purpose, mark=mark)
+        yield handle
+        handle.flush()
+        list_mag(layer, mag, handle)
+        storage.clear_mark(handle.location)
+        layer.get_mag(mag).array_source.forget()
+
+
+@contextmanager
+def overwritten_mag(layer: Layer, mag: Mag, mark: storage.Mark) -> Iterator[ArrayHandle]:
+    """Fill a listed mag anew in one block: it stays listed, and is marked until the block has succeeded."""
+    with claimed(layer, mag):
+        view = layer.get_mag(mag)
+        source = view.array_source
+        storage.set_mark(view.location, mark)
+        source.forget()
+        handle = storage.open_array(
+            view.location,
+            str(layer.data_format),
+            mode="r+",
+            axes=layer.frame.axes,
+            backend=source.backend,
+            allow_incomplete=True,
+        )
+        yield handle
+        handle.flush()
+        storage.clear_mark(view.location)
+        source.forget()
+
+
+def _make_room(layer: Layer, location: Location, data_format: str) -> None:
+    """Remove what an unlisted folder holds if nothing can be lost with it: a dead job's mag, or no stored voxel."""
+    if not location.exists():
+        return
+    if storage.read_mark(location) is None:
         try:
             handle = storage.open_array(location, data_format, axes=layer.frame.axes)
             worthless = next(iter(handle.stored_boxes()), None) is None
+        except MissingError:
+            return
         except WkplugError:
             worthless = False
-    if not worthless:
-        raise MagExistsError(
-            f"The folder {location.url} holds an array that the properties of {layer.name!r} don't list.",
-            hint="If it belongs to the layer, list it with layer.add_mag_for_existing_files; otherwise move it away.",
-        )
+        if not worthless:
+            raise MagExistsError(
+                f"The folder {location.url} holds an array that the properties of {layer.name!r} don't list.",
+                hint="If it belongs to the layer, list it with layer.add_mag_for_existing_files; "
+                "otherwise move it away.",
+            )
     storage.forget(location)
     location.delete(recursive=True)
 

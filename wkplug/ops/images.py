@@ -189,22 +189,22 @@ def add_layer_from_images(
             data_format=data_format,
             bounding_box=_bounding_box(volume, target_mag, Vec3Int(topleft)),
         )
-        handle = creating.create_array(layer, target_mag, request, "images", mark=_mark(name))
-        slabs = Slabs(
-            volume=volume,
-            handle=handle,
-            frame=layer.frame,
-            start=tuple(
-                low // factor
-                for low, factor in zip(
-                    layer.region[0], layer.frame.factors(target_mag.to_tuple()), strict=True
-                )
-            ),
-            transformation=Transformation(channels=channels, flip_x=flip_x, flip_y=flip_y, flip_z=flip_z),
-            batch_size=batch_size,
-        )
-        low, high = slabs.write(executor=executor, progress=progress)
-        _finish(layer, target_mag, handle, low, high)
+        with creating.new_mag(layer, target_mag, request, "images", _mark(name)) as handle:
+            slabs = Slabs(
+                volume=volume,
+                handle=handle,
+                frame=layer.frame,
+                start=tuple(
+                    low // factor
+                    for low, factor in zip(
+                        layer.region[0], layer.frame.factors(target_mag.to_tuple()), strict=True
+                    )
+                ),
+                transformation=Transformation(channels=channels, flip_x=flip_x, flip_y=flip_y, flip_z=flip_z),
+                batch_size=batch_size,
+            )
+            low, high = slabs.write(executor=executor, progress=progress)
+            _remember_values(layer, low, high)
         first = layer if first is None else first
     if first is None:
         raise InvalidArgumentError(
@@ -221,19 +221,15 @@ def _mark(name: str) -> storage.Mark:
     )
 
 
-def _finish(layer: Layer, mag: Mag, handle: storage.ArrayHandle, low: Any, high: Any) -> None:
-    """List the mag together with what was learnt from the voxels, then take the mark away."""
-    handle.flush()
-    with layer.dataset.update():
-        if layer.category == "segmentation":
-            layer.dataset.store.apply(operations.SetLayerKey(layer.name, "largestSegmentId", int(high)))
-        elif low is not None:
-            view = LayerViewConfiguration(
-                min=float(low), max=float(high), intensity_range=(float(low), float(high))
-            )
-            layer.dataset.store.apply(operations.SetLayerKey(layer.name, "defaultViewConfiguration", view))
-        creating.list_mag(layer, mag, handle)
-    storage.clear_mark(handle.location)
+def _remember_values(layer: Layer, low: Any, high: Any) -> None:
+    """Save what was learnt from the voxels: the largest segment id, or the range that viewers start with."""
+    if layer.category == "segmentation":
+        layer.dataset.store.apply(operations.SetLayerKey(layer.name, "largestSegmentId", int(high)))
+    elif low is not None:
+        view = LayerViewConfiguration(
+            min=float(low), max=float(high), intensity_range=(float(low), float(high))
+        )
+        layer.dataset.store.apply(operations.SetLayerKey(layer.name, "defaultViewConfiguration", view))
 
 
 def _bounding_box(volume: Volume, mag: Mag, topleft: Vec3Int) -> NDBoundingBox:

@@ -216,26 +216,13 @@ def downsample_mag(
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         what=f"{interpolation.name} from mag {source_mag}",
     )
-    if overwrite:
-        view = layer.get_mag(target)
-        storage.set_mark(view.location, job)
-        view.array_source.forget()
-        handle = storage.open_array(
-            view.location,
-            str(layer.data_format),
-            mode="r+",
-            axes=layer.frame.axes,
-            backend=view.array_source.backend,
-            allow_incomplete=True,
-        )
-    else:
-        handle = creating.create_array(layer, target, request, "pyramid", mark=job)
-    _fill(layer, source, handle, target, interpolation, executor, progress, erase=overwrite)
-    handle.flush()
-    if not overwrite:
-        creating.list_mag(layer, target, handle)
-    storage.clear_mark(handle.location)
-    layer.get_mag(target).array_source.forget()
+    making = (
+        creating.overwritten_mag(layer, target, job)
+        if overwrite
+        else creating.new_mag(layer, target, request, "pyramid", job)
+    )
+    with making as handle:
+        _fill(layer, source, handle, target, interpolation, executor, progress, erase=overwrite)
 
 
 def _fill(
