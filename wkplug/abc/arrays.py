@@ -153,6 +153,7 @@ class ArrayCapabilities:
         plain `Location.read` and `write` are enough.
     writable: arrays can be created and written; otherwise `create` and mode "r+" are refused.
     shared_between_processes: what one process stores is there for all others that know the location.
+    survives_fork: a child forked after the engine's first use can go on using it; no, where the engine runs threads.
     """
 
     axes: tuple[tuple[str, ...], ...] | None = None
@@ -169,6 +170,7 @@ class ArrayCapabilities:
     places: frozenset[str] | None = None
     writable: bool = True
     shared_between_processes: bool = True
+    survives_fork: bool = True
 
 
 class ArrayBackend(ABC):

@@ -194,7 +194,7 @@ class Zarr3Backend(TensorstoreBackend):
     format = "zarr3"
     writes = True
     document = zarr3.DOCUMENT
-    capabilities = ArrayCapabilities(concurrent_writes="box", places=_PLACES)
+    capabilities = ArrayCapabilities(concurrent_writes="box", places=_PLACES, survives_fork=False)
 
     metadata: ClassVar[ModuleType] = zarr3
 
@@ -209,7 +209,9 @@ class Zarr2Backend(TensorstoreBackend):
     format = "zarr"
     writes = True
     document = zarr2.DOCUMENT
-    capabilities = ArrayCapabilities(concurrent_writes="box", sharded=False, places=_PLACES)
+    capabilities = ArrayCapabilities(
+        concurrent_writes="box", sharded=False, places=_PLACES, survives_fork=False
+    )
 
     metadata: ClassVar[ModuleType] = zarr2
 
@@ -232,7 +234,7 @@ class N5Backend(TensorstoreBackend):
     name = "n5+tensorstore"
     format = "n5"
     document = n5.DOCUMENT
-    capabilities = ArrayCapabilities(sharded=False, resizable=False, places=_PLACES)
+    capabilities = ArrayCapabilities(sharded=False, resizable=False, places=_PLACES, survives_fork=False)
 
     metadata: ClassVar[ModuleType] = n5
 
@@ -255,6 +257,7 @@ class PrecomputedBackend(TensorstoreBackend):
         resizable=False,
         lists_stored=False,
         places=_PLACES,
+        survives_fork=False,
     )
 
     def probe(self, location: Location) -> ProbeScore:
