@@ -8,7 +8,7 @@ empty or carries our mark.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug import registry, storage
 from wkplug.dataset import layout
@@ -24,11 +24,12 @@ from wkplug.errors import (
 from wkplug.properties import MagViewProperties, check_layer_name, operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from wkplug.abc import Location
     from wkplug.dataset.layer import Layer
     from wkplug.dataset.layout import LayoutRequest
+    from wkplug.dataset.regions import Region
     from wkplug.geometry import Mag
     from wkplug.properties import LayerProperties
     from wkplug.storage import ArrayHandle
@@ -39,6 +40,7 @@ __all__ = [
     "create_array",
     "delete_mag",
     "list_mag",
+    "make_room",
     "new_mag",
     "open_mags",
     "overwritten_mag",
@@ -115,9 +117,18 @@ def add_mag(layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose) ->
 
 
 def create_array(
-    layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose, *, mark: storage.Mark | None = None
+    layer: Layer,
+    mag: Mag,
+    request: LayoutRequest,
+    purpose: Purpose,
+    *,
+    mark: storage.Mark | None = None,
+    region: Region | None = None,
 ) -> ArrayHandle:
-    """Create the array of a mag that is `claimed`, with the mark of the job that is going to fill it."""
+    """Create the array of a mag that is `claimed`, with the mark of the job that is going to fill it.
+
+    region: what the array is to hold, in Mag(1) voxels, where that is more than the layer's present box.
+    """
     if mag in layer.mags:
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {mag}.",
@@ -129,9 +140,9 @@ def create_array(
     choice = registry.choose_backend(location, data_format=data_format, mode="create", explicit=explicit)
     factors = layer.frame.factors(mag.to_tuple())
     spec = layout.array_spec(
-        choice.winner, layer.frame, layer.region, factors, layer.dtype.name, request, purpose
+        choice.winner, layer.frame, region or layer.region, factors, layer.dtype.name, request, purpose
     )
-    _make_room(layer, location, data_format)
+    make_room(layer, location, data_format)
     if mark is not None:
         storage.set_mark(location, mark)
     return storage.create_array(location, data_format, spec, backend=explicit)
@@ -139,14 +150,24 @@ def create_array(
 
 @contextmanager
 def new_mag(
-    layer: Layer, mag: Mag, request: LayoutRequest, purpose: Purpose, mark: storage.Mark
+    layer: Layer,
+    mag: Mag,
+    request: LayoutRequest,
+    purpose: Purpose,
+    mark: storage.Mark,
+    *,
+    region: Region | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Iterator[ArrayHandle]:
-    """Make a mag in one block: created with a mark before, listed and unmarked after, if the block succeeds."""
+    """Make a mag in one block: created with a mark before, listed and unmarked after, if the block succeeds.
+
+    region: as of `create_array`; extra: as of `list_mag`.
+    """
     with claimed(layer, mag):
-        handle = create_array(layer, mag, request, purpose, mark=mark)
+        handle = create_array(layer, mag, request, purpose, mark=mark, region=region)
         yield handle
         handle.flush()
-        list_mag(layer, mag, handle)
+        list_mag(layer, mag, handle, extra=extra)
         storage.clear_mark(handle.location)
         layer.get_mag(mag).array_source.forget()
 
@@ -173,7 +194,7 @@ def overwritten_mag(layer: Layer, mag: Mag, mark: storage.Mark) -> Iterator[Arra
         source.forget()
 
 
-def _make_room(layer: Layer, location: Location, data_format: str) -> None:
+def make_room(layer: Layer, location: Location, data_format: str) -> None:
     """Remove what an unlisted folder holds if nothing can be lost with it: a dead job's mag, or no stored voxel."""
     if not location.exists():
         return
@@ -195,14 +216,25 @@ def _make_room(layer: Layer, location: Location, data_format: str) -> None:
     location.delete(recursive=True)
 
 
-def list_mag(layer: Layer, mag: Mag, handle: ArrayHandle) -> MagView:
-    """Enter a mag whose array is there into the properties."""
+def list_mag(
+    layer: Layer,
+    mag: Mag,
+    handle: ArrayHandle,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    replace: bool = False,
+) -> MagView:
+    """Enter a mag whose array is there into the properties.
+
+    extra: keys of other software for the entry; what the storage format keeps there wins over them.
+    replace: take the place of an entry of that mag.
+    """
     entry = MagViewProperties(
         mag=mag,
         path=storage.relative_to(layer.dataset.location, handle.location),
-        extra=dict(handle.backend.mag_properties(handle.array)),
+        extra={**(extra or {}), **handle.backend.mag_properties(handle.array)},
     )
-    layer.dataset.store.apply(operations.AddMag(layer.name, entry))
+    layer.dataset.store.apply(operations.AddMag(layer.name, entry, replace=replace))
     view = layer.get_mag(mag)
     view.array_source.adopt(handle)
     return view
