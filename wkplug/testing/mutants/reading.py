@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 
 
 class AxesSwapped(MutantArray):
-    """Cubes come with x and y exchanged."""
+    """x and y are exchanged, in voxels that are counted in the right order."""
 
     def read(self, box: Box, *, out: Any = None, missing: Any = "fill") -> Any:
         right = self.inner.read(box, out=out, missing=missing)
         a, b = (axis for axis, name in enumerate(self.spec.axes) if name in SPATIAL[:2])
-        if right.shape[a] == right.shape[b] and out is None:
-            right[...] = right.swapaxes(a, b).copy()
+        right[...] = right.swapaxes(a, b).reshape(right.shape, order="F")
         return right
 
 

@@ -20,7 +20,7 @@ from wkplug.abc import API, Array, Box
 from wkplug.errors import MissingError
 from wkplug.testing import children
 from wkplug.testing.bench import BackendFixtures, Bench, noise, whole
-from wkplug.testing.checks import holds, inside, refuses, same_voxels
+from wkplug.testing.checks import holds, inside, promised, refuses, same_voxels
 from wkplug.testing.profiles import thorough
 
 __all__ = ["ProcessesPart"]
@@ -45,8 +45,9 @@ class ProcessesPart(BackendFixtures):
                 children.run(_JOBS + "read", full.array, box)
             return
         self.need_sharing(bench)
-        got = children.run(_JOBS + "read", full.array, box)
         promise = "a pickled handle reads the same voxels in a fresh process"
+        with promised(promise, array=full.spec):
+            got = children.run(_JOBS + "read", full.array, box)
         same_voxels(got, full.part(box), promise, spec=full.spec, box=box)
 
     def test_a_backend_works_in_a_fresh_process(self, bench: Bench) -> None:
@@ -54,8 +55,9 @@ class ProcessesPart(BackendFixtures):
         full = bench.full()
         full.array.flush()
         box = bench.box((3, 5, 7), (9, 9, 9))
-        got = children.run(_JOBS + "open_and_read", bench.backend, full.location, box)
         promise = "a pickled backend opens the same arrays in a fresh process"
+        with promised(promise, array=full.spec):
+            got = children.run(_JOBS + "open_and_read", bench.backend, full.location, box)
         same_voxels(got, full.part(box), promise, spec=full.spec, box=box)
 
     def test_open_handles_see_what_other_processes_write(self, bench: Bench) -> None:
