@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import pickle
 import stat
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import wkplug as wk
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def properties(dataset: wk.Dataset) -> dict:
@@ -136,7 +139,7 @@ def test_several_changes_are_one_write(dataset: wk.Dataset) -> None:
 
 
 def test_a_block_of_changes_that_fails_changes_nothing(dataset: wk.Dataset) -> None:
-    with pytest.raises(IndexError), dataset.update():
+    with pytest.raises(IndexError), dataset.update():  # noqa: PT012 - the block is the test
         dataset.add_layer("kept", "color")
         dataset.get_layer("missing")
     assert list(dataset.layers) == []

@@ -20,7 +20,11 @@ def entry(dataset: wk.Dataset, index: int = 0) -> dict:
 
 def test_a_layer_is_listed_as_it_was_asked_for(dataset: wk.Dataset) -> None:
     layer = dataset.add_layer(
-        "seg", "segmentation", dtype="uint32", largest_segment_id=7, bounding_box=wk.BoundingBox((1, 2, 3), (4, 5, 6))
+        "seg",
+        "segmentation",
+        dtype="uint32",
+        largest_segment_id=7,
+        bounding_box=wk.BoundingBox((1, 2, 3), (4, 5, 6)),
     )
     assert isinstance(layer, wk.SegmentationLayer)
     assert (layer.category, layer.dtype, layer.num_channels) == ("segmentation", np.dtype("uint32"), 1)
@@ -43,7 +47,14 @@ def test_defaults_are_one_channel_of_uint8_in_the_default_format(dataset: wk.Dat
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("a/b", ValueError), ("..", ValueError), (".hidden", ValueError), ("", ValueError), ("a\n", ValueError), ("a b", ValueError)],
+    [
+        ("a/b", ValueError),
+        ("..", ValueError),
+        (".hidden", ValueError),
+        ("", ValueError),
+        ("a\n", ValueError),
+        ("a b", ValueError),
+    ],
 )
 def test_names_that_no_layer_may_have(dataset: wk.Dataset, name: str, error: type[Exception]) -> None:
     with pytest.raises(error):
@@ -123,7 +134,11 @@ def test_mags_are_looked_up_by_anything_that_means_a_mag(make_layer: MakeLayer, 
 def test_layouts_are_as_asked_for(make_layer: MakeLayer) -> None:
     layer = make_layer(data_format="zarr3")
     info = layer.add_mag(1, chunk_shape=64, shard_shape=(128, 64, 64), compress=False).info
-    assert (info.chunk_shape, info.shard_shape, info.chunks_per_shard) == ((64, 64, 64), (128, 64, 64), (2, 1, 1))
+    assert (info.chunk_shape, info.shard_shape, info.chunks_per_shard) == (
+        (64, 64, 64),
+        (128, 64, 64),
+        (2, 1, 1),
+    )
     assert info.compression_mode is False
     assert info.voxel_type == np.uint8
     assert info.chunk_shape.xyz == (64, 64, 64)
@@ -199,7 +214,7 @@ def test_renaming_moves_folder_and_mags(make_layer: MakeLayer, data_format: str)
     data = np.random.default_rng(0).integers(0, 255, (100, 80, 60)).astype("u1")
     mag.write(data)
     make_layer("other")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a/b"):
         layer.name = "a/b"
     with pytest.raises(IndexError, match="already has a layer called 'other'"):
         layer.name = "other"

@@ -77,7 +77,7 @@ POSITIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
         AssertionError,
         "Both a size and absolute_bounding_box were given",
     ),
-    ({"absolute_offset": (32, 32, 32), "size": (1, 0, 1)}, AssertionError, "is empty: every axis needs at least one voxel"),
+    ({"absolute_offset": (32, 32, 32), "size": (1, 0, 1)}, AssertionError, "is empty: every axis needs at"),
     ({"absolute_bounding_box": Box((32, 32, 32), (0, 1, 1))}, AssertionError, "is empty"),
     ({"absolute_offset": (-1, 32, 32), "size": (1, 1, 1)}, AssertionError, "starts below zero"),
     ({"relative_offset": (-33, 0, 0), "size": (1, 1, 1)}, AssertionError, "starts below zero"),
@@ -103,9 +103,9 @@ def test_regions_that_are_not_multiples_of_the_mag_are_refused(coarse: wk.MagVie
         {"absolute_offset": (0, 0, 0), "size": (2, 3, 1)},
         {"relative_bounding_box": Box((0, 1, 0), (2, 2, 1))},
     ):
-        for method in (coarse.read, coarse.get_view):
+        for method in (coarse.read, coarse.get_view, coarse.read_cxyz):
             with pytest.raises(AssertionError, match="is not aligned with the mag 2-2-1"):
-                method(**position)  # type: ignore[operator]
+                method(**position)
     with pytest.raises(AssertionError, match="is not aligned with the mag 2-2-1"):
         coarse.write(np.ones((1, 1, 1), "u1"), absolute_offset=(1, 0, 0), allow_unaligned=True)
     assert coarse.read(absolute_offset=(0, 0, 3), size=(2, 2, 1)).shape == (1, 1, 1, 1)
@@ -183,7 +183,9 @@ def test_voxels_are_never_rounded_or_clipped(
         mag.write([[[[1.5]]]], absolute_offset=offset, allow_resize=resize, allow_unaligned=True)
 
 
-def test_voxels_of_a_narrower_dtype_and_of_another_byte_order_are_converted(make_layer: MakeLayer, data_format: str) -> None:
+def test_voxels_of_a_narrower_dtype_and_of_another_byte_order_are_converted(
+    make_layer: MakeLayer, data_format: str
+) -> None:
     view = make_layer(size=(4, 4, 4), dtype="int32", data_format=data_format).add_mag(1)
     view.write(np.full((4, 4, 4), -3, "int8"))
     assert (view.read() == -3).all()
@@ -198,11 +200,16 @@ def test_a_huge_box_is_refused_before_memory_is_taken(mag: wk.MagView) -> None:
     with pytest.raises(MemoryError, match="allowed are") as caught:
         mag.read(absolute_offset=(0, 0, 0), size=(2**31 - 1,) * 3)
     assert isinstance(caught.value, errors.TooLargeError)
-    with wk.settings(max_read_bytes=2**22), pytest.raises(errors.TooLargeError, match="the setting max_read_bytes"):
+    with (
+        wk.settings(max_read_bytes=2**22),
+        pytest.raises(errors.TooLargeError, match="the setting max_read_bytes"),
+    ):
         mag.read(absolute_offset=(0, 0, 0), size=(2**10, 2**10, 2**5))
 
 
-def test_a_read_only_dataset_refuses_every_change(mag: wk.MagView, unchanged: Callable[[wk.MagView], None]) -> None:
+def test_a_read_only_dataset_refuses_every_change(
+    mag: wk.MagView, unchanged: Callable[[wk.MagView], None]
+) -> None:
     unchanged(mag)
     dataset = wk.Dataset.open(mag.layer.dataset.path, read_only=True)
     layer = dataset.get_layer("color")
@@ -212,7 +219,9 @@ def test_a_read_only_dataset_refuses_every_change(mag: wk.MagView, unchanged: Ca
     for change in (
         lambda: view.write(np.ones((32, 32, 32), "u1")),
         lambda: view.write(np.ones((32, 32, 32), "u1"), absolute_offset=(320, 0, 0), allow_resize=True),
-        lambda: view.get_view(absolute_offset=(32, 32, 32), size=(32, 32, 32)).write(np.ones((32, 32, 32), "u1")),
+        lambda: view.get_view(absolute_offset=(32, 32, 32), size=(32, 32, 32)).write(
+            np.ones((32, 32, 32), "u1")
+        ),
         lambda: setattr(layer, "bounding_box", Box((0, 0, 0), (640, 64, 64))),
         lambda: setattr(layer, "name", "other"),
         lambda: setattr(layer, "coordinate_transformations", None),
@@ -232,7 +241,7 @@ def test_a_read_only_dataset_refuses_every_change(mag: wk.MagView, unchanged: Ca
 
 
 def test_a_writable_view_stays_inside_its_parent_and_a_read_only_one_may_not(mag: wk.MagView) -> None:
-    outside = {"absolute_offset": (64, 64, 64), "size": (64, 64, 64)}
+    outside: dict[str, Any] = {"absolute_offset": (64, 64, 64), "size": (64, 64, 64)}
     with pytest.raises(AssertionError, match="leaves its parent"):
         mag.get_view(**outside)
     view = mag.get_view(**outside, read_only=True)
@@ -278,7 +287,9 @@ def test_the_view_keeps_its_box_when_the_layer_grows(mag: wk.MagView) -> None:
     assert view.read(absolute_offset=(96, 32, 32), size=(32, 64, 64)).all()
 
 
-def test_an_anisotropic_write_extends_the_box_in_full_resolution(make_layer: MakeLayer, data_format: str) -> None:
+def test_an_anisotropic_write_extends_the_box_in_full_resolution(
+    make_layer: MakeLayer, data_format: str
+) -> None:
     layer = make_layer(size=(24, 24, 24), data_format=data_format)
     mag = layer.add_mag("2-2-1", chunk_shape=32, shard_shape=32)
     data = np.random.default_rng(0).integers(1, 255, (50, 1, 48)).astype("u1")
@@ -351,16 +362,20 @@ def test_views_and_mags_pickle(mag: wk.MagView) -> None:
     assert not view.read().any()
 
 
-def test_a_single_channel_comes_with_or_without_its_axis_and_several_only_with(dataset: wk.Dataset, data_format: str) -> None:
+def test_a_single_channel_comes_with_or_without_its_axis_and_several_only_with(
+    dataset: wk.Dataset, data_format: str
+) -> None:
     box = Box((0, 0, 0), (8, 8, 8))
-    rgb = dataset.add_layer("rgb", "color", num_channels=3, bounding_box=box, data_format=data_format).add_mag(1)
+    rgb = dataset.add_layer(
+        "rgb", "color", num_channels=3, bounding_box=box, data_format=data_format
+    ).add_mag(1)
     data = np.random.default_rng(1).integers(0, 255, (3, 8, 8, 8)).astype("u1")
     rgb.write(data)
     np.testing.assert_array_equal(rgb.read(), data)
     assert rgb.num_channels == 3
     with pytest.raises(AssertionError, match="so no channel axis, but the layer has 3 channels"):
         rgb.write(data[0])
-    with pytest.raises(AssertionError, match="have 1 channels .* the layer has 3"):
+    with pytest.raises(AssertionError, match=r"have 1 channels .* the layer has 3"):
         rgb.write(data[:1])
     np.testing.assert_array_equal(rgb.read(), data)
 
@@ -375,9 +390,8 @@ def test_the_first_channel_of_a_layer_may_be_other_than_zero(make_layer: MakeLay
     layer.add_mag(1).write(data)
     file = layer.dataset.path / "datasource-properties.json"
     document = json.loads(file.read_text())
-    document["dataLayers"][0]["boundingBox"]["channelIndex"] = 1
+    document["dataLayers"][0]["mags"][0]["channelIndex"] = 1
     document["dataLayers"][0] |= {"numChannels": 2, "elementClass": "uint16"}
-    document["dataLayers"][0]["boundingBox"].pop("numChannels", None)
     file.write_text(json.dumps(document))
     view = wk.Dataset.open(layer.dataset.path).get_layer("rgb").get_mag(1)
     assert view.normalized_bounding_box.topleft.to_tuple() == (1, 0, 0, 0)
@@ -400,7 +414,9 @@ def test_time_series_read_by_offset_by_box_and_whole(dataset: wk.Dataset) -> Non
     moment = wk.NDBoundingBox((1, 4, 5, 6), (1, 10, 11, 12), ("t", "x", "y", "z"))
     np.testing.assert_array_equal(mag.read(absolute_bounding_box=moment), data[1:2])
     np.testing.assert_array_equal(mag.read_cxyz(absolute_bounding_box=moment), data[1:2])
-    np.testing.assert_array_equal(mag.read(absolute_bounding_box=Box((4, 5, 6), (1, 1, 1))), data[:, :1, :1, :1])
+    np.testing.assert_array_equal(
+        mag.read(absolute_bounding_box=Box((4, 5, 6), (1, 1, 1))), data[:, :1, :1, :1]
+    )
     with pytest.raises(ValueError, match="3 voxels along the axis 't'"):
         mag.read_cxyz()
     mag.write_cxyz(np.full((1, 10, 11, 12), 7, "u1"), absolute_bounding_box=moment, allow_unaligned=True)
@@ -419,7 +435,8 @@ def test_offsets_with_axes_of_their_own_are_taken_by_name(dataset: wk.Dataset) -
     data = np.random.default_rng(1).integers(0, 255, (12, 11, 10)).astype("u1")
     mag.write(data)
     by_name = mag.read(
-        absolute_offset=wk.VecInt(3, 2, 1, axes=("z", "y", "x")), size=wk.VecInt(6, 5, 4, axes=("z", "y", "x"))
+        absolute_offset=wk.VecInt(3, 2, 1, axes=("z", "y", "x")),
+        size=wk.VecInt(6, 5, 4, axes=("z", "y", "x")),
     )
     np.testing.assert_array_equal(by_name, data[3:9, 2:7, 1:5])
     np.testing.assert_array_equal(mag.read(absolute_offset=(1, 2, 3), size=(4, 5, 6)), by_name)
@@ -442,7 +459,11 @@ def test_a_plane_has_no_z(dataset: wk.Dataset) -> None:
 def test_chunks_cover_the_view_once(mag: wk.MagView) -> None:
     views = list(mag.get_view().chunk((32, 32, 32)))
     assert len(views) == 8
-    assert [tuple(view.bounding_box.topleft) for view in views[:3]] == [(32, 32, 32), (32, 32, 64), (32, 64, 32)]
+    assert [tuple(view.bounding_box.topleft) for view in views[:3]] == [
+        (32, 32, 32),
+        (32, 32, 64),
+        (32, 64, 32),
+    ]
     joined = np.zeros((64, 64, 64), "u1")
     for view in views:
         corner = tuple(a - 32 for a in view.bounding_box.topleft)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -18,15 +17,23 @@ from hypothesis import strategies as st
 import wkplug as wk
 from wkplug.testing.profiles import examples
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 EXTENT = 48
 """Voxels per spatial axis, in the mag, that a history touches."""
 
 AXES = {
     "wkw": (("c", "x", "y", "z"),),
     "zarr": (("c", "x", "y", "z"), ("x", "y", "z"), ("t", "x", "y", "z"), ("t", "c", "x", "y", "z"), ("z", "y", "x")),
-    "zarr3": (("c", "x", "y", "z"), ("x", "y", "z"), ("t", "x", "y", "z"), ("t", "c", "x", "y", "z"), ("z", "y", "x", "c")),
+    "zarr3": (("c", "x", "y", "z"), ("x", "y", "z"),
+              ("t", "x", "y", "z"), ("t", "c", "x", "y", "z"), ("z", "y", "c", "x")),
 }  # fmt: skip
-ENGINES = {"wkw": ("wkw+numpy",), "zarr": ("zarr+tensorstore", "zarr+zarr"), "zarr3": ("zarr3+tensorstore", "zarr3+zarr")}
+ENGINES = {
+    "wkw": ("wkw+numpy",),
+    "zarr": ("zarr+tensorstore", "zarr+zarr"),
+    "zarr3": ("zarr3+tensorstore", "zarr3+zarr"),
+}
 CASES = [(data_format, engine) for data_format, engines in ENGINES.items() for engine in engines]
 
 
@@ -136,10 +143,18 @@ def layer_of(data_format: str, engine: str, situation: Situation) -> Iterator[Or
             if situation.axes[:3] == ("x", "y", "z"):
                 box = wk.NormalizedBoundingBox(situation.topleft, situation.size, situation.axes)
         layer = dataset.add_layer(
-            "a", "color", dtype=situation.dtype, num_channels=situation.channels, data_format=data_format, bounding_box=box
+            "a",
+            "color",
+            dtype=situation.dtype,
+            num_channels=situation.channels,
+            data_format=data_format,
+            bounding_box=box,
         )
         mag = layer.add_mag(
-            situation.mag, chunk_shape=situation.chunk, shard_shape=situation.shard, compress=situation.compress
+            situation.mag,
+            chunk_shape=situation.chunk,
+            shard_shape=situation.shard,
+            compress=situation.compress,
         )
         assert layer.frame.axes == situation.axes
         yield Oracle(mag, situation)
@@ -169,7 +184,10 @@ def draw_box(data: st.DataObject, oracle: Oracle, *, most: int) -> tuple[tuple[i
 def write_once(data: st.DataObject, oracle: Oracle, number: int) -> None:
     case = oracle.case
     low, size = draw_box(data, oracle, most=EXTENT)
-    allow_resize, allow_unaligned = data.draw(st.booleans(), label="resize"), data.draw(st.booleans(), label="unaligned")
+    allow_resize, allow_unaligned = (
+        data.draw(st.booleans(), label="resize"),
+        data.draw(st.booleans(), label="unaligned"),
+    )
     shape = oracle.expected(low, size).shape
     values = np.random.default_rng(number).integers(1, 120, shape).astype(case.dtype)
     position: dict[str, Any] = {"absolute_offset": oracle.mag1(low)}
@@ -185,7 +203,9 @@ def write_once(data: st.DataObject, oracle: Oracle, number: int) -> None:
         values = np.ascontiguousarray(values)
     if refused:
         before, box = files_of(Path(layer.dataset.path)), layer.bounding_box
-        with pytest.raises(ValueError, match="does not fit in the layer's bounding box|not aligned with the shard shape"):
+        with pytest.raises(
+            ValueError, match=r"does not fit in the layer's bounding box|not aligned with the shard shape"
+        ):
             view.write(values, allow_resize=allow_resize, allow_unaligned=allow_unaligned, **position)
         assert files_of(Path(layer.dataset.path)) == before
         assert layer.bounding_box == box
@@ -237,7 +257,7 @@ def test_writes_to_views_stay_inside_them(data_format: str, engine: str) -> None
         situation = data.draw(situations(data_format), label="layer")
         with layer_of(data_format, engine, situation) as oracle:
             low, size = draw_box(data, oracle, most=EXTENT)
-            position = {"absolute_offset": oracle.mag1(low), "size": oracle.mag1(size)}
+            position: dict[str, Any] = {"absolute_offset": oracle.mag1(low), "size": oracle.mag1(size)}
             if not oracle.fits(low, size):
                 with pytest.raises(AssertionError, match="leaves its parent"):
                     oracle.view.get_view(**position)

@@ -62,6 +62,7 @@ class MagView(View):
                 for low, length, factor, begin in zip(start, shape, factors, first, strict=True)
             )
             self._own_region, self._seen = (first, extent), properties
+            self._source.expect((first, extent), factors)
         return self._own_region
 
     # --- facts --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from wkplug import storage
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
+    from wkplug.dataset.regions import Region
     from wkplug.storage import ArrayHandle
 
 __all__ = ["ArraySource"]
@@ -72,6 +73,19 @@ class ArraySource:
         """Open again at the next use, because the array's shape or files have changed."""
         self._handle, self._writing = None, False
         storage.forget(self.location)
+
+    def expect(self, region: Region, factors: tuple[int, ...]) -> None:
+        """Open again at the next use if the array ends before `region`, which has been listed since.
+
+        Another process has extended it then; as it was opened here, its new voxels would read as empty.
+        """
+        array = None if self._handle is None else vars(self._handle).get("array")
+        if array is None:  # not open now, so it will be opened as it is then
+            return
+        for low, length, factor, bound in zip(*region, factors, array.spec.shape, strict=True):
+            if bound is not None and low + length > bound * factor:
+                self.forget()
+                return
 
     def __getstate__(self) -> tuple[Any, ...]:
         return (self.location, self.data_format, self.axes, self.backend, self.allow_incomplete)
