@@ -32,6 +32,7 @@ WkplugError
 │   └── ReadOnlyError          RuntimeError
 ├── ArrayException                                          reading or writing voxels failed
 │   ├── OutOfBoundsError       ValueError, AssertionError   a box leaves the layer, view or array
+│   │   └── VoxelIndexError    IndexError                   an index that a view doesn't have
 │   ├── UnalignedError         ValueError, AssertionError   a write that would rewrite parts of shards
 │   ├── ShapeMismatchError     ValueError, AssertionError   data of another shape or channel count
 │   ├── DtypeMismatchError     TypeError, ValueError        data of another dtype
@@ -128,6 +129,7 @@ __all__ = [
     "UnsupportedImageFormatError",
     "UnsupportedOperationError",
     "UnsupportedVersionError",
+    "VoxelIndexError",
     "WkplugError",
 ]
 
@@ -273,6 +275,10 @@ class ArrayException(WkplugError):  # noqa: N818 - the name that users' except c
 
 class OutOfBoundsError(ArrayException, ValueError, AssertionError):
     """A box leaves the layer, the view or the array."""
+
+
+class VoxelIndexError(OutOfBoundsError, IndexError):
+    """An index, as in `view[...]`, beyond the view's voxels or of a kind that isn't supported."""
 
 
 class UnalignedError(ArrayException, ValueError, AssertionError):
