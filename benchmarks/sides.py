@@ -1,0 +1,104 @@
+"""The two sides and the bare engines as processes: kept ones that take turns, and fresh ones.
+
+wkplug runs in the environment that runs this, webknossos in one of its own, as a black box. Children run with
+bytecode caching on: without it every import is a compilation, and imports are part of what is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+__all__ = ["Sides", "warm"]
+
+_HERE = Path(__file__).parent
+_PEER = _HERE.parent / ".cache" / "peer" / "bin" / "python"
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONWARNINGS": "ignore"}
+
+
+def _python(side: str) -> str:
+    return str(_PEER) if side == "webknossos" else sys.executable
+
+
+class Sides:
+    """Starts workers when they are first asked; use as a context manager. Their messages go to `log`."""
+
+    def __init__(self, log: Path) -> None:
+        self._log_path = log
+        self._log: IO[bytes] = log.open("wb")
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Sides:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers.values():
+            if worker.stdin is not None:
+                worker.stdin.close()
+            worker.wait()
+        self._log.close()
+
+    def ask(self, side: str, do: str, **args: Any) -> dict[str, Any]:
+        """Have a kept process do something: "wkplug", "webknossos" or "engines"."""
+        worker = self._workers.get(side)
+        if worker is None:
+            worker = self._workers[side] = subprocess.Popen(
+                [_python(side), str(_HERE / "worker.py"), side],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                env=_environment(),
+            )
+        if worker.stdin is None or worker.stdout is None:
+            raise RuntimeError("A worker without pipes.")
+        worker.stdin.write(json.dumps({"do": do, "args": args}).encode() + b"\n")
+        worker.stdin.flush()
+        return self._answer(worker.stdout.readline(), f"{side}: {do}")
+
+    def fresh(self, side: str, do: str, *, within: bool = False, **args: Any) -> dict[str, Any]:
+        """Have a fresh process do one thing; `within`: keep the figures that it measured itself."""
+        return self.run(side, [str(_HERE / "worker.py"), side, do, json.dumps(args)], within=within)
+
+    def run(self, side: str, arguments: list[str], *, within: bool = False) -> dict[str, Any]:
+        """Run Python with these arguments: what it printed as JSON, and "cpu" and "wall" of the whole process."""
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            [_python(side), *arguments], stdout=subprocess.PIPE, stderr=self._log, env=_environment()
+        )
+        if process.stdout is None:
+            raise RuntimeError("A process without a pipe.")
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stdout.close()
+        if process.returncode != 0:
+            raise self._failure(" ".join([side, *arguments]))
+        answer: dict[str, Any] = json.loads((output.strip().splitlines() or [b"{}"])[-1])
+        return answer if within else {**answer, "cpu": usage.ru_utime + usage.ru_stime, "wall": wall}
+
+    def _answer(self, line: bytes, what: str) -> dict[str, Any]:
+        if not line.strip():
+            raise self._failure(what)
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _failure(self, what: str) -> RuntimeError:
+        self._log.flush()
+        text = self._log_path.read_text(errors="replace")[-3000:]
+        return RuntimeError(f"{what} failed:\n{text}")
+
+
+def warm(sides: Sides) -> None:
+    """Have all imports compiled and in the page cache before anything is measured."""
+    for side in ("wkplug", "webknossos"):
+        sides.run(side, ["-c", f"import {side}"])
