@@ -1,23 +1,45 @@
 """Which image files there are, which belong to one layer, and in what order.
 
-Pure bookkeeping on paths: nothing is opened here, apart from listing folders.
+Folders are listed and files asked for their first bytes; only the strategies that look into files open them.
+What is no image is passed over in folders, but never silently where it looks like one: a damaged section would
+otherwise be a missing one.
 """
 
 from __future__ import annotations
 
+import glob
+import os
 import re
+import warnings
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
-from wkplug.errors import InvalidArgumentError, LayerNameError, MissingError, UnsupportedImageFormatError
+from wkplug.errors import (
+    CorruptImageError,
+    ImageReaderMissingError,
+    InvalidArgumentError,
+    LayerNameError,
+    MissingError,
+    UnsupportedImageFormatError,
+)
+from wkplug.ops.importing.axes import Meaning
+from wkplug.ops.importing.readers import ImageFile, readable_suffixes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wkplug.abc import Location
 
-__all__ = ["ConversionLayerMapping", "collect", "group", "layer_name_from", "natural_key", "resolve_images"]
+__all__ = [
+    "ConversionLayerMapping",
+    "collect",
+    "find_images",
+    "group",
+    "layer_name_from",
+    "natural_key",
+    "resolve_images",
+]
 
 
 class ConversionLayerMapping(Enum):
@@ -37,62 +59,112 @@ class ConversionLayerMapping(Enum):
 
 def natural_key(text: str) -> list[Any]:
     """Sort numbers in text by their value: s2 before s10."""
-    return [
-        (1, int(part), "") if part.isdigit() else (0, 0, part.lower())
-        for part in re.split(r"(\d+)", text)
-        if part
-    ]
+    # Of the parts that a split with a group gives, every second is a match.
+    parts = enumerate(re.split(r"(\d+)", text))
+    return [(1, int(part), "") if index % 2 else (0, 0, part.lower()) for index, part in parts if part]
 
 
 def collect(root: Location) -> list[tuple[str, Location]]:
-    """Give all files below a folder with their paths relative to it, in natural order; a file gives itself."""
-    names = list(root.list())
-    if not names:
-        if not root.exists():
-            raise MissingError(f"There is nothing at {root.url}.", hint="Check the path.")
-        local = root.local_path()
-        if local is None or not _is_folder(local):
-            return [(root.name, root)]
-    return sorted(_walk(root, ""), key=lambda item: natural_key(item[0]))
+    """Give all files below a folder with their paths relative to it, in natural order; a file gives itself.
+
+    Names that start with a dot are passed over. MissingError if there is nothing at `root`.
+    """
+    if not _is_folder(root):
+        return [(root.name, root)]
+    return sorted(_walk(root, "", ()), key=lambda item: natural_key(item[0]))
 
 
-def _is_folder(path: str) -> bool:
-    from pathlib import Path
+def _is_folder(location: Location) -> bool:
+    local = location.local_path()
+    if next(iter(location.list()), None) is None and not location.exists():
+        raise MissingError(f"There is nothing at {location.url}.", hint="Check the path.")
+    if local is not None:
+        return os.path.isdir(local)  # noqa: PTH112 - the location gives text
+    return next(iter(location.list()), None) is not None
 
-    return Path(path).is_dir()
 
-
-def _walk(folder: Location, prefix: str) -> Iterator[tuple[str, Location]]:
+def _walk(folder: Location, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, Location]]:
+    """List a folder and those below; a link that leads back to a folder above is not followed."""
+    local = folder.local_path()
+    if local is not None:
+        real = os.path.realpath(local)
+        if real in above:
+            return
+        above = (*above, real)
     for name in folder.list():
         if name.startswith("."):
             continue
         if name.endswith("/"):
-            yield from _walk(folder.child(name.rstrip("/")), prefix + name)
+            yield from _walk(folder.child(name.rstrip("/")), prefix + name, above)
         else:
             yield prefix + name, folder.child(name)
 
 
-def resolve_images(images: Any) -> list[Location]:
+def find_images(
+    found: list[tuple[str, Location]], where: str, reader: str | None
+) -> list[tuple[str, ImageFile]]:
+    """Keep the files that a reader takes, with their relative paths.
+
+    Files that only a plugin would read that isn't installed are passed over with a warning. CorruptImageError
+    for a file with an image's name and other contents, UnsupportedImageFormatError if no image is left.
+    """
+    images, others = [], []
+    missing: list[ImageReaderMissingError] = []
+    for relative, location in found:
+        try:
+            images.append((relative, ImageFile.choose(location, reader)))
+        except ImageReaderMissingError as error:
+            missing.append(error)
+        except UnsupportedImageFormatError as error:
+            if relative.lower().endswith(readable_suffixes()):
+                raise CorruptImageError(
+                    f"{location.url} has the name of an image, but not its contents.",
+                    location.url,
+                    hint="The file is damaged, empty, or called wrongly; copy or export it again, or move it away.",
+                ) from error
+            others.append(relative)
+    if images:
+        if missing:
+            text = f"[WARNING] {len(missing)} files were passed over: {missing[0]}"
+            warnings.warn(text, UserWarning, stacklevel=4)
+        return images
+    if missing:
+        raise missing[0]
+    if not others:
+        raise UnsupportedImageFormatError(
+            f"No image files were found in {where}: it is empty.", where, hint="Check the path."
+        )
+    listed = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    raise UnsupportedImageFormatError(
+        f"No image files were found in {where}, only {listed}.",
+        where,
+        hint=f"Readable suffixes: {', '.join(readable_suffixes())}. Other formats need a plugin.",
+    )
+
+
+def resolve_images(images: Any, reader: str | None) -> list[ImageFile]:
     """Give the files that the argument `images` means: a file, a folder, a glob text, or a list of paths.
 
     Folders and globs come in natural order, lists in their own. UnsupportedImageFormatError if there is none.
     """
     if isinstance(images, (list, tuple)):
-        found = [storage.locate(item) for item in images]
-    else:
-        text = str(images)
-        if any(mark in text for mark in "*?[") and "://" not in text:
-            import glob
-
-            matches = sorted(glob.glob(text, recursive=True), key=natural_key)  # noqa: PTH207 - the pattern may be absolute
-            found = [storage.locate(match) for match in matches]
-        else:
-            found = [location for _, location in collect(storage.locate(images))]
-    if not found:
-        raise UnsupportedImageFormatError(
-            f"No image files were found at {images}.", str(images), hint="Check the path or the pattern."
-        )
-    return found
+        if not images:
+            raise UnsupportedImageFormatError("The list of images is empty.", hint="Give at least one file.")
+        return [ImageFile.choose(storage.locate(item), reader) for item in images]
+    text = str(images)
+    if any(mark in text for mark in "*?[") and "://" not in text and not os.path.exists(text):  # noqa: PTH110 - a text
+        matches = sorted(glob.glob(text, recursive=True), key=natural_key)  # noqa: PTH207 - the pattern may be absolute
+        found = [(match, storage.locate(match)) for match in matches if os.path.isfile(match)]  # noqa: PTH113 - the same
+        if not found:
+            raise UnsupportedImageFormatError(
+                f"No files match {text}.", text, hint="Check the path and the pattern."
+            )
+        return [image for _, image in find_images(found, text, reader)]
+    location = storage.locate(images)
+    found = collect(location)
+    if found == [(location.name, location)]:
+        return [ImageFile.choose(location, reader)]
+    return [image for _, image in find_images(found, location.url, reader)]
 
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_$@\-.]")
@@ -110,14 +182,13 @@ def layer_name_from(text: str) -> str:
 
 
 def group(
-    files: list[tuple[str, Location]],
+    files: list[tuple[str, ImageFile]],
     root_name: str,
     mapping: ConversionLayerMapping | str | Callable[[Any], str],
-    is_volume: Callable[[Location], bool],
-) -> dict[str, list[tuple[str, Location]]]:
+) -> dict[str, list[tuple[str, ImageFile]]]:
     """Sort files into layers by name; layers come in the order in which they were found.
 
-    is_volume: says whether a file has more than one section, for the strategies that look into files.
+    files: with their paths relative to the input. root_name: what a layer of files directly in the input is called.
     """
     if isinstance(mapping, str):
         try:
@@ -127,41 +198,41 @@ def group(
             raise InvalidArgumentError(
                 f"{mapping!r} is no way to map files to layers.", hint=f"Use one of: {known}."
             ) from error
-    name_of = _naming(files, root_name, mapping, is_volume)
-    layers: dict[str, list[tuple[str, Location]]] = {}
-    for relative, location in files:
-        layers.setdefault(layer_name_from(name_of(relative, location)), []).append((relative, location))
+    name_of = _naming(files, root_name, mapping)
+    layers: dict[str, list[tuple[str, ImageFile]]] = {}
+    for relative, file in files:
+        layers.setdefault(layer_name_from(name_of(relative, file)), []).append((relative, file))
     return layers
 
 
 def _naming(
-    files: list[tuple[str, Location]],
+    files: list[tuple[str, ImageFile]],
     root_name: str,
     mapping: ConversionLayerMapping | Callable[[Any], str],
-    is_volume: Callable[[Location], bool],
-) -> Callable[[str, Location], str]:
+) -> Callable[[str, ImageFile], str]:
+    """Give the function from (relative path, file) to the layer's name, not yet cleaned."""
     if not isinstance(mapping, ConversionLayerMapping):
         from upath import UPath
 
         chosen = mapping
         return lambda relative, _: str(chosen(UPath(relative)))
 
-    def folder(relative: str, *, last_only: bool = False) -> str:
-        parts = relative.split("/")[:-1]
-        if not parts:
-            return root_name
-        return parts[-1] if last_only else "_".join(parts)
+    def folders(relative: str) -> list[str]:
+        return relative.split("/")[:-1] or [root_name]
+
+    def is_volume(file: ImageFile) -> bool:
+        return Meaning.of(file.info, file.path).sections(file.info) > 1
 
     if mapping is ConversionLayerMapping.ENFORCE_SINGLE_LAYER:
         return lambda _relative, _: root_name
     if mapping is ConversionLayerMapping.ENFORCE_LAYER_PER_FILE:
         return lambda relative, _: relative.replace("/", "_")
     if mapping is ConversionLayerMapping.ENFORCE_LAYER_PER_FOLDER:
-        return lambda relative, _: folder(relative)
+        return lambda relative, _: "_".join(folders(relative))
     if mapping is ConversionLayerMapping.ENFORCE_LAYER_PER_TOPLEVEL_FOLDER:
-        return lambda relative, _: relative.split("/")[0] if "/" in relative else root_name
+        return lambda relative, _: folders(relative)[0]
     if mapping is ConversionLayerMapping.INSPECT_EVERY_FILE:
-        return lambda relative, location: relative if is_volume(location) else folder(relative)
+        return lambda relative, file: relative if is_volume(file) else "_".join(folders(relative))
     if is_volume(files[0][1]):
         return lambda relative, _: relative
-    return lambda relative, _: folder(relative, last_only=True)
+    return lambda relative, _: folders(relative)[-1]

@@ -1,163 +1,117 @@
 """`Volume`: image files as one array with the axes of a layer.
 
-One file may hold a whole volume, or many files one section each. Axes are named once, here: samples of a pixel
-and channels become c; pages of unknown meaning become z; what is neither x, y, z nor c stays an axis of its own,
-in front. Sizes are read from the files' headers before anything is decoded or written, so that a layer's box is
-true from its first moment.
+One file may hold a whole volume, or many files one section each. Sizes are read from the files' headers, so that
+a layer's box is true from its first moment; voxels are read through `Reading`, one section after the other.
 """
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from wkplug.errors import ShapeMismatchError, UnsupportedImageDataError
-from wkplug.ops.importing.readers import open_image
+from wkplug.ops.importing.axes import Meaning
+from wkplug.storage.budget import check_read_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import Image, ImageInfo, Location
+    from wkplug.abc import Image
+    from wkplug.ops.importing.readers import ImageFile
 
-__all__ = ["Volume", "sections_of"]
-
-_SAMPLES = "s"
-
-
-@attrs.frozen
-class _Meaning:
-    """How the axes of a file become those of a layer."""
-
-    others: tuple[str, ...]
-    """Axes of their own, in front."""
-    z: str | None
-    channels: tuple[str, ...]
-
-
-def _meaning(info: ImageInfo, path: str) -> _Meaning:
-    for axis in ("x", "y"):
-        if axis not in info.axes:
-            raise UnsupportedImageDataError(
-                f"The image {path} has the axes {', '.join(info.axes)}, but no {axis}.",
-                path,
-                hint="It can't become a layer.",
-            )
-    channels = tuple(axis for axis in info.axes if axis in ("c", _SAMPLES) and _length(info, axis) > 1)
-    if len(channels) > 1:
-        raise UnsupportedImageDataError(
-            f"The image {path} has both channels and colour samples (axes {', '.join(info.axes)}, shape {info.shape}).",
-            path,
-            hint="Store either channels or RGB samples, or one file per channel.",
-        )
-    steps = [
-        axis for axis in info.axes if axis not in ("x", "y", "z", "c", _SAMPLES) and _length(info, axis) > 1
-    ]
-    if "z" in info.axes and (_length(info, "z") > 1 or not steps):
-        return _Meaning(tuple(steps), "z", channels)
-    if len(steps) == 1:
-        return _Meaning((), steps[0], channels)
-    if "q" in steps:
-        return _Meaning(tuple(axis for axis in steps if axis != "q"), "q", channels)
-    return _Meaning(tuple(steps), None, channels)
-
-
-def _length(info: ImageInfo, axis: str) -> int:
-    return info.shape[info.axes.index(axis)]
-
-
-def sections_of(info: ImageInfo, path: str) -> int:
-    """How many sections along z a file has."""
-    z = _meaning(info, path).z
-    return 1 if z is None else _length(info, z)
+__all__ = ["Reading", "Volume"]
 
 
 class Volume:
-    """Image files as an array with the axes (..., c, x, y, z); reads whole sections.
+    """Image files as an array with the axes (..., c, x, y, z).
 
-    others: names and lengths of the axes in front. x and y are the image's columns and rows, exchanged with
-    `swap_xy`. Files that are smaller than the largest are filled up with zeros at their far ends.
+    x and y are the images' columns and rows, exchanged with `swap_xy`. Files that are smaller than the largest
+    count as filled up with zeros at their far ends (`mixed_sizes` says whether there are any). `others` are the
+    names and lengths of the axes in front. UnsupportedImageDataError if the files don't belong together, TooLargeError
+    if a section is more than the memory budget.
     """
 
-    def __init__(
-        self, files: Sequence[Location], *, reader: str | None = None, swap_xy: bool = False
-    ) -> None:
+    def __init__(self, files: Sequence[ImageFile], *, swap_xy: bool = False) -> None:
+        import numpy
+
         self.files = tuple(files)
-        self._reader = reader
-        self._swap_xy = swap_xy
-        infos = [self._info(location) for location in self.files]
-        first = infos[0]
-        self.info = first
-        meaning = self._meaning = _meaning(first, self.files[0].url)
-        for location, info in zip(self.files, infos, strict=True):
-            self._check_alike(location, info)
-        self.dtype: str = first.dtype
-        self.others = {axis: _length(first, axis) for axis in meaning.others}
-        self.num_channels = _length(first, meaning.channels[0]) if meaning.channels else 1
-        width = max(_length(info, "x") for info in infos)
-        height = max(_length(info, "y") for info in infos)
+        self.swap_xy = swap_xy
+        first = self.files[0]
+        meaning = Meaning.of(first.info, first.path)
+        self.dtype: str = first.info.dtype
+        self.num_channels = meaning.num_channels(first.info)
+        self.others = meaning.other_lengths(first.info)
+        planes = set()
+        for file in self.files:
+            self._check(file)
+            planes.add(Meaning.of(file.info, file.path).plane(file.info))
+        self.mixed_sizes = len(planes) > 1
+        width, height = (max(lengths) for lengths in zip(*planes, strict=True))
         self.size_x, self.size_y = (height, width) if swap_xy else (width, height)
-        per_file = 1 if meaning.z is None else _length(first, meaning.z)
-        if len(self.files) > 1 and per_file > 1:
+        self.size_z = len(self.files) if len(self.files) > 1 else meaning.sections(first.info)
+        # A section is decoded as a whole: what a header claims must fit before anything is taken.
+        itemsize = numpy.dtype(self.dtype).itemsize
+        check_read_size((self.num_channels, self.size_x, self.size_y), itemsize, self.path)
+
+    def _check(self, file: ImageFile) -> None:
+        """Refuse a file that can't be a section beside the first."""
+        first, info = self.files[0], file.info
+        meaning = Meaning.of(info, file.path)
+        sections = meaning.sections(info)
+        if len(self.files) > 1 and sections > 1:
             raise UnsupportedImageDataError(
-                f"{self.files[0].url} has {per_file} sections, but {len(self.files)} files were given for one layer.",
-                self.files[0].url,
+                f"{file.path} has {sections} sections, but {len(self.files)} files were given for one layer.",
+                file.path,
                 hint="Import each of these files as a layer of its own.",
             )
-        self.size_z = len(self.files) if len(self.files) > 1 else per_file
-        self.mixed_sizes = len({(_length(info, "x"), _length(info, "y")) for info in infos}) > 1
+        for what, here, there in (
+            ("is {}", info.dtype, self.dtype),
+            ("has {} channels", meaning.num_channels(info), self.num_channels),
+            ("has the further axes {}", meaning.other_lengths(info), self.others),
+        ):
+            if here != there:
+                raise UnsupportedImageDataError(
+                    f"{file.path} {what.format(here)}, but {first.path} {what.format(there)}: "
+                    "the files of one layer must agree.",
+                    file.path,
+                    hint="Convert the files to the same kind of image, or import them as layers of their own.",
+                )
 
-    def _info(self, location: Location) -> ImageInfo:
-        with open_image(location, reader=self._reader) as image:
-            return image.info
-
-    def _check_alike(self, location: Location, info: ImageInfo) -> None:
-        first = self.info
-        alike = _meaning(info, location.url)
-        if info.dtype != first.dtype:
-            raise UnsupportedImageDataError(
-                f"{location.url} is {info.dtype}, but {self.files[0].url} is "
-                f"{first.dtype}: the files of one layer must agree.",
-                location.url,
-                hint="Convert the files to one dtype, or import them as layers of their own.",
-            )
-        counts = [
-            (_length(item, meaning.channels[0]) if meaning.channels else 1)
-            for item, meaning in ((info, alike), (first, self._meaning))
-        ]
-        if counts[0] != counts[1]:
-            raise UnsupportedImageDataError(
-                f"{location.url} has {counts[0]} channels, but {self.files[0].url} "
-                f"has {counts[1]}: the files of one layer must agree.",
-                location.url,
-                hint="Convert the files to the same kind of image, or import them as layers of their own.",
-            )
+    @property
+    def path(self) -> str:
+        """The first file, for messages."""
+        return self.files[0].path
 
     @property
     def is_rgb(self) -> bool:
         """Whether the channels are the red, green and blue (and alpha) of a colour image of 8 bits."""
-        return self.info.photometric == "rgb" and self.dtype == "uint8" and self.num_channels in (3, 4)
+        rgb = self.files[0].info.photometric == "rgb"
+        return rgb and self.dtype == "uint8" and self.num_channels in (3, 4)
 
     @property
-    def channel_names(self) -> tuple[str, ...]:
-        """The names of the channels as the file has them, () if it has none."""
-        names = self.info.channel_names
-        return names if len(names) == self.num_channels else ()
+    def has_alpha(self) -> bool:
+        """Whether the last channel is the opacity of a picture."""
+        info = self.files[0].info
+        fourth = self.is_rgb and self.num_channels == 4
+        return fourth or (len(info.channel_names) == self.num_channels and info.channel_names[-1] == "alpha")
 
-    def open(self) -> Reading:
-        """Start reading; a single file is opened once for the whole run."""
-        return Reading(self)
+    def open(self, channels: range | None = None) -> Reading:
+        """Start reading these channels (all by default); a single file is opened once for the whole run."""
+        return Reading(self, range(self.num_channels) if channels is None else channels)
 
 
 class Reading:
-    """Sections of a volume, for as long as it is open; thread-safe."""
+    """Sections of a volume; thread-safe, to be closed. Pickles by opening its file again."""
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: Volume, channels: range) -> None:
         self._volume = volume
-        single = len(volume.files) == 1
-        self._image: Image | None = open_image(volume.files[0], reader=volume._reader) if single else None
+        self._channels = channels
+        self._image: Image | None = volume.files[0].open() if len(volume.files) == 1 else None
+        shared = self._image is None or self._image.thread_safe
+        self._turn: Any = nullcontext() if shared else threading.Lock()
 
     def __enter__(self) -> Reading:
         return self
@@ -166,31 +120,43 @@ class Reading:
         if self._image is not None:
             self._image.close()
 
-    def section(self, z: int) -> NDArray[Any]:
-        """Give section `z` with the axes (..., c, x, y): all channels, any strides."""
-        volume = self._volume
-        if self._image is not None:
-            return self._arranged(self._image, z)
-        with open_image(volume.files[z], reader=volume._reader) as image:
-            return self._arranged(image, 0)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Reading, (self._volume, self._channels))
 
-    def _arranged(self, image: Image, z: int) -> NDArray[Any]:
+    def section(self, z: int, others: tuple[int, ...] = ()) -> NDArray[Any]:
+        """Give section `z` with the axes (c, x, y), at these places of the volume's other axes; any strides."""
+        if self._image is not None:
+            with self._turn:
+                return self._arranged(self._image, self._volume.files[0], z, others)
+        file = self._volume.files[z]
+        with file.open() as image:
+            return self._arranged(image, file, 0, others)
+
+    def _arranged(self, image: Image, file: ImageFile, z: int, others: tuple[int, ...]) -> NDArray[Any]:
+        """Cut a section out of a file and bring its axes in order."""
         import numpy
 
-        volume, info = self._volume, image.info
-        meaning = _meaning(info, volume.files[0].url)
-        kept = {*meaning.others, *meaning.channels, "x", "y"}
-        start = [z if axis == meaning.z else 0 for axis in info.axes]
-        shape = [length if axis in kept else 1 for axis, length in zip(info.axes, info.shape, strict=True)]
+        info = image.info
+        meaning = Meaning.of(info, file.path)
+        place = dict(zip(meaning.others, others, strict=True))
+        if meaning.z is not None:
+            place[meaning.z] = z
+        kept = [axis for axis in info.axes if axis in ("x", "y", meaning.channels)]
+        start, shape = [], []
+        for axis, length in zip(info.axes, info.shape, strict=True):
+            if axis == meaning.channels:
+                start.append(self._channels.start)
+                shape.append(len(self._channels))
+            else:
+                start.append(place.get(axis, 0))
+                shape.append(length if axis in kept else 1)
         data = image.read((tuple(start), tuple(shape)))
         if data.shape != tuple(shape):
             raise ShapeMismatchError(
-                f"The reader of {volume.files[0].url} gave {data.shape} instead of {tuple(shape)}."
+                f"The reader of {file.path} gave {data.shape} instead of {tuple(shape)}."
             )
-        data = data.reshape([n for axis, n in zip(info.axes, shape, strict=True) if axis in kept])
-        axes = [axis for axis in info.axes if axis in kept]
-        if not meaning.channels:
-            data, axes = data[None], ["c", *axes]
-        channel = meaning.channels[0] if meaning.channels else "c"
-        plane = ("y", "x") if volume._swap_xy else ("x", "y")
-        return numpy.transpose(data, [axes.index(axis) for axis in (*meaning.others, channel, *plane)])
+        data = data.reshape([length for axis, length in zip(info.axes, shape, strict=True) if axis in kept])
+        if meaning.channels is None:
+            data, kept = data[None], ["c", *kept]
+        plane = ("y", "x") if self._volume.swap_xy else ("x", "y")
+        return numpy.transpose(data, [kept.index(axis) for axis in (meaning.channels or "c", *plane)])

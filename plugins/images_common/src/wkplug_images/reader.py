@@ -10,13 +10,12 @@ from __future__ import annotations
 import io
 import struct
 import threading
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.errors import CorruptImageError
+from wkplug.errors import CorruptImageError, UnsupportedImageDataError, WkplugError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Picture", "PictureReader"]
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG = b"\xff\xd8\xff"
+_PNG, _JPEG, _GIF, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM"
 _PNG_SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}  # colour type -> samples; 3 is a palette
+_JPEG_END = b"\xff\xd9"
 
 
 class PictureReader(ImageReader):
@@ -41,11 +40,14 @@ class PictureReader(ImageReader):
     def probe(self, location: Location, head: bytes) -> ProbeScore:
         """See `ImageReader.probe`."""
         del location
-        return ProbeScore.MAGIC if head.startswith((_PNG, _JPEG, b"GIF8", b"BM")) else ProbeScore.NO
+        return ProbeScore.MAGIC if head.startswith((_PNG, _JPEG, _GIF, _BMP)) else ProbeScore.NO
 
     def open(self, location: Location, *, scene: int = 0) -> Picture:
         """See `ImageReader.open`; there is one scene."""
-        del scene
+        if scene != 0:
+            raise UnsupportedImageDataError(
+                f"{location.url} holds one image; number {scene} was asked for.", location.url
+            )
         return Picture(location)
 
 
@@ -59,7 +61,13 @@ class Picture(Image):
         self._lock = threading.Lock()
         self._pixels: NDArray[Any] | None = None
         self._decoder = "pillow"
-        self.info = self._describe()
+        self._mode = ""
+        try:
+            self.info = self._describe()
+        except WkplugError:
+            raise
+        except Exception as error:  # Pillow fails in any way on a damaged file
+            raise self._damaged(error) from error
 
     def _describe(self) -> ImageInfo:
         head = self._location.read(0, 33)
@@ -68,30 +76,34 @@ class Picture(Image):
             if colour in _PNG_SAMPLES and bits >= 8:
                 self._decoder = "png"
                 return _info(height, width, _PNG_SAMPLES[colour], "uint16" if bits == 16 else "uint8")
-        with self._pillow() as picture:
+        with self._pillow(head) as picture:
             frames = getattr(picture, "n_frames", 1)
-            mode = _plain_mode(picture)
+            self._mode = mode = _plain_mode(picture)
             samples = len(mode) if mode in ("RGB", "RGBA", "LA") else 1
-            if picture.format == "JPEG" and mode == picture.mode and frames == 1:
+            if head.startswith(_JPEG) and mode == picture.mode and frames == 1:
                 self._decoder = "jpeg"
             dtype = {"I;16": "uint16", "I": "int32", "F": "float32"}.get(mode, "uint8")
             return _info(picture.height, picture.width, samples, dtype, frames=frames)
 
-    def _pillow(self) -> Any:
-        from PIL import Image as Pillow
-        from PIL import UnidentifiedImageError
+    def _pillow(self, head: bytes) -> Any:
+        """Open with the plugin for these first bytes: `PIL.Image.open` refuses pictures of more than 179 megapixels."""
+        from PIL.BmpImagePlugin import BmpImageFile
+        from PIL.GifImagePlugin import GifImageFile
+        from PIL.JpegImagePlugin import JpegImageFile
+        from PIL.PngImagePlugin import PngImageFile
 
-        try:
-            with warnings.catch_warnings():
-                # Large pictures are what this is for; sizes are checked when they are read.
-                warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-                return Pillow.open(io.BytesIO(self._location.read()))
-        except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-            raise self._damaged(error) from error
+        kinds: dict[bytes, Any] = {_PNG: PngImageFile, _JPEG: JpegImageFile, _GIF: GifImageFile}
+        kinds[_BMP] = BmpImageFile
+        kind = next((kind for magic, kind in kinds.items() if head.startswith(magic)), None)
+        if kind is None:
+            raise ValueError("it is no PNG, JPEG, GIF or BMP")
+        path = self._location.local_path()
+        # A local file is read only as far as needed, and Pillow closes it.
+        return kind(path if path is not None else io.BytesIO(self._location.read()))
 
-    def _damaged(self, error: Exception) -> CorruptImageError:
+    def _damaged(self, error: Exception | str) -> CorruptImageError:
         return CorruptImageError(
-            f"{self._location.url} can't be decoded: {error}",
+            f"{self._location.url} can't be decoded: {error or type(error).__name__}",
             self._location.url,
             hint="The file is damaged or was not written to the end; copy or export it again.",
         )
@@ -101,38 +113,40 @@ class Picture(Image):
         del level
         with self._lock:
             if self._pixels is None:
-                self._pixels = self._decode()
+                try:
+                    self._pixels = self._decode()
+                except WkplugError:
+                    raise
+                except Exception as error:
+                    raise self._damaged(error) from error
             pixels = self._pixels
-        if pixels.shape != self.info.shape:
-            raise self._damaged(
-                ValueError(f"its header says {self.info.shape}, its pixels are {pixels.shape}")
-            )
+        if pixels.shape != self.info.shape or pixels.dtype != self.info.dtype:
+            found = f"{pixels.dtype} pixels of the shape {pixels.shape}"
+            raise self._damaged(f"it holds {found}, its header says {self.info.dtype} {self.info.shape}")
         if box is None:
             return pixels.copy()
         return pixels[tuple(slice(a, a + n) for a, n in zip(*box, strict=True))].copy()
 
     def _decode(self) -> NDArray[Any]:
+        data = self._location.read()
         if self._decoder == "pillow":
-            return self._decode_with_pillow()
+            return self._decode_with_pillow(data)
         import imagecodecs
 
+        if self._decoder == "jpeg" and _JPEG_END not in data[len(data) // 2 :]:
+            # The codec would fill up what is missing with grey.
+            raise EOFError("it has no end marker")
         decode = imagecodecs.png_decode if self._decoder == "png" else imagecodecs.jpeg8_decode
-        try:
-            decoded: NDArray[Any] = decode(self._location.read())
-        except (ValueError, RuntimeError) as error:
-            raise self._damaged(error) from error
-        return decoded
+        pixels: NDArray[Any] = decode(data)
+        return pixels
 
-    def _decode_with_pillow(self) -> NDArray[Any]:
-        try:
-            with self._pillow() as picture:
-                frames = []
-                for number in range(getattr(picture, "n_frames", 1)):
-                    picture.seek(number)
-                    mode = _plain_mode(picture)
-                    frames.append(np.asarray(picture if picture.mode == mode else picture.convert(mode)))
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise self._damaged(error) from error
+    def _decode_with_pillow(self, data: bytes) -> NDArray[Any]:
+        frames = []
+        with self._pillow(data[:33]) as picture:
+            for number in range(getattr(picture, "n_frames", 1)):
+                picture.seek(number)
+                same = picture.mode == self._mode
+                frames.append(np.asarray(picture if same else picture.convert(self._mode)))
         return frames[0] if len(frames) == 1 else np.stack(frames)
 
     def close(self) -> None:
@@ -162,10 +176,12 @@ def _info(height: int, width: int, samples: int, dtype: str, *, frames: int = 1)
         axes, shape = (*axes, "s"), (*shape, samples)
     if frames > 1:
         axes, shape = ("t", *axes), (frames, *shape)
+    names = {2: ("grey", "alpha"), 4: ("red", "green", "blue", "alpha")}
     return ImageInfo(
         axes=axes,
         shape=shape,
         dtype=dtype,
         photometric="rgb" if samples >= 3 else "minisblack",
+        channel_names=names.get(samples, ()),
         block_shape=shape,
     )
