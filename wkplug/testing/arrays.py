@@ -8,10 +8,12 @@ A storage plugin tests itself with a file of six lines::
     class TestMine(ArrayBackendSuite):
         backend = "mine+impl"  # or, not installed: backend_factory = "package.module:Class"
 
-Fixtures to override: `location` (a fresh folder; for tests on other storage), `layouts`, `dtypes`, `axes`,
-`array_backend`. Tests are skipped only where the backend declares a capability closed ("by capability: ..."),
-and what is closed is tested to be refused. `WKPLUG_TEST_PROFILE=thorough` draws many more examples, and
-`-p wkplug.testing.plugin` prints what was skipped.
+Fixtures to override: `location` (a fresh folder; for tests on other storage), `layouts`, `dtypes`, `axes` and
+`array_backend`; `write_otherwise` and `read_otherwise` where a second implementation of the format exists.
+Tests are skipped only where the backend declares a capability closed ("by capability: ..."), and what is closed
+is tested to be refused; what the suite's author left out (a second implementation, an entry point) says so.
+`WKPLUG_TEST_PROFILE=thorough` draws many more examples. With `pytest_plugins = ["wkplug.testing.plugin"]` in
+a conftest.py, the marker `long` is known and what was skipped is printed.
 
 The kit knows pytest, hypothesis, numpy and the contract; the rest of wkplug doesn't know the kit.
 """
@@ -23,6 +25,7 @@ from wkplug.testing.parts.handles import HandlesPart
 from wkplug.testing.parts.histories import HistoriesPart
 from wkplug.testing.parts.layouts import LayoutsPart
 from wkplug.testing.parts.opening import OpeningPart
+from wkplug.testing.parts.others import OthersPart
 from wkplug.testing.parts.processes import ProcessesPart
 from wkplug.testing.parts.reading import ReadingPart
 from wkplug.testing.parts.refusals import RefusalsPart
@@ -43,5 +46,6 @@ class ArrayBackendSuite(
     ProcessesPart,
     DamagePart,
     HistoriesPart,
+    OthersPart,
 ):
     """The conformance tests of array backends; see the module's text for how to use it."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import inspect
 import itertools
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import attrs
 import numpy as np
@@ -20,12 +21,14 @@ from wkplug.testing.checks import breaks, inside
 from wkplug.testing.strategies import SPATIAL, shape_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-__all__ = ["BackendFixtures", "Bench"]
+__all__ = ["BackendFixtures", "Bench", "Filled", "ReadOtherwise", "WriteOtherwise", "noise", "whole"]
+
+WriteOtherwise: TypeAlias = Callable[[Location, ArraySpec, "NDArray[Any]"], object]
+ReadOtherwise: TypeAlias = Callable[[Location, ArraySpec], "NDArray[Any]"]
 
 _LAYOUTS = (
     # chunk, shard along x, y, z; the first one that the backend takes is the one of most tests
@@ -216,14 +219,29 @@ class BackendFixtures:
                 shard_shape=layout.shard_shape,
             )
             problems = array_backend.problems(spec, location.child("nothing"), "create")
-            if layout not in taken and not any(problem.severity == "error" for problem in problems):
+            refused = any(problem.severity == "error" for problem in problems)
+            if layout not in taken and not (refused and array_backend.capabilities.writable):
                 taken.append(layout)
         if not taken:
             breaks("a backend takes chunks of 8 voxels per axis, or its suite overrides `layouts`")
         return tuple(taken)
 
     @pytest.fixture
-    def bench(
+    def write_otherwise(self) -> WriteOtherwise | None:
+        """Another implementation that writes an array of this format, without the backend under test.
+
+        Override it with a function of (location, spec, data); it is the only way to test a backend that can't
+        write, and for the others it shows that both mean the same files.
+        """
+        return None
+
+    @pytest.fixture
+    def read_otherwise(self) -> ReadOtherwise | None:
+        """Another implementation that reads a whole array: a function of (location, spec) that gives voxels."""
+        return None
+
+    @pytest.fixture
+    def reading_bench(
         self,
         array_backend: ArrayBackend,
         location: Location,
@@ -231,7 +249,7 @@ class BackendFixtures:
         layouts: tuple[Layout, ...],
         dtypes: tuple[str, ...],
     ) -> Bench:
-        """All of the above."""
+        """All of the above, for backends that may not be able to write."""
         return Bench(
             backend=array_backend,
             root=location,
@@ -241,6 +259,12 @@ class BackendFixtures:
             dtypes=tuple(dtypes),
             place_is_shared=self.place_is_shared and not location.url.startswith("memory:"),
         )
+
+    @pytest.fixture
+    def bench(self, reading_bench: Bench) -> Bench:
+        """All of the above; what nearly all tests need, and skip where the backend can't write."""
+        self.need(reading_bench.can.writable, "writable")
+        return reading_bench
 
     def need_sharing(self, bench: Bench) -> None:
         """Skip the rest of a test because no other process could see the array."""

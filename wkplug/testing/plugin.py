@@ -25,6 +25,7 @@ class _Tally:
     failed: int = 0
     skipped: int = 0
     reasons: set[str] = attrs.field(factory=set)
+    left_out: set[str] = attrs.field(factory=set)
 
 
 class _Reporter:
@@ -53,7 +54,10 @@ class _Reporter:
         tally = self.suites[report.nodeid.rpartition("::")[0]]
         if report.skipped:
             tally.skipped += 1
-            tally.reasons.add(reason.partition(_REASON)[2] or reason.removeprefix("Skipped: "))
+            if _REASON in reason:
+                tally.reasons.add(reason.partition(_REASON)[2])
+            else:
+                tally.left_out.add(reason.removeprefix("Skipped: "))
         elif report.failed:
             tally.failed += 1
         elif report.when == "call":
@@ -67,8 +71,9 @@ class _Reporter:
         for name, tally in sorted(self.suites.items()):
             failed = f", failed {tally.failed}" if tally.failed else ""
             why = f" by capability: {', '.join(sorted(tally.reasons))}" if tally.reasons else ""
+            also = f" ({'; '.join(sorted(tally.left_out))})" if tally.left_out else ""
             suite = name.rpartition("::")[2]
-            line = f"{suite}: passed {tally.passed}{failed}, skipped {tally.skipped}{why}"
+            line = f"{suite}: passed {tally.passed}{failed}, skipped {tally.skipped}{why}{also}"
             terminalreporter.write_line(line)
 
 
