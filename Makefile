@@ -54,7 +54,7 @@ types: env
 	$(BIN)/mypy $(MYPY_PATHS)
 
 docs: env
-	$(BIN)/mkdocs build --strict --quiet --site-dir docs/_build
+	$(BIN)/mkdocs build --strict --quiet --site-dir build/docs
 
 bench: env peer
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python benchmarks/run.py
@@ -64,4 +64,4 @@ lock:
 	$(PYTHON) tools/lock.py
 
 clean:
-	rm -rf .venv .cache demo-output docs/_build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .cache demo-output build .mypy_cache .ruff_cache .pytest_cache
