@@ -21,6 +21,7 @@ WkplugError
 │   │   ├── MissingPropertyError  KeyError
 │   │   └── UnsupportedVersionError  AssertionError
 │   ├── LayerNotFoundError     IndexError, KeyError
+│   │   └── OnlyLayerError     RuntimeError                 the only layer of a category, but there are more or none
 │   ├── LayerExistsError       IndexError
 │   ├── LayerNameError         ValueError, AssertionError
 │   ├── LayerMismatchError     AssertionError, ValueError   an existing layer differs from the one asked for
@@ -28,6 +29,7 @@ WkplugError
 │   ├── MagNotFoundError       IndexError, KeyError
 │   ├── MagExistsError         IndexError, ValueError, AssertionError
 │   ├── MagMismatchError       ValueError, AssertionError   an existing mag differs from the one asked for
+│   ├── AttachmentError        ValueError, KeyError         an attachment that is there already, or isn't
 │   ├── IncompleteMagError     RuntimeError                 the job that wrote it has not finished
 │   └── ReadOnlyError          RuntimeError
 ├── ArrayException                                          reading or writing voxels failed
@@ -74,6 +76,7 @@ __all__ = [
     "AmbiguousChoiceError",
     "ArgumentConflictError",
     "ArrayException",
+    "AttachmentError",
     "AxisError",
     "CategoryError",
     "ConfigError",
@@ -105,6 +108,7 @@ __all__ = [
     "MissingError",
     "MissingPropertyError",
     "NotADatasetFolderError",
+    "OnlyLayerError",
     "OutOfBoundsError",
     "PluginBlockedError",
     "PluginBrokenError",
@@ -230,6 +234,10 @@ class LayerNotFoundError(DatasetError, IndexError, KeyError):
     """The dataset has no layer of that name."""
 
 
+class OnlyLayerError(LayerNotFoundError, RuntimeError):
+    """The only layer of a category was asked for, but there are several, or none."""
+
+
 class LayerExistsError(DatasetError, IndexError):
     """The dataset already has a layer of that name."""
 
@@ -256,6 +264,10 @@ class MagExistsError(DatasetError, IndexError, ValueError, AssertionError):
 
 class MagMismatchError(DatasetError, ValueError, AssertionError):
     """The mag that exists differs from the one asked for."""
+
+
+class AttachmentError(DatasetError, ValueError, KeyError):
+    """An attachment that is listed already, isn't listed, or is of no known kind or format."""
 
 
 class IncompleteMagError(DatasetError, RuntimeError):
