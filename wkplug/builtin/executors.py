@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Executor
+from wkplug.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +25,16 @@ def available_workers() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         return os.cpu_count() or 1
+
+
+def _asked_for(settings: Mapping[str, Any] | None) -> int | None:
+    """The option `workers`, if it is given; ConfigError unless it is a positive whole number."""
+    workers = None if settings is None else settings.get("workers")
+    if workers is None or (type(workers) is int and workers > 0):
+        return workers
+    raise ConfigError(
+        f"workers is {workers!r}.", hint="Give the number of calls that run side by side, as in workers = 4."
+    )
 
 
 class SequentialExecutor(Executor):
@@ -47,8 +58,7 @@ class ThreadsExecutor(Executor):
     """A pool of threads, for work that leaves the interpreter lock: codecs, engines, numpy."""
 
     def __init__(self, settings: Mapping[str, Any] | None = None, *, workers: int | None = None) -> None:
-        del settings
-        self.workers = workers or available_workers()
+        self.workers = workers or _asked_for(settings) or available_workers()
         self._pool: ThreadPoolExecutor | None = None
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -68,8 +78,7 @@ class ProcessesExecutor(Executor):
     """A pool of spawned processes, for Python code of the user's own; calls and results must pickle."""
 
     def __init__(self, settings: Mapping[str, Any] | None = None, *, workers: int | None = None) -> None:
-        del settings
-        self.workers = workers or available_workers()
+        self.workers = workers or _asked_for(settings) or available_workers()
         self._pool: ProcessPoolExecutor | None = None
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -18,6 +18,7 @@ from wkplug.errors import (
     LockTimeoutError,
     MagExistsError,
     MissingError,
+    ReadOnlyError,
     UnsupportedOperationError,
     WkplugError,
 )
@@ -177,6 +178,11 @@ def overwritten_mag(layer: Layer, mag: Mag, mark: storage.Mark) -> Iterator[Arra
     """Fill a listed mag anew in one block: it stays listed, and is marked until the block has succeeded."""
     with claimed(layer, mag):
         view = layer.get_mag(mag)
+        if view.read_only:
+            raise ReadOnlyError(
+                f"The mag {mag} of {layer.name!r} is read-only: its files at {view.location.url} belong elsewhere.",
+                hint="Compute it in the dataset that it belongs to, or delete the reference first.",
+            )
         source = view.array_source
         storage.set_mark(view.location, mark)
         source.forget()

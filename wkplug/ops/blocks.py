@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.dataset import voxels
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:
@@ -18,11 +19,48 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, Interpolation
+    from wkplug.ops.plan import Task
+    from wkplug.storage import ArrayHandle
 
-__all__ = ["TILE_BYTES", "reduce_box"]
+__all__ = ["TILE_BYTES", "ShardReduction", "reduce_box"]
 
 TILE_BYTES = 1 << 29
 """How many bytes of source one tile may have."""
+
+
+@attrs.frozen(kw_only=True)
+class ShardReduction:
+    """The work of one task of a pyramid: compute the task's box of `target` from `source`.
+
+    Pickles, so that it can be done in another process. source_bounds, factors: as in `reduce_box`. erase: write
+    zeros where the source is empty, because something may be there already.
+    """
+
+    source: ArrayHandle
+    target: ArrayHandle
+    source_bounds: Box
+    factors: tuple[int, ...]
+    interpolation: Interpolation
+    erase: bool = False
+
+    def __call__(self, task: Task) -> None:
+        """Compute and write the task's box."""
+        import numpy
+
+        dtype = self.target.array.dtype
+        for box, data in reduce_box(
+            lambda region: voxels.read(self.source, region),
+            task.box,
+            self.source_bounds,
+            self.factors,
+            self.interpolation,
+            itemsize=dtype.itemsize,
+        ):
+            if data is not None:
+                self.target.write(box, data)
+            elif self.erase:
+                self.target.write(box, numpy.zeros(box[1], dtype, order="F"))
+        self.target.flush()
 
 
 def reduce_box(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.builtin.executors import available_workers
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def run(
 ) -> Iterator[Any]:
     """Run `work` on every task and give the results in the tasks' order; the first error ends it.
 
-    Without an executor, one after the other in this thread.
+    executor: anything with `submit(function, *args)`, as in `concurrent.futures`; where calls leave the process,
+    `work` must pickle. Without an executor, one after the other in this thread.
     """
     tasks = tuple(tasks)
     total = len(tasks)
@@ -86,7 +88,7 @@ def run(
     pending: list[Any] = []
     done = 0
     waiting = iter(tasks)
-    ahead = max(1, executor.workers) + 1
+    ahead = _workers(executor) + 1
     try:
         while True:
             while len(pending) < ahead and (following := next(waiting, None)) is not None:
@@ -101,3 +103,9 @@ def run(
     finally:
         for future in pending:
             future.cancel()
+
+
+def _workers(executor: Any) -> int:
+    """How many calls an executor runs side by side, as far as it tells."""
+    told = getattr(executor, "workers", None) or getattr(executor, "_max_workers", None)
+    return max(1, told) if isinstance(told, int) else available_workers()

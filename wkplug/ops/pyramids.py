@@ -17,12 +17,12 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from wkplug import registry, storage
-from wkplug.dataset import creating, voxels
+from wkplug.dataset import creating
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, MagError, MagExistsError, MagNotFoundError
 from wkplug.geometry import Mag
 from wkplug.ops import plan
-from wkplug.ops.blocks import reduce_box
+from wkplug.ops.blocks import ShardReduction
 from wkplug.ops.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from wkplug.geometry import MagLike, VecIntLike
 
 __all__ = ["downsample", "downsample_dataset", "downsample_mag", "downsample_mag_list", "redownsample"]
+
+
+_JOB = "downsample"
 
 
 class NoSourceMagError(MagNotFoundError, AssertionError):
@@ -168,7 +171,8 @@ def redownsample(
 def downsample_dataset(dataset: Dataset, **options: Any) -> None:
     """Downsample every layer that has mags; see `Dataset.downsample`."""
     for layer in dataset.layers.values():
-        downsample(layer, **options)
+        if layer.mags:
+            downsample(layer, **options)
 
 
 def downsample_mag(
@@ -212,7 +216,7 @@ def downsample_mag(
     source = layer.get_mag(source_mag) if from_mag_view is None else from_mag_view
     source.array_source.handle  # noqa: B018 - refuses a source that an unfinished job has marked, before anything is written
     job = storage.Mark(
-        job=f"downsample {layer.name} {source_mag} -> {target}",
+        job=f"{_JOB} {layer.name} {source_mag} -> {target}",
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         what=f"{interpolation.name} from mag {source_mag}",
     )
@@ -237,8 +241,6 @@ def _fill(
     erase: bool,
 ) -> None:
     """Compute all shards of the target from the source; `erase` also where the source is empty."""
-    import numpy
-
     frame, (start, shape) = layer.frame, layer.region
     finer, coarser = frame.factors(source.mag.to_tuple()), frame.factors(target.to_tuple())
     first = tuple(low // factor for low, factor in zip(start, coarser, strict=True))
@@ -251,22 +253,14 @@ def _fill(
     source_stop = (-(-(low + n) // factor) for low, n, factor in zip(start, shape, finer, strict=True))
     source_bounds = (source_start, tuple(b - a for a, b in zip(source_start, source_stop, strict=True)))
     tasks = plan.shard_boxes(bounds, handle.spec.shard_shape)
-    source_handle = source.array_source.handle
-
-    def work(task: plan.Task) -> None:
-        for box, data in reduce_box(
-            lambda region: voxels.read(source_handle, region),
-            task.box,
-            source_bounds,
-            factors,
-            interpolation,
-            itemsize=handle.array.dtype.itemsize,
-        ):
-            if data is not None:
-                handle.write(box, data)
-            elif erase:
-                handle.write(box, numpy.zeros(box[1], handle.array.dtype, order="F"))
-
+    work = ShardReduction(
+        source=source.array_source.handle,
+        target=handle,
+        source_bounds=source_bounds,
+        factors=factors,
+        interpolation=interpolation,
+        erase=erase,
+    )
     for _ in plan.run(tasks, work, executor=executor, progress=progress):
         pass
 
@@ -283,7 +277,10 @@ def _coarsest(layer: Layer) -> Mag:
         raise NoSourceMagError(
             f"The layer {layer.name!r} has no mags to downsample.", hint="Add a mag and write voxels first."
         )
-    return list(layer.mags)[-1]
+    mags = list(layer.mags)
+    # A mag that a killed job has left marked is no source, but will be computed anew.
+    complete = (mag for mag in reversed(mags) if storage.read_mark(layer.get_mag(mag).location) is None)
+    return next(complete, mags[-1])
 
 
 def _no_source(layer: Layer, mag: Mag) -> NoSourceMagError:
@@ -295,11 +292,17 @@ def _no_source(layer: Layer, mag: Mag) -> NoSourceMagError:
 
 
 def _check_free(layer: Layer, mag: Mag) -> None:
-    if mag in layer.mags:
+    if mag in layer.mags and not _left_unfinished(layer, mag):
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {mag}.",
             hint="Pass allow_overwrite=True to compute it anew, or layer.delete_mag first.",
         )
+
+
+def _left_unfinished(layer: Layer, mag: Mag) -> bool:
+    """Whether a killed call has left the mag listed and marked: the same call may finish it."""
+    mark = storage.read_mark(layer.get_mag(mag).location)
+    return mark is not None and mark.job.startswith(_JOB) and mark.job.endswith(f" -> {mag}")
 
 
 def _aligned_mags(layer: Layer, *, align: Dataset | bool) -> list[Sequence[Mag]]:
