@@ -26,21 +26,9 @@ WHEEL = ("stardist==0.9.2", "--python-version", "311", "--platform", "manylinux_
 
 JOBS = (
     # name, image, labels, voxel size in nm, what to say
-    (
-        "nuclei-2d",
-        "img2d.tif",
-        "mask2d.tif",
-        (500, 500, 500),
-        "a real fluorescence image of nuclei, 2-D, with labels",
-    ),
-    (
-        "nuclei-3d",
-        "img3d.tif",
-        "mask3d.tif",
-        (500, 500, 1000),
-        "a synthetic volume of nuclei, 3-D, with labels",
-    ),
-)
+    ("nuclei-2d", "img2d.tif", "mask2d.tif", "500,500,500", "a real image of nuclei, with hand-made labels"),
+    ("nuclei-3d", "img3d.tif", "mask3d.tif", "500,500,1000", "a synthetic volume of nuclei, with its labels"),
+)  # fmt: skip
 
 
 def main() -> None:
@@ -50,25 +38,28 @@ def main() -> None:
     OUTPUT.mkdir()
     for name, image, labels, voxel_size, what in JOBS:
         target = OUTPUT / name
-        say(f"\n{name}: {what} (voxel size assumed)")
-        wkplug(
-            "convert",
-            images / image,
-            target,
-            "--voxel-size",
-            ",".join(map(str, voxel_size)),
-            "--layer-name",
-            "image",
-        )
+        say(f"\n=== {name}: {what} (the voxel size is assumed) ===\n")
+        wkplug("convert", images / image, target, "--voxel-size", voxel_size, "--layer-name", "image")
+        say("\nThe labels come in through Python:\n")
+        say(f'>>> dataset = wk.Dataset.open("{shown(target)}")')
         dataset = wk.Dataset.open(target)
-        dataset.add_layer_from_images(images / labels, "labels", "segmentation")
-        flat = dataset.get_layer("labels").bounding_box.size_xyz.z == 1
-        dataset.get_layer("labels").downsample(sampling_mode="constant_z" if flat else "anisotropic")
+        say(
+            f'>>> labels = dataset.add_layer_from_images("{shown(images / labels)}", "labels", "segmentation")'
+        )
+        layer = dataset.add_layer_from_images(images / labels, "labels", "segmentation")
+        mode = "constant_z" if layer.bounding_box.size_xyz.z == 1 else "anisotropic"
+        say(f'>>> labels.downsample(sampling_mode="{mode}")')
+        layer.downsample(sampling_mode=mode)
         check(dataset, "image", images / image)
         check(dataset, "labels", images / labels)
+        sizes(target, [images / image, images / labels])
+        say()
         wkplug("info", target)
+        say()
         wkplug("preview", target, "-o", OUTPUT / f"{name}.png")
-    say(f"\nDone. Look at {OUTPUT.name}/nuclei-2d.png and {OUTPUT.name}/nuclei-3d.png")
+    say("\nDone. Look at the pictures:")
+    for name, *_ in JOBS:
+        say(f"  {shown(OUTPUT / name)}.png")
 
 
 def sample_images() -> Path:
@@ -77,16 +68,9 @@ def sample_images() -> Path:
     if not (folder / "mask3d.tif").exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         say("Fetching sample images (3 MB) ...")
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-        ]
-        subprocess.run([*command, "--only-binary", ":all:", "--dest", str(CACHE), *WHEEL], check=True)
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        options = ["--no-deps", "--only-binary", ":all:", "--dest", str(CACHE)]
+        subprocess.run([*pip, *options, *WHEEL], check=True)
         for wheel in CACHE.glob("stardist-*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 wanted = [
@@ -104,20 +88,38 @@ def check(dataset: wk.Dataset, layer: str, source: Path) -> None:
     found = dataset.get_layer(layer).get_mag(1).read()[0]
     if not np.array_equal(found, expected):
         sys.exit(f"{layer} differs from {source.name}")
-    say(f"{layer}: read back, {found.size:,} voxels equal to {source.name}")
+    say(f"{layer}: {found.size:,} voxels read back, all equal to {source.name}")
+
+
+def sizes(dataset: Path, sources: list[Path]) -> None:
+    """Compare bytes on disk: the images, and the dataset with all its mags."""
+    stored = sum(file.stat().st_size for file in dataset.rglob("*") if file.is_file())
+    given = sum(source.stat().st_size for source in sources)
+    say(f"on disk: {stored / 1000:,.0f} kB with all mags; the image files: {given / 1000:,.0f} kB")
 
 
 def wkplug(*arguments: object) -> None:
-    """Run a command of the command line as a user would."""
-    words = [str(argument) for argument in arguments]
-    shown = [
-        Path(word).relative_to(ROOT).as_posix() if word.startswith(str(ROOT)) else word for word in words
-    ]
-    say(f"$ wkplug {' '.join(shown)}")
-    subprocess.run([Path(sys.executable).parent / "wkplug", *words], check=True)
+    """Run a command of the command line as a user would, from the root of the repository."""
+    words = [shown(word) if isinstance(word, Path) else str(word) for word in arguments]
+    say(f"$ wkplug {' '.join(words)}")
+    command = [Path(sys.executable).parent / "wkplug", *words]
+    if sys.stderr.isatty():
+        subprocess.run(command, check=True, cwd=ROOT)
+        return
+    done = subprocess.run(command, check=False, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    for line in done.stderr.splitlines():
+        if not line.startswith('{"step"'):  # progress, which is for programs where there is no terminal
+            say(line)
+    if done.returncode:
+        sys.exit(done.returncode)
 
 
-def say(text: str) -> None:
+def shown(path: Path) -> str:
+    """Give a path as one types it in the repository's root."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def say(text: str = "") -> None:
     """Print at once, so that the lines of commands come in order."""
     print(text, flush=True)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from wkplug.cli.downsample import DOWNSAMPLE, add_mags
 from wkplug.cli.options import (
     VOXEL_SIZE,
     downsample_options,
@@ -15,6 +17,10 @@ from wkplug.cli.options import (
     storage_options,
 )
 from wkplug.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from wkplug.abc import Location
+    from wkplug.ops.images import ImportPlan
 
 __all__ = ["convert"]
 
@@ -56,8 +62,8 @@ def convert(source: str, target: str, **options: Any) -> None:
     Sections of one folder become one layer, three-dimensional files a layer each. TIFF (also OME, multi-page,
     ImageJ), PNG, JPEG and whatever else the installed reader plugins know.
     """
-    from wkplug.cli.info import summary
-    from wkplug.ops import images, pyramids
+    from wkplug.cli.info import size_text, summary
+    from wkplug.ops import images
     from wkplug.ops.info import describe
     from wkplug.properties import LengthUnit, VoxelSize
 
@@ -67,60 +73,71 @@ def convert(source: str, target: str, **options: Any) -> None:
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--unit") from error
     executor = make_executor(options["strategy"], options["jobs"])
-    if options["overwrite_existing"]:
-        _delete_dataset(target)
-    with executor, progress_bar("images") as advance:
-        dataset = images.from_images(
-            source,
-            target,
-            name=options["name"],
-            voxel_size_with_unit=VoxelSize(options["voxel_size"], unit),
-            layer_name=options["layer_name"],
-            layer_category=options["category"],
-            data_format=options["data_format"],
-            chunk_shape=options["chunk_shape"],
-            shard_shape=options["shard_shape"],
-            compress=options["compress"],
-            batch_size=options["batch_size"],
-            reader=options["reader"],
-            executor=executor,
-            progress=advance,
-        )
-    if options["downsampling"]:
-        for layer in dataset.layers.values():
-            with executor, progress_bar(f"pyramid of {layer.name}") as advance:
-                pyramids.downsample(
+    overwrite = options["overwrite_existing"]
+    # All images are looked at before anything is deleted or written.
+    plan = images.plan_import(
+        source,
+        target,
+        name=options["name"],
+        voxel_size_with_unit=VoxelSize(options["voxel_size"], unit),
+        layer_name=options["layer_name"],
+        layer_category=options["category"],
+        data_format=options["data_format"],
+        chunk_shape=options["chunk_shape"],
+        shard_shape=options["shard_shape"],
+        chunks_per_shard=options["chunks_per_shard"],
+        compress=options["compress"],
+        batch_size=options["batch_size"],
+        reader=options["reader"],
+        overwrite=overwrite,
+    )
+    if overwrite:
+        _delete_dataset(target, plan)
+    with executor:
+        with progress_bar("images") as advance:
+            dataset = plan.execute(executor=executor, progress=advance)
+        if options["downsampling"]:
+            for layer in dataset.layers.values():
+                add_mags(
                     layer,
-                    coarsest_mag=options["coarsest_mag"],
-                    interpolation_mode=options["interpolation_mode"],
-                    # A single section has no z to halve; there is nothing to warn about.
-                    sampling_mode="constant_z"
-                    if layer.bounding_box.size_xyz.z == 1
-                    else options["sampling_mode"],
+                    executor,
+                    **{name: options[name] for name in DOWNSAMPLE},
                     compress=options["compress"],
-                    executor=executor,
-                    progress=advance,
                 )
-    click.echo(summary(describe(dataset)))
+    report = describe(dataset)
+    click.echo(summary(report, target))
     click.echo(
-        f"Converted in {time.monotonic() - started:.1f} s. Look at it: wkplug preview {target} -o preview.png"
+        f"Converted {size_text(plan.source_bytes)} of images to {size_text(report.size)} "
+        f"in {time.monotonic() - started:.1f} s. Look at it: wkplug preview {shlex.quote(target)} -o preview.png"
     )
 
 
-def _delete_dataset(target: str) -> None:
-    """Delete a dataset that is there, and nothing that isn't one."""
+def _delete_dataset(target: str, plan: ImportPlan) -> None:
+    """Delete a dataset that is there, and nothing that isn't one, or that holds the images."""
     from wkplug import storage
     from wkplug.errors import DatasetExistsError
     from wkplug.properties.document import FILE_NAME
 
     place = storage.locate(target)
-    if not place.exists():
-        return
     names = list(place.list())
-    if names and FILE_NAME not in names:
+    if not names and not place.exists():
+        return
+    if (names and FILE_NAME not in names) or (not names and _is_file(place)):
         raise DatasetExistsError(
             f"{target} is not a dataset, so --overwrite-existing doesn't delete it.",
             hint="Choose another target, or empty the folder.",
         )
+    if any(location.url.startswith(f"{place.url}/") for location in plan.files):
+        raise DatasetExistsError(
+            f"The images lie inside {target}, so --overwrite-existing doesn't delete it.",
+            hint="Choose another target.",
+        )
     storage.forget(place)
     place.delete(recursive=True)
+
+
+def _is_file(place: Location) -> bool:
+    from pathlib import Path
+
+    local = place.local_path()
+    return local is not None and not Path(local).is_dir()

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wkplug.cli.options import downsample_options, executor_options, make_executor
 from wkplug.cli.progress import progress_bar
 
-__all__ = ["downsample"]
+if TYPE_CHECKING:
+    from wkplug.abc import Executor
+    from wkplug.dataset import Layer
+    from wkplug.geometry import Mag
+
+__all__ = ["DOWNSAMPLE", "add_mags", "downsample"]
+
+DOWNSAMPLE = ("coarsest_mag", "interpolation_mode", "sampling_mode")
+"""The parameters that `downsample_options` gives."""
 
 
 @click.command()
@@ -20,21 +28,29 @@ __all__ = ["downsample"]
 def downsample(target: str, layer_name: str | None, **options: Any) -> None:
     """Add coarser mags to the layers of the dataset TARGET."""
     from wkplug.dataset import Dataset
-    from wkplug.ops import pyramids
 
     dataset = Dataset.open(target)
     layers = dataset.layers.values() if layer_name is None else [dataset.get_layer(layer_name)]
-    for layer in layers:
-        with (
-            make_executor(options["strategy"], options["jobs"]) as executor,
-            progress_bar(f"pyramid of {layer.name}") as advance,
-        ):
-            mags = pyramids.downsample(
-                layer,
-                coarsest_mag=options["coarsest_mag"],
-                interpolation_mode=options["interpolation_mode"],
-                sampling_mode=options["sampling_mode"],
-                executor=executor,
-                progress=advance,
-            )
-        click.echo(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
+    with make_executor(options["strategy"], options["jobs"]) as executor:
+        for layer in layers:
+            if layer_name is None and not layer.mags:
+                click.echo(f"{layer.name}: has no mags")
+                continue
+            mags = add_mags(layer, executor, **{name: options[name] for name in DOWNSAMPLE})
+            click.echo(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
+
+
+def add_mags(layer: Layer, executor: Executor, *, sampling_mode: str, **options: Any) -> list[Mag]:
+    """Downsample one layer, with a progress bar that names the mag; gives the new mags."""
+    from wkplug.ops import pyramids
+
+    # A single section has no z to halve; there is nothing to warn about.
+    flat = layer.bounding_box.size_xyz.z == 1
+    with progress_bar(f"pyramid of {layer.name}") as advance:
+        return pyramids.downsample(
+            layer,
+            sampling_mode="constant_z" if flat else sampling_mode,
+            executor=executor,
+            progress=advance,
+            **options,
+        )

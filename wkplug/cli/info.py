@@ -23,13 +23,14 @@ def info(dataset: str, *, as_json: bool, sizes: bool) -> None:
     from wkplug.ops.info import describe
 
     report = describe(Dataset.open(dataset, read_only=True), sizes=sizes)
-    click.echo(json.dumps(report.to_json(), indent=2) if as_json else summary(report))
+    click.echo(json.dumps(report.to_json(), indent=2) if as_json else summary(report, dataset))
 
 
-def summary(report: Report) -> str:
-    """Give the report as text."""
+def summary(report: Report, path: str) -> str:
+    """Give the report as text; `path` is the dataset's as the user typed it."""
     x, y, z = report.voxel_size
-    lines = [f"{report.name}   ({report.path})", f"voxel size {x:g} x {y:g} x {z:g} nm"]
+    title = report.name if path == report.name else f"{report.name}   ({path})"
+    lines = [title, f"voxel size {x:g} x {y:g} x {z:g} nm"]
     for layer in report.layers:
         lines += ["", *_layer_lines(layer)]
     if not report.layers:
@@ -52,6 +53,8 @@ def _layer_lines(layer: LayerReport) -> list[str]:
 
 
 def _mag_text(mag: MagReport) -> str:
+    if not mag.listed:
+        return f"INCOMPLETE: {mag.mark}; not listed"
     if mag.shape is None or mag.chunk_shape is None or mag.shard_shape is None:
         return f"PROBLEM: {mag.problem}"
     shape = " x ".join("*" if length is None else str(length) for length in mag.shape)

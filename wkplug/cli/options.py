@@ -76,7 +76,7 @@ def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 
 def storage_options(function: F) -> F:
-    """--data-format, --chunk-shape, --shard-shape, --compress."""
+    """--data-format, --chunk-shape, --shard-shape (or --chunks-per-shard, as of old), --compress."""
     return _all(
         click.option(
             "--data-format", help="Storage format of the layers; the configured default if left out."
@@ -84,6 +84,9 @@ def storage_options(function: F) -> F:
         click.option("--chunk-shape", type=SHAPE, help="Voxels that are encoded as one, n or x,y,z."),
         click.option(
             "--shard-shape", type=SHAPE, help="Voxels of one file, n or x,y,z; a multiple of the chunk."
+        ),
+        click.option(
+            "--chunks-per-shard", type=SHAPE, help="Deprecated: chunks along an edge of a shard, n or x,y,z."
         ),
         click.option(
             "--compress/--no-compress", default=True, show_default=True, help="Compress the chunks."

@@ -1,9 +1,10 @@
-"""Progress: a bar on a terminal, JSON lines elsewhere if asked for, silence otherwise."""
+"""Progress on stderr: a bar on a terminal, lines of JSON elsewhere, so that a log or another program can follow."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["progress_bar"]
+
+_SECONDS_BETWEEN_LINES = 1.0
 
 
 @contextmanager
@@ -35,15 +38,17 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class _JsonLines:
-    """One line per tenth of the work, so that a log stays readable."""
+    """At most one line per tenth of the work and second, and one when it is done: short work is one line."""
 
     def __init__(self, label: str) -> None:
         self._label = label
-        self._tenth = -1
+        self._tenth = 0
+        self._last = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
-        tenth = done * 10 // max(1, total)
-        if tenth != self._tenth:
-            self._tenth = tenth
-            line: dict[str, Any] = {"step": self._label, "done": done, "total": total}
-            click.echo(json.dumps(line), err=True)
+        tenth, now = done * 10 // max(1, total), time.monotonic()
+        if done < total and (tenth == self._tenth or now - self._last < _SECONDS_BETWEEN_LINES):
+            return
+        self._tenth, self._last = tenth, now
+        line: dict[str, Any] = {"step": self._label, "done": done, "total": total}
+        click.echo(json.dumps(line), err=True)

@@ -43,6 +43,16 @@ class ImportPlan:
     volumes: tuple[VolumePlan, ...]
     options: ImportOptions
 
+    @property
+    def files(self) -> tuple[Location, ...]:
+        """All image files, in the order of layers and sections."""
+        return tuple(file.location for planned in self.volumes for file in planned.volume.files)
+
+    @property
+    def source_bytes(self) -> int:
+        """The size of all image files."""
+        return sum(location.size() for location in self.files)
+
     def execute(self, *, executor: Executor | None = None, progress: Progress | None = None) -> Dataset:
         """Create the dataset and write it; `progress` counts sections."""
         dataset = Dataset(self.target, name=self.name, voxel_size_with_unit=self.voxel_size)  # type: ignore[arg-type]  # a Location is a place, too

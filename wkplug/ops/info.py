@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.errors import WkplugError
+from wkplug.errors import StorageError, WkplugError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wkplug.dataset import Dataset, Layer, MagView
 
 __all__ = ["LayerReport", "MagReport", "Report", "describe"]
@@ -17,7 +19,10 @@ __all__ = ["LayerReport", "MagReport", "Report", "describe"]
 
 @attrs.frozen(kw_only=True)
 class MagReport:
-    """One mag: shapes are per axis of the array, in voxels of the mag; size is bytes on disk."""
+    """One mag: shapes are per axis of the array, in voxels of the mag; size is bytes on disk.
+
+    listed: False for a folder that the properties don't name (yet), because an unfinished job has left it.
+    """
 
     mag: str
     path: str
@@ -29,6 +34,7 @@ class MagReport:
     size: int | None = None
     mark: str | None = None
     problem: str | None = None
+    listed: bool = True
 
 
 @attrs.frozen(kw_only=True)
@@ -55,6 +61,11 @@ class Report:
     voxel_size: tuple[float, float, float]
     layers: tuple[LayerReport, ...]
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk of all mags, as far as they were added up."""
+        return sum(mag.size or 0 for layer in self.layers for mag in layer.mags)
+
     def to_json(self) -> dict[str, Any]:
         """Give plain values, for `wkplug info --json`."""
         return attrs.asdict(self)
@@ -80,7 +91,7 @@ def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
         data_format=str(layer.data_format),
         axes=layer.frame.axes,
         bounding_box=_box(layer),
-        mags=tuple(_mag(view, sizes=sizes) for view in layer.mags.values()),
+        mags=(*(_mag(view, sizes=sizes) for view in layer.mags.values()), *_unlisted(layer)),
         notes=_notes(layer),
     )
 
@@ -101,12 +112,29 @@ def _notes(layer: Layer) -> tuple[str, ...]:
     return tuple(text for dialect in dialects for text in dialect.problems(facts))
 
 
+def _unlisted(layer: Layer) -> Iterator[MagReport]:
+    """Report the folders that an unfinished job has marked and not listed."""
+    listed = {view.location for view in layer.mags.values()}
+    try:
+        for name in layer.location.list():
+            location = layer.location.child(name.rstrip("/"))
+            mark = storage.read_mark(location) if name.endswith("/") and location not in listed else None
+            if mark is not None:
+                yield MagReport(mag=location.name, path=location.url, mark=_text(mark), listed=False)
+    except StorageError:
+        return  # a place that can't be listed, such as a plain web server
+
+
+def _text(mark: storage.Mark) -> str:
+    return f"{mark.job}, started {mark.started}, has not finished"
+
+
 def _mag(view: MagView, *, sizes: bool) -> MagReport:
     known: dict[str, Any] = {"mag": view.name, "path": view.location.url}
     try:
         mark = storage.read_mark(view.location)
         if mark is not None:
-            known["mark"] = f"{mark.job}, started {mark.started}, has not finished"
+            known["mark"] = _text(mark)
         handle = storage.open_array(
             view.location,
             str(view.data_format),

@@ -7,7 +7,6 @@ folders carry the mark of the import.
 
 from __future__ import annotations
 
-import datetime
 import itertools
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
@@ -93,11 +92,7 @@ def _target(dataset: Dataset, planned: LayerPlan, mag: Mag, options: ImportOptio
         data_format=planned.data_format,
         bounding_box=planned.bounding_box,
     )
-    mark = storage.Mark(
-        job=f"import {planned.name}",
-        started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        what="image files",
-    )
+    mark = storage.Mark(job=f"import {planned.name}", what="image files")
     return _Target(planned, layer, creating.create_array(layer, mag, options.request, "images", mark=mark))
 
 
