@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from wkplug.abc import Location
+    from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.layer import Layer
     from wkplug.geometry import MagLike, VecIntLike
 
@@ -48,6 +49,7 @@ class MagView(View):
             backend=layer.dataset.backend_for(data_format or layer.data_format),
             allow_incomplete=layer.dataset.allow_incomplete,
         )
+        source.belongs_to(layer.dataset)
         self._seen: object = None
         self._setup(source, frame, Mag(mag), ((), ()), read_only=read_only)
 
@@ -158,13 +160,34 @@ class MagView(View):
     # --- what is stored -----------------------------------------------------------------------------------
 
     def get_bounding_boxes_on_disk(self) -> Iterator[NDBoundingBox]:
-        """Iterate over the boxes, in Mag(1) voxels, of the shards that are stored: whole shards, not clipped."""
-        for start, shape in self._source.handle.stored_boxes():
-            region = (
-                tuple(low * factor for low, factor in zip(start, self._factors, strict=True)),
-                tuple(length * factor for length, factor in zip(shape, self._factors, strict=True)),
-            )
-            yield to_bounding_box(self._frame, region)
+        """Iterate over the boxes, in Mag(1) voxels, of the shards that are stored: whole shards, not clipped.
+
+        Where the format or the place can't tell what is stored, a UserWarning says so, and all shards of the layer's
+        bounding box are given.
+        """
+        from wkplug.dataset.stored import stored_regions
+
+        return (to_bounding_box(self._frame, region) for region in stored_regions(self))
+
+    def get_views_on_disk(self, read_only: bool | None = None) -> Iterator[View]:  # noqa: FBT001 - the signature that users know
+        """Iterate over views of the shards that are stored; `read_only=None` inherits.
+
+        A shard may reach beyond the layer's bounding box. A writable view can't: that is an OutOfBoundsError (an
+        AssertionError); pass `read_only=True` to see them all.
+        """
+        for box in self.get_bounding_boxes_on_disk():
+            yield self.get_view(absolute_bounding_box=box, read_only=read_only)
+
+    def merge_with_view(self, other: MagView, executor: AnyExecutor = None) -> None:
+        """Lay another mag over this one: every chunk that is stored there replaces the voxels here.
+
+        For volume annotations, which store only the chunks that were changed. The layer's bounding box is extended to
+        hold that of the other. Both must have the same mag, dtype, axes and channels, and the other one chunk per shard
+        (InvalidArgumentError, an AssertionError). Jobs are whole shards of this mag; by default they run in threads.
+        """
+        from wkplug.dataset.merging import merge
+
+        merge(self, other, executor)
 
     def native_handle(self) -> Any:
         """What the chosen engine itself calls its array, for what only that engine can do."""

@@ -13,6 +13,7 @@ from wkplug import storage
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
+    from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.regions import Region
     from wkplug.storage import ArrayHandle
 
@@ -22,7 +23,10 @@ __all__ = ["ArraySource"]
 class ArraySource:
     """One array on disk, with what it takes to open it; picklable without its handle."""
 
-    __slots__ = ("_handle", "_writing", "allow_incomplete", "axes", "backend", "data_format", "location")
+    __slots__ = (
+        "_dataset", "_handle", "_voxel_size", "_writing", "allow_incomplete", "axes", "backend", "data_format",
+        "location",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -40,6 +44,19 @@ class ArraySource:
         self.allow_incomplete = allow_incomplete
         self._handle: ArrayHandle | None = None
         self._writing = False
+        self._dataset: Dataset | None = None
+        self._voxel_size: tuple[float, ...] | None = None
+
+    def belongs_to(self, dataset: Dataset) -> None:
+        """Say whose array it is, so that views can tell how large voxels are."""
+        self._dataset = dataset
+
+    @property
+    def voxel_size(self) -> tuple[float, ...] | None:
+        """Nanometres per Mag(1) voxel along x, y, z; None for an array without a dataset."""
+        if self._dataset is not None:
+            return self._dataset.voxel_size.to_tuple()
+        return self._voxel_size
 
     @property
     def handle(self) -> ArrayHandle:
@@ -88,8 +105,12 @@ class ArraySource:
                 return
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return (self.location, self.data_format, self.axes, self.backend, self.allow_incomplete)
+        return (
+            self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self.voxel_size,
+        )  # fmt: skip
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.location, self.data_format, self.axes, self.backend, self.allow_incomplete = state
-        self._handle, self._writing = None, False
+        (
+            self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self._voxel_size,
+        ) = state  # fmt: skip
+        self._handle, self._writing, self._dataset = None, False, None

@@ -10,7 +10,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
-from wkplug.dataset import voxels
+from wkplug.dataset import chunks, voxels
 from wkplug.dataset.array_info import ArrayInfo, array_info
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.regions import (
@@ -28,13 +28,17 @@ from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from wkplug.abc import Box
-    from wkplug.geometry import MagLike, Vec3IntLike, VecIntLike
+    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.dataset.indexing import LazyVoxels
+    from wkplug.dataset.slice_reader import BufferedSliceReader
+    from wkplug.dataset.slice_writer import BufferedSliceWriter
+    from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
 
 __all__ = ["View", "covers"]
 
@@ -396,9 +400,217 @@ class View:
         chunk_border_alignments: VecIntLike | None = None,
         read_only: bool | None = None,
     ) -> Iterator[View]:
-        """Cut the view into views of at most `chunk_shape` Mag(1) voxels; the last axis comes fastest."""
-        for box in self.bounding_box.chunk(chunk_shape, chunk_border_alignments):
-            yield self.get_view(absolute_bounding_box=box, read_only=read_only)
+        """Cut the view into views of at most `chunk_shape` Mag(1) voxels; the last axis comes fastest.
+
+        The grid starts at the view's top-left, or with `chunk_border_alignments` so that all inner borders are
+        multiples of these. `read_only=None` inherits; writable views that are not aligned with the shards come with
+        a UserWarning.
+        """
+        return chunks.cut(self, chunk_shape, chunk_border_alignments, read_only=read_only)
+
+    # --- work on chunks -----------------------------------------------------------------------------------
+
+    def for_each_chunk(
+        self,
+        func_per_chunk: Callable[[tuple[View, int]], Any],
+        *,
+        chunk_shape: VecIntLike | None = None,
+        executor: AnyExecutor = None,
+        progress_desc: str | None = None,
+    ) -> None:
+        """Cut the view into chunks and call `func_per_chunk((chunk, index))` on each.
+
+        chunk_shape: in Mag(1) voxels, a multiple of the shards (for read-only views: of the chunks), by default one
+        shard. Chunks are cut on the grid of absolute coordinates, so that jobs share no shard; those at the view's
+        border are smaller. Channels are not cut.
+        executor: an executor of concurrent.futures, of a cluster, or a name ("sequential", "threads", "processes");
+        without one the chunks are worked on one after the other, in order, in this process. Functions that go to other
+        processes must pickle: functions of a module, and `functools.partial` of these.
+        progress_desc: shows a progress bar of that name on a terminal.
+
+        InvalidArgumentError (an AssertionError) for other chunk shapes; the first failing call's own error.
+        """
+        chunks.for_each(self, func_per_chunk, chunk_shape, executor, progress_desc)
+
+    def map_chunk(
+        self,
+        func_per_chunk: Callable[[View], Any],
+        *,
+        chunk_shape: VecIntLike | None = None,
+        executor: AnyExecutor = None,
+        progress_desc: str | None = None,
+    ) -> list[Any]:
+        """Call `func_per_chunk(chunk)` on each chunk and give the results in the order of the chunks.
+
+        All else is as with `for_each_chunk`; results that come from other processes must pickle.
+        """
+        return chunks.map_each(self, func_per_chunk, chunk_shape, executor, progress_desc)
+
+    def for_zipped_chunks(
+        self,
+        func_per_chunk: Callable[[tuple[View, View, int]], Any],
+        target_view: View,
+        *,
+        source_chunk_shape: VecIntLike | None = None,
+        target_chunk_shape: VecIntLike | None = None,
+        executor: AnyExecutor = None,
+        progress_desc: str | None = None,
+    ) -> None:
+        """Cut this view and another into corresponding chunks: `func_per_chunk((chunk, target chunk, index))`.
+
+        The chunk shapes, both or none, are in Mag(1) voxels and multiples of the shards of their views; by default both
+        are the smallest that is whole shards of both. The sizes of the views must be in the ratio of the chunk shapes.
+        The target is cut on the grid of absolute coordinates, so that jobs share none of its shards, and this view
+        correspondingly. If either is empty, nothing is done. All else is as with `for_each_chunk`.
+
+        InvalidArgumentError (an AssertionError) for shapes that don't fit.
+        """
+        chunks.zipped(
+            self, target_view, func_per_chunk, source_chunk_shape, target_chunk_shape, executor, progress_desc
+        )
+
+    def content_is_equal(
+        self,
+        other: View,
+        *,
+        executor: AnyExecutor = None,
+        progress_desc: str | None = None,
+        chunk_shape: VecIntLike | None = None,
+    ) -> bool:
+        """Whether another view has the same mag, the same size and the same voxels.
+
+        Where the views lie doesn't count, nor do data formats, dtypes (only values are compared) and the order of
+        axes; NaN equals NaN. `chunk_shape` is how much is compared at once, in Mag(1) voxels. By default blocks are of
+        bounded size and compared in threads. What neither view has stored is not read.
+        """
+        from wkplug.dataset import equality
+
+        return equality.content_is_equal(self, other, chunk_shape, executor, progress_desc)
+
+    # --- slice by slice -----------------------------------------------------------------------------------
+
+    def get_buffered_slice_writer(
+        self,
+        buffer_size: int | None = None,
+        dimension: str | int = "z",
+        *,
+        relative_offset: VecIntLike | None = None,
+        absolute_offset: VecIntLike | None = None,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+        use_logging: bool = False,
+        allow_unaligned: bool = False,
+    ) -> BufferedSliceWriter:
+        """Give a context manager that takes slices by `send(slice)` and writes them many at a time.
+
+        Slices are cut across `dimension` ("x", "y" or "z"). Each is (first, second), the other two of x, y, z in this
+        order, or (c, first, second), or has all axes of the layer but that one. They go to the view's top-left, or to
+        an offset or the top-left of a bounding box, in Mag(1) voxels, and on from there.
+
+        buffer_size: how many slices are written at once, by default the depth of a shard. Slices are written when the
+        buffer is full, and the rest when the `with` block is left. Slices of different sizes are filled up with zeros.
+        The layer is never extended. `use_logging` logs every write.
+
+        UnalignedError (a ValueError) for an offset or buffer that would write shards twice; `allow_unaligned=True`
+        turns it into a UserWarning. InvalidArgumentError (an AssertionError) for read-only views and other dimensions.
+        """
+        from wkplug.dataset.slice_writer import BufferedSliceWriter
+
+        return BufferedSliceWriter(
+            self,
+            buffer_size,
+            dimension,
+            relative_offset=relative_offset,
+            absolute_offset=absolute_offset,
+            relative_bounding_box=relative_bounding_box,
+            absolute_bounding_box=absolute_bounding_box,
+            use_logging=use_logging,
+            allow_unaligned=allow_unaligned,
+        )
+
+    def get_buffered_slice_reader(
+        self,
+        buffer_size: int | None = None,
+        dimension: str | int = "z",
+        *,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+        use_logging: bool = False,
+    ) -> BufferedSliceReader:
+        """Give a context manager that iterates over the slices of the view, or of a bounding box, in order.
+
+        Slices have all axes of the layer but `dimension` ("x", "y" or "z"): (c, x, y) for z, (c, x, z) for y, (c, y, z)
+        for x. Further axes, such as time, are gone through one by one, outermost, and stay as axes of length 1.
+        buffer_size: how many slices are read at once; by default the depth of a shard, less for very large slices.
+        """
+        from wkplug.dataset.slice_reader import BufferedSliceReader
+
+        return BufferedSliceReader(
+            self,
+            buffer_size,
+            dimension,
+            relative_bounding_box=relative_bounding_box,
+            absolute_bounding_box=absolute_bounding_box,
+            use_logging=use_logging,
+        )
+
+    # --- as arrays ----------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of voxels of this mag along every axis of the array, (c, x, y, z) as a rule."""
+        return self._bounds_in_mag(self._region())[1]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of the array."""
+        return len(self._frame.axes)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the voxels, per channel."""
+        return self.get_dtype()
+
+    def __getitem__(self, key: Any) -> LazyVoxels:
+        """Select voxels as in numpy, without reading them: `view[0]` is one channel, `view[..., ::10]` some slices.
+
+        Indices are voxels of this mag, counted from the view's top-left, over the axes of the array. Integers, slices,
+        `...` and `None` can be used. `numpy.asarray(view[...])` or `view[...].read()` reads just what was selected.
+        VoxelIndexError (an IndexError) for others.
+        """
+        from wkplug.dataset.indexing import LazyVoxels
+
+        return LazyVoxels(self._sub_view(self._region(), read_only=True))[key]
+
+    def __iter__(self) -> Iterator[LazyVoxels]:
+        return iter(self[...])
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001 - numpy's protocol
+        return self[...].__array__(dtype, copy)
+
+    def to_dask(self, *, chunk_shape: VecIntLike | None = None) -> Any:
+        """Give the voxels as a lazy dask array over the axes of the array, (c, x, y, z) as a rule.
+
+        Blocks are cut where shards are (shards over 128 MiB on chunk borders), or on the grid of `chunk_shape`, in
+        Mag(1) voxels. Nothing is read before it is computed. UnsupportedOperationError if dask is not installed.
+        """
+        from wkplug.dataset.foreign_arrays import to_dask
+
+        return to_dask(self, chunk_shape)
+
+    def to_xarray(self, *, voxel_size: Vec3FloatLike | None = None) -> Any:
+        """Give the voxels as a lazy xarray DataArray (on dask) with named axes.
+
+        The coordinates of x, y and z are the centres of the voxels in nanometres, from the dataset's voxel size or
+        `voxel_size` (nanometres per Mag(1) voxel); those of other axes are positions. The units are in the attributes.
+        UnsupportedOperationError if xarray or dask is not installed.
+        """
+        from wkplug.dataset.foreign_arrays import to_xarray
+
+        return to_xarray(self, voxel_size)
+
+    def _voxel_size(self) -> tuple[float, ...] | None:
+        return self._source.voxel_size
 
     # --- being an object ----------------------------------------------------------------------------------
 

@@ -1,0 +1,229 @@
+"""`LazyVoxels`: what `view[...]` gives: numpy's basic indexing, with nothing read before it is needed.
+
+Indices are voxels of the view's own mag, counted from the view's top-left, over the axes of the array (c, x, y, z as
+a rule). Integers, slices with any step, `...` and `None` work as in numpy, and again on the result; `numpy.asarray`,
+or anything that calls it, reads. Only what was selected is read: one channel of many, every tenth slice.
+
+Indexing by lists and masks is left to numpy. Writing goes through `View.write`.
+"""
+
+from __future__ import annotations
+
+import operator
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from wkplug.dataset import voxels
+from wkplug.errors import InvalidArgumentError, VoxelIndexError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import DTypeLike, NDArray
+
+    from wkplug.dataset.view import View
+
+__all__ = ["LazyVoxels"]
+
+_GATHERED = 8
+"""Where steps leave no chunk out, this many chunks along an axis are read at once."""
+
+
+class LazyVoxels:
+    """A part of a view that is read when it is needed, with numpy's `shape`, `dtype`, `ndim` and basic indexing."""
+
+    __slots__ = ("_order", "_picked", "_view")
+
+    def __init__(
+        self,
+        view: View,
+        picked: tuple[range | int, ...] | None = None,
+        order: tuple[int | None, ...] | None = None,
+    ) -> None:
+        # picked: per axis of the array the selected positions in it, a range or one number (that axis is gone).
+        # order: per axis of the result the array's axis, or None for one that was added.
+        self._view = view
+        if picked is None:
+            start, shape = view._bounds_in_mag(view._region())
+            picked = tuple(range(low, low + length) for low, length in zip(start, shape, strict=True))
+        self._picked = picked
+        self._order = tuple(range(len(picked))) if order is None else order
+
+    # --- facts --------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of voxels along each axis."""
+        return tuple(1 if axis is None else len(self._range(axis)) for axis in self._order)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self._order)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the voxels."""
+        return self._view.get_dtype()
+
+    @property
+    def size(self) -> int:
+        """The number of voxels."""
+        result = 1
+        for length in self.shape:
+            result *= length
+        return result
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes that the voxels take in memory."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def axes(self) -> tuple[str | None, ...]:
+        """The names of the axes; None for one that was added."""
+        names = self._view._frame.axes
+        return tuple(None if axis is None else names[axis] for axis in self._order)
+
+    def _range(self, axis: int) -> range:
+        picked = self._picked[axis]
+        return picked if isinstance(picked, range) else range(picked, picked + 1)
+
+    # --- selecting ----------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> LazyVoxels:
+        """Select further, as numpy's basic indexing does; VoxelIndexError (an IndexError) for what it can't."""
+        keys = list(key) if isinstance(key, tuple) else [key]
+        dots = [index for index, one in enumerate(keys) if one is Ellipsis]
+        if len(dots) > 1:
+            raise VoxelIndexError("An index can have one ellipsis ('...') only.")
+        consumed = sum(one is not None and one is not Ellipsis for one in keys)
+        if consumed > self.ndim:
+            raise VoxelIndexError(
+                f"Too many indices: there are {self.ndim} axes, but {consumed} were indexed."
+            )
+        fill = [slice(None)] * (self.ndim - consumed)
+        at = dots[0] if dots else len(keys)
+        keys[at : at + len(dots)] = fill
+        picked = list(self._picked)
+        order: list[int | None] = []
+        axes = iter(self._order)
+        for one in keys:
+            if one is None:
+                order.append(None)
+                continue
+            axis = next(axes)
+            positions = range(1) if axis is None else self._range(axis)
+            selected = _select(positions, one)
+            if isinstance(selected, range):
+                order.append(axis)
+                if axis is None and selected != range(1):
+                    raise VoxelIndexError(f"An axis that was added can't be sliced by {one!r}.", hint=_HINT)
+            if axis is not None:
+                picked[axis] = selected
+        return LazyVoxels(self._view, tuple(picked), tuple(order))
+
+    def __len__(self) -> int:
+        if not self._order:
+            raise InvalidArgumentError("A single voxel has no length.")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[LazyVoxels]:
+        return (self[index] for index in range(len(self)))
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001 - numpy's protocol
+        """Read the selected voxels."""
+        if copy is False:
+            raise InvalidArgumentError(
+                "Voxels on disk can't become an array without a copy.", hint="Leave copy=False out."
+            )
+        array = self.read()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def read(self) -> NDArray[Any]:
+        """Read the selected voxels into an array of this `shape`, in Fortran order."""
+        import numpy
+
+        ranges = [self._range(axis) for axis in range(len(self._picked))]
+        shape = tuple(map(len, ranges))
+        handle = self._view._source.handle
+        whole = all(selected.step == 1 for selected in ranges) and 0 not in shape
+        if whole:
+            data = voxels.read(handle, (tuple(selected.start for selected in ranges), shape))
+        else:
+            handle.check_size(shape)
+            data = numpy.empty(shape, dtype=self.dtype, order="F")
+            if 0 not in shape:
+                self._gather(data, ranges)
+        kept = [axis for axis in self._order if axis is not None]
+        data = data[tuple(slice(None) if axis in kept else 0 for axis in range(len(ranges)))]
+        return data[tuple(None if axis is None else slice(None) for axis in self._order)]
+
+    def _gather(self, out: NDArray[Any], ranges: list[range]) -> None:
+        """Read the chunks that hold selected voxels, piece by piece, and take those that were selected."""
+        handle = self._view._source.handle
+        chunk_shape = handle.array.spec.chunk_shape
+        pieces = [list(_pieces(selected, chunk)) for selected, chunk in zip(ranges, chunk_shape, strict=True)]
+        for combination in product(*pieces):
+            lows = tuple(min(selected[0], selected[-1]) for _, selected in combination)
+            highs = (max(selected[0], selected[-1]) + 1 for _, selected in combination)
+            data = voxels.read(
+                handle, (lows, tuple(high - low for low, high in zip(lows, highs, strict=True)))
+            )
+            if any(selected.step < 0 for _, selected in combination):
+                data = data[
+                    tuple(slice(None, None, -1 if selected.step < 0 else 1) for _, selected in combination)
+                ]
+            out[tuple(slice(first, first + len(selected)) for first, selected in combination)] = data[
+                tuple(slice(None, None, abs(selected.step)) for _, selected in combination)
+            ]
+
+    def __repr__(self) -> str:
+        return f"LazyVoxels(shape={self.shape}, axes={self.axes}, dtype={self.dtype}, of {self._view!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (LazyVoxels, (self._view, self._picked, self._order))
+
+
+_HINT = "Integers, slices, '...' and None can be used here; for more, read first: numpy.asarray(view)[...]."
+
+
+def _select(positions: range, key: Any) -> range | int:
+    """Apply one index to the positions that are left of an axis."""
+    if isinstance(key, slice):
+        try:
+            return positions[key]
+        except (TypeError, ValueError) as error:
+            raise VoxelIndexError(f"{key!r} is not a slice of voxels: {error}.") from error
+    if isinstance(key, bool) or getattr(getattr(key, "dtype", None), "kind", "") == "b":
+        raise VoxelIndexError(f"Voxels can't be selected by {key!r} here.", hint=_HINT)
+    try:
+        index = operator.index(key)
+    except TypeError as error:
+        raise VoxelIndexError(f"Voxels can't be selected by {key!r} here.", hint=_HINT) from error
+    try:
+        return positions[index]
+    except IndexError as error:
+        raise VoxelIndexError(
+            f"Index {index} is out of bounds for an axis of {len(positions)} voxels."
+        ) from error
+
+
+def _pieces(selected: range, chunk: int) -> Iterator[tuple[int, range]]:
+    """Cut the selected positions of an axis into runs that are read at once, with the place of each in the result."""
+    step = abs(selected.step)
+    if step == 1:
+        yield 0, selected
+        return
+    cell = chunk * _GATHERED if step <= chunk else chunk
+    first = 0
+    while first < len(selected):
+        position = selected[first]
+        # How many more steps stay within the cell of this position.
+        room = cell - 1 - position % cell if selected.step > 0 else position % cell
+        length = min(room // step + 1, len(selected) - first)
+        yield first, selected[first : first + length]
+        first += length

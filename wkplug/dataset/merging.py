@@ -1,0 +1,99 @@
+"""One mag laid over another: every chunk that is stored in the one replaces the voxels of the other.
+
+That is how volume annotations, which store only the chunks that were changed, are merged with the layer they were
+made on. Work is divided by the shards of the target, so that jobs share none. Who calls it:
+`MagView.merge_with_view`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from wkplug.dataset import execution, voxels
+from wkplug.dataset.regions import hull
+from wkplug.errors import InvalidArgumentError
+from wkplug.geometry import grids
+
+if TYPE_CHECKING:
+    from wkplug.abc import Box
+    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.dataset.mag_view import MagView
+
+__all__ = ["merge"]
+
+_PIECE_BYTES = 1 << 28
+
+
+def merge(target: MagView, other: MagView, executor: AnyExecutor) -> None:
+    """Lay the stored chunks of `other` over `target`; see `MagView.merge_with_view`."""
+    _check(target, other)
+    target.layer.extend_bounding_box(other.bounding_box)
+    bounds = other._bounds_in_mag(other._region())
+    shard_shape = target._source.writing_handle.array.spec.shard_shape
+    work: dict[tuple[int, ...], list[Box]] = {}
+    for box in other._source.handle.stored_boxes():
+        stored = grids.intersect(box, bounds)
+        if stored is None:
+            continue
+        for shard in grids.cell_starts(*stored, shard_shape):
+            common = grids.intersect(stored, (shard, shard_shape))
+            if common is not None:
+                work.setdefault(shard, []).append(common)
+    results = execution.run(
+        partial(_overlay, target, other),
+        [work[shard] for shard in sorted(work)],
+        executor=executor,
+        default="threads",
+        views=(target, other),
+    )
+    for _ in results:
+        pass
+    target._source.handle.flush()
+
+
+def _check(target: MagView, other: MagView) -> None:
+    reasons = []
+    if target.mag != other.mag:
+        reasons.append(f"the mags differ: {target.mag} and {other.mag}")
+    if target.get_dtype() != other.get_dtype():
+        reasons.append(f"the dtypes differ: {target.get_dtype()} and {other.get_dtype()}")
+    if target._frame.axes != other._frame.axes or target.num_channels != other.num_channels:
+        reasons.append("the axes or the channels differ")
+    spec = other._source.handle.array.spec
+    if spec.chunk_shape != spec.shard_shape:
+        reasons.append(
+            f"the other's shards {spec.shard_shape} are larger than its chunks {spec.chunk_shape}, so that it can't be "
+            "told which chunks were written"
+        )
+    if reasons:
+        raise InvalidArgumentError(
+            f"The mag {other.name} can't be laid over {target.name}: {'; '.join(reasons)}.",
+            hint="MagView.rechunk makes a copy with other chunks and shards.",
+        )
+
+
+def _overlay(target: MagView, other: MagView, boxes: list[Box]) -> None:
+    """Write chunks that lie in one shard of the target; as few writes as memory allows, each rewrites the shard."""
+    whole = boxes[0]
+    for box in boxes[1:]:
+        whole = hull(whole, box)
+    handle, source = target._source.writing_handle, other._source.handle
+    itemsize = handle.array.dtype.itemsize
+    piece = list(whole[1])
+    while grids.volume((whole[0], tuple(piece))) * itemsize > _PIECE_BYTES and max(piece) > 1:
+        longest = piece.index(max(piece))
+        piece[longest] = -(-piece[longest] // 2)
+    for part in grids.cells(*whole, piece):
+        inside = [common for box in boxes if (common := grids.intersect(box, part)) is not None]
+        if not inside:
+            continue
+        data = voxels.read(source if inside == [part] else handle, part)
+        if inside != [part]:
+            for start, shape in inside:
+                at = tuple(
+                    slice(low - first, low - first + length)
+                    for low, first, length in zip(start, part[0], shape, strict=True)
+                )
+                data[at] = voxels.read(source, (start, shape))
+        voxels.write(handle, part, data)
