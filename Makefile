@@ -59,9 +59,10 @@ docs: env
 bench: env peer
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python benchmarks/run.py
 
+# An environment that is there may be older than what is to be locked: it only has to have the resolver.
 lock:
-	test -x .cache/tools/bin/uv || { $(PYTHON) -m venv .cache/tools && .cache/tools/bin/python -m pip install --quiet uv; }
-	$(PYTHON) tools/lock.py
+	test -x $(BIN)/uv || $(MAKE) env
+	$(BIN)/python tools/lock.py
 
 clean:
 	rm -rf .venv .cache demo-output build .mypy_cache .ruff_cache .pytest_cache

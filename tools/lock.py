@@ -37,7 +37,7 @@ def requirements() -> list[str]:
 def resolve(wanted: list[str], *, python: str = "3.11") -> str:
     """Give the pins, one per line."""
     command = [
-        str(ROOT / ".cache/tools/bin/uv"), "pip", "compile", "--quiet", "--universal", "--no-header",
+        str(Path(sys.executable).parent / "uv"), "pip", "compile", "--quiet", "--universal", "--no-header",
         "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--python-version", python, "-",
     ]  # fmt: skip
     done = subprocess.run(command, input="\n".join(wanted), capture_output=True, text=True, check=False)
