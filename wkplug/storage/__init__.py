@@ -9,6 +9,7 @@ from wkplug.storage.handles import ArrayHandle
 from wkplug.storage.locating import locate, relative_to, resolve_inside
 from wkplug.storage.marks import MARK_NAME, Mark, clear_mark, read_mark, set_mark
 from wkplug.storage.opening import create_array, forget, open_array
+from wkplug.storage.swapping import place_of_new
 
 __all__ = [
     "MARK_NAME",
@@ -20,6 +21,7 @@ __all__ = [
     "forget",
     "locate",
     "open_array",
+    "place_of_new",
     "read_mark",
     "relative_to",
     "resolve_inside",

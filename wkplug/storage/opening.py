@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.abc import Array, ArrayBackend, CreateArray, OpenArray
+from wkplug.errors import MissingError
 from wkplug.storage.handles import ArrayHandle, Fingerprint, folder_fingerprint, live_handles
 from wkplug.storage.locating import locate
 from wkplug.storage.marks import check_complete
+from wkplug.storage.swapping import recover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +109,13 @@ def open_array(
     place = locate(location)
     if not allow_incomplete:
         check_complete(place)
-    return _opened(place, data_format, mode, axes, backend)
+    try:
+        return _opened(place, data_format, mode, axes, backend)
+    except MissingError:
+        # A crash while an array was being replaced may be why: then it comes back.
+        if not recover(place):
+            raise
+        return _opened(place, data_format, mode, axes, backend)
 
 
 def _opened(

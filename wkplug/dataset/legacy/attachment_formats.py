@@ -1,0 +1,48 @@
+"""The data formats of attachments, as an enum whose members users' code holds."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from wkplug.errors import AttachmentError
+
+__all__ = ["AttachmentDataFormat", "attachment_format", "attachment_suffix", "recorded_format"]
+
+
+class AttachmentDataFormat(str, Enum):
+    """How an attachment's files are stored. Equal to its text."""
+
+    Zarr3 = "zarr3"
+    HDF5 = "hdf5"
+    JSON = "json"
+    NeuroglancerPrecomputed = "neuroglancerPrecomputed"
+
+    @classmethod
+    def _missing_(cls, value: Any) -> None:
+        known = ", ".join(member.value for member in cls)
+        raise AttachmentError(f"{value!r} is no data format of attachments.", hint=f"Known are {known}.")
+
+    def __str__(self) -> str:
+        return self.value
+
+
+_SUFFIXES = {AttachmentDataFormat.HDF5: ".hdf5", AttachmentDataFormat.JSON: ".json"}
+
+
+def attachment_format(value: Any) -> AttachmentDataFormat:
+    """Give the member of that value; AttachmentError (a ValueError) for others."""
+    return AttachmentDataFormat(str(value))
+
+
+def recorded_format(text: str) -> str:
+    """Give the member for what a properties file records, or the text itself where it is of another time."""
+    try:
+        return AttachmentDataFormat(text)
+    except AttachmentError:
+        return text
+
+
+def attachment_suffix(data_format: str) -> str:
+    """The suffix of files of that format; "" for folders."""
+    return _SUFFIXES.get(data_format, "")  # type: ignore[call-overload, no-any-return]  # members are their texts

@@ -1,0 +1,433 @@
+"""Copying mags: one implementation, and a mode that says how the voxels get there.
+
+`Transfer.DATA` reads and writes voxels, task by task (`wkplug.ops.rewriting`); `FILES` copies the array's files
+byte by byte; `LINK` makes a symbolic link; `REFERENCE` only writes down where the array is. Whatever the mode,
+a mag is listed when it is complete and not before, the source's entry is taken over with the keys that nobody
+here knows, and the layer's box becomes the union of both. What was linked or referenced is read-only here.
+
+A killed copy leaves a marked folder that nobody lists; the same call again replaces it.
+
+Who calls it: `Layer`, and `wkplug.ops.layer_copying` for whole layers and datasets.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug import storage
+from wkplug.dataset import creating, resizing
+from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset.regions import Region, hull, to_bounding_box
+from wkplug.errors import (
+    InvalidArgumentError,
+    MagExistsError,
+    MagMismatchError,
+    UnsupportedOperationError,
+)
+from wkplug.geometry import Mag, grids
+from wkplug.ops import pools
+from wkplug.ops.rewriting import copy_voxels
+from wkplug.properties import MagViewProperties, operations
+
+if TYPE_CHECKING:
+    from wkplug.abc import Location
+    from wkplug.dataset import Dataset, Layer, MagView
+    from wkplug.geometry import MagLike
+    from wkplug.ops.plan import Progress
+
+__all__ = [
+    "CopyRequest",
+    "FolderExistsError",
+    "Transfer",
+    "add_mag",
+    "all_keys",
+    "foreign_keys",
+    "mag_view_of",
+    "make_link",
+    "recorded_path",
+]
+
+
+class Transfer(Enum):
+    """How voxels come from one mag to another; see the module."""
+
+    DATA = "data"
+    FILES = "files"
+    LINK = "link"
+    REFERENCE = "reference"
+
+
+class FolderExistsError(MagExistsError, FileExistsError):
+    """Something nobody lists stands where a mag is to go."""
+
+
+@attrs.frozen(kw_only=True)
+class CopyRequest:
+    """How a copy is to be stored; None leaves it as it is in the source.
+
+    files: insist on copying files (or, False, on rewriting voxels); None takes files where nothing changes.
+    defaults: what is None is the format's default instead.
+    """
+
+    chunk_shape: Any = None
+    shard_shape: Any = None
+    chunks_per_shard: Any = None
+    compress: Any = None
+    files: bool | None = None
+    defaults: bool = False
+
+    def layout(self, source: MagView) -> LayoutRequest:
+        """What is asked for, completed from the source."""
+        spec = source.array_source.handle.spec
+        asked = (
+            self.defaults
+            or self.chunk_shape is not None
+            or self.shard_shape is not None
+            or self.chunks_per_shard is not None
+        )
+        return LayoutRequest(
+            chunk_shape=self.chunk_shape if asked else spec.chunk_shape,
+            shard_shape=self.shard_shape if asked else spec.shard_shape,
+            chunks_per_shard=self.chunks_per_shard,
+            compress=spec.compressed if self.compress is None else self.compress,
+        )
+
+    def keeps(self, source: MagView) -> bool:
+        """Whether the source is stored as is asked for already."""
+        info = source.info
+        for wanted, found in (
+            (self.chunk_shape, info.chunk_shape),
+            (self.shard_shape, info.shard_shape),
+            (self.chunks_per_shard, info.chunks_per_shard),
+        ):
+            if wanted is not None:
+                numbers = (wanted,) * len(found) if isinstance(wanted, int) else tuple(int(n) for n in wanted)
+                if numbers != found.to_tuple():
+                    return False
+        return self.compress is None or (
+            isinstance(self.compress, bool) and self.compress == info.compression_mode
+        )
+
+
+def mag_view_of(mag_view_or_path: MagView | str | os.PathLike[str]) -> MagView:
+    """Take a mag as it is, or open the one at `<dataset>/<layer>/<mag>`, for reading."""
+    from wkplug.dataset import Dataset, MagView
+
+    if isinstance(mag_view_or_path, MagView):
+        return mag_view_or_path
+    location = storage.locate(mag_view_or_path)
+    folder = location.parent
+    dataset = Dataset.open(folder.parent, read_only=True)  # type: ignore[arg-type]  # locations are taken as they are
+    return dataset.get_layer(folder.name).get_mag(location.name)
+
+
+def add_mag(
+    layer: Layer,
+    mag_view_or_path: MagView | str | os.PathLike[str],
+    transfer: Transfer = Transfer.DATA,
+    *,
+    mag: MagLike | None = None,
+    request: CopyRequest | None = None,
+    extend_layer_bounding_box: bool = True,
+    exists_ok: bool = False,
+    make_relative: bool = False,
+    executor: Any = None,
+    progress: Progress | None = None,
+) -> MagView:
+    """Add the mag of another layer, as `mag` if that is given (voxels stay what they are, the box follows).
+
+    MagExistsError (an IndexError) if the layer has it, unless a copy with `exists_ok`: then voxels are written
+    into the mag that is there. MagMismatchError (an AssertionError) if dtype, channels or axes differ, and for
+    links and references also if the data format does.
+    """
+    layer.check_writable("get another mag")
+    source = mag_view_of(mag_view_or_path)
+    request = request or CopyRequest()
+    target = source.mag if mag is None else Mag(mag)
+    copies = transfer in (Transfer.DATA, Transfer.FILES)
+    _check_kind(layer, source, formats=not copies)
+    if target in layer.mags and not (copies and exists_ok):
+        raise MagExistsError(
+            f"The layer {layer.name!r} already has the mag {target}.",
+            hint=f"Delete it with layer.delete_mag({str(target)!r}) first, or choose another mag.",
+        )
+    region = _region_as(source, layer, target)
+    if not copies:
+        if source.layer == layer:
+            raise InvalidArgumentError(
+                f"The mag {source.name} belongs to the layer {layer.name!r} itself.",
+                hint="A reference leads to another layer; use add_mag_as_copy for a copy of its own.",
+            )
+        return _point_to(
+            layer, source, target, transfer, region if extend_layer_bounding_box else None, make_relative
+        )
+    source.array_source.handle  # noqa: B018 - refuses a source that an unfinished job has marked
+    wanted = region if extend_layer_bounding_box else layer.region
+    with pools.pool(executor) as pool:
+        if target in layer.mags:
+            _check_layout(layer, target, request)
+            _overwrite(layer, source, target, wanted, region, pool, progress)
+        elif _by_files(layer, source, request, transfer):
+            _copy_files(layer, source, target, wanted)
+        else:
+            _copy_data(layer, source, target, wanted, region, request, pool, progress)
+    return layer.get_mag(target)
+
+
+# --- checks -----------------------------------------------------------------------------------------------
+
+
+def _check_kind(layer: Layer, source: MagView, *, formats: bool) -> None:
+    other = source.layer
+    facts = {
+        "dtype": (layer.dtype.name, other.dtype.name),
+        "number of channels": (layer.num_channels, other.num_channels),
+        "axes": (layer.frame.axes, source.frame.axes),
+    }
+    if formats:
+        facts["data format"] = (str(layer.data_format), str(other.data_format))
+    for what, (own, foreign) in facts.items():
+        if own != foreign:
+            raise MagMismatchError(
+                f"The mag {source.name} of {other.name!r} doesn't fit into the layer {layer.name!r}: "
+                f"its {what} is {foreign}, the layer's is {own}.",
+                hint="Add it to a layer made with dataset.add_layer_like, or copy it as another layer.",
+            )
+
+
+def _check_layout(layer: Layer, mag: Mag, request: CopyRequest) -> None:
+    if not request.keeps(layer.get_mag(mag)):
+        raise MagMismatchError(
+            f"The mag {mag} of {layer.name!r} exists and is stored in another way than asked for.",
+            hint="Leave the shapes and compress out to write into it as it is, or delete it first.",
+        )
+
+
+def _region_as(source: MagView, layer: Layer, target: Mag) -> Region:
+    """The part of the source that its layer shows, in Mag(1) voxels of the mag that it is to become."""
+    if source.mag == target:
+        return source.layer.region
+    start, shape = _box(source.layer.region, source.factors)
+    factors = layer.frame.factors(target.to_tuple())
+    return (
+        tuple(low * factor for low, factor in zip(start, factors, strict=True)),
+        tuple(length * factor for length, factor in zip(shape, factors, strict=True)),
+    )
+
+
+def _box(region: Region, factors: tuple[int, ...]) -> Region:
+    """A region in voxels of a mag, enlarged to whole ones."""
+    start, shape = region
+    first = tuple(low // factor for low, factor in zip(start, factors, strict=True))
+    stop = (-(-(low + n) // factor) for low, n, factor in zip(start, shape, factors, strict=True))
+    return first, tuple(b - a for a, b in zip(first, stop, strict=True))
+
+
+def _by_files(layer: Layer, source: MagView, request: CopyRequest, transfer: Transfer) -> bool:
+    """Whether files can be copied as they are: the same storage, on places that list what they hold."""
+    wanted = True if transfer is Transfer.FILES else request.files
+    if wanted is False:
+        return False
+    capabilities = source.array_source.handle.backend.capabilities
+    reason = None
+    if source.data_format != layer.data_format:
+        reason = f"the data format changes from {source.data_format} to {layer.data_format}"
+    elif not request.keeps(source):
+        reason = "chunks, shards or compression change"
+    elif not capabilities.shared_between_processes or not capabilities.writable:
+        reason = f"arrays of {source.data_format} aren't folders of their own"
+    elif source.location.url.lower().startswith(("http://", "https://")):
+        reason = f"{source.location.url} can't be listed"
+    if reason is not None and wanted:
+        raise UnsupportedOperationError(
+            f"The files of the mag {source.name} can't be copied as they are: {reason}.",
+            hint="Use layer.add_mag_as_copy, which rewrites the voxels where that is needed.",
+        )
+    return reason is None
+
+
+# --- the four ways ----------------------------------------------------------------------------------------
+
+
+def _mark(layer: Layer, source: MagView, target: Mag) -> storage.Mark:
+    return storage.Mark(job=f"copy to {layer.name} {target}", what=f"copy of {source.location.url}")
+
+
+def _copy_data(
+    layer: Layer,
+    source: MagView,
+    target: Mag,
+    wanted: Region,
+    region: Region,
+    request: CopyRequest,
+    pool: Any,
+    progress: Progress | None,
+) -> None:
+    making = creating.new_mag(
+        layer,
+        target,
+        _for_format(layer, source, request),
+        creating.purpose_of_next_mag(layer),
+        _mark(layer, source, target),
+        region=hull(layer.region, wanted),
+        extra=foreign_keys(source),
+    )
+    with making as handle:
+        factors = layer.frame.factors(target.to_tuple())
+        bounds = grids.intersect(_box(region, factors), _box(hull(layer.region, wanted), factors))
+        if bounds is not None:
+            copy_voxels(source.array_source.handle, handle, bounds, executor=pool, progress=progress)
+        _extend(layer, wanted)
+
+
+def _for_format(layer: Layer, source: MagView, request: CopyRequest) -> LayoutRequest:
+    """What is asked for; in another format than the source's, only plain chunks of the source are kept."""
+    layout = request.layout(source)
+    if source.data_format == layer.data_format:
+        return layout
+    chunk = request.chunk_shape
+    if chunk is None and request.shard_shape is None and request.chunks_per_shard is None:
+        found = source.array_source.handle.spec.chunk_shape
+        edges = {found[position] for position in layer.frame.xyz if position is not None}
+        edge = edges.pop()
+        if not edges and edge & (edge - 1) == 0:
+            chunk = edge
+    return attrs.evolve(layout, chunk_shape=chunk, shard_shape=request.shard_shape)
+
+
+def _overwrite(
+    layer: Layer,
+    source: MagView,
+    target: Mag,
+    wanted: Region,
+    region: Region,
+    pool: Any,
+    progress: Progress | None,
+) -> None:
+    if layer.get_mag(target).read_only:
+        raise MagExistsError(
+            f"The mag {target} of {layer.name!r} belongs to another dataset and can't be overwritten.",
+            hint="Delete the reference first.",
+        )
+    _extend(layer, wanted)
+    with creating.overwritten_mag(layer, target, _mark(layer, source, target)) as handle:
+        factors = layer.frame.factors(target.to_tuple())
+        bounds = grids.intersect(_box(region, factors), _box(layer.region, factors))
+        if bounds is not None:
+            copy_voxels(
+                source.array_source.handle, handle, bounds, erase=True, executor=pool, progress=progress
+            )
+
+
+def _copy_files(layer: Layer, source: MagView, target: Mag, wanted: Region) -> None:
+    location = layer.location.child(target.to_layer_name())
+    data_format = str(layer.data_format)
+    with creating.claimed(layer, target):
+        try:
+            creating.make_room(layer, location, data_format)
+        except MagExistsError as error:
+            raise FolderExistsError(error.message, hint=error.hint) from error
+        storage.set_mark(location, _mark(layer, source, target))
+        storage.copy_tree(source.location, location, skip=(storage.MARK_NAME,))
+        storage.forget(location)
+        handle = storage.open_array(
+            location,
+            data_format,
+            mode="r+",
+            axes=layer.frame.axes,
+            backend=layer.dataset.backend_for(data_format),
+            allow_incomplete=True,
+        )
+        _extend(layer, wanted)
+        creating.list_mag(layer, target, handle, extra=foreign_keys(source))
+        storage.clear_mark(location)
+        view = layer.get_mag(target)
+        view.array_source.forget()
+        resizing.grow([view], layer.region)
+
+
+def _point_to(
+    layer: Layer,
+    source: MagView,
+    target: Mag,
+    transfer: Transfer,
+    wanted: Region | None,
+    make_relative: bool,  # noqa: FBT001 - internal
+) -> MagView:
+    path = recorded_path(layer.dataset, source.location, make_relative=make_relative)
+    entry = MagViewProperties(mag=target, path=path, extra=all_keys(source))
+    with creating.claimed(layer, target):
+        link = None
+        if transfer is Transfer.LINK:
+            link = make_link(
+                layer.location.child(target.to_layer_name()), source.location, make_relative=make_relative
+            )
+        try:
+            with layer.dataset.store.update():
+                layer.dataset.store.apply(operations.AddMag(layer.name, entry))
+                if wanted is not None:
+                    _extend(layer, wanted)
+        except BaseException:
+            if link is not None:
+                link.unlink()
+            raise
+    return layer.get_mag(target)
+
+
+def _extend(layer: Layer, region: Region) -> None:
+    """Let the layer's box hold `region` too; no write where it does already, or where `region` is empty."""
+    if 0 not in region[1] and hull(layer.region, region) != layer.region:
+        layer.extend_bounding_box(to_bounding_box(layer.frame, region))
+
+
+# --- entries and paths ------------------------------------------------------------------------------------
+
+
+def all_keys(source: MagView) -> dict[str, Any]:
+    """The keys of a mag's entry but mag and path, copied."""
+    entry = source.layer.properties.get_mag(source.mag)
+    return copy.deepcopy(entry.extra) if entry is not None else {}
+
+
+def foreign_keys(source: MagView) -> dict[str, Any]:
+    """The same without those that belong to the storage format, which may differ in the copy."""
+    handle = source.array_source.handle
+    own = handle.backend.mag_properties(handle.array)
+    return {key: value for key, value in all_keys(source).items() if key not in own}
+
+
+def recorded_path(dataset: Dataset, location: Location, *, make_relative: bool = False) -> str:
+    """Say where a foreign place is, as `dataset` records it: absolute, or "../other/color/1" if that is wanted."""
+    root, local = dataset.location.local_path(), location.local_path()
+    if make_relative and root is not None and local is not None:
+        return os.path.relpath(local, root).replace(os.sep, "/")
+    return storage.relative_to(dataset.location, location)
+
+
+def make_link(link: Location, target: Location, *, make_relative: bool = False) -> Path:
+    """Make a symbolic link; InvalidArgumentError (an AssertionError) unless both places are local."""
+    where, to = link.local_path(), target.local_path()
+    if where is None or to is None:
+        remote = link if where is None else target
+        raise InvalidArgumentError(
+            f"{remote.url} is not on a local disk, where alone symbolic links can be.",
+            hint="Use add_layer_as_ref or add_mag_as_ref, which work everywhere.",
+        )
+    path = Path(where)
+    if os.path.lexists(path):
+        if path.is_symlink() and not path.exists():
+            raise FolderExistsError(f"{path} is a link to nothing.", hint="Remove it first.")
+        raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = os.path.relpath(to, path.parent.resolve()) if make_relative else to
+    with suppress(FileExistsError):
+        path.symlink_to(text, target_is_directory=Path(to).is_dir())
+        return path
+    raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")

@@ -1,0 +1,120 @@
+"""Copying whole datasets: into files of their own, or as references that share them.
+
+Who calls it: `Dataset.copy_dataset`, `Dataset.shallow_copy_dataset` and the command `copy-dataset`.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from wkplug import storage
+from wkplug.errors import DatasetExistsError, InvalidArgumentError
+from wkplug.ops import layer_copying, pools
+from wkplug.properties import operations
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable
+
+    from wkplug.dataset import Dataset
+    from wkplug.geometry import Vec3FloatLike
+    from wkplug.ops.copying import CopyRequest
+    from wkplug.ops.plan import Progress
+    from wkplug.properties import VoxelSize
+
+__all__ = ["copy_dataset", "shallow_copy_dataset"]
+
+_NOT_COPIED = frozenset({"id", "scale", "dataLayers", "version"})
+
+
+def copy_dataset(
+    dataset: Dataset,
+    new_dataset_path: str | os.PathLike[str],
+    *,
+    voxel_size: Vec3FloatLike | None = None,
+    voxel_size_with_unit: VoxelSize | None = None,
+    request: CopyRequest | None = None,
+    data_format: str | None = None,
+    exists_ok: bool = False,
+    executor: Any = None,
+    layers_to_ignore: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Copy everything; see `Dataset.copy_dataset`."""
+    ignored = _checked(dataset, layers_to_ignore)
+    target = _target(
+        dataset, new_dataset_path, voxel_size, voxel_size_with_unit, name=None, exists_ok=exists_ok
+    )
+    with pools.pool(executor) as pool:
+        for layer in dataset.layers.values():
+            if layer.name not in ignored:
+                layer_copying.add_layer_as_copy(
+                    target,
+                    layer,
+                    request=request,
+                    data_format=data_format,
+                    exists_ok=exists_ok,
+                    executor=pool,
+                    progress=progress,
+                )
+    return target
+
+
+def shallow_copy_dataset(
+    dataset: Dataset,
+    new_dataset_path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    layers_to_ignore: Iterable[str] | None = None,
+    make_relative: bool = False,
+) -> Dataset:
+    """Make a dataset of references; see `Dataset.shallow_copy_dataset`."""
+    ignored = _checked(dataset, layers_to_ignore)
+    target = _target(dataset, new_dataset_path, None, None, name=name or dataset.name, exists_ok=False)
+    layers = [layer for layer in dataset.layers.values() if layer.name not in ignored]
+    with target.update():
+        for layer in layers:
+            layer_copying.add_layer_as_ref(target, layer, make_relative=make_relative)
+    for layer in layers:
+        layer_copying.link_other_entries(layer, target.get_layer(layer.name))
+    return target
+
+
+def _checked(dataset: Dataset, layers_to_ignore: Iterable[str] | None) -> frozenset[str]:
+    """Refuse names of layers that aren't there: a slip would copy what was not to be copied."""
+    if isinstance(layers_to_ignore, str):
+        layers_to_ignore = [layers_to_ignore]
+    ignored = frozenset(layers_to_ignore or ())
+    for name in ignored:
+        dataset.get_layer(name)
+    return ignored
+
+
+def _target(
+    dataset: Dataset,
+    path: str | os.PathLike[str],
+    voxel_size: Vec3FloatLike | None,
+    voxel_size_with_unit: VoxelSize | None,
+    *,
+    name: str | None,
+    exists_ok: bool,
+) -> Dataset:
+    from wkplug.dataset import Dataset
+
+    location = storage.locate(path)
+    if location == dataset.location:
+        if not exists_ok:
+            raise DatasetExistsError(
+                f"There is already a dataset at {location.url}.", hint="Choose another path for the copy."
+            )
+        raise InvalidArgumentError(f"The dataset {location.url} can't be copied onto itself.")
+    unit = voxel_size_with_unit
+    if voxel_size is None and unit is None:
+        unit = dataset.voxel_size_with_unit
+    target = Dataset(location, voxel_size, name, exists_ok, voxel_size_with_unit=unit)  # type: ignore[arg-type]  # locations are taken as they are
+    with target.update():
+        for key, value in dataset.store.document.items():
+            if key not in _NOT_COPIED and value is not None:
+                target.store.apply(operations.SetDatasetKey(key, copy.deepcopy(value)))
+    return target

@@ -1,0 +1,339 @@
+"""Copying whole layers: their properties, mags, attachments, and what else lies in their folders.
+
+Everything that describes the source is taken over as it stands in its properties file, with the keys that
+nobody here knows, as a copy of its own. A reference to a layer is one change of the properties file; a copy is
+listed at once, and its mags one by one as they are complete.
+
+Who calls it: `Dataset`, and `wkplug.ops.dataset_copying`.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug import registry, storage
+from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError
+from wkplug.ops import copying, pools
+from wkplug.ops.copying import CopyRequest, Transfer
+from wkplug.properties import LayerProperties, MagViewProperties, check_layer_name, operations
+
+if TYPE_CHECKING:
+    import os
+
+    from wkplug.abc import Location
+    from wkplug.dataset import Dataset, Layer
+    from wkplug.dataset.attachments import Attachment
+    from wkplug.ops.plan import Progress
+
+__all__ = [
+    "add_layer_as_copy",
+    "add_layer_as_ref",
+    "add_layer_like",
+    "add_symlink_layer",
+    "layer_of",
+    "link_other_entries",
+]
+
+# What an operation of its own sets, or what follows from the copy itself.
+_NOT_COPIED = frozenset(
+    {
+        "name", "category", "boundingBox", "additionalAxes", "mags", "dataFormat", "numChannels", "elementClass",
+        "attachments",
+    }
+)  # fmt: skip
+_OUR_OWN = ".wkplug"
+
+
+def layer_of(layer_or_path: Layer | str | os.PathLike[str]) -> Layer:
+    """Take a layer as it is, or open the one at `<dataset>/<layer>`, for reading."""
+    from wkplug.dataset import Dataset, Layer
+
+    if isinstance(layer_or_path, Layer):
+        return layer_or_path
+    location = storage.locate(layer_or_path)
+    return Dataset.open(location.parent, read_only=True).get_layer(location.name)  # type: ignore[arg-type]  # locations are taken as they are
+
+
+def add_layer_like(
+    dataset: Dataset, other_layer: Layer, layer_name: str, *, data_format: str | None = None
+) -> Layer:
+    """Add a layer with the properties of another, without its mags and attachments; see `Dataset.add_layer_like`."""
+    dataset.check_writable("its layers")
+    check_layer_name(layer_name)
+    _check_free(dataset, layer_name)
+    _warn_of_place(dataset, layer_name, data_format or str(other_layer.data_format))
+    dataset.store.apply(*_describe(other_layer, layer_name, data_format=data_format))
+    return dataset.get_layer(layer_name)
+
+
+def add_layer_as_copy(
+    dataset: Dataset,
+    foreign_layer: Layer | str | os.PathLike[str],
+    new_layer_name: str | None = None,
+    *,
+    request: CopyRequest | None = None,
+    data_format: str | None = None,
+    exists_ok: bool = False,
+    executor: Any = None,
+    with_attachments: bool = True,
+    progress: Progress | None = None,
+) -> Layer:
+    """Copy a layer; see `Dataset.add_layer_as_copy`."""
+    dataset.check_writable("its layers")
+    source = layer_of(foreign_layer)
+    name = source.name if new_layer_name is None else new_layer_name
+    if name in dataset.store.layer_names():
+        if not exists_ok:
+            _check_free(dataset, name)
+        layer = dataset.get_or_add_layer(
+            name, source.category, dtype=source.dtype, num_channels=source.num_channels
+        )
+        if layer == source:
+            raise InvalidArgumentError(
+                f"The layer {name!r} can't be copied onto itself.", hint="Give another new_layer_name."
+            )
+        dataset.store.apply(*_keys_of(source, name))
+    else:
+        layer = add_layer_like(dataset, source, name, data_format=data_format)
+    with pools.pool(executor) as pool:
+        for view in source.mags.values():
+            copying.add_mag(
+                layer,
+                view,
+                Transfer.FILES if request is not None and request.files else Transfer.DATA,
+                request=request,
+                extend_layer_bounding_box=exists_ok,
+                exists_ok=exists_ok,
+                executor=pool,
+                progress=progress,
+            )
+    attachments = list(_attachments(source)) if with_attachments else []
+    for attachment in attachments:
+        layer.as_segmentation_layer().attachments.add_attachment_as_copy(attachment)
+    _copy_other_entries(source, layer)
+    return layer
+
+
+def add_layer_as_ref(
+    dataset: Dataset,
+    foreign_layer: Layer | str | os.PathLike[str],
+    new_layer_name: str | None = None,
+    *,
+    make_relative: bool = False,
+) -> Layer:
+    """List a layer whose files stay where they are; see `Dataset.add_layer_as_ref`."""
+    dataset.check_writable("its layers")
+    source = layer_of(foreign_layer)
+    _check_foreign(dataset, source)
+    name = source.name if new_layer_name is None else new_layer_name
+    check_layer_name(name)
+    _check_free(dataset, name)
+    dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
+    return dataset.get_layer(name)
+
+
+def add_symlink_layer(
+    dataset: Dataset,
+    foreign_layer: Layer | str | os.PathLike[str],
+    new_layer_name: str | None = None,
+    *,
+    make_relative: bool = False,
+) -> Layer:
+    """Link a layer's folder and list the layer; see `Dataset.add_symlink_layer`."""
+    dataset.check_writable("its layers")
+    source = layer_of(foreign_layer)
+    _check_foreign(dataset, source)
+    name = source.name if new_layer_name is None else new_layer_name
+    check_layer_name(name)
+    _check_free(dataset, name)
+    link = copying.make_link(dataset.location.child(name), source.location, make_relative=make_relative)
+    try:
+        dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
+    except BaseException:
+        link.unlink()
+        raise
+    return dataset.get_layer(name)
+
+
+# --- properties -------------------------------------------------------------------------------------------
+
+
+def _describe(
+    source: Layer,
+    name: str,
+    *,
+    data_format: str | None = None,
+    pointing_from: Dataset | None = None,
+    make_relative: bool = False,
+) -> list[operations.Operation]:
+    """The changes that list a layer like `source`; `pointing_from` with its mags and attachments, as references."""
+    found = source.properties
+    mags: list[MagViewProperties] = []
+    if pointing_from is not None:
+        mags = [
+            MagViewProperties(
+                mag=mag,
+                path=copying.recorded_path(pointing_from, view.location, make_relative=make_relative),
+                extra=copying.all_keys(view),
+            )
+            for mag, view in source.mags.items()
+        ]
+    entry: LayerProperties = attrs.evolve(
+        found, name=name, mags=mags, default_view_configuration=None, coordinate_transformations=None
+    )
+    if data_format is not None:
+        entry.data_format = str(data_format)
+    if hasattr(entry, "attachments"):
+        entry = attrs.evolve(entry, attachments=type(entry.attachments)())
+    changes: list[operations.Operation] = [operations.AddLayer(entry), *_keys_of(source, name)]
+    attached = _raw(source).get("attachments") if pointing_from is not None else None
+    if pointing_from is not None and attached:
+        places = {
+            (item.container_name, item.name): copying.recorded_path(
+                pointing_from, item.location, make_relative=make_relative
+            )
+            for item in _attachments(source)
+        }
+        value = _with_paths(copy.deepcopy(attached), places)
+        changes.append(operations.SetLayerKey(name, "attachments", value))
+    return changes
+
+
+def _with_paths(raw: dict[str, Any], places: dict[tuple[str, str], str]) -> dict[str, Any]:
+    """Put the recorded places into the JSON of attachments, leaving what else it says."""
+    from wkplug.dataset.attachments import KINDS
+
+    for kind in KINDS:
+        entries = raw.get(kind.json_key)
+        for entry in entries if isinstance(entries, list) else [entries]:
+            if isinstance(entry, dict) and (kind.container_name, entry.get("name")) in places:
+                entry["path"] = places[kind.container_name, entry["name"]]
+    return raw
+
+
+def _raw(layer: Layer) -> dict[str, Any]:
+    """The layer's JSON object, for looking at."""
+    return next(raw for raw in layer.dataset.store.document["dataLayers"] if raw["name"] == layer.name)
+
+
+def _keys_of(source: Layer, name: str) -> list[operations.Operation]:
+    """The changes that give layer `name` the keys of `source`, known and unknown ones, as copies."""
+    return [
+        operations.SetLayerKey(name, key, copy.deepcopy(value))
+        for key, value in _raw(source).items()
+        if key not in _NOT_COPIED and value is not None
+    ]
+
+
+def _attachments(layer: Layer) -> list[Attachment]:
+    from wkplug.dataset import SegmentationLayer
+
+    return list(layer.attachments) if isinstance(layer, SegmentationLayer) else []
+
+
+# --- checks -----------------------------------------------------------------------------------------------
+
+
+def _check_free(dataset: Dataset, name: str) -> None:
+    if name in dataset.store.layer_names():
+        raise LayerExistsError(
+            f"The dataset {dataset.name!r} already has a layer {name!r}.",
+            hint="Give another new_layer_name, or delete the layer first.",
+        )
+
+
+def _check_foreign(dataset: Dataset, source: Layer) -> None:
+    if source.dataset.location == dataset.location:
+        raise InvalidArgumentError(
+            f"The layer {source.name!r} belongs to the dataset {dataset.name!r} itself.",
+            hint="References lead to other datasets; use add_layer_as_copy for a copy.",
+        )
+
+
+def _warn_of_place(dataset: Dataset, name: str, data_format: str) -> None:
+    choice = registry.choose_backend(
+        dataset.location.child(name),
+        data_format=data_format,
+        mode="create",
+        explicit=dataset.backend_for(data_format),
+    )
+    for problem in choice.warnings:
+        warnings.warn(f"[WARNING] {problem.text}", UserWarning, stacklevel=4)
+
+
+# --- what else lies in the folder -------------------------------------------------------------------------
+
+
+def _other_entries(layer: Layer) -> list[str]:
+    """The names in a layer's folder that nothing else of a copy takes care of, such as "mappings/"."""
+    if layer.location.url.lower().startswith(("http://", "https://")):
+        return []  # web servers list nothing one could rely on
+    described = {
+        file for dialect in registry.dialects(str(layer.data_format)) for file in dialect.layer_file_names
+    }
+    mags = {view.location.name for view in layer.mags.values() if view.location.parent == layer.location}
+    mags.update(name for mag in layer.mags for name in (mag.to_layer_name(), mag.to_long_layer_name()))
+    try:
+        names = list(layer.location.list())
+    except MissingError:
+        return []
+    return [
+        name for name in names if name.rstrip("/") not in mags | described and not name.startswith(_OUR_OWN)
+    ]
+
+
+def _unlisted(layer: Layer, name: str) -> tuple[bool, list[str]]:
+    """Whether an entry of the folder holds listed attachments, and what it holds besides."""
+    folder = layer.location.child(name.rstrip("/"))
+    own = {item.location for item in _attachments(layer)}
+    if folder in own:
+        return True, []
+    if not name.endswith("/") or not any(place.parent == folder for place in own):
+        return False, []
+    return True, [entry for entry in folder.list() if folder.child(entry.rstrip("/")) not in own]
+
+
+def _copy_other_entries(source: Layer, layer: Layer) -> None:
+    for entry in _other_entries(source):
+        name = entry.rstrip("/")
+        shared, besides = _unlisted(source, entry)
+        for parts in [(name, inner.rstrip("/")) for inner in besides] if shared else [(name,)]:
+            if _is_foreign_link(source.location.child(*parts), source.location):
+                continue
+            storage.copy_tree(source.location.child(*parts), layer.location.child(*parts))
+
+
+def _is_foreign_link(location: Location, root: Location) -> bool:
+    """Whether it is a link that leads out of the layer's folder, or nowhere; says so."""
+    local, top = location.local_path(), root.local_path()
+    if local is None or top is None or not Path(local).is_symlink():
+        return False
+    to = Path(local).resolve()
+    if to.exists() and to.is_relative_to(Path(top).resolve()):
+        return False
+    warnings.warn(f"[WARNING] {local} was not copied: it is a link to {to}.", UserWarning, stacklevel=5)
+    return True
+
+
+def link_other_entries(source: Layer, layer: Layer) -> None:
+    """Link whatever else is in the source's folder, such as mappings; says what can't be linked."""
+    failed = []
+    for entry in _other_entries(source):
+        name = entry.rstrip("/")
+        shared, besides = _unlisted(source, entry)
+        for parts in [(name, inner.rstrip("/")) for inner in besides] if shared else [(name,)]:
+            try:
+                copying.make_link(layer.location.child(*parts), source.location.child(*parts))
+            except (InvalidArgumentError, OSError) as error:
+                failed.append(f"{'/'.join(parts)} ({error})")
+    if failed:
+        warnings.warn(
+            f"[WARNING] These entries of the layer {source.name!r} could not be linked: {'; '.join(failed)}",
+            UserWarning,
+            stacklevel=4,
+        )

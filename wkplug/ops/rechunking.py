@@ -1,0 +1,234 @@
+"""Storing a mag in another way: other chunks, other shards, compressed or not.
+
+In place, the new array is made beside the old one and swapped in when it is complete (`wkplug.storage.swapping`);
+a crash at any moment leaves a complete array, and the same call again cleans up. Everything stored is taken
+along, also voxels that the layer's box hides. With a target path the result is a dataset of its own, and the mag
+stays as it is; object stores, which can't rename folders, need that.
+
+Writing to a mag while it is being rewritten loses these writes; reading is fine.
+
+Who calls it: `MagView.compress`, `MagView.rechunk`, `Dataset.compress` and the command `compress`.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug import registry, storage
+from wkplug.dataset import creating, layout
+from wkplug.dataset.layout import LayoutRequest
+from wkplug.errors import InvalidArgumentError, ReadOnlyError
+from wkplug.ops import copying, layer_copying, pools
+from wkplug.ops.copying import CopyRequest
+from wkplug.ops.rewriting import copy_voxels
+from wkplug.storage import swapping
+
+if TYPE_CHECKING:
+    import os
+
+    from wkplug.abc import ArraySpec
+    from wkplug.dataset import Dataset, MagView
+    from wkplug.ops.plan import Progress
+
+__all__ = ["compress", "compress_dataset", "rechunk"]
+
+_log = logging.getLogger(__name__)
+
+
+def compress(
+    view: MagView,
+    *,
+    target_path: str | os.PathLike[str] | None = None,
+    executor: Any = None,
+    progress: Progress | None = None,
+) -> bool:
+    """Compress a mag, keeping its chunks and shards; gives whether there was something to do."""
+    _clean_up(view)
+    spec = view.array_source.handle.spec
+    if spec.compressed:
+        _log.info("Skipping the mag %s of %s as it is already compressed.", view.name, view.layer.name)
+        return False
+    request = LayoutRequest(chunk_shape=spec.chunk_shape, shard_shape=spec.shard_shape, compress=True)
+    _rewrite(view, request, target_path, executor, progress)
+    return True
+
+
+def rechunk(
+    view: MagView,
+    *,
+    chunk_shape: Any = None,
+    shard_shape: Any = None,
+    compress: Any = None,
+    target_path: str | os.PathLike[str] | None = None,
+    executor: Any = None,
+    progress: Progress | None = None,
+) -> None:
+    """Store a mag in other chunks and shards; see `MagView.rechunk`."""
+    _clean_up(view)
+    request = LayoutRequest(
+        chunk_shape=chunk_shape, shard_shape=shard_shape, compress=True if compress is None else compress
+    )
+    request.check_power_of_two()
+    _rewrite(view, request, target_path, executor, progress)
+
+
+def compress_dataset(
+    dataset: Dataset, *, executor: Any = None, progress: Progress | None = None
+) -> list[MagView]:
+    """Compress all mags of the dataset that are its own and aren't compressed; gives these."""
+    dataset.check_writable("its mags")
+    done = []
+    with pools.pool(executor) as pool:
+        for layer in dataset.layers.values():
+            for view in layer.mags.values():
+                if view.read_only:
+                    _log.info("Skipping the mag %s of %s: it is read-only.", view.name, layer.name)
+                elif compress(view, executor=pool, progress=progress):
+                    done.append(view)
+    return done
+
+
+def _rewrite(
+    view: MagView,
+    request: LayoutRequest,
+    target_path: str | os.PathLike[str] | None,
+    executor: Any,
+    progress: Progress | None,
+) -> None:
+    local = view.location.local_path() is not None
+    if not local:
+        warnings.warn(
+            "[WARNING] Rewriting a mag on remote storage can be slow: all voxels travel twice.",
+            UserWarning,
+            stacklevel=4,
+        )
+    with pools.pool(executor) as pool:
+        if target_path is not None:
+            _to_dataset(view, request, target_path, pool, progress)
+        elif not local:
+            raise InvalidArgumentError(
+                f"The mag {view.name} at {view.location.url} can't be rewritten in place: it is not on a local disk.",
+                hint="Give a target_path: the result becomes a dataset there.",
+            )
+        else:
+            _in_place(view, request, pool, progress)
+
+
+def _to_dataset(
+    view: MagView, request: LayoutRequest, target_path: Any, pool: Any, progress: Progress | None
+) -> None:
+    from wkplug.dataset import Dataset
+
+    source = view.layer
+    dataset = Dataset(
+        target_path, None, exist_ok=True, voxel_size_with_unit=source.dataset.voxel_size_with_unit
+    )
+    if dataset.location == source.dataset.location:
+        raise InvalidArgumentError(
+            "target_path is the mag's own dataset.", hint="Leave it out to rewrite in place."
+        )
+    if source.name in dataset.store.layer_names():
+        layer = dataset.get_or_add_layer(
+            source.name, source.category, dtype=source.dtype, num_channels=source.num_channels
+        )
+    else:
+        layer = layer_copying.add_layer_like(dataset, source, source.name)
+    wish = CopyRequest(
+        chunk_shape=request.chunk_shape,
+        shard_shape=request.shard_shape,
+        compress=request.compress,
+        files=False,
+        defaults=True,
+    )
+    copying.add_mag(layer, view, request=wish, executor=pool, progress=progress)
+
+
+def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progress | None) -> None:
+    layer, location = view.layer, view.location
+    _check_own(view)
+    with creating.claimed(layer, view.mag):
+        old = view.array_source.handle
+        place = storage.place_of_new(location)
+        place.delete(recursive=True)
+        storage.set_mark(
+            place, storage.Mark(job=f"rewrite {location.url}", what=f"a new form of {location.url}")
+        )
+        data_format = str(view.data_format)
+        explicit = layer.dataset.backend_for(data_format)
+        choice = registry.choose_backend(place, data_format=data_format, mode="create", explicit=explicit)
+        spec = layout.array_spec(
+            choice.winner, layer.frame, layer.region, view.factors, old.spec.dtype, request, "new"
+        )
+        new = storage.create_array(place, data_format, _covering(spec, old.spec), backend=explicit)
+        for bounds in _bounds(old):
+            copy_voxels(old, new, bounds, executor=pool, progress=progress)
+        new.flush()
+        new.close()
+        storage.clear_mark(place)
+        extra = copying.foreign_keys(view)
+        storage.forget(place)
+        view.array_source.forget()
+        swapping.swap(location)
+        _complete(view, extra)
+
+
+def _complete(view: MagView, extra: dict[str, Any]) -> None:
+    """After the swap: the entry says what the new array is, then the old one goes."""
+    source = view.array_source
+    source.forget()
+    creating.list_mag(view.layer, view.mag, source.writing_handle, extra=extra, replace=True)
+    swapping.finish(view.location)
+    source.forget()
+    view.layer.get_mag(view.mag).array_source.forget()
+
+
+def _clean_up(view: MagView) -> None:
+    """Finish what a killed call has left of a swap."""
+    location = view.location
+    if view.read_only or location.local_path() is None or not swapping.is_unfinished(location):
+        return
+    with creating.claimed(view.layer, view.mag):
+        swapping.recover(location)
+        _complete(view, copying.all_keys(view))
+
+
+def _check_own(view: MagView) -> None:
+    view.layer.check_writable("rewrite its mags")
+    if view.read_only:
+        raise ReadOnlyError(
+            f"The mag {view.name} at {view.location.url} is read-only: it can't be rewritten in place.",
+            hint="Give a target_path, or rewrite it in the dataset that it belongs to.",
+        )
+
+
+def _covering(spec: ArraySpec, old: ArraySpec) -> ArraySpec:
+    """Make the array at least as large as the old one, in whole shards, with the same fill value."""
+    shape: list[int | None] = []
+    for axis, new, length, edge in zip(spec.axes, spec.shape, old.shape, spec.shard_shape, strict=True):
+        if new is not None and length is not None:
+            new = max(new, -(-length // edge) * edge if axis in ("x", "y", "z") else length)
+        shape.append(new)
+    return attrs.evolve(spec, shape=shape, fill_value=old.fill_value)
+
+
+def _bounds(handle: storage.ArrayHandle) -> list[Any]:
+    """The whole array, as one box; without bounds, the hull of what is stored."""
+    from wkplug.geometry import grids
+
+    spec = handle.spec
+    if None not in spec.shape:
+        return [((0,) * len(spec.shape), spec.shape)]
+    hull: Any = None
+    for box in handle.stored_boxes():
+        hull = box if hull is None else grids.hull(hull, box)
+    if hull is None:
+        return []
+    stop = [
+        min(end, bound) if bound is not None else end
+        for end, bound in zip(grids.stop_of(hull), spec.shape, strict=True)
+    ]
+    return [(hull[0], tuple(end - low for low, end in zip(hull[0], stop, strict=True)))]
