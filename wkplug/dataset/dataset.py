@@ -7,7 +7,6 @@ Creating, opening, adding and deleting layers. The properties file is the truth,
 
 from __future__ import annotations
 
-import warnings
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -15,6 +14,10 @@ from wkplug import registry, storage
 from wkplug.dataset.data_format import DataFormat, default_data_format
 from wkplug.dataset.dtypes import check_category, check_layer_dtype
 from wkplug.dataset.layer import Layer
+from wkplug.dataset.legacy.datasets import ADDING_LAYERS, CONSTRUCTING, ONLY_SEGMENTATION, OlderDataset
+from wkplug.dataset.legacy.layer import DOWNSAMPLING
+from wkplug.dataset.legacy.notices import deprecated, warn_user
+from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.open_options import OpenOptions
 from wkplug.dataset.paths import to_path
 from wkplug.dataset.segmentation_layer import SegmentationLayer, whole_number
@@ -58,13 +61,14 @@ __all__ = ["Dataset"]
 D = TypeVar("D", bound="Dataset")
 
 
-class Dataset:
+class Dataset(OlderDataset):
     """A dataset on disk or in a bucket.
 
     `Dataset(path, voxel_size=(x, y, z))` creates one, `Dataset.open(path)` opens one. Voxel sizes are nanometres
     unless `voxel_size_with_unit` says otherwise.
     """
 
+    @older(**CONSTRUCTING)
     def __init__(
         self,
         dataset_path: str | os.PathLike[str],
@@ -285,6 +289,7 @@ class Dataset:
         """Give all segmentation layers, in the file's order."""
         return [layer for layer in self.layers.values() if isinstance(layer, SegmentationLayer)]
 
+    @older(**ONLY_SEGMENTATION)
     def get_segmentation_layer(self, layer_name: str) -> SegmentationLayer:
         """Give a segmentation layer; CategoryError (a TypeError) if it is of the other category."""
         return self.get_layer(layer_name).as_segmentation_layer()
@@ -299,6 +304,7 @@ class Dataset:
             result = result.extended_by(box)
         return result
 
+    @older(**ADDING_LAYERS)
     def add_layer(
         self,
         layer_name: str,
@@ -328,11 +334,7 @@ class Dataset:
                 "Both dtype and dtype_per_channel were given.", hint="Give dtype, the dtype of one channel."
             )
         if dtype_per_channel is not None:
-            warnings.warn(
-                "[DEPRECATION] `dtype_per_channel` is deprecated, please use `dtype` instead.",
-                DeprecationWarning,
-                stacklevel=2,
-            )
+            deprecated("dtype_per_channel", "dtype")
         wanted = dtype if dtype is not None else dtype_per_channel
         check_category(category)
         dtype_name = check_layer_dtype(category, "uint8" if wanted is None else wanted)
@@ -347,12 +349,11 @@ class Dataset:
                 f"num_channels is {num_channels}.", hint="A layer has at least one channel."
             )
         if channels != 1 and not (channels == 3 and dtype_name == "uint8"):
-            warnings.warn(
+            warn_user(
                 f"[WARNING] A layer with {channels} channels of {dtype_name} "
                 "can't be shown by every viewer; one channel, "
                 "or three of uint8, always can.",
                 UserWarning,
-                stacklevel=2,
             )
         chosen = default_data_format() if data_format is None else DataFormat(data_format)
         box = (BoundingBox.empty() if bounding_box is None else bounding_box).normalize_axes(channels)
@@ -377,10 +378,11 @@ class Dataset:
             mode="create",
             explicit=self.backend_for(chosen),
         ).warnings:
-            warnings.warn(f"[WARNING] {problem.text}", UserWarning, stacklevel=2)
+            warn_user(f"[WARNING] {problem.text}", UserWarning)
         self._store.apply(operations.AddLayer(properties))
         return self._layer(layer_name)
 
+    @older(**ADDING_LAYERS)
     def get_or_add_layer(
         self,
         layer_name: str,
@@ -573,6 +575,7 @@ class Dataset:
             reader=reader,
         )
 
+    @older(**DOWNSAMPLING["downsample_dataset"])
     def downsample(
         self,
         *,

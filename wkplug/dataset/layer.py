@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from wkplug.dataset import creating, resizing
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset.legacy.layer import ADDING_MAGS, DOWNSAMPLING, OlderLayer
+from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.mags import Mags
 from wkplug.dataset.regions import Frame, Region, from_bounding_box, hull, to_bounding_box
 from wkplug.errors import (
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Layer"]
 
 
-class Layer:
+class Layer(OlderLayer):
     """A layer of a dataset: `dataset.get_layer("color")`. Not made by hand."""
 
     def __init__(self, dataset: Dataset, properties: LayerProperties, read_only: bool) -> None:  # noqa: FBT001 - known signature
@@ -245,6 +247,7 @@ class Layer:
             f"The layer {self._name!r} has no mags.", hint="Add one with layer.add_mag(1)."
         )
 
+    @older(**ADDING_MAGS)
     def add_mag(
         self,
         mag: MagLike,
@@ -272,6 +275,7 @@ class Layer:
         purpose = creating.purpose_of_next_mag(self)
         return creating.add_mag(self, Mag(mag), request, purpose)
 
+    @older(**ADDING_MAGS)
     def get_or_add_mag(
         self,
         mag: MagLike,
@@ -332,6 +336,7 @@ class Layer:
 
     # --- verbs that span several mags: `wkplug.ops` does them ---------------------------------------------
 
+    @older(**DOWNSAMPLING["downsample"])
     def downsample(
         self,
         *,
@@ -378,6 +383,7 @@ class Layer:
             executor=executor,
         )
 
+    @older(**DOWNSAMPLING["downsample_mag"])
     def downsample_mag(
         self,
         from_mag: MagLike,
@@ -409,6 +415,7 @@ class Layer:
             executor=executor,
         )
 
+    @older(**DOWNSAMPLING["downsample_mag_list"])
     def downsample_mag_list(
         self,
         from_mag: MagLike,
@@ -438,6 +445,7 @@ class Layer:
             executor=executor,
         )
 
+    @older(**DOWNSAMPLING["redownsample"])
     def redownsample(self, *, interpolation_mode: str = "default", executor: Executor | None = None) -> None:
         """Compute all coarser mags anew from the finest, after its voxels have changed."""
         from wkplug.ops import pyramids

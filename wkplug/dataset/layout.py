@@ -6,12 +6,12 @@ all eras that users write them with.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from wkplug.abc import ArraySpec, Layout, LayoutWish
+from wkplug.dataset.legacy.notices import warn_user
 from wkplug.errors import InvalidArgumentError, LayoutError
 
 if TYPE_CHECKING:
@@ -66,10 +66,9 @@ class LayoutRequest:
 
             per_shard = config.current().chunks_per_shard
         elif per_shard is not None:
-            warnings.warn(
+            warn_user(
                 "[DEPRECATION] `chunks_per_shard` is deprecated, please use `shard_shape` (in voxels) instead.",
                 DeprecationWarning,
-                stacklevel=4,
             )
         if per_shard is not None:
             base = chunk or self._all_axes(frame, _DEFAULT_CHUNK, extent, "chunk_shape") or ()
@@ -122,11 +121,10 @@ class LayoutRequest:
         else:
             chunk = (self.chunk_shape or _DEFAULT_CHUNK,) * 3
         if len(chunk) == 3 and chunk not in ((32, 32, 32), (64, 64, 64)):
-            warnings.warn(
+            warn_user(
                 f"[WARNING] The chunk shape {chunk} is unusual: (32, 32, 32) works "
                 "best for viewing, (64, 64, 64) is an alternative.",
                 UserWarning,
-                stacklevel=4,
             )
 
 

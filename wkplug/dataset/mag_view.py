@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import voxels
 from wkplug.dataset.dtypes import check_castable
+from wkplug.dataset.legacy.mags import OlderMagView
+from wkplug.dataset.legacy.parameters import older
+from wkplug.dataset.legacy.views import WRITING
 from wkplug.dataset.regions import Frame, Region, hull, in_mag, to_bounding_box
 from wkplug.dataset.sources import ArraySource
 from wkplug.dataset.view import View, covers
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["MagView"]
 
 
-class MagView(View):
+class MagView(OlderMagView, View):
     """One mag of a layer: `layer.get_mag("2-2-1")`.
 
     Its bounding box is the layer's, enlarged to whole voxels of the mag, and follows the layer's changes.
@@ -93,6 +96,7 @@ class MagView(View):
 
     # --- writing ------------------------------------------------------------------------------------------
 
+    @older(**WRITING)
     def write(
         self,
         data: ArrayLike,

@@ -6,13 +6,15 @@ in a few hundred bytes. `MagView` adds the layer. All public coordinates are Mag
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
 from wkplug.dataset import chunks, voxels
 from wkplug.dataset.array_info import ArrayInfo, array_info
 from wkplug.dataset.data_format import DataFormat
+from wkplug.dataset.legacy.notices import warn_user
+from wkplug.dataset.legacy.parameters import older
+from wkplug.dataset.legacy.views import OFFSET_AND_SIZE, VIEWING, WRITING, OlderView
 from wkplug.dataset.regions import (
     Frame,
     Region,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["View", "covers"]
 
 
-class View:
+class View(OlderView):
     """A box of the voxels of one mag.
 
     Made by `MagView.get_view` and `View.get_view`. Voxels come and go as numpy arrays with the axes of the
@@ -153,6 +155,7 @@ class View:
 
     # --- reading ------------------------------------------------------------------------------------------
 
+    @older(**OFFSET_AND_SIZE)
     def read(
         self,
         size: Vec3IntLike | None = None,
@@ -189,6 +192,7 @@ class View:
         check_readable(self._frame, region)
         return voxels.read(self._source.handle, in_mag(self._frame, region, self._factors))
 
+    @older(**OFFSET_AND_SIZE)
     def read_cxyz(
         self,
         size: Vec3IntLike | None = None,
@@ -211,16 +215,16 @@ class View:
         return to_cxyz(data, self._frame.axes)
 
     def _size_in_mag1(self, size: Any, method: str) -> Any:
-        warnings.warn(
+        warn_user(
             f"[DEPRECATION] `{method}(size=...)` without an offset counts in voxels of the current mag; "
             "please use `relative_offset=(0, 0, 0), size=...` in Mag(1) voxels instead.",
             DeprecationWarning,
-            stacklevel=3,
         )
         return Vec3Int(size) * self._mag.to_vec3_int()
 
     # --- writing ------------------------------------------------------------------------------------------
 
+    @older(**WRITING)
     def write(
         self,
         data: ArrayLike,
@@ -331,6 +335,7 @@ class View:
 
     # --- smaller views ------------------------------------------------------------------------------------
 
+    @older(**VIEWING)
     def get_view(
         self,
         size: Vec3IntLike | None = None,
@@ -384,12 +389,11 @@ class View:
             if not voxels.is_aligned(
                 box, self._source.handle.array.spec.shard_shape, self._bounds_in_mag(own)
             ):
-                warnings.warn(
+                warn_user(
                     "[WARNING] get_view() was called without shard alignment: "
                     "the view is not aligned with the shard shape, "
                     "so that writing to it rewrites parts of shards. Pass read_only=True if it is for reading.",
                     UserWarning,
-                    stacklevel=2,
                 )
         return self._sub_view(region, read_only=read_only)
 

@@ -1,0 +1,191 @@
+"""The older names and arguments of datasets: `create`, `scale`, the only layer of a category.
+
+Who calls it: `wkplug.dataset.dataset`, as a base class and through `older`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from wkplug.dataset.legacy.namespaces import ARGS
+from wkplug.dataset.legacy.notices import deprecated
+from wkplug.dataset.legacy.parameters import Call
+from wkplug.errors import DatasetNotFoundError, OnlyLayerError, UnsupportedDtypeError
+
+if TYPE_CHECKING:
+    import os
+
+    from wkplug.dataset.dataset import Dataset
+    from wkplug.dataset.layer import Layer
+    from wkplug.geometry import Vec3Float, Vec3FloatLike
+
+__all__ = [
+    "ADDING_LAYERS",
+    "CONSTRUCTING",
+    "COPYING",
+    "ONLY_SEGMENTATION",
+    "OlderDataset",
+]
+
+
+class OlderDataset:
+    """The properties and methods that datasets once had; each warns and names what to write instead."""
+
+    @classmethod
+    def create(
+        cls,
+        dataset_path: str | os.PathLike[str],
+        voxel_size: Vec3FloatLike | None = None,
+        name: str | None = None,
+        *,
+        scale: Vec3FloatLike | None = None,
+    ) -> Self:
+        """Deprecated: the constructor; what is there already is a DatasetExistsError (a RuntimeError)."""
+        deprecated("Dataset.create", "Dataset(path, voxel_size)")
+        return cast("Self", cls._constructor()(dataset_path, _either(voxel_size, scale, "create"), name))
+
+    @classmethod
+    def get_or_create(
+        cls,
+        dataset_path: str | os.PathLike[str],
+        voxel_size: Vec3FloatLike | None = None,
+        name: str | None = None,
+        *,
+        scale: Vec3FloatLike | None = None,
+    ) -> Self:
+        """Deprecated: the constructor with `exist_ok=True`."""
+        deprecated("Dataset.get_or_create", "Dataset(path, voxel_size, exist_ok=True)")
+        size = _either(voxel_size, scale, "get_or_create")
+        return cast("Self", cls._constructor()(dataset_path, size, name, exist_ok=True))
+
+    @property
+    def scale(self) -> Vec3Float:
+        """Deprecated: `voxel_size`."""
+        deprecated("Dataset.scale", "Dataset.voxel_size")
+        return self._as_dataset().voxel_size
+
+    def get_color_layer(self) -> Layer:
+        """Deprecated: `get_color_layers`. Gives the only color layer.
+
+        OnlyLayerError (an IndexError and a RuntimeError) if there are several, or none.
+        """
+        deprecated("Dataset.get_color_layer()", "Dataset.get_color_layers()")
+        return _only(self._as_dataset().get_color_layers(), "color")
+
+    @classmethod
+    def _constructor(cls) -> type[Dataset]:
+        return cast("type[Dataset]", cls)
+
+    def _as_dataset(self) -> Dataset:
+        return cast("Dataset", self)
+
+
+def _either(voxel_size: Any, scale: Any, method: str) -> Any:
+    if scale is None:
+        return voxel_size
+    call = Call(f"Dataset.{method}", None, {"voxel_size": voxel_size})
+    call.rename("scale", "voxel_size", scale)
+    return call.arguments["voxel_size"]
+
+
+def _only(layers: list[Any], category: str) -> Any:
+    if len(layers) == 1:
+        return layers[0]
+    names = ", ".join(repr(layer.name) for layer in layers)
+    raise OnlyLayerError(
+        f"The dataset has {len(layers)} {category} layers{': ' + names if names else ''}; exactly one was expected.",
+        hint=f"Use dataset.get_layer(name), or dataset.get_{category}_layers().",
+    )
+
+
+# --- the constructor --------------------------------------------------------------------------------------
+
+
+def _only_a_path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a dataset is asked for by nothing but its path, which once opened what is there."""
+    return len(args) + len(kwargs) == 2 and (len(args) == 2 or "dataset_path" in kwargs)
+
+
+def _open_what_is_there(call: Call) -> None:
+    if call.arguments.keys() != {"dataset_path"}:
+        return
+    from wkplug import storage
+    from wkplug.properties import PropertiesStore
+
+    try:
+        store = PropertiesStore.open(storage.locate(call.arguments["dataset_path"]))
+    except DatasetNotFoundError:
+        return
+    deprecated("Dataset(path)", "Dataset.open(path)")
+    call.arguments.update(voxel_size_with_unit=store.dataset.scale, exist_ok=True)
+
+
+CONSTRUCTING: dict[str, Any] = {
+    "renamed": {"scale": "voxel_size"},
+    "recognise": _only_a_path,
+    "rewrite": _open_what_is_there,
+}
+"""How datasets were made: with `scale=`, or with nothing but the path of one that exists."""
+
+
+# --- layers -----------------------------------------------------------------------------------------------
+
+
+def _dtype_of_one_channel(call: Call) -> None:
+    """Turn `dtype_per_layer`, whose bits are those of all channels, into the dtype of one channel."""
+    value = call.take("dtype_per_layer")
+    if value is None:
+        return
+    channels = call.arguments.get("num_channels") or 1
+    text = getattr(value, "name", None) or getattr(value, "__name__", None) or str(value)
+    parts = re.fullmatch(r"([a-z]+)(\d+)", text)
+    if channels != 1 and parts:
+        kind, bits = parts[1], int(parts[2])
+        if bits % channels:
+            raise UnsupportedDtypeError(
+                f"dtype_per_layer is {text}, which {channels} channels can't share: {bits} bits are no multiple.",
+                hint="Give dtype, the dtype of one channel.",
+            )
+        text = f"{kind}{bits // channels}"
+    call.rename("dtype_per_layer", "dtype", text if parts else value, shown="dtype=... of one channel")
+
+
+ADDING_LAYERS: dict[str, Any] = {
+    "order": (
+        "layer_name",
+        "category",
+        "dtype_per_layer",
+        "dtype_per_channel",
+        "num_channels",
+        "data_format",
+    ),
+    "keywords": ("dtype_per_layer",),
+    "rewrite": _dtype_of_one_channel,
+}
+"""How `add_layer` and `get_or_add_layer` were called."""
+
+
+def _no_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return len(args) == 1 and not kwargs
+
+
+def _only_segmentation_layer(call: Call) -> None:
+    deprecated("Dataset.get_segmentation_layer()", "Dataset.get_segmentation_layers()")
+    call.arguments["layer_name"] = _only(call.target.get_segmentation_layers(), "segmentation").name
+
+
+ONLY_SEGMENTATION: dict[str, Any] = {"recognise": _no_name, "rewrite": _only_segmentation_layer}
+"""How `get_segmentation_layer` was called: without a name."""
+
+COPYING: dict[str, Any] = {
+    "order": ("new_dataset_path", "voxel_size", "chunk_shape", "chunks_per_shard", "compress"),
+    "renamed": {
+        "scale": "voxel_size",
+        "chunk_size": "chunk_shape",
+        "block_len": "chunk_shape",
+        "file_len": "chunks_per_shard",
+        "args": ARGS,
+    },
+}
+"""How `copy_dataset` was called."""

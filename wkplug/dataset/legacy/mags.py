@@ -1,0 +1,99 @@
+"""The older names of mags: sizes that start at voxel 0, the engine's array by its format's name, a factory.
+
+Who calls it: `wkplug.dataset.mag_view`, as a base class.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from wkplug.dataset.legacy.notices import deprecated
+from wkplug.dataset.legacy.views import OlderView
+from wkplug.errors import InvalidArgumentError, UnsupportedOperationError
+
+if TYPE_CHECKING:
+    import os
+
+    from wkplug.dataset.layer import Layer
+    from wkplug.dataset.mag_view import MagView
+    from wkplug.geometry import MagLike, Vec3IntLike, VecIntLike
+
+__all__ = ["OlderMagView"]
+
+
+class HandleError(UnsupportedOperationError, ValueError):
+    """The mag's array has no handle of the kind that was asked for."""
+
+
+class OlderMagView(OlderView):
+    """The properties and methods that mags once had; each warns and names what to write instead."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Deprecated: `Layer.is_mag_view_foreign`."""
+        deprecated("MagView.is_foreign", "Layer.is_mag_view_foreign(mag)")
+        mag = self._as_mag()
+        return mag.layer.is_mag_view_foreign(mag)
+
+    def get_zarr_array(self) -> Any:
+        """Give the engine's own array of a mag in a Zarr format: see `native_handle`.
+
+        HandleError (a ValueError) for other formats.
+        """
+        mag = self._as_mag()
+        if not mag.data_format.startswith("zarr"):
+            raise HandleError(
+                f"The mag {mag.name} of {mag.layer.name!r} is stored as {mag.data_format}, not as Zarr.",
+                hint="mag.native_handle() gives whatever its engine calls its array.",
+            )
+        return mag.native_handle()
+
+    @classmethod
+    def create(
+        cls,
+        layer: Layer,
+        mag: MagLike,
+        *,
+        path: str | os.PathLike[str],
+        chunk_shape: VecIntLike | int,
+        shard_shape: VecIntLike | int | None = None,
+        chunks_per_shard: Vec3IntLike | int | None = None,
+        compression_mode: bool,
+        read_only: bool = False,
+    ) -> MagView:
+        """Deprecated: `Layer.add_mag`. Adds a mag to a layer at the place where the layer keeps its mags.
+
+        InvalidArgumentError (a ValueError) unless exactly one of shard_shape and chunks_per_shard is given, or for
+        another path.
+        """
+        from wkplug import storage
+        from wkplug.geometry import Mag
+
+        deprecated("MagView.create", "Layer.add_mag")
+        if (shard_shape is None) == (chunks_per_shard is None):
+            raise InvalidArgumentError(
+                "Exactly one of shard_shape and chunks_per_shard is needed.",
+                hint="Give shard_shape, in voxels.",
+            )
+        own = layer.location.child(Mag(mag).to_layer_name())
+        if storage.locate(path) != own:
+            raise InvalidArgumentError(
+                f"{path} is not where the layer keeps its mag {Mag(mag)}, which is {own.url}.",
+                hint="Use Layer.add_mag, or Layer.add_mag_as_ref for a mag elsewhere.",
+            )
+        made = layer.add_mag(
+            mag,
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            chunks_per_shard=chunks_per_shard,
+            compress=compression_mode,
+        )
+        return cls._read_only_one(made) if read_only else made
+
+    @classmethod
+    def _read_only_one(cls, mag: MagView) -> MagView:
+        kind = cast("type[MagView]", cls)
+        return kind(mag.layer, mag.mag, mag.location, read_only=True, data_format=mag.data_format)
+
+    def _as_mag(self) -> MagView:
+        return cast("MagView", self)

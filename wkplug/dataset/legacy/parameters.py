@@ -1,0 +1,194 @@
+"""`older`: one decorator that lets today's methods be called as they were called years ago.
+
+A method declares which keywords it once had under another name, which it once had and no longer needs, and in
+what order its arguments could once be given without their names. Calls in today's spelling pay for one more
+function call and nothing else: only a call that Python itself refuses (TypeError, before a line of the
+method has run) is looked at again, put into today's words, with one DeprecationWarning per old word, and made
+again. `inspect.signature` shows today's parameters alone, and keywords of no era remain a TypeError.
+
+What an old word meant beyond its name (an offset in voxels of the mag, say) is a `rewrite` function, in
+`wkplug.dataset.legacy.views` and its neighbours.
+
+Who calls it: the classes of `wkplug.dataset`, one line per method; `tools/compatibility.py` reads `older_names`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+import attrs
+
+from wkplug.dataset.legacy.notices import deprecated
+from wkplug.errors import ArgumentConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+__all__ = ["Call", "Renamed", "give", "older", "older_names"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+@attrs.frozen
+class Renamed:
+    """What an old keyword is called today, and how its value is put into today's terms."""
+
+    name: str
+    convert: Callable[[Any], Any] | None = None
+
+
+@attrs.define
+class Call:
+    """One call on its way from an older spelling to today's: the object, its arguments by name."""
+
+    method: str
+    target: Any
+    arguments: dict[str, Any]
+
+    def take(self, name: str, default: Any = None) -> Any:
+        """Take an argument out, None (or `default`) if it wasn't given."""
+        return self.arguments.pop(name, default)
+
+    def rename(self, old: str, new: str, value: Any, *, shown: str | None = None) -> None:
+        """Give `new` the value that came as `old`, with the warning; ArgumentConflictError if both were given."""
+        deprecated(f"{self.method}({old}=...)", f"{new}=..." if shown is None else shown)
+        give(self.arguments, self.method, old, new, value)
+
+
+def give(arguments: dict[str, Any], method: str, old: str, new: str, value: Any) -> None:
+    """Set an argument that came under an older name; ArgumentConflictError if it is there under today's too."""
+    if arguments.get(new) is not None:
+        raise ArgumentConflictError(
+            f"{method}() got both {new} and {old}, which is its older name.", hint=f"Give {new} alone."
+        )
+    arguments[new] = value
+
+
+Rewrite: TypeAlias = "Callable[[Call], None]"
+
+
+@attrs.frozen
+class _Era:
+    """All that a method's older spellings need, worked out once when its class is made."""
+
+    title: str
+    renamed: Mapping[str, Renamed]
+    ignored: frozenset[str]
+    order: tuple[str, ...]
+    keywords: frozenset[str]
+    rewrite: Rewrite | None
+    today: tuple[str, ...]
+    """The names that may be given by position today, without self."""
+
+    def refused(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether Python had to refuse this call, and one of the older eras would not have."""
+        return not self.keywords.isdisjoint(kwargs) or len(self.today) < len(args) - 1 <= len(self.order)
+
+    def translate(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, by_position: bool
+    ) -> dict[str, Any]:
+        """Put a call into today's words: everything by name."""
+        target, *values = args
+        call = Call(self.title, target, {})
+        # Older positions count if there are more values than today allows, or if their types gave them away.
+        old = by_position or len(values) > len(self.today)
+        order = self.order if old else self.today
+        if old and self.today != order[: len(self.today)]:
+            deprecated(f"{self.title}() with its older order of arguments", "keyword arguments")
+        elif old:
+            names = ", ".join(f"{name}=..." for name in order[len(self.today) : len(values)])
+            deprecated(f"{self.title}() without the names of its arguments", names)
+        for name, value in zip(order, values, strict=False):
+            # A position that had to be filled on the way to a later one says nothing.
+            if value is not None or name in self.today:
+                call.arguments[name] = value
+        for name, value in kwargs.items():
+            if call.arguments.get(name) is not None:
+                raise TypeError(f"{self.title}() got multiple values for argument {name!r}")
+            call.arguments[name] = value
+        if self.rewrite is not None:
+            self.rewrite(call)
+        for name, renamed in self.renamed.items():
+            if name in call.arguments:
+                value = call.arguments.pop(name)
+                if value is None:
+                    continue
+                call.rename(name, renamed.name, value if renamed.convert is None else renamed.convert(value))
+        for name in self.ignored:
+            if name in call.arguments:
+                call.arguments.pop(name)
+                deprecated(f"{self.title}({name}=...)", "")
+        return call.arguments
+
+
+def older(
+    *,
+    renamed: Mapping[str, str | Renamed] | None = None,
+    ignored: Sequence[str] = (),
+    order: Sequence[str] = (),
+    rewrite: Rewrite | None = None,
+    keywords: Sequence[str] = (),
+    recognise: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None,
+    by_position: Callable[[tuple[Any, ...]], bool] | None = None,
+) -> Callable[[F], F]:
+    """Decorate a method so that it takes its older spellings too.
+
+    renamed: old keyword -> today's. ignored: old keywords without effect today.
+    order: the names that could once be given by position, from the first after self on; today's if left out.
+    rewrite: changes what renaming can't express, before renaming; `keywords` are the old names that it understands.
+    recognise: says of (args, kwargs), self included, that a call which today's signature takes is an older one.
+    by_position: says of args that the older order counts, although there are no more of them than today allows.
+    """
+    renames = {
+        name: Renamed(today) if isinstance(today, str) else today for name, today in (renamed or {}).items()
+    }
+
+    def decorate(method: F) -> F:
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+        today = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        era = _Era(
+            title=method.__qualname__.removesuffix(".__init__"),
+            renamed=renames,
+            ignored=frozenset(ignored),
+            order=tuple(order) or today,
+            keywords=frozenset({*renames, *ignored, *keywords}),
+            rewrite=rewrite,
+            today=today,
+        )
+
+        @wraps(method)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return method(*args, **kwargs)
+            except TypeError:
+                if not era.refused(args, kwargs):
+                    raise
+            return method(args[0], **era.translate(args, kwargs, by_position=False))
+
+        @wraps(method)
+        def call_or_recognise(*args: Any, **kwargs: Any) -> Any:
+            old_order = by_position is not None and by_position(args)
+            if old_order or era.refused(args, kwargs) or (recognise is not None and recognise(args, kwargs)):
+                return method(args[0], **era.translate(args, kwargs, by_position=old_order))
+            return method(*args, **kwargs)
+
+        # Where a method passes keywords on, Python refuses none, so that each call is looked at before it is made.
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        looks_first = open_ended or recognise is not None or by_position is not None
+        chosen = call_or_recognise if looks_first else call
+        vars(chosen)["__older__"] = era
+        return cast("F", chosen)
+
+    return decorate
+
+
+def older_names(method: Any) -> frozenset[str]:
+    """Give the parameters of older eras that a method takes besides those that its signature shows."""
+    function = getattr(method, "__func__", method)
+    era = getattr(function, "__older__", None)
+    if not isinstance(era, _Era):
+        return frozenset()
+    shown = set(inspect.signature(function).parameters)
+    return frozenset({*era.keywords, *era.order} - shown)

@@ -1,0 +1,245 @@
+"""The older spellings of views: offsets in voxels of the mag, boxes under shorter names, sizes and headers.
+
+Until the offsets in Mag(1), `offset` and `size` counted in voxels of the mag at hand; `offset` was absolute for
+a mag and relative for a view. Writes extended the layer's box and took any alignment. Calls in that spelling
+keep that meaning, calls in today's never get it.
+
+Who calls it: `wkplug.dataset.view` and `wkplug.dataset.mag_view`, through `older` and as base classes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from wkplug.dataset.legacy.namespaces import ARGS
+from wkplug.dataset.legacy.notices import deprecated
+from wkplug.dataset.legacy.parameters import Call, give
+from wkplug.errors import InvalidArgumentError
+from wkplug.geometry import Vec3Int
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug.dataset.array_info import ArrayInfo
+    from wkplug.dataset.view import View
+    from wkplug.geometry import BoundingBox
+
+__all__ = [
+    "CHUNKS",
+    "COMPRESSING",
+    "EQUALITY",
+    "OFFSET_AND_SIZE",
+    "READING_SLICES",
+    "VIEWING",
+    "WRITING",
+    "WRITING_SLICES",
+    "ZIPPED_CHUNKS",
+    "OlderView",
+]
+
+
+def _in_mag1(view: Any, value: Any) -> Vec3Int:
+    return Vec3Int(value) * view.mag.to_vec3_int()
+
+
+def _offset_name(view: Any) -> str:
+    """What an old offset is in today's words: absolute for a mag, relative for a view."""
+    from wkplug.dataset.mag_view import MagView
+
+    return "absolute_offset" if isinstance(view, MagView) else "relative_offset"
+
+
+def _old_offset_and_size(call: Call) -> None:
+    """Put `offset` and `size`, both in voxels of the mag, into Mag(1); for `read`, `get_view` and the reader."""
+    offset = call.take("offset")
+    if offset is None:
+        return
+    name = _offset_name(call.target)
+    call.rename("offset", name, _in_mag1(call.target, offset), shown=f"{name}=... in Mag(1) voxels")
+    if call.arguments.get("size") is not None:
+        call.arguments["size"] = _in_mag1(call.target, call.arguments["size"])
+
+
+def _old_write(call: Call) -> None:
+    """Write as writes once did: `offset` in voxels of the mag, extending the layer's box, at any alignment."""
+    from wkplug.dataset.mag_view import MagView
+
+    offset = call.take("offset")
+    update_allowed = call.take("json_update_allowed")
+    if update_allowed is not None:
+        deprecated(f"{call.method}(json_update_allowed=...)", "allow_resize=...")
+    if offset is not None:
+        name = _offset_name(call.target)
+        call.rename("offset", name, _in_mag1(call.target, offset), shown=f"{name}=... in Mag(1) voxels")
+    call.arguments.setdefault("allow_unaligned", True)
+    if isinstance(call.target, MagView):
+        call.arguments.setdefault("allow_resize", update_allowed is None or bool(update_allowed))
+
+
+# --- slices -----------------------------------------------------------------------------------------------
+
+
+def _starts_with_a_vector(args: tuple[Any, ...]) -> bool:
+    """Whether the first argument is an offset, as it once was, and no buffer size."""
+    return len(args) > 1 and args[1] is not None and not isinstance(args[1], int)
+
+
+def _old_slices(call: Call) -> None:
+    """Put the slice writer's and reader's older arguments into today's."""
+    if call.arguments.pop("json_update_allowed", None) is not None:
+        deprecated(f"{call.method}(json_update_allowed=...)", "")
+        call.arguments.setdefault("allow_unaligned", True)
+    size = call.take("size")
+    offset = call.take("offset")
+    if offset is None and size is None:
+        return
+    view = call.target
+    if size is None:
+        name = _offset_name(view)
+        call.rename("offset", name, _in_mag1(view, offset), shown=f"{name}=... in Mag(1) voxels")
+        call.arguments.setdefault("allow_unaligned", True)
+        return
+    from wkplug.geometry import BoundingBox
+
+    name = _offset_name(view).replace("offset", "bounding_box")
+    box = BoundingBox(_in_mag1(view, offset or (0, 0, 0)), _in_mag1(view, size))
+    deprecated(f"{call.method}(offset=..., size=...)", f"{name}=BoundingBox(...) in Mag(1) voxels")
+    give(call.arguments, call.method, "offset", name, box)
+
+
+# --- names that are gone ----------------------------------------------------------------------------------
+
+
+class OlderView:
+    """The properties and methods that views once had; each warns and names what to write instead."""
+
+    @property
+    def header(self) -> ArrayInfo:
+        """Deprecated: `info`."""
+        deprecated("View.header", "View.info")
+        return self._as_view().info
+
+    @property
+    def global_offset(self) -> Vec3Int:
+        """Deprecated: where the view starts, in voxels of its mag; 0 for a whole mag."""
+        deprecated("View.global_offset", "view.bounding_box.in_mag(view.mag).topleft")
+        return self._old_corners()[0]
+
+    @property
+    def size(self) -> Vec3Int:
+        """Deprecated: the view's size in voxels of its mag; for a whole mag from voxel 0 on."""
+        deprecated("View.size", "view.bounding_box.in_mag(view.mag).size")
+        start, stop = self._old_corners()
+        return stop - start
+
+    def _old_corners(self) -> tuple[Vec3Int, Vec3Int]:
+        from wkplug.dataset.mag_view import MagView
+
+        view = self._as_view()
+        box = view.bounding_box
+        mag = view.mag.to_vec3_int()
+        stop = box.bottomright_xyz // mag
+        return (Vec3Int.zeros() if isinstance(self, MagView) else box.topleft_xyz // mag), stop
+
+    def read_bbox(self, bounding_box: BoundingBox | None = None) -> NDArray[Any]:
+        """Deprecated: read a box in voxels of the mag, absolute for a mag and relative for a view."""
+        deprecated("View.read_bbox", "View.read(absolute_bounding_box=...)")
+        view = self._as_view()
+        if bounding_box is None:
+            return view.read()
+        mag1 = bounding_box.from_mag_to_mag1(view.mag)
+        if _offset_name(view) == "absolute_offset":
+            return view.read(absolute_bounding_box=mag1)
+        return view.read(relative_bounding_box=mag1)
+
+    def read_xyz(
+        self,
+        relative_bounding_box: BoundingBox | None = None,
+        absolute_bounding_box: BoundingBox | None = None,
+    ) -> NDArray[Any]:
+        """Deprecated: `read_cxyz`, for a box that must be given."""
+        deprecated("View.read_xyz", "View.read_cxyz")
+        if relative_bounding_box is None and absolute_bounding_box is None:
+            raise InvalidArgumentError(
+                "read_xyz needs a relative_bounding_box or an absolute_bounding_box.",
+                hint="Use read_cxyz, which reads everything without one.",
+            )
+        return self._as_view().read_cxyz(
+            relative_bounding_box=relative_bounding_box, absolute_bounding_box=absolute_bounding_box
+        )
+
+    def open(self) -> Self:
+        """Deprecated: views open their arrays themselves."""
+        deprecated("View.open()", "")
+        return self
+
+    def close(self) -> None:
+        """Deprecated: views close their arrays themselves."""
+        deprecated("View.close()", "")
+
+    def __enter__(self) -> Self:
+        deprecated("with view: ...", "")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Nothing was opened, so nothing is closed."""
+
+    def _as_view(self) -> View:
+        return cast("View", self)
+
+
+OFFSET_AND_SIZE: dict[str, Any] = {
+    "order": ("offset", "size"),
+    "keywords": ("offset",),
+    "rewrite": _old_offset_and_size,
+}
+"""How `read` was called."""
+
+VIEWING: dict[str, Any] = {
+    **OFFSET_AND_SIZE,
+    "renamed": {"relative_bbox": "relative_bounding_box", "absolute_bbox": "absolute_bounding_box"},
+}
+"""How `get_view` was called."""
+
+WRITING: dict[str, Any] = {
+    "order": ("data", "offset", "json_update_allowed"),
+    "keywords": ("offset", "json_update_allowed"),
+    "rewrite": _old_write,
+}
+"""How `write` was called."""
+
+WRITING_SLICES: dict[str, Any] = {
+    "order": ("offset", "buffer_size", "dimension", "json_update_allowed"),
+    "keywords": ("offset", "json_update_allowed"),
+    "rewrite": _old_slices,
+    "by_position": _starts_with_a_vector,
+}
+"""How `get_buffered_slice_writer` was called."""
+
+READING_SLICES: dict[str, Any] = {
+    "order": ("offset", "size", "buffer_size", "dimension"),
+    "keywords": ("offset", "size"),
+    "rewrite": _old_slices,
+    "by_position": _starts_with_a_vector,
+}
+"""How `get_buffered_slice_reader` was called."""
+
+CHUNKS: dict[str, Any] = {
+    "order": ("func_per_chunk", "chunk_shape", "executor", "progress_desc"),
+    "renamed": {"chunk_size": "chunk_shape"},
+}
+"""How `for_each_chunk` and `map_chunk` were called."""
+
+ZIPPED_CHUNKS: dict[str, Any] = {
+    "order": (
+        "func_per_chunk", "target_view", "source_chunk_shape", "target_chunk_shape", "executor", "progress_desc",
+    ),
+    "renamed": {"source_chunk_size": "source_chunk_shape", "target_chunk_size": "target_chunk_shape"},
+}  # fmt: skip
+"""How `for_zipped_chunks` was called."""
+
+EQUALITY: dict[str, Any] = {"order": ("other", "args", "executor"), "renamed": {"args": ARGS}}
+"""How `content_is_equal` was called."""
+
+COMPRESSING: dict[str, Any] = {"order": ("target_path", "args"), "renamed": {"args": ARGS}}
+"""How `compress` of a mag was called."""
