@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import struct
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["TiffImage", "TiffReader"]
 
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_DESCRIPTION = 270  # the tag that holds OME and ImageJ metadata
 _SAME_MEANING = {"i": "q", "r": "q"}
 
 
@@ -228,6 +230,7 @@ def _parse(location: Location) -> tuple[tifffile.TiffFile, list[Any]]:
             file.filehandle.set_lock(True)
             every = _series(file)
             _check_chain(file)
+            _check_description(file)
         except BaseException:
             file.close()
             raise
@@ -264,6 +267,19 @@ def _check_chain(file: Any) -> None:
         link = handle.read(file.tiff.offsetsize)
     if link.strip(b"\0"):
         raise EOFError(f"its list of pages breaks off after {len(file.pages)}")
+
+
+def _check_description(file: Any) -> None:
+    """Refuse a file whose description lies beyond its end; tifffile would go on without, with other axes."""
+    page, layout, handle = file.pages.first, file.tiff, file.filehandle
+    with handle.lock:
+        handle.seek(page.offset)
+        (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+        entries = handle.read(count * layout.tagsize)
+    order = "<" if layout.byteorder == "<" else ">"
+    codes = {code for (code,) in struct.iter_unpack(f"{order}H{layout.tagsize - 2}x", entries)}
+    if _DESCRIPTION in codes and _DESCRIPTION not in page.tags:
+        raise EOFError("its description lies beyond its end")
 
 
 def _check_extent(stop: int, file: Any) -> None:

@@ -1,0 +1,156 @@
+"""PNG, JPEG, BMP and GIF files, written by Pillow and imagecodecs: what the reader says, and every pixel."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from wkplug_images.reader import Picture, PictureReader
+
+from wkplug.abc import ProbeScore
+from wkplug.builtin.local import LocalLocation
+from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.storage import locate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def noise(shape: tuple[int, ...], dtype: str = "uint8") -> Any:
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+
+
+def opened(path: Path) -> Picture:
+    return PictureReader().open(LocalLocation(str(path)))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("samples", [1, 2, 3, 4])
+def test_png_keeps_bits_and_samples(tmp_path: Path, dtype: str, samples: int) -> None:
+    data = noise((20, 30, samples), dtype)
+    data = data[..., 0] if samples == 1 else data
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(data))
+    with opened(tmp_path / "a.png") as image:
+        assert image.info.axes == (("y", "x") if samples == 1 else ("y", "x", "s"))
+        assert (image.info.shape, image.info.dtype) == (data.shape, dtype)
+        assert image.info.photometric == ("rgb" if samples >= 3 else "minisblack")
+        assert image.info.channel_names[-1:] == (("alpha",) if samples in (2, 4) else ())
+        assert np.array_equal(image.read(), data)
+        region = (3, 4, 1)[: data.ndim], (5, 6, 1)[: data.ndim]
+        if samples != 1:
+            assert np.array_equal(image.read(region), data[3:8, 4:10, 1:2])
+
+
+def test_palettes_become_colours_and_bits_become_bytes(tmp_path: Path) -> None:
+    picture = Pillow.fromarray(noise((20, 30)) % 3).convert("P")
+    picture.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    picture.save(tmp_path / "palette.png")
+    bits = noise((20, 30)) > 99
+    for name in ("bits.png", "bits.bmp"):
+        Pillow.fromarray(bits).save(tmp_path / name)
+        with opened(tmp_path / name) as image:
+            assert np.array_equal(image.read(), bits * np.uint8(255))
+    with opened(tmp_path / "palette.png") as image:
+        assert (image.info.axes, image.info.dtype) == (("y", "x", "s"), "uint8")
+        assert np.array_equal(image.read(), np.asarray(picture.convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_is_what_pillow_decodes_but_for_rounding(tmp_path: Path, mode: str) -> None:
+    smooth = np.add.outer(np.arange(40), np.arange(60)).astype("uint8")
+    Pillow.fromarray(np.stack([smooth] * 3, 2)).convert(mode).save(tmp_path / "a.jpg", quality=90)
+    with opened(tmp_path / "a.jpg") as image, Pillow.open(tmp_path / "a.jpg") as other:
+        expected = np.asarray(other if mode == "L" else other.convert("RGB"))
+        assert image.info.shape == expected.shape
+        assert np.abs(image.read().astype(int) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_bmp_is_read(tmp_path: Path, mode: str) -> None:
+    picture = Pillow.fromarray(noise((20, 30, 3))).convert(mode)
+    picture.save(tmp_path / "a.bmp")
+    with opened(tmp_path / "a.bmp") as image:
+        assert np.array_equal(image.read(), np.asarray(picture))
+
+
+def test_frames_of_an_animation_are_an_axis_of_their_own(tmp_path: Path) -> None:
+    frames = [Pillow.fromarray(noise((20, 30)) // 2 + step) for step in (0, 40, 90)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    with opened(tmp_path / "a.gif") as image:
+        assert image.info.axes[0] == "t"
+        assert image.info.shape[:3] == (3, 20, 30)
+        found = image.read()
+        found = found[..., 0] if found.ndim == 4 else found
+        assert np.array_equal(found, np.stack([np.asarray(frame) for frame in frames]))
+
+
+def test_more_than_179_megapixels_are_no_attack(tmp_path: Path) -> None:
+    Pillow.new("L", (14000, 13000), 7).save(tmp_path / "a.jpg")
+    with opened(tmp_path / "a.jpg") as image:
+        assert image.info.shape == (13000, 14000)
+
+
+def test_pictures_elsewhere_are_read(tmp_path: Path) -> None:
+    import fsspec
+
+    data = noise((20, 30, 3))
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(data))
+    place = f"memory://pictures/{tmp_path.name}/a.png"
+    fsspec.filesystem("memory").pipe(place, (tmp_path / "a.png").read_bytes())
+    with PictureReader().open(locate(place)) as image:
+        assert np.array_equal(image.read(), data)
+
+
+def test_pictures_pickle_and_threads_may_read_at_once(tmp_path: Path) -> None:
+    data = noise((50, 60))
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(data))
+    image = pickle.loads(pickle.dumps(opened(tmp_path / "a.png")))
+    with image, ThreadPoolExecutor(8) as pool:
+        rows = pool.map(lambda y: np.array_equal(image.read(((y, 0), (1, 60))), data[y : y + 1]), range(50))
+        assert all(rows)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp"])
+def test_a_truncated_picture_is_corrupt(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Pillow.fromarray(noise((60, 70))).save(path)
+    whole = path.read_bytes()
+    for keep in (4, 20, 40, len(whole) // 2, len(whole) * 9 // 10):
+        path.write_bytes(whole[:keep])
+        with pytest.raises(CorruptImageError, match="can't be decoded") as caught, opened(path) as image:
+            image.read()
+        assert caught.value.path == str(path)
+        assert "not written to the end" in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp"])
+def test_flipped_bytes_give_an_error_or_a_picture_but_no_crash(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Pillow.fromarray(noise((40, 50))).save(path)
+    whole = path.read_bytes()
+    random = np.random.default_rng(5)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for position in random.integers(8, min(len(whole), 400), 3):
+            damaged[position] ^= int(random.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            with opened(path) as image:
+                if np.prod(image.info.shape, dtype=float) < 1e7:
+                    image.read()
+        except CorruptImageError:
+            continue
+
+
+def test_there_is_one_scene_and_the_first_bytes_decide(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(noise((4, 4))))
+    place = LocalLocation(str(tmp_path / "a.png"))
+    with pytest.raises(UnsupportedImageDataError, match="holds one image; number 1 was asked for"):
+        PictureReader().open(place, scene=1)
+    assert PictureReader().probe(place, b"\xff\xd8\xff\xe0") == ProbeScore.MAGIC
+    assert PictureReader().probe(place, b"II*\x00") == ProbeScore.NO
