@@ -11,6 +11,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wkplug.dataset import voxels
+from wkplug.dataset.legacy.parameters import older
+from wkplug.dataset.legacy.views import CONSTRUCTING_A_READER
 from wkplug.dataset.regions import check_readable, in_mag, resolve
 from wkplug.dataset.slice_axes import axis_of, order_in_array
 from wkplug.errors import InvalidArgumentError
@@ -37,6 +39,7 @@ class BufferedSliceReader:
     Each is an array of its own, with the layer's axes but the one it is cut across; see `View`.
     """
 
+    @older(**CONSTRUCTING_A_READER)
     def __init__(
         self,
         view: View,

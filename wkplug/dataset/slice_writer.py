@@ -11,6 +11,8 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from wkplug.dataset.legacy.parameters import older
+from wkplug.dataset.legacy.views import CONSTRUCTING_A_WRITER
 from wkplug.dataset.regions import resolve
 from wkplug.dataset.slice_axes import axis_of, order_in_array, slice_axes
 from wkplug.errors import GeometryError, InvalidArgumentError, ShapeMismatchError, UnalignedError
@@ -33,6 +35,7 @@ class BufferedSliceWriter:
     Leaving the block writes what is left in the buffer; without a block, that is up to `flush`.
     """
 
+    @older(**CONSTRUCTING_A_WRITER)
     def __init__(
         self,
         view: View,

@@ -14,7 +14,17 @@ from wkplug.dataset.array_info import ArrayInfo, array_info
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
-from wkplug.dataset.legacy.views import OFFSET_AND_SIZE, VIEWING, WRITING, OlderView
+from wkplug.dataset.legacy.views import (
+    CHUNKS,
+    EQUALITY,
+    OFFSET_AND_SIZE,
+    READING_SLICES,
+    VIEWING,
+    WRITING,
+    WRITING_SLICES,
+    ZIPPED_CHUNKS,
+    OlderView,
+)
 from wkplug.dataset.regions import (
     Frame,
     Region,
@@ -414,6 +424,7 @@ class View(OlderView):
 
     # --- work on chunks -----------------------------------------------------------------------------------
 
+    @older(**CHUNKS)
     def for_each_chunk(
         self,
         func_per_chunk: Callable[[tuple[View, int]], Any],
@@ -436,6 +447,7 @@ class View(OlderView):
         """
         chunks.for_each(self, func_per_chunk, chunk_shape, executor, progress_desc)
 
+    @older(**CHUNKS)
     def map_chunk(
         self,
         func_per_chunk: Callable[[View], Any],
@@ -450,6 +462,7 @@ class View(OlderView):
         """
         return chunks.map_each(self, func_per_chunk, chunk_shape, executor, progress_desc)
 
+    @older(**ZIPPED_CHUNKS)
     def for_zipped_chunks(
         self,
         func_per_chunk: Callable[[tuple[View, View, int]], Any],
@@ -473,6 +486,7 @@ class View(OlderView):
             self, target_view, func_per_chunk, source_chunk_shape, target_chunk_shape, executor, progress_desc
         )
 
+    @older(**EQUALITY)
     def content_is_equal(
         self,
         other: View,
@@ -493,6 +507,7 @@ class View(OlderView):
 
     # --- slice by slice -----------------------------------------------------------------------------------
 
+    @older(**WRITING_SLICES)
     def get_buffered_slice_writer(
         self,
         buffer_size: int | None = None,
@@ -532,6 +547,7 @@ class View(OlderView):
             allow_unaligned=allow_unaligned,
         )
 
+    @older(**READING_SLICES)
     def get_buffered_slice_reader(
         self,
         buffer_size: int | None = None,

@@ -41,11 +41,22 @@ class Renamed:
 
 @attrs.define
 class Call:
-    """One call on its way from an older spelling to today's: the object, its arguments by name."""
+    """One call on its way from an older spelling to today's: the object, its arguments by name.
+
+    finish: what an older meaning asks for that no argument of today says, done to the result.
+    """
 
     method: str
     target: Any
     arguments: dict[str, Any]
+    finish: Callable[[Any], None] | None = None
+
+    def run(self, function: Callable[..., Any]) -> Any:
+        """Make the call in today's words."""
+        result = function(self.target, **self.arguments)
+        if self.finish is not None:
+            self.finish(result)
+        return result
 
     def take(self, name: str, default: Any = None) -> Any:
         """Take an argument out, None (or `default`) if it wasn't given."""
@@ -86,9 +97,7 @@ class _Era:
         """Whether Python had to refuse this call, and one of the older eras would not have."""
         return not self.keywords.isdisjoint(kwargs) or len(self.today) < len(args) - 1 <= len(self.order)
 
-    def translate(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, by_position: bool
-    ) -> dict[str, Any]:
+    def translate(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, by_position: bool) -> Call:
         """Put a call into today's words: everything by name."""
         target, *values = args
         call = Call(self.title, target, {})
@@ -120,7 +129,7 @@ class _Era:
             if name in call.arguments:
                 call.arguments.pop(name)
                 deprecated(f"{self.title}({name}=...)", "")
-        return call.arguments
+        return call
 
 
 def older(
@@ -165,13 +174,13 @@ def older(
             except TypeError:
                 if not era.refused(args, kwargs):
                     raise
-            return method(args[0], **era.translate(args, kwargs, by_position=False))
+            return era.translate(args, kwargs, by_position=False).run(method)
 
         @wraps(method)
         def call_or_recognise(*args: Any, **kwargs: Any) -> Any:
             old_order = by_position is not None and by_position(args)
             if old_order or era.refused(args, kwargs) or (recognise is not None and recognise(args, kwargs)):
-                return method(args[0], **era.translate(args, kwargs, by_position=old_order))
+                return era.translate(args, kwargs, by_position=old_order).run(method)
             return method(*args, **kwargs)
 
         # Where a method passes keywords on, Python refuses none, so that each call is looked at before it is made.

@@ -27,11 +27,14 @@ if TYPE_CHECKING:
 __all__ = [
     "CHUNKS",
     "COMPRESSING",
+    "CONSTRUCTING_A_READER",
+    "CONSTRUCTING_A_WRITER",
     "EQUALITY",
     "OFFSET_AND_SIZE",
     "READING_SLICES",
     "VIEWING",
     "WRITING",
+    "WRITING_A_MAG",
     "WRITING_SLICES",
     "ZIPPED_CHUNKS",
     "OlderView",
@@ -66,6 +69,8 @@ def _old_write(call: Call) -> None:
 
     offset = call.take("offset")
     update_allowed = call.take("json_update_allowed")
+    if offset is None and update_allowed is None:
+        deprecated(f"{call.method}(data) to a layer with an empty bounding box", "allow_resize=True")
     if update_allowed is not None:
         deprecated(f"{call.method}(json_update_allowed=...)", "allow_resize=...")
     if offset is not None:
@@ -74,6 +79,13 @@ def _old_write(call: Call) -> None:
     call.arguments.setdefault("allow_unaligned", True)
     if isinstance(call.target, MagView):
         call.arguments.setdefault("allow_resize", update_allowed is None or bool(update_allowed))
+
+
+def _first_write(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether voxels go, without a word where, to a layer without any: once they made its bounding box."""
+    if "absolute_offset" in kwargs or kwargs.keys() - {"data", "allow_unaligned"}:
+        return False
+    return len(args) + ("data" in kwargs) == 2 and 0 in args[0]._region()[1]
 
 
 # --- slices -----------------------------------------------------------------------------------------------
@@ -93,11 +105,12 @@ def _old_slices(call: Call) -> None:
     offset = call.take("offset")
     if offset is None and size is None:
         return
-    view = call.target
+    view = call.arguments.get("view", call.target)
     if size is None:
         name = _offset_name(view)
         call.rename("offset", name, _in_mag1(view, offset), shown=f"{name}=... in Mag(1) voxels")
         call.arguments.setdefault("allow_unaligned", True)
+        call.finish = _extending
         return
     from wkplug.geometry import BoundingBox
 
@@ -105,6 +118,14 @@ def _old_slices(call: Call) -> None:
     box = BoundingBox(_in_mag1(view, offset or (0, 0, 0)), _in_mag1(view, size))
     deprecated(f"{call.method}(offset=..., size=...)", f"{name}=BoundingBox(...) in Mag(1) voxels")
     give(call.arguments, call.method, "offset", name, box)
+
+
+def _extending(writer: Any) -> None:
+    """Let a slice writer extend the layer, as writers with an `offset` did."""
+    from wkplug.dataset.mag_view import MagView
+
+    if writer is not None:
+        writer._allow_resize = isinstance(writer._view, MagView)
 
 
 # --- names that are gone ----------------------------------------------------------------------------------
@@ -208,6 +229,9 @@ WRITING: dict[str, Any] = {
 }
 """How `write` was called."""
 
+WRITING_A_MAG: dict[str, Any] = {**WRITING, "recognise": _first_write}
+"""How `write` of a mag was called: the first write of all could do without a position."""
+
 WRITING_SLICES: dict[str, Any] = {
     "order": ("offset", "buffer_size", "dimension", "json_update_allowed"),
     "keywords": ("offset", "json_update_allowed"),
@@ -223,6 +247,15 @@ READING_SLICES: dict[str, Any] = {
     "by_position": _starts_with_a_vector,
 }
 """How `get_buffered_slice_reader` was called."""
+
+CONSTRUCTING_A_WRITER: dict[str, Any] = {
+    "keywords": ("offset", "json_update_allowed"),
+    "rewrite": _old_slices,
+}
+"""How a `BufferedSliceWriter` was made by hand."""
+
+CONSTRUCTING_A_READER: dict[str, Any] = {"keywords": ("offset", "size"), "rewrite": _old_slices}
+"""How a `BufferedSliceReader` was made by hand."""
 
 CHUNKS: dict[str, Any] = {
     "order": ("func_per_chunk", "chunk_shape", "executor", "progress_desc"),
