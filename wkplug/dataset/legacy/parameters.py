@@ -141,6 +141,7 @@ def older(
     keywords: Sequence[str] = (),
     recognise: Callable[[tuple[Any, ...], dict[str, Any]], bool] | None = None,
     by_position: Callable[[tuple[Any, ...]], bool] | None = None,
+    refusal: type[Exception] | tuple[()] = (),
 ) -> Callable[[F], F]:
     """Decorate a method so that it takes its older spellings too.
 
@@ -148,6 +149,7 @@ def older(
     order: the names that could once be given by position, from the first after self on; today's if left out.
     rewrite: changes what renaming can't express, before renaming; `keywords` are the old names that it understands.
     recognise: says of (args, kwargs), self included, that a call which today's signature takes is an older one.
+    refusal: an error that the method raises before it has done anything; only then `recognise` is asked.
     by_position: says of args that the older order counts, although there are no more of them than today allows.
     """
     renames = {
@@ -174,6 +176,9 @@ def older(
             except TypeError:
                 if not era.refused(args, kwargs):
                     raise
+            except refusal:
+                if recognise is None or not recognise(args, kwargs):
+                    raise
             return era.translate(args, kwargs, by_position=False).run(method)
 
         @wraps(method)
@@ -185,7 +190,7 @@ def older(
 
         # Where a method passes keywords on, Python refuses none, so that each call is looked at before it is made.
         open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        looks_first = open_ended or recognise is not None or by_position is not None
+        looks_first = open_ended or by_position is not None or (recognise is not None and not refusal)
         chosen = call_or_recognise if looks_first else call
         vars(chosen)["__older__"] = era
         return cast("F", chosen)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from wkplug.dataset.legacy.namespaces import ARGS
 from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import Call, give
-from wkplug.errors import InvalidArgumentError
+from wkplug.errors import InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import Vec3Int
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _old_write(call: Call) -> None:
 
 def _first_write(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether voxels go, without a word where, to a layer without any: once they made its bounding box."""
-    if "absolute_offset" in kwargs or kwargs.keys() - {"data", "allow_unaligned"}:
+    if kwargs.keys() - {"data", "allow_unaligned"}:
         return False
     return len(args) + ("data" in kwargs) == 2 and 0 in args[0]._region()[1]
 
@@ -229,7 +229,7 @@ WRITING: dict[str, Any] = {
 }
 """How `write` was called."""
 
-WRITING_A_MAG: dict[str, Any] = {**WRITING, "recognise": _first_write}
+WRITING_A_MAG: dict[str, Any] = {**WRITING, "recognise": _first_write, "refusal": OutOfBoundsError}
 """How `write` of a mag was called: the first write of all could do without a position."""
 
 WRITING_SLICES: dict[str, Any] = {
