@@ -17,7 +17,7 @@ _NAMES = ("segmentation", "labels")
 _PATCH = 16
 _PATCHES = 20
 _ENOUGH_VOXELS = 1000
-_VOXELS_PER_ID = 200
+_VOXELS_PER_ID = 50
 _EQUAL_NEIGHBOURS = 0.7
 
 
@@ -46,13 +46,16 @@ def guess_category(volume: Volume) -> str:
 
 
 def _patches(volume: Volume) -> Iterator[NDArray[Any]]:
-    """Cut squares from sections at a quarter, the middle and three quarters of z; the same ones every time."""
+    """Cut squares from the sections (small ones come whole) at a quarter, the middle and three quarters of z; the same ones every time."""
     import numpy
 
     random = numpy.random.default_rng(0)
     with volume.open() as reading:
         for z in sorted({quarter * volume.size_z // 4 for quarter in (1, 2, 3)}):
             plane = reading.section(z)[0]
+            if plane.size <= _PATCHES * _PATCH**2:
+                yield plane
+                continue
             for _ in range(_PATCHES):
                 left, top = (int(random.integers(0, max(1, length - _PATCH + 1))) for length in plane.shape)
                 yield plane[left : left + _PATCH, top : top + _PATCH]

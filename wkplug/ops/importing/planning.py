@@ -266,27 +266,26 @@ def _check_layout(
             location, data_format=data_format, mode="create", explicit=backend, spec=spec
         )
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # told once, when the array is created
-        spec = array_spec(
-            choose().winner,
-            frame,
-            (tuple(box.topleft), tuple(box.size)),
-            frame.factors(Mag(options.mag).to_tuple()),
-            layer.dtype,
-            options.request,
-            "images",
-        )
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # told once, when the array is created
+            spec = array_spec(
+                choose().winner,
+                frame,
+                (tuple(box.topleft), tuple(box.size)),
+                frame.factors(Mag(options.mag).to_tuple()),
+                layer.dtype,
+                options.request,
+                "images",
+            )
         choose(spec)
     except WkplugError as error:
         if not volume.others:
             raise
         raise UnsupportedImageDataError(
-            f"{volume.path} has the axes {', '.join(box.axes)}: {error.message}",
+            f"{volume.path} has the axes {', '.join(box.axes)}. {error.message}",
             volume.path,
-            hint=f"Choose another data format than {data_format}, or import one position of "
-            f"{', '.join(volume.others)} at a time.",
+            hint=f"Choose another data format than {data_format}, or split the file along {', '.join(volume.others)}.",
         ) from error
     depth = spec.chunk_shape[-1]
     if options.batch_size is not None and (options.batch_size < 1 or options.batch_size % depth):
