@@ -22,19 +22,33 @@ if TYPE_CHECKING:
     from wkplug.properties import *  # noqa: F403 - every name of the model is public
 
 __version__ = "0.1.0"
+current_version = __version__
 
 _NAMES: dict[str, tuple[str, ...]] = {
     "wkplug.config": ("settings",),
     "wkplug.dataset": (
         "ArrayInfo", "DataFormat", "Dataset", "Layer", "MagView", "SegmentationLayer", "View",
     ),
+    "wkplug.dataset.agglomerates": ("AgglomerateGraph",),
+    "wkplug.dataset.attachments": (
+        "AgglomerateAttachment", "Attachment", "Attachments", "ConnectomeAttachment", "CumsumAttachment",
+        "MeshAttachment", "SegmentIndexAttachment", "SegmentStatisticsAttachment",
+    ),
+    "wkplug.dataset.legacy.arrays": ("BaseArray", "TensorStoreArray", "Zarr3ArrayInfo", "Zarr3Config"),
+    "wkplug.dataset.legacy.attachment_formats": ("AttachmentDataFormat",),
+    "wkplug.dataset.legacy.constants": (
+        "COLOR_CATEGORY", "DEFAULT_CHUNKS_PER_SHARD_FROM_IMAGES", "DEFAULT_CHUNK_SHAPE", "DEFAULT_DATA_FORMAT",
+        "DEFAULT_SHARD_SHAPE", "LayerCategoryType", "SEGMENTATION_CATEGORY",
+    ),
+    "wkplug.dataset.slice_reader": ("BufferedSliceReader",),
+    "wkplug.dataset.slice_writer": ("BufferedSliceWriter",),
     "wkplug.ops.images": ("ConversionLayerMapping",),
     "wkplug.ops.sampling": ("SamplingModes",),
 }  # fmt: skip
 
 _ROOMS = (
     "abc", "builtin", "cli", "config", "dataset", "errors", "geometry", "ops", "properties", "registry", "storage",
-    "testing",
+    "testing", "utils",
 )  # fmt: skip
 
 

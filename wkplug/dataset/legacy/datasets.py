@@ -71,7 +71,7 @@ class OlderDataset:
         OnlyLayerError (an IndexError and a RuntimeError) if there are several, or none.
         """
         deprecated("Dataset.get_color_layer()", "Dataset.get_color_layers()")
-        return _only(self._as_dataset().get_color_layers(), "color")
+        return cast("Layer", _only(self._as_dataset().get_color_layers(), "color"))
 
     @classmethod
     def _constructor(cls) -> type[Dataset]:

@@ -42,7 +42,7 @@ __all__ = [
 
 
 def _in_mag1(view: Any, value: Any) -> Vec3Int:
-    return Vec3Int(value) * view.mag.to_vec3_int()
+    return Vec3Int(value) * cast("Vec3Int", view.mag.to_vec3_int())
 
 
 def _offset_name(view: Any) -> str:

@@ -1,0 +1,125 @@
+"""Small helpers that scripts import beside the Dataset API: partial functions with a name, executors, trees of files.
+
+Kept for the scripts that use them; the library itself has its own ways. Who calls it: users' scripts.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+__all__ = [
+    "copytree",
+    "get_executor_for_args",
+    "get_rich_progress",
+    "is_fs_path",
+    "named_partial",
+    "rmtree",
+    "wait_and_ensure_success",
+    "wrap_executor",
+]
+
+
+def named_partial(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Callable[..., Any]:
+    """Give a `functools.partial` that keeps the function's name, after which executors name their jobs."""
+    bound = partial(func, *args, **kwargs)
+    update_wrapper(bound, func)
+    return bound
+
+
+def get_executor_for_args(args: Any, executor: Any = None) -> AbstractContextManager[Any]:
+    """Give the executor of a namespace with `distribution_strategy` and `jobs`, or the one that is given.
+
+    As a context manager. One that is given is not shut down on leaving.
+    """
+    from wkplug.dataset.legacy.namespaces import executor_of
+
+    if executor is not None or args is None:
+        return wrap_executor(executor)
+    return wrap_executor(executor_of(args))
+
+
+@contextmanager
+def wrap_executor(executor: Any = None) -> Iterator[Any]:
+    """Give an executor for a `with` block: the given one, which stays open, one by name, or a sequential one."""
+    from wkplug.dataset.execution import adapted
+
+    with adapted(executor) as runner:
+        yield runner
+
+
+def wait_and_ensure_success(
+    futures: Iterable[Any], executor: Any = None, progress_desc: str | None = None
+) -> list[Any]:
+    """Wait for futures and give their results in their order; the first failure is raised."""
+    del executor
+    listed = list(futures)
+    if progress_desc is None:
+        return [future.result() for future in listed]
+    results = []
+    with get_rich_progress() as progress:
+        bar = progress.add_task(progress_desc, total=len(listed))
+        for future in listed:
+            results.append(future.result())
+            progress.advance(bar)
+    return results
+
+
+def get_rich_progress() -> Any:
+    """Give a progress bar of `rich`, with time elapsed and to go, to be used as a context manager."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+
+
+def is_fs_path(path: str | os.PathLike[str]) -> bool:
+    """Whether a path lies in the local file system."""
+    from wkplug import storage
+
+    return storage.locate(path).local_path() is not None
+
+
+def copytree(
+    in_path: str | os.PathLike[str],
+    out_path: str | os.PathLike[str],
+    *,
+    ignore: Callable[[str], bool] | None = None,
+    threads: int | None = 10,
+    progress_desc: str | None = None,
+) -> None:
+    """Copy a folder with all below it, between any two places; `ignore` says of a name whether it stays behind."""
+    from wkplug import storage
+
+    del threads, progress_desc  # the copy is as fast as the places are
+    source, target = storage.locate(in_path), storage.locate(out_path)
+    skip = (
+        () if ignore is None else tuple(name for entry in source.list() if ignore(name := entry.rstrip("/")))
+    )
+    storage.copy_tree(source, target, skip=skip)
+
+
+def rmtree(path: str | os.PathLike[str] | Path) -> None:
+    """Delete a folder with all below it; links are deleted, not followed."""
+    from wkplug import storage
+
+    storage.locate(path).delete(recursive=True)
