@@ -11,10 +11,10 @@ chunk costs microseconds. Who calls it: the methods of `View`, which document wh
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import execution, voxels
+from wkplug.dataset.legacy.notices import warn_user
 from wkplug.errors import GeometryError, InvalidArgumentError
 from wkplug.geometry import Vec3Int, VecInt, grids
 
@@ -156,11 +156,10 @@ def _cut_at(
     for region in grids.cells(*own, grid, origin=origin):
         if watching and not voxels.is_aligned(region, unit, own):
             watching = False
-            warnings.warn(
+            warn_user(
                 "[WARNING] chunk() was called without shard alignment: the views are not aligned with the shard "
                 "shape, so that writing to them rewrites parts of shards. Pass read_only=True if they are for reading.",
                 UserWarning,
-                stacklevel=2,
             )
         yield view._sub_view(region, read_only=read_only)
 

@@ -6,9 +6,9 @@ for z, (c, x, z) for y, (c, y, z) for x of a layer with the axes c, x, y, z, and
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
+from wkplug.dataset.legacy.notices import warn_user
 from wkplug.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ _SPATIAL = ("x", "y", "z")
 def axis_of(frame: Frame, dimension: str | int) -> int:
     """The position in the array of the axis named `dimension`; 0, 1, 2 for x, y, z are deprecated."""
     if isinstance(dimension, int) and dimension in range(3):
-        warnings.warn(
+        warn_user(
             "[DEPRECATION] Setting `dimension` as an integer is deprecated, please use a named axis instead, "
             f"e.g. `dimension='z'`. Got {dimension}.",
             DeprecationWarning,
-            stacklevel=4,
         )
         dimension = _SPATIAL[dimension]
     if dimension not in _SPATIAL:

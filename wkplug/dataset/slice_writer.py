@@ -8,9 +8,9 @@ The writer never extends a layer, unless it is told to by those who know the old
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import CONSTRUCTING_A_WRITER
 from wkplug.dataset.regions import resolve
@@ -87,7 +87,7 @@ class BufferedSliceWriter:
     def _complain(self, text: str, hint: str) -> None:
         if not self._allow_unaligned:
             raise UnalignedError(text, hint=hint + "\nallow_unaligned=True accepts the loss of speed.")
-        warnings.warn(f"[WARNING] {text}", UserWarning, stacklevel=5)
+        warn_user(f"[WARNING] {text}", UserWarning)
 
     def _place(
         self,

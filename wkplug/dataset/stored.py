@@ -5,9 +5,9 @@ Who calls it: `MagView.get_bounding_boxes_on_disk`.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
+from wkplug.dataset.legacy.notices import warn_user
 from wkplug.errors import UnsupportedOperationError
 from wkplug.geometry import grids
 
@@ -44,11 +44,10 @@ def _boxes(mag: MagView) -> Iterator[Box]:
                 yield first
                 yield from boxes
             return
-    warnings.warn(
+    warn_user(
         f"[WARNING] {handle.location.url} can't be listed: all shards of the layer's bounding box are gone through, "
         "also those that were never written.",
         UserWarning,
-        stacklevel=3,
     )
     shard_shape = handle.array.spec.shard_shape
     for start in grids.cell_starts(*mag._bounds_in_mag(mag._region()), shard_shape):
