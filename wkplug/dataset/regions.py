@@ -34,6 +34,8 @@ _XYZ = ("x", "y", "z")
 Region: TypeAlias = Box
 """(start, shape), all axes, x, y and z in Mag(1) voxels."""
 
+_POSITIONS = ("relative_offset", "absolute_offset", "relative_bounding_box", "absolute_bounding_box")
+
 
 @attrs.frozen
 class Frame:
@@ -67,6 +69,8 @@ class Frame:
 
     def with_xyz(self, values: Sequence[int], others: Sequence[int]) -> tuple[int, ...]:
         """Take x, y and z from `values` (three), all other axes from `others` (one per axis)."""
+        if self.is_default:
+            return (others[0], *values)
         result = list(others)
         for position, value, axis in zip(self.xyz, values, "xyz", strict=True):
             if position is not None:
@@ -80,7 +84,8 @@ class Frame:
 
 
 def _integers(values: Any, what: str) -> tuple[int, ...]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+    # A tuple is what is mostly given, and asking for an abstract class costs as much as all else here.
+    if type(values) is not tuple and (isinstance(values, (str, bytes)) or not isinstance(values, Iterable)):
         raise GeometryError(
             f"The {what} is {values!r}, not a vector.", hint=f"Give integers, as in {what}=(0, 0, 0)."
         )
@@ -154,16 +159,8 @@ def resolve(
     At most one position may be given; an offset wants a size, a box brings its own. Nothing given means all of
     `bounds`. InvalidArgumentError (an AssertionError) otherwise.
     """
-    given = [
-        name
-        for name, value in (
-            ("relative_offset", relative_offset),
-            ("absolute_offset", absolute_offset),
-            ("relative_bounding_box", relative_bounding_box),
-            ("absolute_bounding_box", absolute_bounding_box),
-        )
-        if value is not None
-    ]
+    positions = (relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
+    given = [name for name, value in zip(_POSITIONS, positions, strict=True) if value is not None]
     if len(given) > 1:
         raise InvalidArgumentError(
             f"More than one position was given: {' and '.join(given)}.", hint="Give one of them."
@@ -210,9 +207,11 @@ def check_readable(frame: Frame, region: Region) -> None:
 
 def in_mag(frame: Frame, region: Region, factors: tuple[int, ...]) -> Box:
     """Turn a region into the array's box in its mag; both corners must be multiples of the mag."""
+    if max(factors) == 1:
+        return region
     start, shape = region
     for first, length, factor in zip(start, shape, factors, strict=True):
-        if factor != 1 and (first % factor or length % factor):
+        if first % factor or length % factor:
             mag = "-".join(str(factors[position]) if position is not None else "1" for position in frame.xyz)
             raise GeometryError(
                 f"The region {_text(frame, region)} is not aligned with the mag {mag}.",
