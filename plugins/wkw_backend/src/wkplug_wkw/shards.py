@@ -31,7 +31,7 @@ from wkplug_wkw.failures import corrupt_shard, storage_error
 from wkplug_wkw.header import HEADER_BYTES, HEADER_NAME, Header, check_jump_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -137,9 +137,10 @@ class LocalShard(Shard):
             raise self.corrupt("it is no regular file")
         self.check(facts.st_size)
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        # Held as a default: when the interpreter ends, this module's names may be gone already.
         if self._fd >= 0:
-            os.close(self._fd)
+            close(self._fd)
 
     def fileno(self) -> int:
         """Give the file's number, valid while this object lives."""
