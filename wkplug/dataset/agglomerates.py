@@ -19,7 +19,7 @@ from wkplug.dataset.legacy import agglomerate_files
 from wkplug.errors import InvalidArgumentError, PluginMissingError
 
 try:
-    import networkx
+    import networkx  # type: ignore[import-untyped]  # its types are a package of their own
 except ImportError as error:
     raise PluginMissingError(
         "Graphs of agglomerates need the package networkx, which isn't installed.",
@@ -97,7 +97,9 @@ class AgglomerateGraph(networkx.Graph):  # type: ignore[misc]  # networkx ships 
             (sorted(group) for group in networkx.connected_components(self)), key=lambda group: group[0]
         )
         agglomerate_of = numpy.zeros(count + 1, "uint64")
-        segments, edges, affinities = [], [], []
+        segments: list[int] = []
+        edges: list[tuple[int, int]] = []
+        affinities: list[float] = []
         segment_offsets, edge_offsets = [0, 0], [0, 0]
         for number, group in enumerate(groups, 1):
             agglomerate_of[group] = number
@@ -107,7 +109,7 @@ class AgglomerateGraph(networkx.Graph):  # type: ignore[misc]  # networkx ships 
                 for a, b, data in self.subgraph(group).edges(data=True)
             )
             segments.extend(group)
-            edges.extend(edge[:2] for edge in found)
+            edges.extend((edge[0], edge[1]) for edge in found)
             affinities.extend(edge[2] for edge in found)
             segment_offsets.append(len(segments))
             edge_offsets.append(len(edges))

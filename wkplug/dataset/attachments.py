@@ -9,9 +9,7 @@ Who calls it: users through `SegmentationLayer.attachments`; `wkplug.ops` when l
 
 from __future__ import annotations
 
-import os
 import pathlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
@@ -24,6 +22,9 @@ from wkplug.errors import AttachmentError, UnsafePathError
 from wkplug.properties import AttachmentsProperties, check_layer_name, operations
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
     from wkplug.abc import Location
     from wkplug.dataset.segmentation_layer import SegmentationLayer
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wkplug import registry, storage
 from wkplug.dataset import layout
 from wkplug.dataset.mag_view import MagView
+from wkplug.dataset.paths import is_link
 from wkplug.errors import (
     LayerExistsError,
     LockTimeoutError,
@@ -72,18 +73,11 @@ def mag_location(layer: Layer, entry: MagViewProperties) -> tuple[Location, bool
     root = layer.dataset.location
     if entry.path is not None:
         location, _ = storage.resolve_inside(root, entry.path)
-        return location, location.parent == layer.location and not _is_link(location)
+        return location, location.parent == layer.location and not is_link(location)
     short = layer.location.child(entry.mag.to_layer_name())
     long = layer.location.child(entry.mag.to_long_layer_name())
     location = long if not short.exists() and long.exists() else short
-    return location, not _is_link(location)
-
-
-def _is_link(location: Location) -> bool:
-    import os
-
-    local = location.local_path()
-    return local is not None and os.path.islink(local)  # noqa: PTH114 - a Path per mag would cost more than the call
+    return location, not is_link(location)
 
 
 def purpose_of_next_mag(layer: Layer) -> Purpose:
@@ -255,7 +249,7 @@ def delete_mag(layer: Layer, view: MagView) -> None:
         location.delete(recursive=True)
         return
     link = layer.location.child(view.mag.to_layer_name())
-    if _is_link(link):
+    if is_link(link):
         link.delete()
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from wkplug import registry, storage
 from wkplug.dataset.data_format import DataFormat, default_data_format
+from wkplug.dataset.dataset_copying import DatasetCopying
 from wkplug.dataset.dtypes import check_category, check_layer_dtype
 from wkplug.dataset.layer import Layer
 from wkplug.dataset.legacy.datasets import ADDING_LAYERS, CONSTRUCTING, ONLY_SEGMENTATION, OlderDataset
@@ -19,7 +20,7 @@ from wkplug.dataset.legacy.layer import DOWNSAMPLING
 from wkplug.dataset.legacy.notices import deprecated, warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.open_options import OpenOptions
-from wkplug.dataset.paths import to_path
+from wkplug.dataset.paths import is_link, to_path
 from wkplug.dataset.segmentation_layer import SegmentationLayer, whole_number
 from wkplug.errors import (
     ArgumentConflictError,
@@ -61,7 +62,7 @@ __all__ = ["Dataset"]
 D = TypeVar("D", bound="Dataset")
 
 
-class Dataset(OlderDataset):
+class Dataset(DatasetCopying, OlderDataset):
     """A dataset on disk or in a bucket.
 
     `Dataset(path, voxel_size=(x, y, z))` creates one, `Dataset.open(path)` opens one. Voxel sizes are nanometres
@@ -268,7 +269,7 @@ class Dataset(OlderDataset):
         if layer is None:
             properties = self._store.layer(name)
             kind = SegmentationLayer if properties.category == "segmentation" else Layer
-            layer = self._layers[name] = kind(self, properties, self.read_only)
+            layer = self._layers[name] = kind(self, properties, self.read_only or is_link(self._location.child(name)))
         return layer
 
     def get_layer(self, layer_name: str) -> Layer:

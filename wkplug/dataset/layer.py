@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import creating, resizing
 from wkplug.dataset.data_format import DataFormat
+from wkplug.dataset.layer_copying import LayerCopying
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.dataset.legacy.layer import ADDING_MAGS, DOWNSAMPLING, OlderLayer
 from wkplug.dataset.legacy.parameters import older
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Layer"]
 
 
-class Layer(OlderLayer):
+class Layer(LayerCopying, OlderLayer):
     """A layer of a dataset: `dataset.get_layer("color")`. Not made by hand."""
 
     def __init__(self, dataset: Dataset, properties: LayerProperties, read_only: bool) -> None:  # noqa: FBT001 - known signature

@@ -16,8 +16,9 @@ from wkplug.errors import OutOfBoundsError
 from wkplug.geometry import Mag, NDBoundingBox
 
 if TYPE_CHECKING:
+    import os
     import pathlib
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -160,6 +161,47 @@ class MagView(OlderMagView, View):
         if not allow_unaligned:
             bounds = self._bounds_in_mag(hull(self._region(), region))
             voxels.check_aligned(self._frame, box, handle.array.spec.shard_shape, bounds)
+
+    # --- storing it in another way: `wkplug.ops` does it ------------------------------------------------
+
+    def compress(
+        self, *, target_path: str | os.PathLike[str] | None = None, executor: AnyExecutor = None
+    ) -> None:
+        """Compress the mag, in place; nothing happens if it is compressed already.
+
+        A crash leaves a complete mag at any moment. With target_path the result becomes a dataset there instead,
+        which object stores need (InvalidArgumentError, an AssertionError, without).
+        """
+        from wkplug.ops import rechunking
+
+        rechunking.compress(self, target_path=target_path, executor=executor)
+
+    def rechunk(
+        self,
+        *,
+        chunk_shape: VecIntLike | int | None = None,
+        shard_shape: VecIntLike | int | None = None,
+        compress: bool | Mapping[str, Any] | None = None,
+        target_path: str | os.PathLike[str] | None = None,
+        executor: AnyExecutor = None,
+        _progress_desc: str | None = None,
+    ) -> None:
+        """Store the mag in other chunks and shards, in place or, with target_path, as a dataset there.
+
+        What isn't given is the format's default, not what the mag has now; compressed unless `compress` is False.
+        """
+        from wkplug.ops import pools, rechunking
+
+        with pools.described(_progress_desc) as progress:
+            rechunking.rechunk(
+                self,
+                chunk_shape=chunk_shape,
+                shard_shape=shard_shape,
+                compress=compress,
+                target_path=target_path,
+                executor=executor,
+                progress=progress,
+            )
 
     # --- what is stored -----------------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
 
-__all__ = ["to_path"]
+__all__ = ["is_link", "to_path"]
 
 
 def to_path(location: Location) -> pathlib.Path:
@@ -24,3 +25,9 @@ def to_path(location: Location) -> pathlib.Path:
         return path
     remote: pathlib.Path = UPath(native["path"], protocol=native["protocol"], **native["options"])
     return remote
+
+
+def is_link(location: Location) -> bool:
+    """Whether a place is a symbolic link."""
+    local = location.local_path()
+    return local is not None and os.path.islink(local)  # noqa: PTH114 - a Path per mag would cost more than the call

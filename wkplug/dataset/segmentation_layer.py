@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug.dataset.layer import Layer
 from wkplug.errors import InvalidArgumentError
 from wkplug.properties import operations
+
+if TYPE_CHECKING:
+    from wkplug.dataset.attachments import Attachments
+    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.geometry import VecIntLike
 
 __all__ = ["SegmentationLayer"]
 
@@ -29,6 +34,26 @@ class SegmentationLayer(Layer):
     def largest_segment_id(self, value: int | None) -> None:
         self.check_writable("change its largest segment id")
         self.dataset.store.apply(operations.SetLayerKey(self.name, "largestSegmentId", whole_number(value)))
+
+    def refresh_largest_segment_id(
+        self, *, chunk_shape: VecIntLike | int | None = None, executor: AnyExecutor = None
+    ) -> None:
+        """Set the largest id to what is really there, by reading all stored voxels of the finest mag.
+
+        0 if there are no segments, None if the bounding box is empty. How much is read at once is chosen by bytes,
+        whatever `chunk_shape` says.
+        """
+        from wkplug.ops import segment_ids
+
+        del chunk_shape
+        segment_ids.refresh_largest_segment_id(self, executor=executor)
+
+    @property
+    def attachments(self) -> Attachments:
+        """Meshes, agglomerates and the like that belong to the segments."""
+        from wkplug.dataset.attachments import Attachments
+
+        return Attachments(self)
 
 
 def whole_number(value: Any) -> int | None:

@@ -20,7 +20,14 @@ from wkplug import registry, storage
 from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError
 from wkplug.ops import copying, pools
 from wkplug.ops.copying import CopyRequest, Transfer
-from wkplug.properties import LayerProperties, MagViewProperties, check_layer_name, operations
+from wkplug.properties import (
+    AttachmentsProperties,
+    LayerProperties,
+    MagViewProperties,
+    SegmentationLayerProperties,
+    check_layer_name,
+    operations,
+)
 
 if TYPE_CHECKING:
     import os
@@ -188,8 +195,8 @@ def _describe(
     )
     if data_format is not None:
         entry.data_format = str(data_format)
-    if hasattr(entry, "attachments"):
-        entry = attrs.evolve(entry, attachments=type(entry.attachments)())
+    if isinstance(entry, SegmentationLayerProperties):
+        entry = attrs.evolve(entry, attachments=AttachmentsProperties())
     changes: list[operations.Operation] = [operations.AddLayer(entry), *_keys_of(source, name)]
     attached = _raw(source).get("attachments") if pointing_from is not None else None
     if pointing_from is not None and attached:

@@ -1,38 +1,48 @@
-"""Where the work of an operation runs: whatever users pass as `executor=`.
+"""Where the work of an operation runs, and how it is shown: what users pass as `executor=` and `progress_desc=`.
 
 Our own operations run in threads by default, because codecs and engines release the interpreter lock. One pool
 serves a whole operation, however many mags or layers it spans.
 
-Who calls it: the verbs of `wkplug.ops`.
+Who calls it: the verbs of `wkplug.ops` and the methods that delegate to them.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wkplug import registry
-from wkplug.errors import InvalidArgumentError
+from wkplug.dataset import execution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["pool"]
+    from wkplug.ops.plan import Progress
+
+__all__ = ["described", "pool"]
 
 
 @contextmanager
 def pool(executor: Any = None) -> Iterator[Any]:
-    """Give the executor to use: anything with `submit`; one of that name; threads by default.
+    """Give the executor to use, threads by default; one that is made here is shut down afterwards."""
+    with execution.adapted(executor, default="threads") as runner:
+        yield runner
 
-    An executor that is made here is shut down afterwards. InvalidArgumentError for what can't run anything.
-    """
-    if executor is None or isinstance(executor, str):
-        with registry.executor(executor or "threads") as own:
-            yield own
+
+@contextmanager
+def described(description: str | None) -> Iterator[Progress | None]:
+    """Give a function that shows progress under a description, None without one."""
+    if description is None:
+        yield None
         return
-    if not callable(getattr(executor, "submit", None)):
-        raise InvalidArgumentError(
-            f"{executor!r} is no executor: it has no submit method.",
-            hint='Give a concurrent.futures.Executor, or a name such as "threads" or "sequential".',
-        )
-    yield executor
+    from wkplug.dataset.progress import progress_bar
+
+    with ExitStack() as stack:
+        advance: list[Callable[[], None]] = []
+
+        def progress(done: int, total: int) -> None:
+            del done
+            if not advance:
+                advance.append(stack.enter_context(progress_bar(description, total)))
+            advance[0]()
+
+        yield progress

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Box, Executor
     from wkplug.storage import ArrayHandle
 
-__all__ = ["JOB_BYTES", "TILE_BYTES", "copy_voxels", "job_grid", "stored_tasks"]
+__all__ = ["JOB_BYTES", "TILE_BYTES", "copy_voxels", "job_grid", "stored_tasks", "tile_shape"]
 
 TILE_BYTES = 1 << 27
 """How many bytes of voxels one tile may have; it has at least one chunk."""
@@ -50,7 +50,7 @@ def copy_voxels(
     spec, itemsize = target.spec, target.array.dtype.itemsize
     jobs = job_grid(spec.shard_shape, bounds[1], itemsize)
     tasks = stored_tasks([source, target] if erase else [source], bounds, jobs)
-    tile = _tile_shape(jobs, tuple(map(max, spec.chunk_shape, source.spec.chunk_shape)), itemsize)
+    tile = tile_shape(jobs, tuple(map(max, spec.chunk_shape, source.spec.chunk_shape)), itemsize)
     always = erase or bool(spec.fill_value) or bool(source.spec.fill_value)
     work = partial(_copy_task, source, target, tile, always)
     for _ in plan.run(tasks, work, executor=executor, progress=progress):
@@ -110,7 +110,7 @@ def job_grid(shard: tuple[int, ...], extent: tuple[int, ...], itemsize: int) -> 
         grid[min(short, key=lambda axis: grid[axis])] *= 2
 
 
-def _tile_shape(job: tuple[int, ...], chunk: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+def tile_shape(job: tuple[int, ...], chunk: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
     """Halve a task's longest axis until it fits, but never through a chunk."""
     tile = list(job)
     while True:

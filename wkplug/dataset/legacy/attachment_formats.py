@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from wkplug.errors import AttachmentError
@@ -10,7 +10,7 @@ from wkplug.errors import AttachmentError
 __all__ = ["AttachmentDataFormat", "attachment_format", "attachment_suffix", "recorded_format"]
 
 
-class AttachmentDataFormat(str, Enum):
+class AttachmentDataFormat(StrEnum):
     """How an attachment's files are stored. Equal to its text."""
 
     Zarr3 = "zarr3"

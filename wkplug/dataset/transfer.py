@@ -1,0 +1,95 @@
+"""`TransferMode`: how the files of a layer, mag or attachment come to a place that a server reads.
+
+Who calls it: users, and remote plugins that publish datasets.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from wkplug import storage
+from wkplug.errors import InvalidArgumentError, MissingError, UnsupportedOperationError
+
+__all__ = ["TransferMode"]
+
+
+class UploadOnlyError(UnsupportedOperationError, NotImplementedError):
+    """A transfer between places that only a server can do."""
+
+
+class TransferMode(StrEnum):
+    """By upload (HTTP), by copying, by a link, or by moving and leaving a link at the old place."""
+
+    HTTP = "http"
+    MOVE_AND_SYMLINK = "move+symlink"
+    SYMLINK = "symlink"
+    COPY = "copy"
+
+    def transfer(self, src: Any, dst: Any, progress_desc_label: str | None = None) -> None:
+        """Bring `src` to `dst`, making parent folders.
+
+        Links and moves want local places, and nothing at `dst` (InvalidArgumentError, an AssertionError). HTTP is
+        for uploads only (a NotImplementedError).
+        """
+        if self is TransferMode.COPY:
+            self.copy(src, dst, progress_desc_label)
+        elif self is TransferMode.SYMLINK:
+            self.symlink(src, dst)
+        elif self is TransferMode.MOVE_AND_SYMLINK:
+            self.move_and_symlink(src, dst)
+        else:
+            raise UploadOnlyError(
+                "Files can't be transferred by HTTP from place to place.",
+                hint="Use Dataset.upload, or another mode.",
+            )
+
+    @staticmethod
+    def copy(src: Any, dst: Any, progress_desc_label: str | None = None) -> None:
+        """Copy a file or folder, from any place to any other."""
+        del progress_desc_label  # one call, of which there is nothing to show
+        storage.copy_tree(storage.locate(src), storage.locate(dst))
+
+    @staticmethod
+    def symlink(src: Any, dst: Any) -> None:
+        """Make `dst` a link to `src`."""
+        source, target = _local(src), _free(dst)
+        target.symlink_to(source, target_is_directory=source.is_dir())
+
+    @staticmethod
+    def move_and_symlink(src: Any, dst: Any) -> None:
+        """Move `src` to `dst` and leave a link; if it is a link already, `dst` becomes one to the same place."""
+        source, target = _local(src), _free(dst)
+        if source.is_symlink():
+            to = source.resolve()
+            target.symlink_to(to, target_is_directory=to.is_dir())
+            return
+        source.rename(target)
+        source.symlink_to(target, target_is_directory=target.is_dir())
+
+
+def _local(place: Any) -> Path:
+    location = storage.locate(place)
+    path = location.local_path()
+    if path is None:
+        raise InvalidArgumentError(
+            f"{location.url} is not on a local disk, where alone links can be.", hint="Use TransferMode.COPY."
+        )
+    if not os.path.lexists(path):
+        raise MissingError(f"{path} could not be transferred: it is not there.")
+    return Path(path)
+
+
+def _free(place: Any) -> Path:
+    location = storage.locate(place)
+    path = location.local_path()
+    if path is None:
+        raise InvalidArgumentError(
+            f"{location.url} is not on a local disk, where alone links can be.", hint="Use TransferMode.COPY."
+        )
+    if os.path.lexists(path):
+        raise InvalidArgumentError(f"There is already something at {path}.", hint="Move it away first.")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return Path(path)
