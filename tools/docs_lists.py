@@ -41,6 +41,13 @@ GROUPS: tuple[tuple[str, str, str], ...] = (
         "Dataset Layer SegmentationLayer MagView View ArrayInfo DataFormat ConversionLayerMapping SamplingModes "
         "settings",
     ),
+    ("Slices and arrays", "dataset", "BufferedSliceReader BufferedSliceWriter BaseArray"),
+    (
+        "Attachments of segmentations",
+        "dataset",
+        "Attachments Attachment AttachmentDataFormat MeshAttachment AgglomerateAttachment AgglomerateGraph "
+        "ConnectomeAttachment CumsumAttachment SegmentIndexAttachment SegmentStatisticsAttachment",
+    ),
     (
         "Geometry",
         "geometry",
@@ -67,6 +74,7 @@ ALIASES = {
     "Vec3FloatLike": "what a Vec3Float can be made of",
     "Vec3IntLike": "what a Vec3Int can be made of: three integers, a numpy array, another vector",
     "VecIntLike": "what a VecInt can be made of",
+    "LayerCategoryType": "a category, for annotations",
     "XYZAxis": 'one of "x", "y", "z", for annotations',
 }
 
