@@ -108,7 +108,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="wkplug-bench-") as name:
         folder = Path(name)
         prepare(folder)
-        with Sides(folder / "workers.log") as sides:
+        with Sides(folder) as sides:
             warm(sides)
             for group, measure in GROUPS.items():
                 if not options.rows or group in options.rows:

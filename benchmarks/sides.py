@@ -1,7 +1,9 @@
 """The two sides and the bare engines as processes: kept ones that take turns, and fresh ones.
 
 wkplug runs in the environment that runs this, webknossos in one of its own, as a black box. Children run with
-bytecode caching on: without it every import is a compilation, and imports are part of what is measured.
+bytecode caching on: without it every import is a compilation, and imports are part of what is measured. They
+run without `site`, and get their paths from here: the import hooks of an editable install, which this
+environment has and no user's, cost as much as all of Python's own start.
 """
 
 from __future__ import annotations
@@ -20,22 +22,43 @@ _HERE = Path(__file__).parent
 _PEER = _HERE.parent / ".cache" / "peer" / "bin" / "python"
 
 
+def _python(side: str) -> str:
+    return str(_PEER) if side == "webknossos" else sys.executable
+
+
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONWARNINGS": "ignore"}
 
 
-def _python(side: str) -> str:
-    return str(_PEER) if side == "webknossos" else sys.executable
+def _paths(side: str) -> list[str]:
+    """The places that `site` would have added."""
+    code = "import sys; kept = set(sys.path); import site; site.main(); print(*(set(sys.path) - kept), sep='\\n')"
+    output = subprocess.run(
+        [_python(side), "-S", "-P", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=_environment(),
+    ).stdout
+    return output.split("\n")[:-1]
 
 
 class Sides:
-    """Starts workers when they are first asked; use as a context manager. Their messages go to `log`."""
+    """Starts workers when they are first asked; use as a context manager. `folder`: for their messages."""
 
-    def __init__(self, log: Path) -> None:
-        self._log_path = log
-        self._log: IO[bytes] = log.open("wb")
+    def __init__(self, folder: Path) -> None:
+        self._log_path = folder / "workers.log"
+        self._log: IO[bytes] = self._log_path.open("wb")
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
+        # An editable package is on no path; here it is, and nothing else of the repository.
+        (folder / "packages").mkdir()
+        (folder / "packages" / "wkplug").symlink_to(_HERE.parent / "wkplug")
+        self._environments = {
+            side: {**_environment(), "PYTHONPATH": os.pathsep.join([str(folder / "packages"), *_paths(side)])}
+            for side in ("wkplug", "webknossos")
+        }
+        self._environments["engines"] = self._environments["wkplug"]
 
     def __enter__(self) -> Sides:
         return self
@@ -52,11 +75,11 @@ class Sides:
         worker = self._workers.get(side)
         if worker is None:
             worker = self._workers[side] = subprocess.Popen(
-                [_python(side), str(_HERE / "worker.py"), side],
+                [_python(side), "-S", str(_HERE / "worker.py"), side],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._log,
-                env=_environment(),
+                env=self._environments[side],
             )
         if worker.stdin is None or worker.stdout is None:
             raise RuntimeError("A worker without pipes.")
@@ -72,7 +95,10 @@ class Sides:
         """Run Python with these arguments: what it printed as JSON, and "cpu" and "wall" of the whole process."""
         began = time.perf_counter()
         process = subprocess.Popen(
-            [_python(side), *arguments], stdout=subprocess.PIPE, stderr=self._log, env=_environment()
+            [_python(side), "-S", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=self._environments[side],
         )
         if process.stdout is None:
             raise RuntimeError("A process without a pipe.")
