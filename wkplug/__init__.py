@@ -42,6 +42,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     "wkplug.dataset.slice_reader": ("BufferedSliceReader",),
     "wkplug.dataset.slice_writer": ("BufferedSliceWriter",),
+    "wkplug.dataset.transfer": ("TransferMode",),
     "wkplug.ops.images": ("ConversionLayerMapping",),
     "wkplug.ops.sampling": ("SamplingModes",),
 }  # fmt: skip

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, str] = {
+    "check-equality": "wkplug.cli.check_equality:check_equality",
+    "compress": "wkplug.cli.compress:compress",
     "config": "wkplug.cli.config:config",
     "convert": "wkplug.cli.convert:convert",
+    "copy-dataset": "wkplug.cli.copy_dataset:copy_dataset",
     "downsample": "wkplug.cli.downsample:downsample",
     "explain": "wkplug.cli.explain:explain",
     "info": "wkplug.cli.info:info",

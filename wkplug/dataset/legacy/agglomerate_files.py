@@ -27,6 +27,9 @@ _FORMAT = "zarr3"
 _GROUP_FILE = "zarr.json"
 _ATTRIBUTES = {"voxelytics": {"artifact_schema_version": 4, "artifact_class": "AgglomerateViewArtifact"}}
 _CHUNK = 2**20
+_AXES = ("x", "y")
+_TABLES = frozenset({"agglomerate_to_positions", "agglomerate_to_edges"})
+"""The arrays of two dimensions; the others have one."""
 
 
 class AttachmentExistsError(ConflictError, FileExistsError):
@@ -44,7 +47,7 @@ def write(location: Location, arrays: Mapping[str, NDArray[Any]]) -> str:
             f"There is already something at {location.url}.", hint="Choose another name, or delete it."
         )
     for name, values in arrays.items():
-        axes = ("x", "y")[: values.ndim]
+        axes = _AXES[: values.ndim]
         chunk = tuple(max(1, min(length, _CHUNK)) for length in values.shape)
         spec = ArraySpec(
             axes=axes, shape=values.shape, dtype=values.dtype.name, chunk_shape=chunk, shard_shape=chunk
@@ -68,7 +71,9 @@ def read(location: Location, data_format: str, names: Iterable[str]) -> dict[str
         )
     result = {}
     for name in names:
-        handle = storage.open_array(location.child(name), _FORMAT)
+        handle = storage.open_array(
+            location.child(name), _FORMAT, axes=_AXES if name in _TABLES else _AXES[:1]
+        )
         shape = tuple(length or 0 for length in handle.spec.shape)
         if 0 in shape:
             import numpy

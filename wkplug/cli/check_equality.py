@@ -1,0 +1,32 @@
+"""`wkplug check-equality`: whether two datasets hold the same."""
+
+from __future__ import annotations
+
+import click
+
+from wkplug.cli.options import executor_options, make_executor
+
+__all__ = ["check_equality"]
+
+
+@click.command("check-equality")
+@click.argument("source")
+@click.argument("target")
+@click.option("--layer-name", help="Compare only this layer.")
+@executor_options
+def check_equality(source: str, target: str, layer_name: str | None, strategy: str, jobs: int | None) -> int:
+    """Compare the datasets SOURCE and TARGET: layers, boxes, mags and voxels.
+
+    Formats, chunks and compression may differ. The exit code is 0 if they are equal, 1 if not.
+    """
+    from wkplug.dataset import Dataset
+    from wkplug.ops.equality import differences
+
+    one, other = Dataset.open(source, read_only=True), Dataset.open(target, read_only=True)
+    with make_executor(strategy, jobs) as executor:
+        found = list(differences(one, other, layer_name=layer_name, executor=executor))
+    if found:
+        click.echo(f"The datasets are not equal: {'; '.join(found)}.")
+        return 1
+    click.echo(f"The datasets {source} and {target} are equal.")
+    return 0

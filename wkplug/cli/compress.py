@@ -1,0 +1,46 @@
+"""`wkplug compress`: compresses mags that aren't compressed, in place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from wkplug.cli.options import MAG, executor_options, make_executor
+from wkplug.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from wkplug.geometry import Mag
+
+__all__ = ["compress"]
+
+
+@click.command()
+@click.argument("target")
+@click.option("--layer-name", help="Only this layer.")
+@click.option("--mag", "mags", type=MAG, multiple=True, help="Only this mag; may be given several times.")
+@executor_options
+def compress(
+    target: str, layer_name: str | None, mags: tuple[Mag, ...], strategy: str, jobs: int | None
+) -> None:
+    """Compress the mags of the dataset TARGET that aren't compressed, in place.
+
+    A crash at any moment leaves complete mags.
+    """
+    from wkplug.dataset import Dataset
+    from wkplug.ops import rechunking
+
+    dataset = Dataset.open(target)
+    layers = list(dataset.layers.values()) if layer_name is None else [dataset.get_layer(layer_name)]
+    chosen = [
+        view for layer in layers for view in ([layer.get_mag(mag) for mag in mags] or layer.mags.values())
+    ]
+    with make_executor(strategy, jobs) as executor:
+        for view in chosen:
+            what = f"{view.layer.name} {view.name}"
+            if view.read_only:
+                click.echo(f"Skipping {what} as it belongs to another dataset.")
+                continue
+            with progress_bar(what) as advance:
+                done = rechunking.compress(view, executor=executor, progress=advance)
+            click.echo(f"Compressed {what}." if done else f"Skipping {what} as it is already compressed.")

@@ -1,0 +1,53 @@
+"""`wkplug copy-dataset`: a dataset copied, and converted if its storage shall change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from wkplug.cli.options import SHAPE, executor_options, make_executor
+from wkplug.cli.progress import progress_bar
+
+__all__ = ["copy_dataset"]
+
+
+@click.command("copy-dataset")
+@click.argument("source")
+@click.argument("target")
+@click.option("--data-format", help="Storage format of the copy; that of each layer if left out.")
+@click.option("--chunk-shape", type=SHAPE, help="Voxels that are encoded as one, n or x,y,z.")
+@click.option("--shard-shape", type=SHAPE, help="Voxels of one file, n or x,y,z; a multiple of the chunk.")
+@click.option(
+    "--exists-ok/--no-exists-ok", default=False, show_default=True, help="Copy into a dataset that is there."
+)
+@executor_options
+def copy_dataset(
+    source: str,
+    target: str,
+    data_format: str | None,
+    chunk_shape: Any,
+    shard_shape: Any,
+    exists_ok: bool,  # noqa: FBT001 - click's way to pass options
+    strategy: str,
+    jobs: int | None,
+) -> None:
+    """Copy the dataset SOURCE to TARGET, both paths or URLs.
+
+    Files are copied as they are unless data format, chunks or shards shall change.
+    """
+    from wkplug.dataset import Dataset
+    from wkplug.ops import copying, dataset_copying
+
+    dataset = Dataset.open(source, read_only=True)
+    with make_executor(strategy, jobs) as executor, progress_bar("copy") as advance:
+        copy = dataset_copying.copy_dataset(
+            dataset,
+            target,
+            request=copying.CopyRequest(chunk_shape=chunk_shape, shard_shape=shard_shape),
+            data_format=data_format,
+            exists_ok=exists_ok,
+            executor=executor,
+            progress=advance,
+        )
+    click.echo(f"Copied {len(copy.layers)} layers to {target}.")
