@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PAGES = {
     # page -> title, modules
-    "dataset": ("Datasets", ("wkplug.dataset", "wkplug.ops.sampling", "wkplug.config")),
+    "dataset": ("Datasets", ("wkplug",)),
     "geometry": ("Geometry", ("wkplug.geometry",)),
     "properties": ("Properties", ("wkplug.properties",)),
     "errors": ("Errors", ("wkplug.errors",)),
@@ -43,7 +43,12 @@ def page_of(name: str) -> str:
     """Give the Markdown of one module."""
     module = import_module(name)
     parts = [f"Module `{name}`.", ""]
-    for public in sorted(module.__all__, key=str.lower):
+    names = set(getattr(module, "__all__", dir(module)))
+    if name == "wkplug":  # without what has pages of its own
+        names -= {
+            each for other in ("errors", "geometry", "properties") for each in getattr(module, other).__all__
+        }
+    for public in sorted(names, key=str.lower):
         parts += entry(public, getattr(module, public), level=2)
     return "\n".join(parts) + "\n"
 
