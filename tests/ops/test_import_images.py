@@ -1,4 +1,4 @@
-"""`from_images` and `add_layer_from_images`: which voxels end up where, compared with the arrays that made the files."""
+"""`from_images` and `add_layer_from_images`: which voxels end up where, compared with what the files hold."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_flips_reverse_the_layers_axes_after_swapping(
         flip_x=bool(flips[0]), flip_y=bool(flips[1]), flip_z=bool(flips[2]),
     )  # fmt: skip
     expected = data.transpose(1, 2, 0) if swap else data.transpose(2, 1, 0)
-    expected = np.flip(expected, [axis for axis in range(3) if flips[axis]])
+    expected = np.flip(expected, tuple(axis for axis in range(3) if flips[axis]))
     assert np.array_equal(voxels(layer)[0], expected)
 
 
@@ -211,7 +211,7 @@ def test_smaller_sections_are_filled_up_and_flipped_with_the_layer(
     expected = np.zeros((33, 25, 2), "uint8")
     expected[:30, :20, 0], expected[:, :, 1] = small.T, large.T
     expected = expected.transpose(1, 0, 2) if swap else expected
-    expected = np.flip(expected, [axis for axis in range(2) if flips[axis]])
+    expected = np.flip(expected, tuple(axis for axis in range(2) if flips[axis]))
     assert np.array_equal(voxels(layer)[0], expected)
 
 
@@ -368,21 +368,23 @@ def test_every_section_is_decoded_once_also_for_several_layers(
 ) -> None:
     from wkplug.ops.importing.volume import Reading
 
-    sections = []
-    original = Reading.section
-    monkeypatch.setattr(
-        Reading, "section", lambda self, z, *rest: [sections.append(z), original(self, z, *rest)][1]
-    )
-    opened = []
-    parse = tifffile.TiffFile.__init__
-    monkeypatch.setattr(
-        tifffile.TiffFile, "__init__", lambda self, *a, **k: [opened.append(1), parse(self, *a, **k)][1]
-    )
+    sections: list[int] = []
+    opened: list[Any] = []
+    read, parse = Reading.section, tifffile.TiffFile.__init__
+
+    def counted_read(self: Reading, z: int, others: tuple[int, ...] = ()) -> Any:
+        sections.append(z)
+        return read(self, z, others)
+
+    def counted_parse(self: Any, file: Any, **options: Any) -> None:
+        opened.append(file)
+        parse(self, file, **options)
+
+    monkeypatch.setattr(Reading, "section", counted_read)
+    monkeypatch.setattr(tifffile.TiffFile, "__init__", counted_parse)
     data = noise((40, 3, 20, 30), "uint16")
     path = write(tmp_path / "a.tif", data, metadata={"axes": "ZCYX"}, compression="zlib")
-    dataset = wk.Dataset.from_images(
-        path, tmp_path / "out", (1, 1, 1), chunk_shape=(8, 8, 8), layer_category="color"
-    )
+    dataset = wk.Dataset.from_images(path, tmp_path / "out", (1, 1, 1), layer_category="color")
     assert len(dataset.layers) == 3
     assert sorted(sections) == list(range(40))
     assert len(opened) <= 2  # once to describe it, once to read it

@@ -46,7 +46,7 @@ def guess_category(volume: Volume) -> str:
 
 
 def _patches(volume: Volume) -> Iterator[NDArray[Any]]:
-    """Cut squares from the sections (small ones come whole) at a quarter, the middle and three quarters of z; the same ones every time."""
+    """Cut squares from sections at a quarter, the middle and three quarters of z; small ones come whole."""
     import numpy
 
     random = numpy.random.default_rng(0)
