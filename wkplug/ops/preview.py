@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["contact_sheet", "write_preview"]
 
 _PIXELS = 512
+_MOST = 4096  # voxels along an axis that are read at most, where there is no mag that is coarse enough
 _PLANES = (("x", "y", "z"), ("x", "z", "y"), ("z", "y", "x"))  # across, down, and the axis that is cut
 
 
@@ -42,8 +43,10 @@ def contact_sheet(dataset: Dataset) -> ContactSheet:
         view = _fine_enough(layer)
         if view is None:
             continue
-        under = _layer_below(dataset, layer)
-        rows.append((_title(layer, view), _panels(layer, view, under)))
+        box = _shown_box(layer, view)
+        part = "" if box == _xyz(layer) else ", the middle of it"
+        panels = _panels(layer, view, box, _layer_below(dataset, layer))
+        rows.append((f"{_title(layer)}   (shown: {view.name}{part})", panels))
     if not rows:
         raise InvalidArgumentError(
             f"The dataset {dataset.name!r} has no voxels to show.",
@@ -53,13 +56,13 @@ def contact_sheet(dataset: Dataset) -> ContactSheet:
     return ContactSheet(title=f"{dataset.name}   {size.x:g} x {size.y:g} x {size.z:g} nm", rows=tuple(rows))
 
 
-def _title(layer: Layer, view: MagView) -> str:
+def _title(layer: Layer) -> str:
     size = layer.bounding_box.size_xyz
     channels = f", {layer.num_channels} channels" if layer.num_channels > 1 else ""
     mags = ", ".join(str(mag) for mag in layer.mags)
     extent = f"{size.x} x {size.y} x {size.z}"
     what = f"{layer.category}, {layer.dtype.name}{channels}, {extent}"
-    return f"{layer.name}   {what}   mags {mags}   (shown: {view.name})"
+    return f"{layer.name}   {what}   mags {mags}"
 
 
 def _fine_enough(layer: Layer) -> MagView | None:
@@ -90,8 +93,17 @@ def _xyz(layer: Layer) -> BoundingBox:
     return BoundingBox(box.topleft_xyz, box.size_xyz)
 
 
-def _panels(layer: Layer, view: MagView, under: Layer | None) -> tuple[Panel, ...]:
+def _shown_box(layer: Layer, view: MagView) -> BoundingBox:
+    """The layer's box, or the middle of it where even the coarsest mag has too many voxels for a picture."""
     box = _xyz(layer)
+    size = Vec3Int(min(n, _MOST * factor) for n, factor in zip(box.size, view.mag, strict=True))
+    offset = Vec3Int(
+        (n - m) // 2 // factor * factor for n, m, factor in zip(box.size, size, view.mag, strict=True)
+    )
+    return BoundingBox(box.topleft + offset, size)
+
+
+def _panels(layer: Layer, view: MagView, box: BoundingBox, under: Layer | None) -> tuple[Panel, ...]:
     voxel = layer.dataset.voxel_size
     panels = []
     for across, down, cut in _PLANES:
@@ -184,7 +196,9 @@ def _label_colours(labels: NDArray[Any]) -> NDArray[Any]:
     import numpy
 
     ids, inverse = numpy.unique(labels, return_inverse=True)
-    hue = (ids.astype(numpy.float64) * 0.6180339887498949) % 1.0
+    # The golden ratio as a fraction of 2^64: integers wrap around like hues, and huge ids lose no digit.
+    turns = ids.astype(numpy.uint64) * numpy.uint64(0x9E3779B97F4A7C15)
+    hue = (turns >> numpy.uint64(11)).astype(numpy.float64) / 2.0**53
     value = 1.0 - 0.22 * (ids % 3).astype(numpy.float64)
     channels = numpy.abs((hue[:, None] * 6.0 + numpy.array([0.0, 4.0, 2.0])) % 6.0 - 3.0) - 1.0
     colours: NDArray[Any] = (value[:, None] * (0.25 + 0.75 * channels.clip(0, 1)) * 255).astype(numpy.uint8)
