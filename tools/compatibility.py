@@ -41,6 +41,8 @@ SAME = {
     ("data_format", "'zarr3'"): {"None"},
     ("sampling_mode", "SamplingModes.ANISOTROPIC"): {"'anisotropic'"},
     ("mag", "Mag(1)"): {"1"},
+    ("index", "Vec3Int(1, 2, 3)"): {"None"},
+    ("segmentation_dtype", "dtype('uint32')"): {"'uint32'"},
 }
 
 OPERATORS = {
@@ -62,6 +64,8 @@ class Finding:
     work: str
     problem: str | None
     """None: it is there, as it should be."""
+    difference: str | None = None
+    """What is another way on purpose."""
 
 
 def root(name: str) -> Any:
@@ -95,7 +99,7 @@ def look_up(symbol: str) -> Any:
 def _annotations(kind: type) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for base in kind.__mro__:
-        known.update(base.__dict__.get("__annotations__", {}))
+        known.update(inspect.get_annotations(base))
         slots = base.__dict__.get("__slots__", ())
         known.update(dict.fromkeys((slots,) if isinstance(slots, str) else slots))
     return known
@@ -115,12 +119,16 @@ def function_of(found: Any) -> Any:
 
 def shown(value: Any) -> str:
     """Write a default as the list does."""
+    if (
+        value is attrs.NOTHING
+        or type(value).__module__.startswith("attr")
+        or value is inspect.Parameter.empty
+    ):
+        return "..."
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, wkplug.Mag):
         return str(value.x) if value.x == value.y == value.z else repr(value.to_layer_name())
-    if type(value).__module__.startswith("attr") or value is inspect.Parameter.empty:
-        return "..."
     if isinstance(value, tuple):
         return repr(tuple(value))
     return repr(str(value)) if isinstance(value, str) else repr(value)
@@ -143,8 +151,13 @@ def compare(found: Any, wanted: str) -> str | None:
     source = ast.parse(f"def f({wanted}): pass").body[0]
     args = source.args  # type: ignore[attr-defined]  # the source is a function
     defaults = [None] * (len(args.args) - len(args.defaults)) + list(args.defaults)
-    pairs = [(arg.arg, default, index) for index, (arg, default) in enumerate(zip(args.args, defaults, strict=True))]
-    pairs += [(arg.arg, default, None) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)]
+    pairs: list[tuple[str, ast.expr | None, int | None]] = [
+        (arg.arg, default, index)
+        for index, (arg, default) in enumerate(zip(args.args, defaults, strict=True))
+    ]
+    pairs += [
+        (arg.arg, default, None) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    ]
     for name, default, position in pairs:
         if name not in ours:
             if name not in old and not open_ended and not (flexible and position is not None):
@@ -212,6 +225,8 @@ def findings() -> list[Finding]:
     for section in facts.values():
         for fact in section["symbols"]:
             what = fact.get("what", ())
+            problem = examine(fact)
+            difference = fact.get("difference") if problem not in (None, "missing") else None
             result.append(
                 Finding(
                     section["title"],
@@ -220,7 +235,8 @@ def findings() -> list[Finding]:
                     (what,) if isinstance(what, str) else tuple(what),
                     fact.get("removed", False),
                     fact.get("work", "dataset"),
-                    examine(fact),
+                    None if difference else problem,
+                    difference,
                 )
             )
     return result
@@ -246,12 +262,17 @@ def page(found: list[Finding]) -> str:
         listed = ", ".join(f"{count} {room}" for room, count in sorted(elsewhere.items()))
         missing = sum(one.problem is not None and one.work == "dataset" for one in rows)
         lines.append(f"| {section} | {len(rows)} | {here} | {listed or '-'} | {missing} |")
-    lines += ["", "Built elsewhere: " + "; ".join(f"{k}: {v}" for k, v in ROOMS.items() if k != "dataset") + "."]
+    lines += [
+        "",
+        "Built elsewhere: " + "; ".join(f"{k}: {v}" for k, v in ROOMS.items() if k != "dataset") + ".",
+    ]
     for section in sections:
         lines += ["", f"## {section}", "", "| symbol | kind | here |", "|---|---|---|"]
         for one in (one for one in found if one.section == section):
             what = f" {', '.join(f'`{word}`' for word in one.what)}" if one.what else ""
             state = "yes" if one.problem is None else one.problem
+            if one.difference:
+                state = f"yes; {one.difference}"
             if one.problem is not None and one.work != "dataset":
                 state = f"{ROOMS[one.work]}: {one.problem}"
             elif one.removed or one.kind in ("parameter", "positions", "call"):

@@ -69,15 +69,15 @@ class AgglomerateGraph(networkx.Graph):  # type: ignore[misc]  # networkx ships 
             raise InvalidArgumentError(f"The position {position!r} doesn't have three numbers.")
         self.add_node(int(segment_id), position=numbers)
 
-    def add_affinity_edge(self, segment_a: int, segment_b: int, *, affinity: float) -> None:
+    def add_affinity_edge(self, u: int, v: int, *, affinity: float) -> None:
         """Connect two segments; ValueError unless both have been added."""
-        for segment in (segment_a, segment_b):
+        for segment in (u, v):
             _check_id(segment)
             if segment not in self:
                 raise InvalidArgumentError(
                     f"The segment {segment} isn't in the graph.", hint="Add it with add_segment first."
                 )
-        self.add_edge(int(segment_a), int(segment_b), affinity=float(affinity))
+        self.add_edge(int(u), int(v), affinity=float(affinity))
 
     def to_agglomerate_graph_data(self, segmentation_dtype: Any = "uint32") -> AgglomerateGraphData:
         """Give the arrays that are stored; ValueError unless the ids are 1, 2, ... without gaps."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ArrayInfo", "array_info"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class ArrayInfo:
     """The facts of one array.
 
@@ -30,8 +30,10 @@ class ArrayInfo:
     voxel_type: np.dtype[Any]
     chunk_shape: VecInt
     shard_shape: VecInt
-    bounding_box: NDBoundingBox
-    compression_mode: bool
+    bounding_box: NDBoundingBox = attrs.field(
+        factory=lambda: NormalizedBoundingBox((0,) * 4, (1,) * 4, "cxyz")
+    )
+    compression_mode: bool = False
     backend: str = ""
     options: dict[str, Any] = attrs.field(factory=dict)
 

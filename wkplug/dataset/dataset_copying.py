@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from wkplug.dataset.legacy.copying import OlderCopyingDataset
-from wkplug.dataset.legacy.datasets import COPYING
+from wkplug.dataset.legacy.datasets import COMPRESSING_ALL, COPYING
 from wkplug.dataset.legacy.parameters import older
 
 if TYPE_CHECKING:
@@ -223,6 +223,7 @@ class DatasetCopying(OlderCopyingDataset):
             make_relative=bool(make_relative),
         )
 
+    @older(**COMPRESSING_ALL)
     def compress(self, *, executor: AnyExecutor = None) -> None:
         """Compress all mags that aren't compressed, in place; see `MagView.compress`. Read-only ones are skipped."""
         from wkplug.ops import rechunking

@@ -8,7 +8,7 @@ from wkplug.dataset import voxels
 from wkplug.dataset.dtypes import check_castable
 from wkplug.dataset.legacy.mags import OlderMagView
 from wkplug.dataset.legacy.parameters import older
-from wkplug.dataset.legacy.views import WRITING_A_MAG
+from wkplug.dataset.legacy.views import COMPRESSING, WRITING_A_MAG
 from wkplug.dataset.regions import Frame, Region, hull, in_mag, to_bounding_box
 from wkplug.dataset.sources import ArraySource
 from wkplug.dataset.view import View, covers
@@ -164,6 +164,7 @@ class MagView(OlderMagView, View):
 
     # --- storing it in another way: `wkplug.ops` does it ------------------------------------------------
 
+    @older(**COMPRESSING)
     def compress(
         self, *, target_path: str | os.PathLike[str] | None = None, executor: AnyExecutor = None
     ) -> None:

@@ -134,7 +134,7 @@ class BufferedSliceWriter:
 
     # --- use ----------------------------------------------------------------------------------------------
 
-    def send(self, data: ArrayLike) -> None:
+    def send(self, value: ArrayLike) -> None:
         """Take the next slice; written with others once the buffer is full.
 
         Either (first, second), the two remaining of x, y, z in this order, or (c, first, second), or with all axes of
@@ -144,7 +144,7 @@ class BufferedSliceWriter:
         """
         import numpy
 
-        array = numpy.asarray(data)
+        array = numpy.asarray(value)
         if array.dtype != self.dtype:
             raise InvalidArgumentError(
                 f"The slice has the dtype {array.dtype}, which differs from the dtype of the layer, {self.dtype}, "

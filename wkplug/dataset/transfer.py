@@ -28,18 +28,18 @@ class TransferMode(StrEnum):
     SYMLINK = "symlink"
     COPY = "copy"
 
-    def transfer(self, src: Any, dst: Any, progress_desc_label: str | None = None) -> None:
-        """Bring `src` to `dst`, making parent folders.
+    def transfer(self, src_path: Any, dst_path: Any, progress_desc_label: str | None = None) -> None:
+        """Bring `src_path` to `dst_path`, making parent folders.
 
-        Links and moves want local places, and nothing at `dst` (InvalidArgumentError, an AssertionError). HTTP is
+        Links and moves want local places, and nothing at `dst_path` (InvalidArgumentError, an AssertionError). HTTP is
         for uploads only (a NotImplementedError).
         """
         if self is TransferMode.COPY:
-            self.copy(src, dst, progress_desc_label)
+            self.copy(src_path, dst_path, progress_desc_label)
         elif self is TransferMode.SYMLINK:
-            self.symlink(src, dst)
+            self.symlink(src_path, dst_path)
         elif self is TransferMode.MOVE_AND_SYMLINK:
-            self.move_and_symlink(src, dst)
+            self.move_and_symlink(src_path, dst_path)
         else:
             raise UploadOnlyError(
                 "Files can't be transferred by HTTP from place to place.",
@@ -47,21 +47,21 @@ class TransferMode(StrEnum):
             )
 
     @staticmethod
-    def copy(src: Any, dst: Any, progress_desc_label: str | None = None) -> None:
+    def copy(src_path: Any, dst_path: Any, progress_desc_label: str | None = None) -> None:
         """Copy a file or folder, from any place to any other."""
         del progress_desc_label  # one call, of which there is nothing to show
-        storage.copy_tree(storage.locate(src), storage.locate(dst))
+        storage.copy_tree(storage.locate(src_path), storage.locate(dst_path))
 
     @staticmethod
-    def symlink(src: Any, dst: Any) -> None:
-        """Make `dst` a link to `src`."""
-        source, target = _local(src), _free(dst)
+    def symlink(src_path: Any, dst_path: Any) -> None:
+        """Make `dst_path` a link to `src_path`."""
+        source, target = _local(src_path), _free(dst_path)
         target.symlink_to(source, target_is_directory=source.is_dir())
 
     @staticmethod
-    def move_and_symlink(src: Any, dst: Any) -> None:
-        """Move `src` to `dst` and leave a link; if it is a link already, `dst` becomes one to the same place."""
-        source, target = _local(src), _free(dst)
+    def move_and_symlink(src_path: Any, dst_path: Any) -> None:
+        """Move `src_path` to `dst_path` and leave a link; of a link, `dst_path` becomes another to the same place."""
+        source, target = _local(src_path), _free(dst_path)
         if source.is_symlink():
             to = source.resolve()
             target.symlink_to(to, target_is_directory=to.is_dir())

@@ -147,9 +147,9 @@ class AxisBox:
         """The positions of x, y and z in the stored array; a missing axis counts as 0."""
         return make_vec(Vec3Int, self._xyz(self._order), XYZ_AXES)
 
-    def get_shape(self, axis: str) -> int:
+    def get_shape(self, axis_name: str) -> int:
         """Return the size along the axis; AxisError (a KeyError) without that axis."""
-        return self._shape[self._position(axis)]
+        return self._shape[self._position(axis_name)]
 
     def get_bounds(self, axis: str) -> tuple[int, int]:
         """Return start and exclusive end along the axis; AxisError (a KeyError) without that axis."""

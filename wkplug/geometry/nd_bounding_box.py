@@ -54,11 +54,13 @@ class NDBoundingBox(AxisBox):
         return cls((0,) * len(names), sizes, names)
 
     @classmethod
-    def group_boxes_with_aligned_mag(cls, boxes: Iterable[Self], mag: Mag) -> dict[Self, list[Self]]:
+    def group_boxes_with_aligned_mag(
+        cls, bounding_boxes: Iterable[Self], aligning_mag: Mag
+    ) -> dict[Self, list[Self]]:
         """Group boxes by the smallest box on the grid of the mag that covers each."""
         groups: dict[Self, list[Self]] = {}
-        for box in boxes:
-            groups.setdefault(box.align_with_mag(mag, ceil=True), []).append(box)
+        for box in bounding_boxes:
+            groups.setdefault(box.align_with_mag(aligning_mag, ceil=True), []).append(box)
         return groups
 
     def __eq__(self, other: object) -> bool:

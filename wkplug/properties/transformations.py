@@ -139,12 +139,12 @@ class AffineCoordinateTransformation(CoordinateTransformation):
         return cls(numpy.diag([*_three(scale, "scale"), 1.0]))
 
     @classmethod
-    def from_rotation(cls, axis: str, degrees: float) -> Self:
-        """Rotate around the axis "x", "y" or "z", counter-clockwise as seen from its positive end."""
+    def from_rotation(cls, axis: str, angle: float) -> Self:
+        """Rotate by degrees around the axis "x", "y" or "z", counter-clockwise as seen from its positive end."""
         import numpy
 
         first, second = _plane(axis)
-        sine, cosine = _sine_and_cosine(degrees)
+        sine, cosine = _sine_and_cosine(angle)
         matrix = numpy.eye(4)
         matrix[first, first] = matrix[second, second] = cosine
         matrix[second, first] = sine
@@ -163,9 +163,9 @@ class AffineCoordinateTransformation(CoordinateTransformation):
         """Then scale along (x, y, z)."""
         return self.chain(type(self).from_scale(scale))
 
-    def rotate(self, axis: str, degrees: float) -> Self:
-        """Then rotate around "x", "y" or "z"."""
-        return self.chain(type(self).from_rotation(axis, degrees))
+    def rotate(self, axis: str, angle: float) -> Self:
+        """Then rotate by degrees around "x", "y" or "z"."""
+        return self.chain(type(self).from_rotation(axis, angle))
 
     def flip(self, axis: str) -> Self:
         """Then mirror along "x", "y" or "z", at the origin."""

@@ -86,7 +86,7 @@ class Zarr3ArrayInfo(ArrayInfo):
         options = array_info.options
         given = Zarr3Config(options.get("codecs"), options.get("chunk_key_encoding"))
         if given.codecs is None and not array_info.compression_mode:
-            plain = Zarr3Config.with_defaults(False, array_info.ndim)
+            plain = Zarr3Config.with_defaults(config=False, ndim=array_info.ndim)
             given = Zarr3Config(plain.codecs, given.chunk_key_encoding)
         config = Zarr3Config.with_defaults(given, array_info.ndim)
         facts = {field.name: getattr(array_info, field.name) for field in attrs.fields(ArrayInfo)}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADDING_LAYERS",
+    "COMPRESSING_ALL",
     "CONSTRUCTING",
     "COPYING",
     "ONLY_SEGMENTATION",
@@ -177,6 +178,9 @@ def _only_segmentation_layer(call: Call) -> None:
 
 ONLY_SEGMENTATION: dict[str, Any] = {"recognise": _no_name, "rewrite": _only_segmentation_layer}
 """How `get_segmentation_layer` was called: without a name."""
+
+COMPRESSING_ALL: dict[str, Any] = {"order": ("args", "executor"), "renamed": {"args": ARGS}}
+"""How `compress` was called."""
 
 COPYING: dict[str, Any] = {
     "order": ("new_dataset_path", "voxel_size", "chunk_shape", "chunks_per_shard", "compress"),

@@ -13,10 +13,11 @@ from wkplug.errors import InvalidArgumentError, UnsupportedOperationError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     from wkplug.dataset.layer import Layer
     from wkplug.dataset.mag_view import MagView
-    from wkplug.geometry import MagLike, Vec3IntLike, VecIntLike
+    from wkplug.geometry import MagLike, NDBoundingBox, Vec3IntLike, VecIntLike
 
 __all__ = ["OlderMagView"]
 
@@ -89,6 +90,15 @@ class OlderMagView(OlderView):
             compress=compression_mode,
         )
         return cls._read_only_one(made) if read_only else made
+
+    def merge_chunk(self, args: tuple[MagView, NDBoundingBox, Sequence[NDBoundingBox]]) -> None:
+        """Deprecated: `merge_with_view`, of which it was one step: overlay boxes of another mag in one shard."""
+        deprecated("MagView.merge_chunk", "MagView.merge_with_view")
+        other, _shard, boxes = args
+        for box in boxes:
+            self._as_mag().write(
+                other.read(absolute_bounding_box=box), absolute_bounding_box=box, allow_unaligned=True
+            )
 
     @classmethod
     def _read_only_one(cls, mag: MagView) -> MagView:

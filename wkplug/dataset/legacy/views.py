@@ -274,5 +274,5 @@ ZIPPED_CHUNKS: dict[str, Any] = {
 EQUALITY: dict[str, Any] = {"order": ("other", "args", "executor"), "renamed": {"args": ARGS}}
 """How `content_is_equal` was called."""
 
-COMPRESSING: dict[str, Any] = {"order": ("target_path", "args"), "renamed": {"args": ARGS}}
+COMPRESSING: dict[str, Any] = {"order": ("target_path", "args", "executor"), "renamed": {"args": ARGS}}
 """How `compress` of a mag was called."""
