@@ -18,10 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
-import random
-import socket
 import stat
 import struct
 import sys
@@ -99,6 +96,8 @@ def lock_folder(
         from wkplug.config import current
 
         timeout = current().lock_timeout
+    import hashlib  # late, as all that reading doesn't need: this module is part of every start
+
     digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     number = int.from_bytes(digest, "little") >> 2
     deadline = time.monotonic() + timeout
@@ -133,6 +132,8 @@ def _acquire(folder: str, number: int, deadline: float, *, ranges: bool) -> tupl
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     return _holder(descriptor, number, ranges=ranges)
+                import random
+
                 # The jitter spreads the waiting processes; it guards no secret.
                 time.sleep(min(wait * (0.5 + random.random()), remaining))  # noqa: S311
                 wait = min(wait * 1.5, _LONGEST_WAIT)
@@ -229,6 +230,8 @@ def _release(descriptor: int, path: str, number: int) -> None:
 
 def _sign(descriptor: int, number: int, *, ranges: bool) -> None:
     """Note the holder in the lock file; only for the text of others' timeouts, so failures don't matter."""
+    import socket
+
     text = f"{number:016x} {os.getpid()} {int(time.time())} {socket.gethostname()}"
     record = text.encode("utf-8", "replace")[: _SLOT_BYTES - 1].ljust(_SLOT_BYTES - 1) + b"\n"
     with contextlib.suppress(OSError):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from wkplug.builtin.failures import sort_failure
@@ -58,6 +57,8 @@ def copy_tree(source: Location, target: Location, *, skip: Collection[str] = ())
         for folder in {os.path.dirname(place.url) for _, place in files}:  # noqa: PTH120 - plain text
             sync_folder(folder)
     else:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="wkplug-copy") as pool:
             for done in [pool.submit(_copy_file, *pair) for pair in files]:
                 done.result()

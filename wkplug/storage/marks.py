@@ -10,7 +10,6 @@ Who calls it: `wkplug.storage.opening`, and the long operations of `wkplug.datas
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import attrs
@@ -27,6 +26,8 @@ _UNKNOWN = "an unknown job"
 
 
 def _now() -> str:
+    from datetime import UTC, datetime
+
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
