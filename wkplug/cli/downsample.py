@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.options import downsample_options, executor_options, make_executor
-from wkplug.cli.progress import progress_bar
+from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -46,11 +46,11 @@ def add_mags(layer: Layer, executor: Executor, *, sampling_mode: str, **options:
 
     # A single section has no z to halve; there is nothing to warn about.
     flat = layer.bounding_box.size_xyz.z == 1
-    with progress_bar(f"pyramid of {layer.name}") as advance:
+    with progress_bars() as begin:
         return pyramids.downsample(
             layer,
             sampling_mode="constant_z" if flat else sampling_mode,
             executor=executor,
-            progress=advance,
+            progress_of=lambda mag: begin(f"{layer.name}, mag {mag}"),
             **options,
         )

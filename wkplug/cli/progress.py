@@ -6,35 +6,48 @@ import json
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["progress_bar"]
+__all__ = ["Update", "progress_bar", "progress_bars"]
 
 _SECONDS_BETWEEN_LINES = 1.0
 
 
+Update: TypeAlias = "Callable[[int, int], None]"
+"""To be called with (done, total)."""
+
+
 @contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a function to be called with (done, total)."""
+def progress_bar(label: str) -> Iterator[Update]:
+    """Show one step of work; gives the function to call."""
+    with progress_bars() as begin:
+        yield begin(label)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str], Update]]:
+    """Show several steps, one after the other: the function that is given begins the step of that name."""
     if not sys.stderr.isatty():
-        yield _JsonLines(label)
+        yield _JsonLines
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(label, total=None)
 
-        def update(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
+        def begin(label: str) -> Update:
+            for task in progress.task_ids:
+                progress.remove_task(task)
+            current = progress.add_task(label, total=None)
+            return lambda done, total: progress.update(current, completed=done, total=total)
 
-        yield update
+        yield begin
 
 
 class _JsonLines:

@@ -26,7 +26,7 @@ from wkplug.ops.blocks import ShardReduction
 from wkplug.ops.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from wkplug.abc import Executor, Interpolation
     from wkplug.dataset import Dataset, Layer, MagView
@@ -62,8 +62,12 @@ def downsample(
     only_setup_mags: bool = False,
     executor: Executor | None = None,
     progress: plan.Progress | None = None,
+    progress_of: Callable[[Mag], plan.Progress] | None = None,
 ) -> list[Mag]:
-    """Add all coarser mags up to `coarsest_mag`; see `Layer.downsample`. Gives the mags in order."""
+    """Add all coarser mags up to `coarsest_mag`; see `Layer.downsample`. Gives the mags in order.
+
+    progress_of: called with each mag before its work begins, gives the progress to tell about it.
+    """
     layer.check_writable("be downsampled")
     _check_interpolation(layer, interpolation_mode)
     source = Mag(from_mag) if from_mag is not None else _coarsest(layer)
@@ -98,6 +102,7 @@ def downsample(
         only_setup_mags=only_setup_mags,
         executor=executor,
         progress=progress,
+        progress_of=progress_of,
     )
     return mags
 
@@ -115,6 +120,7 @@ def downsample_mag_list(
     only_setup_mags: bool = False,
     executor: Executor | None = None,
     progress: plan.Progress | None = None,
+    progress_of: Callable[[Mag], plan.Progress] | None = None,
 ) -> None:
     """Compute several mags, each from the one before; see `Layer.downsample_mag_list`."""
     layer.check_writable("be downsampled")
@@ -141,7 +147,7 @@ def downsample_mag_list(
             allow_overwrite=allow_overwrite,
             only_setup_mag=only_setup_mags,
             executor=executor,
-            progress=progress,
+            progress=progress if progress_of is None else progress_of(target),
         )
         source = target
 
