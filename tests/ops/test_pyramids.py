@@ -197,6 +197,17 @@ def test_a_single_section_keeps_its_z(tmp_path: Path) -> None:
     assert wk.Mag("8-8-1") in layer.mags
 
 
+@pytest.mark.parametrize("engine", ["tensorstore", "zarr"])
+def test_coarser_mags_of_a_single_section_are_stored_flat(tmp_path: Path, engine: str) -> None:
+    with wk.settings(backends={"zarr3": engine}):
+        layer = make(tmp_path / "d", np.full((1, 300, 200, 1), 7, "u1"))
+        layer.downsample(coarsest_mag=2, sampling_mode="constant_z")
+        info = layer.get_mag("2-2-1").info
+    assert info.backend == f"zarr3+{engine}"
+    assert (info.chunk_shape, info.shard_shape) == ((32, 32, 1), (256, 128, 1))
+    assert (layer.get_mag("2-2-1").read() == 7).all()
+
+
 def test_each_sampling_mode_makes_its_own_mags(tmp_path: Path) -> None:
     data = np.ones((1, 32, 32, 32), "u1")
     for mode, mags in (

@@ -32,6 +32,7 @@ def wish(purpose: Any = "new", **fields: Any) -> LayoutWish:
         (wish("images", shape=(1, 9000, 9000, 50)), (1, 32, 32, 32), (1, 4096, 4096, 32)),
         (wish("images", shape=(3, 1000, 30, 50)), (3, 32, 32, 32), (3, 1024, 32, 32)),
         (wish("images", shape=(1, 1025, 1024, 1)), (1, 32, 32, 1), (1, 2048, 1024, 1)),
+        (wish("pyramid", shape=(3, 5000, 40, 1)), (3, 32, 32, 1), (3, 4096, 64, 1)),
         (wish("pyramid", shape=(1, 5000, 500, 32)), (1, 32, 32, 32), (1, 4096, 512, 32)),
         (wish("pyramid", shape=(1, 5000, 500, 33)), (1, 32, 32, 32), (1, 1024, 1024, 1024)),
         (wish(axes=("t", "z", "y", "x"), shape=(9, 0, 0, 0)), (1, 32, 32, 32), (1, 1024, 1024, 1024)),
@@ -40,6 +41,15 @@ def wish(purpose: Any = "new", **fields: Any) -> LayoutWish:
 def test_default_layouts_of_zarr3(wanted: LayoutWish, chunk: tuple[int, ...], shard: tuple[int, ...]) -> None:
     layout = Zarr3Backend().default_layout(wanted)
     assert (layout.chunk_shape, layout.shard_shape) == (chunk, shard)
+
+
+@pytest.mark.parametrize("purpose", ["pyramid", "images"])
+def test_an_asked_for_shard_decides_how_deep_the_chunks_of_a_section_are(purpose: str) -> None:
+    for backend in (Zarr2Backend(), Zarr3Backend()):
+        for z in (1, 32):
+            shard = (1, 32, 32, z)
+            found = backend.default_layout(wish(purpose, shape=(1, 99, 99, 1), shard_shape=shard))
+            assert found.chunk_shape == found.shard_shape == shard
 
 
 def test_default_layout_of_zarr_has_no_shards() -> None:

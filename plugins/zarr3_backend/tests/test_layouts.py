@@ -30,6 +30,7 @@ def layout(backend, purpose, shape, *, axes=CXYZ, chunk=None, shard=None):
         ("images", (1, 500, 33, 100), (1, 32, 32, 32), (1, 512, 64, 32)),
         ("images", (3, 5000, 4000, 1), (3, 32, 32, 1), (3, 4096, 4096, 1)),
         ("images", (1, 1, 1, 1), (1, 32, 32, 1), (1, 32, 32, 1)),
+        ("pyramid", (3, 5000, 40, 1), (3, 32, 32, 1), (3, 4096, 64, 1)),
         ("pyramid", (1, 5, 5, 5), (1, 32, 32, 32), (1, 32, 32, 32)),
         ("pyramid", (1, 9000, 600, 32), (1, 32, 32, 32), (1, 4096, 1024, 32)),
         ("pyramid", (1, 90, 60, 33), (1, 32, 32, 32), (1, 1024, 1024, 1024)),
@@ -43,6 +44,14 @@ def test_v3_defaults_follow_the_purpose(purpose, shape, chunk, shard):
 @pytest.mark.parametrize("purpose", ["new", "pyramid", "images"])
 def test_v2_shards_are_chunks(purpose):
     assert layout(Zarr2Backend(), purpose, (3, 500, 500, 50)) == ((3, 32, 32, 32),) * 2
+
+
+@pytest.mark.parametrize("purpose", ["pyramid", "images"])
+def test_an_asked_for_shard_decides_how_deep_the_chunks_of_a_section_are(purpose):
+    for backend in (Zarr2Backend(), Zarr3Backend()):
+        for z in (1, 32):
+            shard = (1, 32, 32, z)
+            assert layout(backend, purpose, (1, 99, 99, 1), shard=shard) == (shard, shard)
 
 
 def test_axes_that_are_not_of_space_get_one_per_chunk_and_channels_all():

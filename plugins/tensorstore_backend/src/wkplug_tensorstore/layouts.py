@@ -22,10 +22,11 @@ _FLAT_SHARD = 4096
 
 def default_layout(wish: LayoutWish, *, sharded: bool) -> Layout:
     """Complete a layout; LayoutError for one that can't be."""
+    if wish.shard_shape is not None:
+        _check(wish, "shard", wish.shard_shape)
     chunk = _chunk(wish)
     _check(wish, "chunk", chunk)
     if wish.shard_shape is not None:
-        _check(wish, "shard", wish.shard_shape)
         shard = wish.shard_shape
     else:
         shard = _shard(wish, chunk) if sharded else chunk
@@ -49,7 +50,10 @@ def _chunk(wish: LayoutWish) -> tuple[int, ...]:
     lengths = []
     for axis, length in zip(wish.axes, wish.shape, strict=True):
         if axis in _SPATIAL:
-            lengths.append(1 if axis == "z" and length == 1 and wish.purpose == "images" else _CHUNK)
+            # A shard that was asked for decides by itself how deep chunks may be.
+            shard = 1 if wish.shard_shape is None else wish.shard_shape[len(lengths)]
+            section = axis == "z" and length == shard == 1 and wish.purpose in ("images", "pyramid")
+            lengths.append(1 if section else _CHUNK)
         else:
             lengths.append(max(length, 1) if axis == "c" else 1)
     return tuple(lengths)

@@ -41,7 +41,9 @@ def _default_chunk(axis: str, wish: LayoutWish, lengths: dict[str, int]) -> int:
         return lengths[axis] or 1
     if axis not in _SPACE:
         return 1
-    if axis == "z" and wish.purpose == "images" and lengths[axis] == 1:
+    # A shard that was asked for decides by itself how deep chunks may be.
+    shard = dict(zip(wish.axes, wish.shard_shape or (), strict=False)).get(axis, 1)
+    if axis == "z" and wish.purpose in ("images", "pyramid") and lengths[axis] == shard == 1:
         return 1
     return _CHUNK
 
