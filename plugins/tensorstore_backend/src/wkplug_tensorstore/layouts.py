@@ -47,7 +47,7 @@ def default_layout(wish: LayoutWish, *, sharded: bool) -> Layout:
 def _chunk(wish: LayoutWish) -> tuple[int, ...]:
     if wish.chunk_shape is not None:
         return wish.chunk_shape
-    lengths = []
+    lengths: list[int] = []
     for axis, length in zip(wish.axes, wish.shape, strict=True):
         if axis in _SPATIAL:
             # A shard that was asked for decides by itself how deep chunks may be.
