@@ -14,7 +14,6 @@ Who calls it: the locations in this package and filesystem plugins' own through 
 from __future__ import annotations
 
 import errno
-import random
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -174,5 +173,7 @@ def with_retries(
                     failure.message += f" Tried {attempt} times."
                 raise failure from error
         # The jitter spreads retries; it guards no secret.
+        import random
+
         time.sleep(first_delay * 2 ** (attempt - 1) * (0.5 + random.random()))  # noqa: S311
         attempt += 1

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -278,6 +277,8 @@ class LocalLocation(Location):
                     if not stat.S_ISDIR(facts.st_mode):
                         os.unlink(self._path)
                     elif recursive:
+                        import shutil
+
                         shutil.rmtree(self._path)
                     else:
                         os.rmdir(self._path)

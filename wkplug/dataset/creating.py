@@ -23,7 +23,7 @@ from wkplug.errors import (
     UnsupportedOperationError,
     WkplugError,
 )
-from wkplug.properties import MagViewProperties, check_layer_name, operations
+from wkplug.properties import MagViewProperties, check_layer_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -234,6 +234,8 @@ def list_mag(
         path=storage.relative_to(layer.dataset.location, handle.location),
         extra={**(extra or {}), **handle.backend.mag_properties(handle.array)},
     )
+    from wkplug.properties import operations
+
     layer.dataset.store.apply(operations.AddMag(layer.name, entry, replace=replace))
     view = layer.get_mag(mag)
     view.array_source.adopt(handle)
@@ -242,6 +244,8 @@ def list_mag(
 
 def delete_mag(layer: Layer, view: MagView) -> None:
     """Take a mag off the list, then delete its files if they are the layer's own; of links only the link."""
+    from wkplug.properties import operations
+
     layer.dataset.store.apply(operations.RemoveMag(layer.name, view.mag))
     location = view.location
     storage.forget(location)
@@ -257,6 +261,8 @@ def rename_layer(layer: Layer, name: str) -> None:
     """Rename the layer's folder and its entry; the folder goes back if the entry can't be changed."""
     import os
     from pathlib import Path
+
+    from wkplug.properties import operations
 
     check_layer_name(name)
     dataset = layer.dataset

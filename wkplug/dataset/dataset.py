@@ -42,7 +42,6 @@ from wkplug.properties import (
     SegmentationLayerProperties,
     VoxelSize,
     check_layer_name,
-    operations,
 )
 
 if TYPE_CHECKING:
@@ -227,6 +226,8 @@ class Dataset(DatasetCopying, OlderDataset):
     @name.setter
     def name(self, name: str) -> None:
         self._writable("its name")
+        from wkplug.properties import operations
+
         self._store.apply(operations.SetDatasetKey("id", {**self._store.dataset.id, "name": name}))
 
     @property
@@ -247,6 +248,8 @@ class Dataset(DatasetCopying, OlderDataset):
     @default_view_configuration.setter
     def default_view_configuration(self, value: DatasetViewConfiguration | None) -> None:
         self._writable("its view configuration")
+        from wkplug.properties import operations
+
         self._store.apply(operations.SetDatasetKey("defaultViewConfiguration", value))
 
     def update(self) -> AbstractContextManager[object]:
@@ -269,7 +272,9 @@ class Dataset(DatasetCopying, OlderDataset):
         if layer is None:
             properties = self._store.layer(name)
             kind = SegmentationLayer if properties.category == "segmentation" else Layer
-            layer = self._layers[name] = kind(self, properties, self.read_only or is_link(self._location.child(name)))
+            layer = self._layers[name] = kind(
+                self, properties, self.read_only or is_link(self._location.child(name))
+            )
         return layer
 
     def get_layer(self, layer_name: str) -> Layer:
@@ -380,6 +385,8 @@ class Dataset(DatasetCopying, OlderDataset):
             explicit=self.backend_for(chosen),
         ).warnings:
             warn_user(f"[WARNING] {problem.text}", UserWarning)
+        from wkplug.properties import operations
+
         self._store.apply(operations.AddLayer(properties))
         return self._layer(layer_name)
 
@@ -435,6 +442,8 @@ class Dataset(DatasetCopying, OlderDataset):
         layer = self.get_layer(layer_name)
         for view in layer.mags.values():
             view.array_source.forget()
+        from wkplug.properties import operations
+
         self._store.apply(operations.RemoveLayer(layer_name))
         self._layers.pop(layer_name, None)
         layer.location.delete(recursive=True)

@@ -26,7 +26,6 @@ from wkplug.errors import (
     ReadOnlyError,
 )
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox
-from wkplug.properties import operations
 
 if TYPE_CHECKING:
     import pathlib
@@ -163,6 +162,8 @@ class Layer(LayerCopying, OlderLayer):
         region = self._checked_region(box)
         own = list(self.mags.values())
         resizing.grow(own, hull(region, self.region))
+        from wkplug.properties import operations
+
         self._dataset.store.apply(operations.SetBox(self._name, self._normalized(region)))
         resizing.shrink(own, region)
 
@@ -176,6 +177,8 @@ class Layer(LayerCopying, OlderLayer):
         self._writable("change its bounding box")
         region = self._checked_region(box)
         resizing.grow(self.mags.values(), hull(self.region, region))
+        from wkplug.properties import operations
+
         self._dataset.store.apply(operations.ExtendBox(self._name, self._normalized(region)))
 
     def _checked_region(self, box: NDBoundingBox) -> Region:
@@ -198,6 +201,8 @@ class Layer(LayerCopying, OlderLayer):
     @default_view_configuration.setter
     def default_view_configuration(self, value: LayerViewConfiguration | None) -> None:
         self._writable("change its view configuration")
+        from wkplug.properties import operations
+
         self._dataset.store.apply(operations.SetLayerKey(self._name, "defaultViewConfiguration", value))
 
     @property
@@ -208,6 +213,8 @@ class Layer(LayerCopying, OlderLayer):
     @coordinate_transformations.setter
     def coordinate_transformations(self, value: Sequence[CoordinateTransformation] | None) -> None:
         self._writable("change its transformations")
+        from wkplug.properties import operations
+
         self._dataset.store.apply(
             operations.SetLayerKey(self._name, "coordinateTransformations", tuple(value) if value else None)
         )

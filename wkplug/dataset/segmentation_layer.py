@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug.dataset.layer import Layer
 from wkplug.errors import InvalidArgumentError
-from wkplug.properties import operations
 
 if TYPE_CHECKING:
     from wkplug.dataset.attachments import Attachments
@@ -33,6 +32,8 @@ class SegmentationLayer(Layer):
     @largest_segment_id.setter
     def largest_segment_id(self, value: int | None) -> None:
         self.check_writable("change its largest segment id")
+        from wkplug.properties import operations
+
         self.dataset.store.apply(operations.SetLayerKey(self.name, "largestSegmentId", whole_number(value)))
 
     def refresh_largest_segment_id(

@@ -10,7 +10,6 @@ Who calls it: `wkplug.dataset` and `wkplug.ops` (copying layers, mags, attachmen
 from __future__ import annotations
 
 import os
-import shutil
 import warnings
 from typing import TYPE_CHECKING
 
@@ -130,6 +129,8 @@ def _copy_file(source: Location, target: Location, *, durable: bool = True) -> N
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - plain text
         try:
             # Uses what the system has for it (reflinks, copying in the kernel).
+            import shutil
+
             shutil.copyfile(from_path, temporary)
             _sync_file(temporary)
             os.replace(temporary, to_path)  # noqa: PTH105 - plain text

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 __all__ = ["each", "ordered", "pieces", "worker_count"]
 
@@ -27,6 +27,9 @@ _MOST = 8
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     # The process is part of the key because threads don't survive a fork.
     del process
+    # Late: it is a fifth of what this plugin takes to load, and small reads have no use for it.
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(threads, thread_name_prefix="wkplug-wkw")
 
 
