@@ -31,11 +31,12 @@ def warn_user(text: str, category: type[Warning]) -> None:
         category,
         frame.f_code.co_filename,
         frame.f_lineno,
-        module=frame.f_globals.get("__name__"),
+        module=frame.f_globals.get("__name__") or "<script>",  # None would silence it
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
         source=None,
     )
 
 
 def _is_ours(module: str) -> bool:
-    return module == "wkplug" or module.startswith("wkplug.")
+    # `contextlib` runs our context managers: it is never the caller.
+    return module in ("wkplug", "contextlib") or module.startswith("wkplug.")
