@@ -119,9 +119,9 @@ def test_options_of_storage(place: Path, data_format: str) -> None:
     assert dataset.get_layer("x").get_mag(1).info.compression_mode is False
 
 
+@pytest.mark.filterwarnings("ignore:.*chunks_per_shard:DeprecationWarning")
 def test_chunks_per_shard_is_understood_as_of_old(place: Path) -> None:
-    with pytest.warns(DeprecationWarning, match="`chunks_per_shard` is deprecated"):
-        convert("--chunks-per-shard", "2", "--chunk-shape", "32,32,32", "--no-downsample", "--jobs", "2")
+    convert("--chunks-per-shard", "2", "--chunk-shape", "32,32,32", "--no-downsample", "--jobs", "2")
     assert wk.Dataset.open("out").get_layer("em").get_mag(1).info.shard_shape.to_tuple() == (64, 64, 64)
 
 
