@@ -1,0 +1,50 @@
+"""`wkplug copy-dataset`: what it makes, and its exit codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import wkplug as wk
+from wkplug.cli.main import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> wk.Dataset:
+    dataset = wk.Dataset(tmp_path / "source", voxel_size=(1, 1, 1))
+    data = np.random.default_rng(1).integers(1, 9, (40, 30, 20)).astype("uint8")
+    dataset.write_layer("color", "color", data, data_format="wkw")
+    return dataset
+
+
+def test_a_dataset_is_copied_and_converted(
+    source: wk.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["copy-dataset", "source", "plain"]) == 0
+    assert "Copied 1 layers to plain." in capsys.readouterr().out
+    arguments = ["--data-format", "zarr3", "--chunk-shape", "32", "--shard-shape", "64,64,64", "--jobs", "2"]
+    assert main(["copy-dataset", str(source.path), str(tmp_path / "converted"), *arguments]) == 0
+    mag = wk.Dataset.open("converted").get_layer("color").get_mag(1)
+    assert (mag.data_format, mag.info.shard_shape) == ("zarr3", (64, 64, 64))
+    assert mag.content_is_equal(source.get_layer("color").get_mag(1))
+    assert wk.Dataset.open("plain").get_layer("color").get_mag(1).content_is_equal(mag)
+
+
+def test_exit_codes(source: wk.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = str(tmp_path / "target")
+    assert main(["copy-dataset", str(source.path)]) == 2
+    assert main(["copy-dataset", str(tmp_path / "none"), target]) == 1
+    assert "Cannot read dataset" in capsys.readouterr().err
+    assert main(["copy-dataset", str(source.path), target, "--distribution-strategy", "sequential"]) == 0
+    assert main(["copy-dataset", str(source.path), target]) == 1
+    assert "already a dataset" in capsys.readouterr().err
+    assert main(["copy-dataset", str(source.path), target, "--exists-ok"]) == 0
+    assert main(["copy-dataset", str(source.path), target + "2", "--chunk-shape", "a"]) == 2
+    assert main(["copy-dataset", str(source.path), target + "2", "--distribution-strategy", "slurm"]) == 1
+    assert "slurm" in capsys.readouterr().err
