@@ -33,7 +33,7 @@ def layout(backend, purpose, shape, *, axes=CXYZ, chunk=None, shard=None):
         ("pyramid", (3, 5000, 40, 1), (3, 32, 32, 1), (3, 4096, 64, 1)),
         ("pyramid", (1, 5, 5, 5), (1, 32, 32, 32), (1, 32, 32, 32)),
         ("pyramid", (1, 9000, 600, 32), (1, 32, 32, 32), (1, 4096, 1024, 32)),
-        ("pyramid", (1, 90, 60, 33), (1, 32, 32, 32), (1, 1024, 1024, 1024)),
+        ("pyramid", (1, 90, 60, 33), (1, 32, 32, 32), (1, 128, 64, 64)),
         ("pyramid", (1, 0, 0, 0), (1, 32, 32, 32), (1, 1024, 1024, 1024)),
     ],
 )
@@ -66,7 +66,9 @@ def test_what_the_wish_fixes_is_kept():
         (1, 64, 64, 16),
         (1, 1024, 1024, 1024),
     )
-    assert layout(three, "new", (1, 9, 9, 9), shard=(1, 64, 64, 16)) == ((1, 32, 32, 16), (1, 64, 64, 16))
+    assert layout(three, "new", (1, 9, 9, 9), shard=(1, 64, 64, 32)) == ((1, 32, 32, 32), (1, 64, 64, 32))
+    with pytest.raises(LayoutError, match="must be a multiple"):
+        layout(three, "new", (1, 9, 9, 9), shard=(1, 64, 64, 16))
     assert layout(three, "new", (1, 9, 9, 9), chunk=(1, 2048, 8, 8)) == (
         (1, 2048, 8, 8),
         (1, 2048, 1024, 1024),

@@ -1,8 +1,8 @@
 """Default chunk and shard shapes of the formats here that are written.
 
 Chunks are 32 along x, y and z, whole along c, 1 along all others. Shards of zarr3 are 1024 along x, y and z;
-where the extent is known (images) or flat (pyramids) they are no larger than needed, because the size of
-a shard is what its index costs. zarr has no shards.
+where the extent is known (images, pyramids) they are no larger than needed, because the size of a shard is
+what its index costs; wide and flat for images and for flat pyramids. zarr has no shards.
 
 Who calls it: `backends`, for the core.
 """
@@ -69,6 +69,8 @@ def _shard(wish: LayoutWish, chunk: tuple[int, ...]) -> tuple[int, ...]:
         elif wish.purpose == "images" or (wish.purpose == "pyramid" and flat):
             largest = small if axis == "z" else _FLAT_SHARD
             lengths.append(_covering(small, length, largest))
+        elif wish.purpose == "pyramid":
+            lengths.append(_covering(small, length, max(_SHARD, small)))
         else:
             lengths.append(max(_SHARD, small))
     return tuple(lengths)

@@ -1,7 +1,7 @@
 """Chunk and shard shapes: what a new array gets by default, and what can't be.
 
-Zarr v3 arrays have shards (1024 voxels per spatial axis, or wide flat ones for images and flat pyramids,
-never larger than the image needs); in Zarr v2 each chunk is a file, so chunk and shard are the same.
+Zarr v3 arrays have shards (1024 voxels per spatial axis, or wide flat ones for images and flat pyramids;
+where the extent is known, never larger than it needs, because a shard costs the size of its index); in Zarr v2 each chunk is a file, so chunk and shard are the same.
 
 Who calls it: `wkplug_zarr.backend`.
 """
@@ -25,9 +25,6 @@ def default_layout(wish: LayoutWish, *, sharded: bool) -> Layout:
     chunk = tuple(wish.chunk_shape or (_default_chunk(axis, wish, lengths) for axis in wish.axes))
     if wish.shard_shape is not None:
         shard = tuple(wish.shard_shape)
-        if wish.chunk_shape is None and sharded:
-            # A shard smaller than the default chunk means one chunk per shard.
-            chunk = tuple(min(pair) for pair in zip(chunk, shard, strict=True))
     elif sharded:
         shard = _default_shard(wish, lengths, dict(zip(wish.axes, chunk, strict=True)))
     else:
@@ -63,7 +60,7 @@ def _default_shard(wish: LayoutWish, lengths: dict[str, int], chunk: dict[str, i
         elif wide:
             length = _WIDE
         length = max(length, chunk[axis])
-        if wide and lengths[axis] > 0:
+        if wish.purpose != "new" and lengths[axis] > 0:
             length = _reduced(length, chunk[axis], lengths[axis])
         shard.append(length)
     return tuple(shard)
