@@ -104,11 +104,15 @@ class _Era:
         # Older positions count if there are more values than today allows, or if their types gave them away.
         old = by_position or len(values) > len(self.today)
         order = self.order if old else self.today
-        if old and self.today != order[: len(self.today)]:
-            deprecated(f"{self.title}() with its older order of arguments", "keyword arguments")
-        elif old:
-            names = ", ".join(f"{name}=..." for name in order[len(self.today) : len(values)])
-            deprecated(f"{self.title}() without the names of its arguments", names)
+        unnamed = (
+            order[: len(values)]
+            if self.today != order[: len(self.today)]
+            else order[len(self.today) : len(values)]
+        )
+        # Words that are old themselves warn for themselves, and are no advice.
+        advice = [f"{name}=..." for name in unnamed if name not in self.keywords]
+        if old and advice:
+            deprecated(f"{self.title}() without the names of its arguments", ", ".join(advice))
         for name, value in zip(order, values, strict=False):
             # A position that had to be filled on the way to a later one says nothing.
             if value is not None or name in self.today:
