@@ -159,8 +159,9 @@ class LazyVoxels:
             if 0 not in shape:
                 self._gather(data, ranges)
         kept = [axis for axis in self._order if axis is not None]
-        data = data[tuple(slice(None) if axis in kept else 0 for axis in range(len(ranges)))]
-        return data[tuple(None if axis is None else slice(None) for axis in self._order)]
+        # The ellipsis keeps a single voxel an array.
+        data = data[(*(slice(None) if axis in kept else 0 for axis in range(len(ranges))), ...)]
+        return data[(*(None if axis is None else slice(None) for axis in self._order), ...)]
 
     def _gather(self, out: NDArray[Any], ranges: list[range]) -> None:
         """Read the chunks that hold selected voxels, piece by piece, and take those that were selected."""
