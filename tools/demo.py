@@ -68,7 +68,7 @@ def sample_images() -> Path:
     if not (folder / "mask3d.tif").exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         say("Fetching sample images (3 MB) ...")
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+        pip = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
         options = ["--no-deps", "--only-binary", ":all:", "--dest", str(CACHE)]
         subprocess.run([*pip, *options, *WHEEL], check=True)
         for wheel in CACHE.glob("stardist-*.whl"):
