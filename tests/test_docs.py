@@ -270,7 +270,7 @@ def test_the_tree_of_errors_is_that_of_the_code() -> None:
 
 def test_every_command_is_documented() -> None:
     text = (ROOT / "docs/reference/command-line.md").read_text(encoding="utf-8")
-    assert re.findall(r"^## `wkplug (\w+)", text, re.MULTILINE) == list(COMMANDS)
+    assert re.findall(r"^## `wkplug ([\w-]+)", text, re.MULTILINE) == list(COMMANDS)
 
 
 def test_every_setting_is_documented() -> None:
