@@ -142,7 +142,8 @@ def test_the_usage_example() -> None:
     assert copied.layers.keys() == {"color", "segmentation"}
     mag1 = copied.get_layer("color").get_mag(1)
     assert np.array_equal(mag1.read(), names["data_in_mag1"])
-    assert (mag1.info.chunk_shape, mag1.info.shard_shape) == ((8, 8, 8), (64, 64, 64))
+    assert mag1.info.chunk_shape.to_tuple() == (8, 8, 8)
+    assert mag1.info.shard_shape.to_tuple() == (64, 64, 64)
     assert Path("testoutput/copy_of_dataset/segmentation").is_symlink()
     for spelling in (
         "`Dataset(path)`", "`Dataset.create`", "(scale=...)", "`dtype_per_channel`", "`MagView.write(offset=...)`",
