@@ -31,7 +31,8 @@ def test_a_dataset_is_copied_and_converted(
     arguments = ["--data-format", "zarr3", "--chunk-shape", "32", "--shard-shape", "64,64,64", "--jobs", "2"]
     assert main(["copy-dataset", str(source.path), str(tmp_path / "converted"), *arguments]) == 0
     mag = wk.Dataset.open("converted").get_layer("color").get_mag(1)
-    assert (mag.data_format, mag.info.shard_shape) == ("zarr3", (64, 64, 64))
+    assert mag.data_format == "zarr3"
+    assert mag.info.shard_shape == (64, 64, 64)
     assert mag.content_is_equal(source.get_layer("color").get_mag(1))
     assert wk.Dataset.open("plain").get_layer("color").get_mag(1).content_is_equal(mag)
 

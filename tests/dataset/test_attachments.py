@@ -198,7 +198,7 @@ def test_agglomerates_are_written_as_arrays_and_read_back(layer: wk.Segmentation
         "voxelytics": {"artifact_schema_version": 4, "artifact_class": "AgglomerateViewArtifact"}
     }
 
-    def array(name: str, *shape: int) -> list[Any]:
+    def array(name: str, *shape: int) -> Any:
         handle = storage.open_array(attachment.path / name, "zarr3", axes=("x", "y")[: len(shape)])
         return handle.read(((0,) * len(shape), shape)).tolist()
 

@@ -33,7 +33,7 @@ def make(path: Path, data_format: str = "zarr3", **options: Any) -> wk.Dataset:
     return dataset
 
 
-def document(dataset: wk.Dataset) -> dict[str, Any]:
+def document(dataset: wk.Dataset) -> Any:
     return json.loads((dataset.path / "datasource-properties.json").read_text())
 
 

@@ -143,9 +143,9 @@ class DatasetCopying(OlderCopyingDataset):
         absolute_offset: Mag(1) voxels, x, y, z or one per axis but the channels. mag: what the voxels are.
         InvalidArgumentError (a ValueError) for a shape without axes that needs them.
         """
-        from wkplug.ops import existing
+        from wkplug.ops import written
 
-        return existing.write_layer(
+        return written.write_layer(
             self._as_dataset(),
             layer_name,
             category,

@@ -12,11 +12,7 @@ Who calls it: `Layer`, and `wkplug.ops.layer_copying` for whole layers and datas
 
 from __future__ import annotations
 
-import copy
-import os
-from contextlib import suppress
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -33,26 +29,18 @@ from wkplug.errors import (
 )
 from wkplug.geometry import Mag, grids
 from wkplug.ops import pools
+from wkplug.ops.entries import FolderExistsError, all_keys, foreign_keys, make_link, recorded_path
 from wkplug.ops.rewriting import copy_voxels
 from wkplug.properties import MagViewProperties, operations
 
 if TYPE_CHECKING:
-    from wkplug.abc import Location
-    from wkplug.dataset import Dataset, Layer, MagView
+    import os
+
+    from wkplug.dataset import Layer, MagView
     from wkplug.geometry import MagLike
     from wkplug.ops.plan import Progress
 
-__all__ = [
-    "CopyRequest",
-    "FolderExistsError",
-    "Transfer",
-    "add_mag",
-    "all_keys",
-    "foreign_keys",
-    "mag_view_of",
-    "make_link",
-    "recorded_path",
-]
+__all__ = ["CopyRequest", "Transfer", "add_mag", "mag_view_of"]
 
 
 class Transfer(Enum):
@@ -62,10 +50,6 @@ class Transfer(Enum):
     FILES = "files"
     LINK = "link"
     REFERENCE = "reference"
-
-
-class FolderExistsError(MagExistsError, FileExistsError):
-    """Something nobody lists stands where a mag is to go."""
 
 
 @attrs.frozen(kw_only=True)
@@ -385,49 +369,3 @@ def _extend(layer: Layer, region: Region) -> None:
     """Let the layer's box hold `region` too; no write where it does already, or where `region` is empty."""
     if 0 not in region[1] and hull(layer.region, region) != layer.region:
         layer.extend_bounding_box(to_bounding_box(layer.frame, region))
-
-
-# --- entries and paths ------------------------------------------------------------------------------------
-
-
-def all_keys(source: MagView) -> dict[str, Any]:
-    """The keys of a mag's entry but mag and path, copied."""
-    entry = source.layer.properties.get_mag(source.mag)
-    return copy.deepcopy(entry.extra) if entry is not None else {}
-
-
-def foreign_keys(source: MagView) -> dict[str, Any]:
-    """The same without those that belong to the storage format, which may differ in the copy."""
-    handle = source.array_source.handle
-    own = handle.backend.mag_properties(handle.array)
-    return {key: value for key, value in all_keys(source).items() if key not in own}
-
-
-def recorded_path(dataset: Dataset, location: Location, *, make_relative: bool = False) -> str:
-    """Say where a foreign place is, as `dataset` records it: absolute, or "../other/color/1" if that is wanted."""
-    root, local = dataset.location.local_path(), location.local_path()
-    if make_relative and root is not None and local is not None:
-        return os.path.relpath(local, root).replace(os.sep, "/")
-    return storage.relative_to(dataset.location, location)
-
-
-def make_link(link: Location, target: Location, *, make_relative: bool = False) -> Path:
-    """Make a symbolic link; InvalidArgumentError (an AssertionError) unless both places are local."""
-    where, to = link.local_path(), target.local_path()
-    if where is None or to is None:
-        remote = link if where is None else target
-        raise InvalidArgumentError(
-            f"{remote.url} is not on a local disk, where alone symbolic links can be.",
-            hint="Use add_layer_as_ref or add_mag_as_ref, which work everywhere.",
-        )
-    path = Path(where)
-    if os.path.lexists(path):
-        if path.is_symlink() and not path.exists():
-            raise FolderExistsError(f"{path} is a link to nothing.", hint="Remove it first.")
-        raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = os.path.relpath(to, path.parent.resolve()) if make_relative else to
-    with suppress(FileExistsError):
-        path.symlink_to(text, target_is_directory=Path(to).is_dir())
-        return path
-    raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")

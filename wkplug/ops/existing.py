@@ -1,4 +1,4 @@
-"""Arrays that are there already, and data in memory: how they become mags and layers.
+"""Arrays that are there already: how they become mags and layers.
 
 Nothing is computed from voxels here; what an array is, its own metadata say.
 
@@ -24,7 +24,6 @@ from wkplug.errors import (
     MagMismatchError,
     MagNotFoundError,
     MissingError,
-    ShapeMismatchError,
     UnsupportedOperationError,
     WkplugError,
 )
@@ -39,20 +38,17 @@ from wkplug.properties import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import ArrayLike
+    from collections.abc import Iterable
 
     from wkplug.abc import Location
     from wkplug.dataset import Dataset, Layer, MagView
-    from wkplug.geometry import MagLike, VecIntLike
+    from wkplug.geometry import MagLike
 
 __all__ = [
     "MissingArrayError",
     "add_layer_for_existing_files",
     "add_mag_for_existing_files",
     "add_mag_from_array",
-    "write_layer",
 ]
 
 _MAG_NAME = re.compile(r"\d+(-\d+-\d+)?", re.ASCII)
@@ -361,87 +357,3 @@ def _check_kind(layer: Layer, handle: storage.ArrayHandle) -> None:
                 f"{found}, the layer's is {own}.",
                 hint="Add it to a layer that is described as the array is.",
             )
-
-
-# --- data in memory ---------------------------------------------------------------------------------------
-
-
-def write_layer(
-    dataset: Dataset,
-    layer_name: str,
-    category: str,
-    data: ArrayLike,
-    *,
-    data_format: str | None = None,
-    downsample: bool = True,
-    chunk_shape: Any = None,
-    shard_shape: Any = None,
-    chunks_per_shard: Any = None,
-    axes: Sequence[str] | None = None,
-    absolute_offset: VecIntLike | None = None,
-    mag: MagLike = 1,
-) -> Layer:
-    """Add a layer that holds an array; see `Dataset.write_layer`."""
-    import numpy
-
-    array = numpy.asarray(data)
-    names = _axes_of(array.shape, axes)
-    if axes is None and array.ndim == 2:
-        array = array[:, :, None]
-    if "c" not in names and set(names) == set("xyz"):
-        names, array = ("c", *names), array[None]
-    target = Mag(mag)
-    factors = dict(zip("xyz", target.to_tuple(), strict=True))
-    start = _offset(names, absolute_offset)
-    shape = [length * factors.get(axis, 1) for axis, length in zip(names, array.shape, strict=True)]
-    layer = dataset.add_layer(
-        layer_name,
-        category,
-        dtype=array.dtype,
-        num_channels=array.shape[names.index("c")] if "c" in names else 1,
-        data_format=data_format,
-        bounding_box=NormalizedBoundingBox(start, shape, names),
-    )
-    try:
-        view = layer.add_mag(
-            target, chunk_shape=chunk_shape, shard_shape=shard_shape, chunks_per_shard=chunks_per_shard
-        )
-        view.write(array)
-    except BaseException:
-        dataset.delete_layer(layer_name)
-        raise
-    if downsample:
-        layer.downsample()
-    return layer
-
-
-def _axes_of(shape: tuple[int, ...], axes: Sequence[str] | None) -> tuple[str, ...]:
-    if axes is not None:
-        names = tuple(axes)
-        if len(names) != len(shape) or len(set(names)) != len(names):
-            raise ShapeMismatchError(
-                f"The data have {len(shape)} dimensions, shape {shape}, but axes are {names}.",
-                hint="Give one name per dimension, each once.",
-            )
-        return names
-    known = {2: ("x", "y", "z"), 3: ("x", "y", "z"), 4: ("c", "x", "y", "z")}
-    if len(shape) not in known:
-        raise InvalidArgumentError(
-            f"What the {len(shape)} dimensions of the data (shape {shape}) mean isn't known.",
-            hint='Name them, as in axes=("t", "c", "x", "y", "z").',
-        )
-    return known[len(shape)]
-
-
-def _offset(names: tuple[str, ...], offset: Any) -> list[int]:
-    if offset is None:
-        return [0] * len(names)
-    numbers = [int(number) for number in offset]
-    for wanted in (names, tuple(axis for axis in names if axis != "c"), ("x", "y", "z")):
-        if len(numbers) == len(wanted):
-            by_axis = dict(zip(wanted, numbers, strict=True))
-            return [0 if axis == "c" else by_axis.get(axis, 0) for axis in names]
-    raise InvalidArgumentError(
-        f"absolute_offset is {tuple(numbers)}, but the axes are {', '.join(names)}.",
-        hint="Give x, y, z, or one number per axis.",
-    )

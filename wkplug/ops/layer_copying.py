@@ -18,7 +18,7 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError
-from wkplug.ops import copying, pools
+from wkplug.ops import copying, entries, pools
 from wkplug.ops.copying import CopyRequest, Transfer
 from wkplug.properties import (
     AttachmentsProperties,
@@ -158,7 +158,7 @@ def add_symlink_layer(
     name = source.name if new_layer_name is None else new_layer_name
     check_layer_name(name)
     _check_free(dataset, name)
-    link = copying.make_link(dataset.location.child(name), source.location, make_relative=make_relative)
+    link = entries.make_link(dataset.location.child(name), source.location, make_relative=make_relative)
     try:
         dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
     except BaseException:
@@ -185,8 +185,8 @@ def _describe(
         mags = [
             MagViewProperties(
                 mag=mag,
-                path=copying.recorded_path(pointing_from, view.location, make_relative=make_relative),
-                extra=copying.all_keys(view),
+                path=entries.recorded_path(pointing_from, view.location, make_relative=make_relative),
+                extra=entries.all_keys(view),
             )
             for mag, view in source.mags.items()
         ]
@@ -201,7 +201,7 @@ def _describe(
     attached = _raw(source).get("attachments") if pointing_from is not None else None
     if pointing_from is not None and attached:
         places = {
-            (item.container_name, item.name): copying.recorded_path(
+            (item.container_name, item.name): entries.recorded_path(
                 pointing_from, item.location, make_relative=make_relative
             )
             for item in _attachments(source)
@@ -335,7 +335,7 @@ def link_other_entries(source: Layer, layer: Layer) -> None:
         shared, besides = _unlisted(source, entry)
         for parts in [(name, inner.rstrip("/")) for inner in besides] if shared else [(name,)]:
             try:
-                copying.make_link(layer.location.child(*parts), source.location.child(*parts))
+                entries.make_link(layer.location.child(*parts), source.location.child(*parts))
             except (InvalidArgumentError, OSError) as error:
                 failed.append(f"{'/'.join(parts)} ({error})")
     if failed:

@@ -22,7 +22,7 @@ from wkplug import registry, storage
 from wkplug.dataset import creating, layout
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, ReadOnlyError
-from wkplug.ops import copying, layer_copying, pools
+from wkplug.ops import copying, entries, layer_copying, pools
 from wkplug.ops.copying import CopyRequest
 from wkplug.ops.rewriting import copy_voxels
 from wkplug.storage import swapping
@@ -169,7 +169,7 @@ def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progre
         new.flush()
         new.close()
         storage.clear_mark(place)
-        extra = copying.foreign_keys(view)
+        extra = entries.foreign_keys(view)
         storage.forget(place)
         view.array_source.forget()
         swapping.swap(location)
@@ -193,7 +193,7 @@ def _clean_up(view: MagView) -> None:
         return
     with creating.claimed(view.layer, view.mag):
         swapping.recover(location)
-        _complete(view, copying.all_keys(view))
+        _complete(view, entries.all_keys(view))
 
 
 def _check_own(view: MagView) -> None:

@@ -1,0 +1,68 @@
+"""What mags and layers leave of each other: the keys of entries, recorded paths, symbolic links.
+
+Who calls it: copying, of mags, layers and attachments.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wkplug import storage
+from wkplug.errors import InvalidArgumentError, MagExistsError
+
+if TYPE_CHECKING:
+    from wkplug.abc import Location
+    from wkplug.dataset import Dataset, MagView
+
+__all__ = ["FolderExistsError", "all_keys", "foreign_keys", "make_link", "recorded_path"]
+
+
+class FolderExistsError(MagExistsError, FileExistsError):
+    """Something nobody lists stands where a mag is to go."""
+
+
+def all_keys(source: MagView) -> dict[str, Any]:
+    """The keys of a mag's entry but mag and path, copied."""
+    entry = source.layer.properties.get_mag(source.mag)
+    return copy.deepcopy(entry.extra) if entry is not None else {}
+
+
+def foreign_keys(source: MagView) -> dict[str, Any]:
+    """The same without those that belong to the storage format, which may differ in the copy."""
+    handle = source.array_source.handle
+    own = handle.backend.mag_properties(handle.array)
+    return {key: value for key, value in all_keys(source).items() if key not in own}
+
+
+def recorded_path(dataset: Dataset, location: Location, *, make_relative: bool = False) -> str:
+    """Say where a foreign place is, as `dataset` records it: absolute, or "../other/color/1" if that is wanted."""
+    root, local = dataset.location.local_path(), location.local_path()
+    if make_relative and root is not None and local is not None:
+        return os.path.relpath(local, root).replace(os.sep, "/")
+    return storage.relative_to(dataset.location, location)
+
+
+def make_link(link: Location, target: Location, *, make_relative: bool = False) -> Path:
+    """Make a symbolic link; InvalidArgumentError (an AssertionError) unless both places are local."""
+    where, to = link.local_path(), target.local_path()
+    if where is None or to is None:
+        remote = link if where is None else target
+        raise InvalidArgumentError(
+            f"{remote.url} is not on a local disk, where alone symbolic links can be.",
+            hint="Use add_layer_as_ref or add_mag_as_ref, which work everywhere.",
+        )
+    path = Path(where)
+    if os.path.lexists(path):
+        if path.is_symlink() and not path.exists():
+            raise FolderExistsError(f"{path} is a link to nothing.", hint="Remove it first.")
+        raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = os.path.relpath(to, path.parent.resolve()) if make_relative else to
+    with suppress(FileExistsError):
+        path.symlink_to(text, target_is_directory=Path(to).is_dir())
+        return path
+    raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")
