@@ -41,7 +41,12 @@ def plane(value: int, shape: tuple[int, ...] = (64, 64)) -> np.ndarray:
 
 
 @examples(25)
-@given(sample=samples(), dimension=st.sampled_from("xyz"), buffer=st.sampled_from((None, 3, 8, 16)), seed=st.integers(0, 5))
+@given(
+    sample=samples(),
+    dimension=st.sampled_from("xyz"),
+    buffer=st.sampled_from((None, 3, 8, 16)),
+    seed=st.integers(0, 5),
+)
 def test_slices_written_one_by_one_are_the_volume(
     sample: Sample, dimension: str, buffer: int | None, seed: int
 ) -> None:
@@ -72,7 +77,9 @@ def test_slices_read_one_by_one_are_the_volume(sample: Sample, dimension: str, b
 
 
 @pytest.mark.parametrize("dimension", ["x", "y", "z"])
-def test_a_part_is_written_at_offsets_and_boxes_and_leaves_the_rest_alone(mag: wk.MagView, dimension: str) -> None:
+def test_a_part_is_written_at_offsets_and_boxes_and_leaves_the_rest_alone(
+    mag: wk.MagView, dimension: str
+) -> None:
     mag.write(plane(9, (64, 64, 64)))
     shape = [32, 32, 32]
     del shape["xyz".index(dimension)]
@@ -149,13 +156,18 @@ def test_what_a_writer_cant_take_is_refused(mag: wk.MagView) -> None:
             writer.send(plane(1, shape))
     with pytest.raises(ValueError, match="2 channels"):
         writer.send(plane(1, (2, 64, 64)))
-    with pytest.raises(ValueError, match="leaves|fit in the layer's bounding box"), mag.get_buffered_slice_writer() as one:
+    with (
+        pytest.raises(ValueError, match="leaves|fit in the layer's bounding box"),
+        mag.get_buffered_slice_writer() as one,
+    ):
         one.send(plane(1, (64, 100)))
     assert list(mag.get_bounding_boxes_on_disk()) == []
 
 
 def test_slices_of_layers_with_more_axes_need_them_or_a_box_with_one_position() -> None:
-    with dataset_of((Sample("zarr3", ("t", "c", "x", "y", "z"), size=(8, 8, 8), chunk=8, dtype="uint8"), None)) as (mag,):
+    with dataset_of(
+        (Sample("zarr3", ("t", "c", "x", "y", "z"), size=(8, 8, 8), chunk=8, dtype="uint8"), None)
+    ) as (mag,):
         with pytest.raises(ValueError, match="has no t axis, but there are 2 voxels along it"):
             mag.get_buffered_slice_writer().send(plane(1, (8, 8)))
         box = wk.NDBoundingBox((1, 0, 0, 0), (1, 8, 8, 8), ("t", "x", "y", "z"), (0, 2, 3, 4))
@@ -164,7 +176,9 @@ def test_slices_of_layers_with_more_axes_need_them_or_a_box_with_one_position() 
                 writer.send(plane(5, (8, 8)))
         assert mag.read()[0].max() == 0
         assert mag.read()[1].min() == 5
-    with dataset_of((Sample("zarr3", ("x", "y", "z"), size=(8, 8, 8), chunk=8, dtype="uint8"), None)) as (mag,):
+    with dataset_of((Sample("zarr3", ("x", "y", "z"), size=(8, 8, 8), chunk=8, dtype="uint8"), None)) as (
+        mag,
+    ):
         with mag.get_buffered_slice_writer() as writer:
             for _ in range(8):
                 writer.send(plane(5, (1, 8, 8)))
