@@ -102,7 +102,7 @@ def wkplug(*arguments: object) -> None:
     """Run a command of the command line as a user would, from the root of the repository."""
     words = [shown(word) if isinstance(word, Path) else str(word) for word in arguments]
     say(f"$ wkplug {' '.join(words)}")
-    command = [Path(sys.executable).parent / "wkplug", *words]
+    command = [str(Path(sys.executable).parent / "wkplug"), *words]
     if sys.stderr.isatty():
         subprocess.run(command, check=True, cwd=ROOT)
         return
