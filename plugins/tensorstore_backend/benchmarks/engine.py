@@ -5,8 +5,6 @@ rounds. "raw" is tensorstore as anybody would call it, with its default context;
 cache. The data are sums of noise, so that they compress like images rather than like zeros.
 """
 
-# ruff: noqa: D103, T201 - a script that prints tables
-
 from __future__ import annotations
 
 import argparse
@@ -74,7 +72,7 @@ def reads(folder: Path, shard: int, rounds: int) -> None:
     array.write(((0, 0, 0, 0), data.shape), data)
     stored = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(path)}}
     raw, cached = ts.open(stored).result(), ts.open(stored, context=ts.Context(CACHE)).result()
-    generator = random.Random(1)  # noqa: S311 - places, not secrets
+    generator = random.Random(1)
     for title, step in (("32^3 aligned", 32), ("32^3 anywhere", 1)):
         places = [tuple(generator.randrange(480 // step) * step for _ in range(3)) for _ in range(500)]
 

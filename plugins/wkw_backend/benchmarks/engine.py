@@ -7,7 +7,6 @@ micrograph (LZ4HC saves little), and large segments (LZ4HC saves almost all).
     python benchmarks/engine.py [--quick]
 """
 
-# ruff: noqa: T201
 # A script that prints a table.
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Chunk and shard shapes: what a new array gets by default, and what can't be.
 
-Zarr v3 arrays have shards (1024 voxels per spatial axis, or wide flat ones for images and flat pyramids;
-where the extent is known, never larger than it needs, because a shard costs the size of its index); in Zarr v2 each chunk is a file, so chunk and shard are the same.
+Zarr v3 arrays have shards: 1024 voxels per spatial axis, or wide flat ones for images and flat pyramids. Where
+the extent is known they are never larger than it needs, because a shard costs the size of its index. In Zarr v2
+each chunk is a file, so chunk and shard are the same.
 
 Who calls it: `wkplug_zarr.backend`.
 """
