@@ -318,3 +318,19 @@ def test_copies_go_to_places_that_are_not_local(tmp_path: Path) -> None:
     remote = first.copy_dataset("memory://copies/ds")
     back = remote.copy_dataset(tmp_path / "b")
     assert back.get_layer("color").get_mag(1).content_is_equal(first.get_layer("color").get_mag(1))
+
+
+def test_files_with_holes_are_copied_with_their_holes(tmp_path: Path) -> None:
+    first = wk.Dataset(tmp_path / "a", voxel_size=(1, 1, 1))
+    layer = first.add_layer(
+        "x", "color", data_format="wkw", bounding_box=wk.BoundingBox((0, 0, 0), (512, 512, 512))
+    )
+    mag = layer.add_mag(1, shard_shape=512, compress=False)
+    for offset in ((0, 0, 0), (480, 480, 480), (64, 256, 128)):
+        mag.write(voxels((32, 32, 32)) + 1, absolute_offset=offset, allow_unaligned=True)
+    copy = first.copy_dataset(tmp_path / "b").get_layer("x").get_mag(1)
+    for path in mag.path.rglob("x0.wkw"):
+        twin = copy.path / path.relative_to(mag.path)
+        assert twin.stat().st_size == path.stat().st_size
+        assert twin.stat().st_blocks <= 2 * path.stat().st_blocks
+    assert copy.content_is_equal(mag)

@@ -22,6 +22,7 @@ from wkplug import registry, storage
 from wkplug.dataset import creating, layout
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, ReadOnlyError
+from wkplug.geometry import grids
 from wkplug.ops import copying, entries, layer_copying, pools
 from wkplug.ops.copying import CopyRequest
 from wkplug.ops.rewriting import copy_voxels
@@ -29,8 +30,9 @@ from wkplug.storage import swapping
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
-    from wkplug.abc import ArraySpec
+    from wkplug.abc import ArraySpec, Box
     from wkplug.dataset import Dataset, MagView
     from wkplug.ops.plan import Progress
 
@@ -164,8 +166,11 @@ def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progre
             choice.winner, layer.frame, layer.region, view.factors, old.spec.dtype, request, "new"
         )
         new = storage.create_array(place, data_format, _covering(spec, old.spec), backend=explicit)
-        for bounds in _bounds(old):
-            copy_voxels(old, new, bounds, executor=pool, progress=progress)
+        # The layer's box comes first: around it there is rarely anything, so that shards are hardly written twice.
+        shown = _whole_chunks(view._bounds_in_mag(layer.region), new.spec)
+        for whole in _bounds(old):
+            for bounds in _shown_and_hidden(whole, shown):
+                copy_voxels(old, new, bounds, executor=pool, progress=progress)
         new.flush()
         new.close()
         storage.clear_mark(place)
@@ -217,8 +222,6 @@ def _covering(spec: ArraySpec, old: ArraySpec) -> ArraySpec:
 
 def _bounds(handle: storage.ArrayHandle) -> list[Any]:
     """The whole array, as one box; without bounds, the hull of what is stored."""
-    from wkplug.geometry import grids
-
     spec = handle.spec
     if None not in spec.shape:
         return [((0,) * len(spec.shape), spec.shape)]
@@ -232,3 +235,26 @@ def _bounds(handle: storage.ArrayHandle) -> list[Any]:
         for end, bound in zip(grids.stop_of(hull), spec.shape, strict=True)
     ]
     return [(hull[0], tuple(end - low for low, end in zip(hull[0], stop, strict=True)))]
+
+
+def _whole_chunks(box: Box, spec: ArraySpec) -> Box:
+    """Enlarge a box to whole chunks."""
+    start, stop = grids.align_up(box[0], grids.stop_of(box), spec.chunk_shape)
+    return start, tuple(high - low for low, high in zip(start, stop, strict=True))
+
+
+def _shown_and_hidden(whole: Box, shown: Box) -> Iterator[Box]:
+    """Cut `whole` into its part in `shown`, and the boxes around that."""
+    inner = grids.intersect(whole, shown)
+    if inner is None:
+        yield whole
+        return
+    yield inner
+    start, stop = list(whole[0]), list(grids.stop_of(whole))
+    for axis, (low, high) in enumerate(zip(inner[0], grids.stop_of(inner), strict=True)):
+        for first, last in ((start[axis], low), (high, stop[axis])):
+            if first < last:
+                begin, end = [*start], [*stop]
+                begin[axis], end[axis] = first, last
+                yield tuple(begin), tuple(b - a for a, b in zip(begin, end, strict=True))
+        start[axis], stop[axis] = low, high
