@@ -80,7 +80,7 @@ class Sample:
 
 
 @st.composite
-def samples(draw: st.DrawFn, **fixed: Any) -> Sample:
+def samples(draw: st.DrawFn, /, **fixed: Any) -> Sample:
     data_format = fixed.pop("data_format", None) or draw(st.sampled_from(tuple(AXES)))
     axes = draw(st.sampled_from(AXES[data_format]))
     values: dict[str, Any] = {

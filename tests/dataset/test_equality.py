@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@examples(20)
+@examples(15)
 @given(
     sample=samples(),
     topleft=st.tuples(*(st.integers(0, 20),) * 3),
@@ -114,9 +114,14 @@ def test_what_neither_has_stored_is_not_read(tmp_path: Path, monkeypatch: pytest
     assert one.content_is_equal(other)
     data = np.ones((1, 256, 256, 256), "u1")
     one.write(data, absolute_offset=(20480, 256, 512))
-    read = []
+    read: list[Any] = []
     original = voxels.read
-    monkeypatch.setattr(voxels, "read", lambda handle, box: (read.append(box), original(handle, box))[1])
+
+    def watched(handle: Any, box: Any) -> Any:
+        read.append(box)
+        return original(handle, box)
+
+    monkeypatch.setattr(voxels, "read", watched)
     assert not one.content_is_equal(other, executor="sequential")
     other.write(data, absolute_offset=(20480, 256, 512))
     read.clear()

@@ -25,7 +25,7 @@ from wkplug.ops import plan
 from .samples import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 @pytest.fixture(params=["wkw", "zarr3"])
@@ -65,7 +65,7 @@ class Cluster:
         self.names.append(function.__name__)
         return [self.submit(function, item) for item in items]
 
-    def as_completed(self, futures: list[Any]) -> Iterator[Any]:
+    def as_completed(self, futures: list[Any]) -> Any:
         return reversed(futures)
 
 
@@ -103,7 +103,7 @@ def test_every_executor_gives_results_in_the_chunks_order(mag: wk.MagView, jobs:
     expected = [int(chunk.read().sum()) for chunk in mag.chunk((16, 16, 16))]
     assert len(set(expected)) == 8
 
-    def slow_first(view: wk.View) -> int:
+    def slow_first(view: wk.View) -> Any:
         time.sleep(0.02 if view.bounding_box.topleft.x == 0 else 0)
         return jobs.total(view)
 
@@ -198,10 +198,8 @@ def test_a_pool_that_would_fork_an_engine_with_threads_is_refused_before_the_fir
     ran = tmp_path / "ran"
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
         for work in (mag.map_chunk, mag.for_each_chunk):
-            with pytest.raises(
-                ForkError, match="would fork this process, but zarr3.tensorstore runs threads"
-            ) as caught:
-                work(partial(ran.touch), executor=pool)  # type: ignore[operator]
+            with pytest.raises(ForkError, match="would fork this process") as caught:
+                work(partial(ran.touch), executor=pool)
             assert "zarr3+tensorstore runs threads" in str(caught.value)
             assert 'get_context("spawn")' in str(caught.value)
         with pytest.raises(ForkError):

@@ -40,7 +40,7 @@ def plane(value: int, shape: tuple[int, ...] = (64, 64)) -> np.ndarray:
     return np.full(shape, value, "uint8")
 
 
-@examples(25)
+@examples(20)
 @given(
     sample=samples(),
     dimension=st.sampled_from("xyz"),
@@ -61,7 +61,7 @@ def test_slices_written_one_by_one_are_the_volume(
         np.testing.assert_array_equal(mag.read(), voxels)
 
 
-@examples(25)
+@examples(20)
 @given(sample=samples(), dimension=st.sampled_from("xyz"), buffer=st.sampled_from((None, 1, 5, 8)))
 def test_slices_read_one_by_one_are_the_volume(sample: Sample, dimension: str, buffer: int | None) -> None:
     voxels = sample.voxels()
@@ -157,7 +157,7 @@ def test_what_a_writer_cant_take_is_refused(mag: wk.MagView) -> None:
     with pytest.raises(ValueError, match="2 channels"):
         writer.send(plane(1, (2, 64, 64)))
     with (
-        pytest.raises(ValueError, match="leaves|fit in the layer's bounding box"),
+        pytest.raises(ValueError, match="fit in the layer's bounding box"),
         mag.get_buffered_slice_writer() as one,
     ):
         one.send(plane(1, (64, 100)))
@@ -218,13 +218,16 @@ def test_a_writer_goes_on_elsewhere_after_reset(mag: wk.MagView) -> None:
 def test_a_failure_in_the_block_keeps_what_was_sent_and_is_what_is_raised(
     mag: wk.MagView, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(KeyError, match="stop"), mag.get_buffered_slice_writer(allow_unaligned=True) as writer:
-        writer.send(plane(4))
-        raise KeyError("stop")
+    def interrupted(*, allow_unaligned: bool) -> None:
+        with mag.get_buffered_slice_writer(allow_unaligned=allow_unaligned) as writer:
+            writer.send(plane(4))
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop"):
+        interrupted(allow_unaligned=True)
     assert mag.read()[0, 0, 0, :2].tolist() == [4, 0]
-    with pytest.raises(KeyError, match="stop"), mag.get_buffered_slice_writer() as writer:
-        writer.send(plane(4))
-        raise KeyError("stop")  # the rest is unaligned and can't be written
+    with pytest.raises(KeyError, match="stop"):
+        interrupted(allow_unaligned=False)  # the rest can't be written
     assert "Writing 1 buffered slices along z failed" in caplog.text
 
 
