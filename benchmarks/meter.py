@@ -43,5 +43,6 @@ def peak_bytes() -> int:
 
 
 def folder_bytes(path: str) -> int:
-    """The sizes of all files below `path`, added up."""
-    return sum(file.stat().st_size for file in Path(path).rglob("*") if file.is_file())
+    """The sizes of the files below `path`, added up, without hidden ones: locks are no data."""
+    files = (file for file in Path(path).rglob("*") if file.is_file())
+    return sum(file.stat().st_size for file in files if not file.name.startswith("."))

@@ -4,7 +4,7 @@
 
 ROWS are groups of rows (import, open, reads, zarr, wkw, small, create), all by default. The sides take turns in
 one run, on the same files. Prints a table; a run of all rows also writes it into docs/performance.md, between
-two markers. Takes about six minutes on two cores.
+two markers. Takes about six minutes on two idle cores, twice that on busy ones.
 """
 
 from __future__ import annotations
