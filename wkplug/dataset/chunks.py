@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import execution, voxels
+from wkplug.dataset import execution
 from wkplug.dataset.legacy.notices import warn_user
 from wkplug.errors import GeometryError, InvalidArgumentError
 from wkplug.geometry import Vec3Int, VecInt, grids
@@ -154,7 +154,7 @@ def _cut_at(
         shard = view._source.handle.array.spec.shard_shape
         unit = tuple(length * factor for length, factor in zip(shard, view._factors, strict=True))
     for region in grids.cells(*own, grid, origin=origin):
-        if watching and not voxels.is_aligned(region, unit, own):
+        if watching and not grids.is_aligned(region, unit, own):
             watching = False
             warn_user(
                 "[WARNING] chunk() was called without shard alignment: the views are not aligned with the shard "

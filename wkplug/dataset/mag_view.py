@@ -9,11 +9,11 @@ from wkplug.dataset.dtypes import check_castable
 from wkplug.dataset.legacy.mags import OlderMagView
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import COMPRESSING, WRITING_A_MAG
-from wkplug.dataset.regions import Frame, Region, hull, in_mag, to_bounding_box
+from wkplug.dataset.regions import Frame, Region, in_mag, to_bounding_box
 from wkplug.dataset.sources import ArraySource
-from wkplug.dataset.view import View, covers
+from wkplug.dataset.view import View
 from wkplug.errors import OutOfBoundsError
-from wkplug.geometry import Mag, NDBoundingBox
+from wkplug.geometry import Mag, NDBoundingBox, grids
 
 if TYPE_CHECKING:
     import os
@@ -118,7 +118,7 @@ class MagView(OlderMagView, View):
         array, region = self._prepare_write(
             data, relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box
         )
-        if not covers(self._region(), region):
+        if not grids.covers(self._region(), region):
             if not allow_resize:
                 raise OutOfBoundsError(
                     f"The write to {to_bounding_box(self._frame, region)} does not fit in the layer's bounding box "
@@ -159,7 +159,7 @@ class MagView(OlderMagView, View):
         check_castable(data.dtype, handle.array.dtype)
         box = in_mag(self._frame, region, self._factors)
         if not allow_unaligned:
-            bounds = self._bounds_in_mag(hull(self._region(), region))
+            bounds = self._bounds_in_mag(grids.hull(self._region(), region))
             voxels.check_aligned(self._frame, box, handle.array.spec.shard_shape, bounds)
 
     # --- storing it in another way: `wkplug.ops` does it ------------------------------------------------

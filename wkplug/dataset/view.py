@@ -36,7 +36,7 @@ from wkplug.dataset.regions import (
 )
 from wkplug.dataset.sources import ArraySource
 from wkplug.errors import InvalidArgumentError, OutOfBoundsError, ReadOnlyError, ShapeMismatchError
-from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
+from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int, grids
 
 if TYPE_CHECKING:
     import os
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from wkplug.dataset.slice_writer import BufferedSliceWriter
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
 
-__all__ = ["View", "covers"]
+__all__ = ["View"]
 
 
 class View(OlderView):
@@ -321,7 +321,7 @@ class View(OlderView):
 
     def _check_inside(self, region: Region) -> None:
         own = self._region()
-        if not covers(own, region):
+        if not grids.covers(own, region):
             raise OutOfBoundsError(
                 f"The write to {to_bounding_box(self._frame, region)} leaves the "
                 f"view, which is {to_bounding_box(self._frame, own)}.",
@@ -390,13 +390,13 @@ class View(OlderView):
         check_readable(self._frame, region)
         box = in_mag(self._frame, region, self._factors)
         if not read_only:
-            if not covers(own, region):
+            if not grids.covers(own, region):
                 raise OutOfBoundsError(
                     f"The writable view {to_bounding_box(self._frame, region)} leaves its "
                     f"parent, which is {to_bounding_box(self._frame, own)}.",
                     hint="Pass read_only=True to look beyond the parent, or extend layer.bounding_box first.",
                 )
-            if not voxels.is_aligned(
+            if not grids.is_aligned(
                 box, self._source.handle.array.spec.shard_shape, self._bounds_in_mag(own)
             ):
                 warn_user(
@@ -640,10 +640,3 @@ class View(OlderView):
 
 def _position_given(*positions: object) -> bool:
     return any(position is not None for position in positions)
-
-
-def covers(outer: Region, inner: Region) -> bool:
-    """Whether `inner` lies in `outer`."""
-    return all(
-        a <= b and b + n <= a + m for a, m, b, n in zip(outer[0], outer[1], inner[0], inner[1], strict=True)
-    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.dtypes import check_castable
 from wkplug.errors import OutOfBoundsError, ShapeMismatchError, UnalignedError
+from wkplug.geometry import grids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from wkplug.dataset.regions import Frame
     from wkplug.storage import ArrayHandle
 
-__all__ = ["check_aligned", "is_aligned", "read", "with_all_axes", "write"]
+__all__ = ["check_aligned", "read", "with_all_axes", "write"]
 
 _GUARD_FROM = (
     1 << 24
@@ -82,20 +83,9 @@ def with_all_axes(frame: Frame, data: NDArray[Any], num_channels: int) -> NDArra
     return data
 
 
-def is_aligned(box: Box, shard_shape: tuple[int, ...], bounds: Box) -> bool:
-    """Whether every face of `box` lies on a shard border or on a face of `bounds`, all in voxels of the mag."""
-    for first, length, step, low, extent in zip(*box, shard_shape, *bounds, strict=True):
-        if first % step and first != low:
-            return False
-        stop = first + length
-        if stop % step and stop != low + extent:
-            return False
-    return True
-
-
 def check_aligned(frame: Frame, box: Box, shard_shape: tuple[int, ...], bounds: Box) -> None:
     """Refuse a write that would rewrite parts of shards."""
-    if not is_aligned(box, shard_shape, bounds):
+    if not grids.is_aligned(box, shard_shape, bounds):
         start, shape = box
         raise UnalignedError(
             f"The write to ({', '.join(frame.axes)}) = {start} + {shape}, "
