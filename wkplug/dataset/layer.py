@@ -16,7 +16,7 @@ from wkplug.dataset.layout import LayoutRequest
 from wkplug.dataset.legacy.layer import ADDING_MAGS, DOWNSAMPLING, OlderLayer
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.mags import Mags
-from wkplug.dataset.regions import Frame, Region, from_bounding_box, hull, to_bounding_box
+from wkplug.dataset.regions import Frame, Region, from_bounding_box, to_bounding_box
 from wkplug.errors import (
     CategoryError,
     LayerNameError,
@@ -25,7 +25,7 @@ from wkplug.errors import (
     OutOfBoundsError,
     ReadOnlyError,
 )
-from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox
+from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
 
 if TYPE_CHECKING:
     import pathlib
@@ -161,7 +161,7 @@ class Layer(LayerCopying, OlderLayer):
         self._writable("change its bounding box")
         region = self._checked_region(box)
         own = list(self.mags.values())
-        resizing.grow(own, hull(region, self.region))
+        resizing.grow(own, grids.hull(region, self.region))
         from wkplug.properties import operations
 
         self._dataset.store.apply(operations.SetBox(self._name, self._normalized(region)))
@@ -176,7 +176,7 @@ class Layer(LayerCopying, OlderLayer):
         """Extend the bounding box so that it holds `box` too: a union, also when several processes do it at once."""
         self._writable("change its bounding box")
         region = self._checked_region(box)
-        resizing.grow(self.mags.values(), hull(self.region, region))
+        resizing.grow(self.mags.values(), grids.hull(self.region, region))
         from wkplug.properties import operations
 
         self._dataset.store.apply(operations.ExtendBox(self._name, self._normalized(region)))

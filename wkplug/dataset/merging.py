@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wkplug.dataset import execution, voxels
-from wkplug.dataset.regions import hull
 from wkplug.errors import InvalidArgumentError
 from wkplug.geometry import grids
+from wkplug.geometry.grids import hull
 
 if TYPE_CHECKING:
     from wkplug.abc import Box

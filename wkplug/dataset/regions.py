@@ -23,7 +23,6 @@ __all__ = [
     "Region",
     "check_readable",
     "from_bounding_box",
-    "hull",
     "in_mag",
     "resolve",
     "to_bounding_box",
@@ -222,17 +221,6 @@ def in_mag(frame: Frame, region: Region, factors: tuple[int, ...]) -> Box:
         tuple(first // factor for first, factor in zip(start, factors, strict=True)),
         tuple(length // factor for length, factor in zip(shape, factors, strict=True)),
     )
-
-
-def hull(left: Region, right: Region) -> Region:
-    """Give the smallest region that holds both; one without voxels doesn't count."""
-    if 0 in left[1]:
-        return right
-    if 0 in right[1]:
-        return left
-    start = tuple(min(a, b) for a, b in zip(left[0], right[0], strict=True))
-    stop = (max(a + n, b + m) for a, n, b, m in zip(*left, *right, strict=True))
-    return start, tuple(end - low for low, end in zip(start, stop, strict=True))
 
 
 def _text(frame: Frame, region: Region) -> str:

@@ -20,7 +20,7 @@ import attrs
 from wkplug import storage
 from wkplug.dataset import creating, resizing
 from wkplug.dataset.layout import LayoutRequest
-from wkplug.dataset.regions import Region, hull, to_bounding_box
+from wkplug.dataset.regions import Region, to_bounding_box
 from wkplug.errors import (
     InvalidArgumentError,
     MagExistsError,
@@ -260,12 +260,12 @@ def _copy_data(
         _for_format(layer, source, request),
         creating.purpose_of_next_mag(layer),
         _mark(layer, source, target),
-        region=hull(layer.region, wanted),
+        region=grids.hull(layer.region, wanted),
         extra=foreign_keys(source),
     )
     with making as handle:
         factors = layer.frame.factors(target.to_tuple())
-        bounds = grids.intersect(_box(region, factors), _box(hull(layer.region, wanted), factors))
+        bounds = grids.intersect(_box(region, factors), _box(grids.hull(layer.region, wanted), factors))
         if bounds is not None:
             copy_voxels(source.array_source.handle, handle, bounds, executor=pool, progress=progress)
         _extend(layer, wanted)
@@ -367,5 +367,5 @@ def _point_to(
 
 def _extend(layer: Layer, region: Region) -> None:
     """Let the layer's box hold `region` too; no write where it does already, or where `region` is empty."""
-    if 0 not in region[1] and hull(layer.region, region) != layer.region:
+    if 0 not in region[1] and grids.hull(layer.region, region) != layer.region:
         layer.extend_bounding_box(to_bounding_box(layer.frame, region))
