@@ -295,7 +295,7 @@ def test_writable_tells_without_writing(root: LocalLocation) -> None:
 
 
 READ_ONLY_SCRIPT = """
-import os, sys
+import hashlib, os, sys  # all of the standard library that is needed below: the interpreter may be out of reach then
 os.setuid(65534)
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import ForbiddenError
