@@ -234,7 +234,9 @@ class N5Backend(TensorstoreBackend):
     name = "n5+tensorstore"
     format = "n5"
     document = n5.DOCUMENT
-    capabilities = ArrayCapabilities(sharded=False, resizable=False, places=_PLACES, survives_fork=False)
+    capabilities = ArrayCapabilities(
+        writable=False, sharded=False, resizable=False, places=_PLACES, survives_fork=False
+    )
 
     metadata: ClassVar[ModuleType] = n5
 
@@ -252,7 +254,8 @@ class PrecomputedBackend(TensorstoreBackend):
     metadata: ClassVar[ModuleType] = precomputed
     capabilities = ArrayCapabilities(
         axes=(("c", "x", "y", "z"),),
-        dtypes=frozenset(DTYPES) - {"float64"},
+        dtypes=frozenset(DTYPES) - {"float64", "int64"},
+        writable=False,
         sharded=False,
         resizable=False,
         lists_stored=False,
