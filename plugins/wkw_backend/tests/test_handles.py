@@ -122,7 +122,7 @@ def test_files_are_not_kept_without_bound(make: Make) -> None:
     array = make(chunk=1, shard=1)
     array.write(((0, 0, 0, 0), (1, 12, 12, 1)), noise((1, 12, 12, 1)))
     array.read(((0, 0, 0, 0), (1, 12, 12, 1)))
-    assert 0 < _kept(array) <= 64
+    assert 0 < _kept(array) <= 16
     array.close()
     gc.collect()
     assert _kept(array) == 0

@@ -243,10 +243,14 @@ class LocalShard(Shard):
 
 
 class LocalShards:
-    """The shards of one array, by index; the ones opened last stay open. Threads may share it."""
+    """The shards of one array, by index; the ones opened last stay open. Threads may share it.
+
+    `max_open` is per array, and a dataset may have a hundred of them: with the usual limit of 1,024 open files per
+    process, 16 leave room for everybody else's.
+    """
 
     def __init__(
-        self, root: str, header: Header, *, max_open: int = 64, max_table_bytes: int = 2**25
+        self, root: str, header: Header, *, max_open: int = 16, max_table_bytes: int = 2**25
     ) -> None:
         self.root = root
         self._header = header
