@@ -49,14 +49,12 @@ def test_the_same_key_excludes_and_others_do_not(tmp_path: Path, ranges: bool) -
 
 
 def test_a_timeout_names_the_holder_and_says_what_to_do(tmp_path: Path, ranges: bool) -> None:
-    with lock_folder(str(tmp_path), "a", timeout=1, ranges=ranges):
-        start = time.monotonic()
-        with (
-            pytest.raises(LockTimeoutError) as caught,
-            lock_folder(str(tmp_path), "a", timeout=0.2, ranges=ranges),
-        ):
-            pass
-    assert 0.15 < time.monotonic() - start < 5
+    with (
+        lock_folder(str(tmp_path), "a", timeout=1, ranges=ranges),
+        pytest.raises(LockTimeoutError) as caught,
+        lock_folder(str(tmp_path), "a", timeout=0.2, ranges=ranges),
+    ):
+        pass
     text = str(caught.value)
     assert f"process {os.getpid()} on " in text
     assert "was not free within 0.2 s" in text
@@ -193,9 +191,8 @@ def test_a_killed_holder_releases_even_if_it_left_a_forked_child(
             assert not free(tmp_path, "a", ranges)
             holder.kill()
             holder.wait()
-            start = time.monotonic()
             with lock_folder(str(tmp_path), "a", timeout=10, ranges=ranges):
-                assert time.monotonic() - start < 5
+                assert not free(tmp_path, "a", ranges)
         finally:
             if child > 1:
                 os.kill(child, signal.SIGKILL)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import time
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -216,11 +216,19 @@ def test_chunks_pickle_small_and_read_what_they_read_before() -> None:
             np.testing.assert_array_equal(again.read(), chunk.read())
 
 
-def test_a_chunk_costs_microseconds(tmp_path: Path) -> None:
+def test_a_chunk_costs_few_calls(tmp_path: Path) -> None:
     dataset = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1))
     mag = Sample("wkw", size=(512, 512, 512), chunk=32, shard=32, dtype="uint8").add_to(dataset, "color")
-    mag.for_each_chunk(lambda args: None)
-    start = time.process_time()
-    mag.for_each_chunk(lambda args: None)
-    # Measured: about 2 microseconds each of 4096 chunks; the limit leaves room for slow machines.
-    assert (time.process_time() - start) / 4096 < 50e-6
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        mag.for_each_chunk(lambda args: None)
+    finally:
+        sys.setprofile(None)
+    # The user's function is one of them; the rest is what a view costs.
+    assert 4096 <= calls <= 4096 * 6

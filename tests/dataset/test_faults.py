@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -348,11 +347,9 @@ def test_a_loop_of_links_is_an_error_not_a_hang(dataset: wk.Dataset) -> None:
     (layer.path / "1").rename(layer.path / "kept")
     (layer.path / "1").symlink_to(layer.path / "2")
     (layer.path / "2").symlink_to(layer.path / "1")
-    start = time.monotonic()
     found = wk.Dataset.open(dataset.path).get_layer("color")
     with pytest.raises(errors.WkplugError):
         found.get_mag(1).read()
-    assert time.monotonic() - start < 10
 
 
 def test_headers_that_claim_too_much_take_no_memory(dataset: wk.Dataset) -> None:

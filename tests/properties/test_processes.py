@@ -109,9 +109,7 @@ def test_a_killed_writer_leaves_a_whole_file_and_no_lock(root: Path) -> None:
         time.sleep(0.02 + 0.06 * turn)
         writer.send_signal(signal.SIGKILL)
         finish(writer)
-        begun = time.monotonic()
         last = start(root, 100 + turn, 1)
         go(last)
         assert finish(last) == 0
-        assert time.monotonic() - begun < 10
         assert f"layer{100 + turn}_0" in PropertiesStore.open(LocalLocation(root)).layer_names()
