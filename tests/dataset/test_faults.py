@@ -253,18 +253,27 @@ try:
     texts.append("no error")
 except wk.errors.StorageFullError as error:
     texts.append("full: " + str(error))
-file = os.open(Path(arguments["path"]).parent / "rest", os.O_WRONLY | os.O_CREAT)  # not a byte is left
-try:
-    while True:
-        os.write(file, b"x" * 4096)
-except OSError:
+
+def fill():  # not a byte is left, also of what an engine gives back a moment after its error
+    file = os.open(Path(arguments["path"]).parent / "rest", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    quiet = 0
+    while quiet < 20:
+        try:
+            os.write(file, b"x" * 4096)
+            quiet = 0
+        except OSError:
+            quiet += 1
+            time.sleep(0.01)
     os.close(file)
+
+fill()
 for change in (lambda: dataset.add_layer("x" * 200, "color"), lambda: layer.downsample(coarsest_mag=2)):
     try:
         change()
         texts.append("no error")
     except wk.errors.StorageFullError as error:
         texts.append("full: " + str(error))
+        fill()
     except Exception as error:
         texts.append(f"{type(error).__name__}: {error}")
 found = wk.Dataset.open(arguments["path"])
