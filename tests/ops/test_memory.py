@@ -1,0 +1,50 @@
+"""Amounts of memory as users write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wkplug.errors import InvalidArgumentError
+from wkplug.ops import memory
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (1, 1),
+        (2_000_000, 2_000_000),
+        ("123", 123),
+        ("2GB", 2 * 10**9),
+        ("2 gb", 2 * 10**9),
+        ("2G", 2 * 10**9),
+        ("1.5GiB", 3 * 2**29),
+        ("500MiB", 500 * 2**20),
+        ("10kB", 10_000),
+        ("1T", 10**12),
+    ],
+)
+def test_amounts_are_bytes_in_powers_of_ten_or_two(text: Any, count: int) -> None:
+    assert memory.parse_bytes(text) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["", "GB", "-2GB", "2 XB", "two", 0, -1, "0", True, float("nan"), float("inf")]
+)
+def test_what_is_no_amount_is_refused(text: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="is no amount of memory") as caught:
+        memory.parse_bytes(text)
+    assert '"2GB"' in str(caught.value)
+
+
+def test_the_default_leaves_half_of_the_machine() -> None:
+    from wkplug.storage.budget import half_of_memory
+
+    assert memory.memory_budget() == min(memory.DEFAULT_MEMORY, half_of_memory())
+    assert memory.memory_budget("3GB") == 3 * 10**9
+
+
+def test_voxels_get_what_the_process_has_not_taken_yet() -> None:
+    assert memory.for_voxels(1) == memory.LEAST_MEMORY
+    assert memory.LEAST_MEMORY < memory.for_voxels(10**12) <= 10**12

@@ -1,0 +1,75 @@
+"""How much memory a long operation may take: what users write as `memory="2GB"` and `--memory 2GB`.
+
+The budget is meant for the whole process, so what the process has already is taken off before voxels get the
+rest. It bounds what an operation holds at once (voxels being read, computed and written), not what a
+single chunk or section takes that can't be cut: where that alone is more, the operation says so before it begins.
+
+Who calls it: imports and pyramids, and the commands above them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+
+from wkplug.errors import InvalidArgumentError
+from wkplug.storage.budget import half_of_memory
+
+__all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "for_voxels", "memory_budget", "parse_bytes"]
+
+DEFAULT_MEMORY = 10**9
+"""What an operation takes at most if nothing else is said; less on machines that have less than twice of it."""
+LEAST_MEMORY = 32 * 2**20
+"""What voxels get at least, however much the process has taken already."""
+
+_PARTS = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def parse_bytes(value: int | str) -> int:
+    """Give a number of bytes for 2000000, "2GB" (10^9 each), "2GiB" (2^30 each), "500M".
+
+    InvalidArgumentError for anything else, and for less than one byte.
+    """
+    count = 0.0
+    if isinstance(value, str):
+        found = _PARTS.fullmatch(value)
+        if found is not None:
+            number, letter, binary = found.groups()
+            count = float(number) * (1024 if binary else 1000) ** _POWERS[letter.lower()]
+    elif not isinstance(value, bool) and math.isfinite(value):
+        count = value
+    if count < 1:
+        raise InvalidArgumentError(
+            f"{value!r} is no amount of memory.",
+            hint='Write a number of bytes, or a text such as "2GB" or "500MiB".',
+        )
+    return int(count)
+
+
+def memory_budget(value: int | str | None = None) -> int:
+    """Give the bytes that the process may take: what was asked for, or a default that leaves half of the machine."""
+    if value is not None:
+        return parse_bytes(value)
+    return min(DEFAULT_MEMORY, half_of_memory())
+
+
+def for_voxels(budget: int) -> int:
+    """What of `budget` is left for voxels, once what this process has taken already is off; never nothing."""
+    return max(LEAST_MEMORY, budget - _resident())
+
+
+def _resident() -> int:
+    """The memory that this process holds, in bytes; 0 where the system doesn't tell."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    import os
+    from pathlib import Path
+
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
+    except (OSError, ValueError, IndexError):
+        return 0
