@@ -21,7 +21,7 @@ from wkplug.abc.arrays import (
 from wkplug.abc.dialects import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
 from wkplug.abc.executors import Executor
 from wkplug.abc.exporters import ContactSheet, Exporter, Panel
-from wkplug.abc.images import Image, ImageInfo, ImageReader
+from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening
 from wkplug.abc.importers import ForeignLayer, ForeignMag, Importer
 from wkplug.abc.interpolations import Interpolation
 from wkplug.abc.locations import Filesystem, Location
@@ -83,6 +83,7 @@ __all__ = [
     "Mode",
     "OpenArray",
     "Panel",
+    "PickleByReopening",
     "ProbeScore",
     "Problem",
     "RemoteService",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["ints", "ints_or_none", "strings"]
+__all__ = ["ints", "ints_or_none", "shapes", "strings"]
 
 
 def strings(values: Sequence[str]) -> tuple[str, ...]:
@@ -23,3 +23,8 @@ def ints(values: Iterable[Any]) -> tuple[int, ...]:
 def ints_or_none(values: Iterable[Any]) -> tuple[int | None, ...]:
     """Give a tuple of plain integers in which None stays None."""
     return tuple(None if value is None else int(value) for value in values)
+
+
+def shapes(values: Iterable[Iterable[Any]]) -> tuple[tuple[int, ...], ...]:
+    """Give a tuple of tuples of plain integers."""
+    return tuple(ints(value) for value in values)

@@ -3,7 +3,8 @@
 A reader never guesses what the file doesn't say: a voxel size is given or None, axes keep the file's names,
 the dtype is the file's own. The core decides what becomes a layer.
 
-Who calls it: `wkplug.ops` (import and `wkplug inspect`). Who implements it: image plugins.
+Who calls it: `wkplug.ops` (import and `wkplug inspect`). Who implements it: image plugins, with the help of
+`wkplug.abc.files`, tested by `wkplug.testing.ImageReaderSuite`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import attrs
 
 from wkplug.abc.arrays import Box, ProbeScore
-from wkplug.abc.converters import ints, strings
+from wkplug.abc.converters import ints, shapes, strings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc.locations import Location
 
-__all__ = ["Image", "ImageInfo", "ImageReader"]
+__all__ = ["Image", "ImageInfo", "ImageReader", "PickleByReopening"]
 
 
 @attrs.frozen(kw_only=True)
@@ -32,12 +33,18 @@ class ImageInfo:
         unknown meaning are "q".
     shape: in the same order. dtype: numpy's name, native byte order.
     voxel_size: nanometres per pixel along (x, y, z), each or all None where the file doesn't say.
+    origin: where the first pixel lies along (x, y, z), in nanometres (a tile's place in a mosaic, a crop's in its
+        volume); each or all None where the file doesn't say.
     photometric: "rgb" where the samples are red, green, blue (, alpha); "palette" and "minisblack" likewise.
-    channel_names: one per channel, empty if unknown.
-    levels: how many resolutions the file holds; level 0 is described here.
+    channel_names: one per channel, empty if unknown. channel_colors: (red, green, blue) of 0 to 255 or None, one
+        per channel, empty if unknown.
+    levels: how many resolutions the file holds; level 0 is described here. level_shapes: the shape of each, in the
+        order of axes; may be left empty if there is one level.
     scenes: names of all images in the file; empty if there is just this one.
     block_shape: what is decoded as one, in the order of axes: whole pages, tiles or strips.
     details: anything else worth showing in `wkplug inspect`; JSON values.
+    notes: sentences that whoever imports the file should read (an orientation that was not applied, an axis of
+        unknown meaning); shown by `wkplug inspect`.
     """
 
     axes: tuple[str, ...] = attrs.field(converter=strings)
@@ -45,29 +52,36 @@ class ImageInfo:
     dtype: str
     voxel_size: tuple[float | None, float | None, float | None] = (None, None, None)
     photometric: str = ""
+    origin: tuple[float | None, float | None, float | None] = (None, None, None)
     channel_names: tuple[str, ...] = ()
+    channel_colors: tuple[tuple[int, int, int] | None, ...] = ()
     levels: int = 1
+    level_shapes: tuple[tuple[int, ...], ...] = attrs.field(default=(), converter=shapes)
     scenes: tuple[str, ...] = ()
     block_shape: tuple[int, ...] = ()
     details: dict[str, Any] = attrs.field(factory=dict)
+    notes: tuple[str, ...] = attrs.field(default=(), converter=strings)
 
 
 class Image(ABC):
-    """One opened image. A context manager; pickles by opening its file again."""
+    """One opened image. A context manager; pickles by opening its file again (see `PickleByReopening`)."""
 
     info: ImageInfo
     thread_safe: bool = False
-    """Whether several threads may call `read` at once."""
+    """Whether several threads may call `read` of this image at once. If not, whoever reads with several threads
+    opens the image once for each; opening it several times always works."""
 
     @abstractmethod
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """Read a region in the file's own axis order (everything by default), decoding no more than needed.
 
-        CorruptImageError if the file is damaged or cut short.
+        `box` lies inside the shape of that level. Gives a new array of `info.dtype`, native byte order, that the
+        caller may change. Decoded is what the region touches of `info.block_shape`; whoever reads many regions asks
+        for whole blocks. CorruptImageError if the file is damaged or cut short.
         """
 
     def close(self) -> None:
-        """Close the file; closing twice is fine."""
+        """Close the file and give back what it holds; closing twice is fine. Reading may open it again."""
 
     def __enter__(self) -> Self:
         return self
@@ -77,8 +91,29 @@ class Image(ABC):
         return False
 
 
+class PickleByReopening:
+    """A base beside `Image` for images of one file: pickles as (reader, location, scene), and opens again.
+
+    `open` of the reader sets the three attributes (or calls this `__init__`); the reader itself must pickle.
+    """
+
+    reader: ImageReader
+    location: Location
+    scene: int
+
+    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
+        self.reader, self.location, self.scene = reader, location, scene
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_open, (self.reader, self.location, self.scene))
+
+
+def _open(reader: ImageReader, location: Location, scene: int) -> Image:
+    return reader.open(location, scene=scene)
+
+
 class ImageReader(ABC):
-    """Opens one family of image files. Stateless; built by the spec's factory."""
+    """Opens one family of image files. Stateless, picklable; built by the spec's factory."""
 
     def probe(self, location: Location, head: bytes) -> ProbeScore:
         """Say how likely the file is one of this reader's, from its first bytes (up to 4,096) and its name."""
@@ -87,4 +122,8 @@ class ImageReader(ABC):
 
     @abstractmethod
     def open(self, location: Location, *, scene: int = 0) -> Image:
-        """Open the file: CorruptImageError if it is damaged, MissingError if it is not there."""
+        """Open the file, having read no more than its headers.
+
+        CorruptImageError if it is damaged, MissingError if it is not there, UnsupportedImageDataError for a scene
+        that it hasn't (they count from 0) or samples that no layer can hold.
+        """

@@ -1,0 +1,147 @@
+"""Help for those who implement readers: a `Location` as the libraries of the field want it, and their errors sorted.
+
+Libraries take a path, or an object with `read` and `seek`; they fail on damaged files in any way they like. Here a
+place becomes the one or the other (elsewhere it is read by ranges, never as a whole), and what a library raises
+becomes the errors that the contract promises.
+
+Who calls it: image readers and importers of plugins. Nothing here is imported by the core itself.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+from wkplug.errors import (
+    CorruptImageError,
+    MissingError,
+    TooLargeError,
+    UnsupportedImageDataError,
+    UnsupportedOperationError,
+    WkplugError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wkplug.abc.locations import Location
+
+__all__ = ["check_scene", "corrupt_image", "image_errors", "local_path", "open_file", "path_or_file"]
+
+_BUFFER = 1 << 18  # headers are small and near each other; one request should bring many
+
+
+def open_file(location: Location, *, buffer: int = _BUFFER) -> BinaryIO:
+    """Open a file for reading, as an object that can be read and sought in: a local file, or ranges of another place.
+
+    `buffer` is how many bytes one request fetches at least; larger reads are fetched as they are asked for.
+    MissingError if there is nothing. The object is not thread-safe.
+    """
+    path = location.local_path()
+    if path is None:
+        return io.BufferedReader(_Ranges(location), buffer)
+    if not os.path.exists(path):  # noqa: PTH110 - the location gives text
+        raise MissingError(f"There is no file {location.url}.")
+    return open(path, "rb")  # noqa: PTH123 - the caller closes it
+
+
+def path_or_file(location: Location) -> str | BinaryIO:
+    """Give the local path where there is one, otherwise what `open_file` gives; MissingError if there is nothing."""
+    path = location.local_path()
+    if path is None:
+        return open_file(location)
+    if not os.path.exists(path):  # noqa: PTH110 - the location gives text
+        raise MissingError(f"There is no file {location.url}.")
+    return path
+
+
+def local_path(location: Location, what: str) -> str:
+    """Give the local path, for libraries that can't do without; `what` names the files in the message ("CZI").
+
+    UnsupportedOperationError for places elsewhere, MissingError if there is nothing.
+    """
+    path = path_or_file(location) if location.local_path() is not None else None
+    if not isinstance(path, str):
+        raise UnsupportedOperationError(
+            f"{location.url} is not on this machine, and {what} files can only be read from local paths.",
+            hint="Download the file first.",
+        )
+    return path
+
+
+@contextmanager
+def image_errors(location: Location, what: str) -> Iterator[None]:
+    """Turn whatever a library raises in the block into the contract's errors; `what` names the format ("TIFF").
+
+    Errors of wkplug pass. No memory is TooLargeError (damaged headers claim anything), everything else is the
+    file's fault: CorruptImageError.
+    """
+    try:
+        yield
+    except WkplugError:
+        raise
+    except FileNotFoundError as error:
+        raise MissingError(f"There is no file {location.url}.") from error
+    except MemoryError as error:
+        raise TooLargeError(
+            f"{location.url} asks for more memory than there is: {error or 'MemoryError'}",
+            hint="Either the image is too large to be decoded at once here, or its header is damaged.",
+        ) from error
+    except Exception as error:
+        raise corrupt_image(location, what, error) from error
+
+
+def corrupt_image(location: Location, what: str, error: Exception | str) -> CorruptImageError:
+    """Make the error of a damaged file; `error` says what is wrong with it."""
+    said = error if isinstance(error, str) else f"{error}".strip() or type(error).__name__
+    return CorruptImageError(
+        f"{location.url} can't be read as {what}: {said}",
+        location.url,
+        hint="The file is damaged or was not written to the end; copy or export it again.",
+    )
+
+
+def check_scene(location: Location, scene: int, count: int) -> None:
+    """Refuse a scene that the file doesn't have: UnsupportedImageDataError."""
+    if not 0 <= scene < count:
+        holds = "one image" if count == 1 else f"{count} images"
+        raise UnsupportedImageDataError(
+            f"{location.url} holds {holds}; number {scene} was asked for.",
+            location.url,
+            hint="Scenes count from 0.",
+        )
+
+
+class _Ranges(io.RawIOBase):
+    """Bytes of a place, fetched as they are asked for."""
+
+    def __init__(self, location: Location) -> None:
+        super().__init__()
+        self._location = location
+        self._size = location.size()
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed names a private type here
+        stop = min(self._position + len(buffer), self._size)
+        if stop <= self._position:
+            return 0
+        data = self._location.read(self._position, stop)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
