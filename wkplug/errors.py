@@ -55,6 +55,7 @@ WkplugError
 │   │   └── ImageReaderMissingError  PluginMissingError     no reader, but a known plugin would have one
 │   ├── CorruptImageError
 │   └── UnsupportedImageDataError
+├── ExportError                ValueError                   a volume that the format of another tool can't hold
 └── PluginError
     ├── UnknownFormatError     ValueError                   no plugin knows that data format
     ├── UnknownNameError       ValueError, KeyError         no such backend, reader, interpolation, executor
@@ -88,6 +89,7 @@ __all__ = [
     "DatasetMismatchError",
     "DatasetNotFoundError",
     "DtypeMismatchError",
+    "ExportError",
     "ForbiddenError",
     "ForkError",
     "GeometryError",
@@ -377,6 +379,10 @@ class CorruptImageError(ImageConversionError):
 
 class UnsupportedImageDataError(ImageConversionError):
     """The file is sound, but a layer can't hold what is in it."""
+
+
+class ExportError(WkplugError, ValueError):
+    """The format of another tool can't hold the volume: its dtype, its axes or its size."""
 
 
 # --- plugins ----------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from wkplug.abc.arrays import (
 )
 from wkplug.abc.dialects import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
 from wkplug.abc.executors import Executor
-from wkplug.abc.exporters import ContactSheet, Exporter, Panel
+from wkplug.abc.exporters import ContactSheet, Exporter, ExportLevel, ExportVolume, Panel
 from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening
 from wkplug.abc.importers import ForeignLayer, ForeignMag, Importer
 from wkplug.abc.interpolations import Interpolation
@@ -58,6 +58,8 @@ __all__ = [
     "DatasetFacts",
     "Executor",
     "ExecutorSpec",
+    "ExportLevel",
+    "ExportVolume",
     "Exporter",
     "ExporterSpec",
     "Factory",

@@ -95,11 +95,11 @@ class ImporterSpec(Spec):
 class ExporterSpec(Spec):
     """Files that one `wkplug.abc.Exporter` writes.
 
-    `consumes` is "view" (voxels of a mag) or "sheet" (a `wkplug.abc.ContactSheet`, the preview picture).
+    `consumes` is "volume" (a `wkplug.abc.ExportVolume`) or "sheet" (a `wkplug.abc.ContactSheet`, the preview picture).
     """
 
     suffixes: tuple[str, ...] = attrs.field(default=(), converter=strings)
-    consumes: str = "view"
+    consumes: str = "volume"
 
 
 @attrs.frozen(kw_only=True)
