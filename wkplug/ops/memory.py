@@ -16,7 +16,7 @@ import sys
 from wkplug.errors import InvalidArgumentError
 from wkplug.storage.budget import half_of_memory
 
-__all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "for_voxels", "memory_budget", "parse_bytes"]
+__all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "for_voxels", "memory_budget", "parse_bytes", "resident"]
 
 DEFAULT_MEMORY = 10**9
 """What an operation takes at most if nothing else is said; less on machines that have less than twice of it."""
@@ -57,10 +57,10 @@ def memory_budget(value: int | str | None = None) -> int:
 
 def for_voxels(budget: int) -> int:
     """What of `budget` is left for voxels, once what this process has taken already is off; never nothing."""
-    return max(LEAST_MEMORY, budget - _resident())
+    return max(LEAST_MEMORY, budget - resident())
 
 
-def _resident() -> int:
+def resident() -> int:
     """The memory that this process holds, in bytes; 0 where the system doesn't tell."""
     if not sys.platform.startswith("linux"):
         return 0
