@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from wkplug.cli.options import executor_options, make_executor
+from wkplug.cli.options import executor_options
+
+if TYPE_CHECKING:
+    from wkplug.abc import Executor
 
 __all__ = ["check_equality"]
 
@@ -14,7 +19,7 @@ __all__ = ["check_equality"]
 @click.argument("target")
 @click.option("--layer-name", help="Compare only this layer.")
 @executor_options
-def check_equality(source: str, target: str, layer_name: str | None, strategy: str, jobs: int | None) -> int:
+def check_equality(source: str, target: str, layer_name: str | None, *, executor: Executor) -> int:
     """Compare the datasets SOURCE and TARGET: layers, boxes, mags and voxels.
 
     Formats, chunks and compression may differ. The exit code is 0 if they are equal, 1 if not.
@@ -23,8 +28,7 @@ def check_equality(source: str, target: str, layer_name: str | None, strategy: s
     from wkplug.ops.equality import differences
 
     one, other = Dataset.open(source, read_only=True), Dataset.open(target, read_only=True)
-    with make_executor(strategy, jobs) as executor:
-        found = list(differences(one, other, layer_name=layer_name, executor=executor))
+    found = list(differences(one, other, layer_name=layer_name, executor=executor))
     if found:
         click.echo(f"The datasets are not equal: {'; '.join(found)}.")
         return 1

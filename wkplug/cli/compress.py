@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wkplug.cli.options import MAG, executor_options, make_executor
+from wkplug.cli.options import MAG, executor_options
 from wkplug.cli.progress import progress_bar
 
 if TYPE_CHECKING:
+    from wkplug.abc import Executor
     from wkplug.geometry import Mag
 
 __all__ = ["compress"]
@@ -20,9 +21,7 @@ __all__ = ["compress"]
 @click.option("--layer-name", help="Only this layer.")
 @click.option("--mag", "mags", type=MAG, multiple=True, help="Only this mag; may be given several times.")
 @executor_options
-def compress(
-    target: str, layer_name: str | None, mags: tuple[Mag, ...], strategy: str, jobs: int | None
-) -> None:
+def compress(target: str, layer_name: str | None, mags: tuple[Mag, ...], *, executor: Executor) -> None:
     """Compress the mags of the dataset TARGET that aren't compressed, in place.
 
     A crash at any moment leaves complete mags.
@@ -35,12 +34,11 @@ def compress(
     chosen = [
         view for layer in layers for view in ([layer.get_mag(mag) for mag in mags] or layer.mags.values())
     ]
-    with make_executor(strategy, jobs) as executor:
-        for view in chosen:
-            what = f"{view.layer.name} {view.name}"
-            if view.read_only:
-                click.echo(f"Skipping {what} as it belongs to another dataset.")
-                continue
-            with progress_bar(what) as advance:
-                done = rechunking.compress(view, executor=executor, progress=advance)
-            click.echo(f"Compressed {what}." if done else f"Skipping {what} as it is already compressed.")
+    for view in chosen:
+        what = f"{view.layer.name} {view.name}"
+        if view.read_only:
+            click.echo(f"Skipping {what} as it belongs to another dataset.")
+            continue
+        with progress_bar(what) as advance:
+            done = rechunking.compress(view, executor=executor, progress=advance)
+        click.echo(f"Compressed {what}." if done else f"Skipping {what} as it is already compressed.")

@@ -13,13 +13,12 @@ from wkplug.cli.options import (
     VOXEL_SIZE,
     downsample_options,
     executor_options,
-    make_executor,
     storage_options,
 )
 from wkplug.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from wkplug.abc import Location
+    from wkplug.abc import Executor, Location
     from wkplug.ops.images import ImportPlan
 
 __all__ = ["convert"]
@@ -56,7 +55,7 @@ __all__ = ["convert"]
     help="Delete TARGET first if it is a dataset.",
 )
 @executor_options
-def convert(source: str, target: str, **options: Any) -> None:
+def convert(source: str, target: str, *, executor: Executor, **options: Any) -> None:
     """Convert the image file or folder SOURCE to a dataset at TARGET.
 
     Sections of one folder become one layer, three-dimensional files a layer each. TIFF (also OME, multi-page,
@@ -72,7 +71,6 @@ def convert(source: str, target: str, **options: Any) -> None:
         unit = LengthUnit(options["unit"])
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--unit") from error
-    executor = make_executor(options["strategy"], options["jobs"])
     overwrite = options["overwrite_existing"]
     # All images are looked at before anything is deleted or written.
     plan = images.plan_import(
@@ -93,17 +91,16 @@ def convert(source: str, target: str, **options: Any) -> None:
     )
     if overwrite:
         _delete_dataset(target, plan)
-    with executor:
-        with progress_bar("images") as advance:
-            dataset = plan.execute(executor=executor, progress=advance)
-        if options["downsampling"]:
-            for layer in dataset.layers.values():
-                add_mags(
-                    layer,
-                    executor,
-                    **{name: options[name] for name in DOWNSAMPLE},
-                    compress=options["compress"],
-                )
+    with progress_bar("images") as advance:
+        dataset = plan.execute(executor=executor, progress=advance)
+    if options["downsampling"]:
+        for layer in dataset.layers.values():
+            add_mags(
+                layer,
+                executor,
+                **{name: options[name] for name in DOWNSAMPLE},
+                compress=options["compress"],
+            )
     report = describe(dataset)
     click.echo(summary(report, target))
     click.echo(

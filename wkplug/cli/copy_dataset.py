@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.options import SHAPE, executor_options, make_executor
+from wkplug.cli.options import SHAPE, executor_options
 from wkplug.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from wkplug.abc import Executor
 
 __all__ = ["copy_dataset"]
 
@@ -28,9 +31,9 @@ def copy_dataset(
     data_format: str | None,
     chunk_shape: Any,
     shard_shape: Any,
-    exists_ok: bool,  # noqa: FBT001 - click's way to pass options
-    strategy: str,
-    jobs: int | None,
+    *,
+    exists_ok: bool,
+    executor: Executor,
 ) -> None:
     """Copy the dataset SOURCE to TARGET, both paths or URLs.
 
@@ -40,7 +43,7 @@ def copy_dataset(
     from wkplug.ops import copying, dataset_copying
 
     dataset = Dataset.open(source, read_only=True)
-    with make_executor(strategy, jobs) as executor, progress_bar("copy") as advance:
+    with progress_bar("copy") as advance:
         copy = dataset_copying.copy_dataset(
             dataset,
             target,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.options import downsample_options, executor_options, make_executor
+from wkplug.cli.options import downsample_options, executor_options
 from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -25,19 +25,18 @@ DOWNSAMPLE = ("coarsest_mag", "interpolation_mode", "sampling_mode")
 @click.option("--layer-name", help="Only this layer.")
 @downsample_options
 @executor_options
-def downsample(target: str, layer_name: str | None, **options: Any) -> None:
+def downsample(target: str, layer_name: str | None, *, executor: Executor, **options: Any) -> None:
     """Add coarser mags to the layers of the dataset TARGET."""
     from wkplug.dataset import Dataset
 
     dataset = Dataset.open(target)
     layers = dataset.layers.values() if layer_name is None else [dataset.get_layer(layer_name)]
-    with make_executor(options["strategy"], options["jobs"]) as executor:
-        for layer in layers:
-            if layer_name is None and not layer.mags:
-                click.echo(f"{layer.name}: has no mags")
-                continue
-            mags = add_mags(layer, executor, **{name: options[name] for name in DOWNSAMPLE})
-            click.echo(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
+    for layer in layers:
+        if layer_name is None and not layer.mags:
+            click.echo(f"{layer.name}: has no mags")
+            continue
+        mags = add_mags(layer, executor, **{name: options[name] for name in DOWNSAMPLE})
+        click.echo(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
 
 
 def add_mags(layer: Layer, executor: Executor, *, sampling_mode: str, **options: Any) -> list[Mag]:

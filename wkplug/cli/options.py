@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wkplug.abc import Executor
     from wkplug.geometry import Mag
 
 __all__ = [
@@ -46,6 +52,37 @@ class _Numbers(click.ParamType[tuple[Any, ...]]):
             one = "one number or " if self._single else ""
             self.fail(f"{value!r} is not {one}three numbers such as 1,1,1.", param, ctx)
         return numbers
+
+
+class _JobResources(click.ParamType[dict[str, Any]]):
+    """KEY=VALUE,... with dashes in keys made underscores and numbers read as such, or a JSON object as it is."""
+
+    name = "KEY=VALUE,..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        if isinstance(value, dict):
+            return value
+        text = str(value).strip()
+        if text.startswith("{"):
+            try:
+                parsed = json.loads(text)
+            except ValueError as error:
+                self.fail(f"{text!r} is not a JSON object: {error}.", param, ctx)
+            return dict(parsed)
+        resources: dict[str, Any] = {}
+        for part in text.split(","):
+            key, equals, said = part.partition("=")
+            if not equals or not key.strip():
+                self.fail(f"{part!r} is not KEY=VALUE.", param, ctx)
+            resources[key.strip().replace("-", "_")] = _number_or_text(said.strip())
+        return resources
+
+
+def _number_or_text(text: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
 
 
 class _MagType(click.ParamType["Mag"]):
@@ -113,24 +150,92 @@ def downsample_options(function: F) -> F:
 
 
 def executor_options(function: F) -> F:
-    """--jobs and --distribution-strategy."""
+    """--jobs, --distribution-strategy, --job-resources; the command gets `executor`, an open `wkplug.abc.Executor`.
+
+    Put it below the other options, and give the command a parameter `executor`:
+
+        @click.command()
+        @click.argument("target")
+        @executor_options
+        def upsample(target: str, *, executor: Executor) -> None:
+            ...
+            pyramids.upsample(layer, executor=executor)
+
+    Contradictions among the three are usage errors (exit code 2) and an executor whose plugin is missing ends with an
+    error that names it (1), both before the command's first line. The executor starts its workers with the first
+    call and ends them when the command is left, so the command neither makes nor closes it.
+    """
+
+    @wraps(function)
+    def command(
+        *args: Any, jobs: int | None, strategy: str, job_resources: dict[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        with make_executor(strategy, jobs, job_resources) as executor:
+            return function(*args, executor=executor, **kwargs)
+
     return _all(
-        click.option("--jobs", type=click.IntRange(min=1), help="How many tasks run side by side."),
+        click.option(
+            "--jobs", type=click.IntRange(min=1),
+            help="How many tasks run side by side; as many as there are processors if left out.",
+        ),
         click.option(
             "--distribution-strategy", "strategy", default="threads", show_default=True,
-            help="Where work runs: threads, sequential, or an executor of a plugin.",
+            help="Where work runs: threads, processes, sequential, or an executor of a plugin, such as slurm, "
+            "slurm+batching or kubernetes. multiprocessing, as of old, is threads.",
         ),
-    )(function)  # fmt: skip
+        click.option(
+            "--job-resources", type=_JobResources(),
+            help="What a cluster gives to each job: KEY=VALUE,..., or a JSON object.",
+        ),
+    )(cast("F", command))  # fmt: skip
 
 
-def make_executor(strategy: str, jobs: int | None) -> Any:
-    """Make the executor of these options; a usage error for a contradiction."""
+_LOCAL = ("processes", "sequential", "threads")
+_CLUSTERS = ("kubernetes", "slurm")
+
+
+def make_executor(
+    strategy: str, jobs: int | None = None, job_resources: Mapping[str, Any] | None = None
+) -> Executor:
+    """Make the executor of these options; click.BadParameter for a contradiction, UnknownNameError as said above.
+
+    Plugins get `workers` (from --jobs) and `job_resources` as settings; for `slurm+batching` the executor `slurm` gets
+    `batch_size` (taken out of the resources), or `target_job_count` (from --jobs) instead.
+    """
     from wkplug import registry
 
-    if strategy == "sequential" and jobs is not None:
-        raise click.BadParameter("--jobs has no meaning with --distribution-strategy sequential.")
-    name = {"multiprocessing": "threads"}.get(strategy, strategy)
-    executor = registry.executor(name)
-    if jobs is not None:
-        executor.workers = jobs
-    return executor
+    name, batching, rest = strategy.partition("+batching")
+    name = {"multiprocessing": "threads"}.get(name, name)
+    resources = dict(job_resources or {})
+    if rest or (batching and name != "slurm"):
+        raise _usage(f"batching is known as slurm+batching only, not as {strategy}.", "strategy")
+    if name in _LOCAL and resources:
+        raise _usage(f"--job-resources has no meaning with --distribution-strategy {strategy}.", "resources")
+    if name == "sequential" and jobs is not None:
+        raise _usage("--jobs has no meaning with --distribution-strategy sequential.", "jobs")
+    if name in _CLUSTERS and not resources:
+        raise _usage(f"--distribution-strategy {strategy} needs --job-resources.", "resources")
+    options: dict[str, Any] = {}
+    if batching:
+        sizes = [resources.pop(key) for key in ("batch_size", "batch-size") if key in resources]
+        if len(sizes) + (jobs is not None) != 1:
+            raise _usage(
+                "slurm+batching needs either --jobs, the number of jobs to make, or batch_size in "
+                f"--job-resources; {'there are both' if sizes else 'there is neither'}.",
+                "jobs",
+            )
+        options = {"batch_size": sizes[0]} if sizes else {"target_job_count": jobs}
+    elif jobs is not None:
+        options["workers"] = jobs
+    if resources:
+        options["job_resources"] = resources
+    return registry.executor(name, options)
+
+
+def _usage(message: str, about: str) -> click.BadParameter:
+    hints = {
+        "jobs": "--jobs",
+        "resources": "--job-resources",
+        "strategy": "--distribution-strategy",
+    }
+    return click.BadParameter(message, param_hint=hints[about])
