@@ -40,6 +40,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "COLOR_CATEGORY", "DEFAULT_CHUNKS_PER_SHARD_FROM_IMAGES", "DEFAULT_CHUNK_SHAPE", "DEFAULT_DATA_FORMAT",
         "DEFAULT_SHARD_SHAPE", "LayerCategoryType", "SEGMENTATION_CATEGORY",
     ),
+    "wkplug.dataset.layer_export": ("LayerExport",),
     "wkplug.dataset.slice_reader": ("BufferedSliceReader",),
     "wkplug.dataset.slice_writer": ("BufferedSliceWriter",),
     "wkplug.dataset.transfer": ("TransferMode",),

@@ -10,7 +10,7 @@ Who calls it: `wkplug.ops` (export and preview). Who implements it: exporter plu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 
@@ -31,19 +31,14 @@ class ExportLevel:
 
     mag: its factors along (x, y, z), in voxels of Mag(1). start, shape: the box in the dataset, in voxels of this
     resolution, one number per axis of the volume. chunk_shape: what is stored, and so best read, as one.
-    reader: gives the voxels of a box in the dataset; exporters call `read`.
+    read: gives the voxels of a box (start and shape, counted from this resolution's own first voxel).
     """
 
     mag: tuple[int, int, int]
     start: tuple[int, ...]
     shape: tuple[int, ...]
     chunk_shape: tuple[int, ...]
-    reader: Callable[[Box], NDArray[Any]]
-
-    def read(self, box: Box | None = None) -> NDArray[Any]:
-        """Read a box, counted from the volume's first voxel; everything by default. Axes as the volume's."""
-        start, shape = ((0,) * len(self.shape), self.shape) if box is None else box
-        return self.reader((tuple(a + b for a, b in zip(self.start, start, strict=True)), shape))
+    read: Callable[[Box], NDArray[Any]]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -94,10 +89,15 @@ class ContactSheet:
 class Exporter(ABC):
     """Writes one kind of file. Stateless; built by the spec's factory."""
 
+    pyramid: ClassVar[Literal["xyz", "xy", ""]] = "xyz"
+    """The resolutions that a volume comes with: ever coarser along all axes, along x and y only, or just one."""
+
     @abstractmethod
     def write(self, source: Any, target: Location, options: Mapping[str, Any]) -> None:
-        """Write `source` to `target`, where there is nothing yet; single files appear when they are whole.
+        """Write `source` to `target`.
 
-        `source` is what the spec's `consumes` says: "volume" is an `ExportVolume`, "sheet" a `ContactSheet`.
+        `source` is what the spec's `consumes` says. "sheet": a `ContactSheet`, and the file is replaced atomically.
+        "volume": an `ExportVolume`, and `target` is a local place, for a file or a folder, where there is nothing
+        yet; the core moves it to where users wanted it when it is whole.
         Unknown options are an InvalidArgumentError, volumes that the format can't hold an ExportError.
         """

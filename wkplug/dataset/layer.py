@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Executor, Location
     from wkplug.dataset.dataset import Dataset
+    from wkplug.dataset.layer_export import LayerExport
     from wkplug.dataset.mag_view import MagView
     from wkplug.dataset.segmentation_layer import SegmentationLayer
     from wkplug.geometry import MagLike, VecIntLike
@@ -224,6 +225,13 @@ class Layer(LayerCopying, OlderLayer):
         """Whether the layer's folder is a link that leads out of the dataset."""
         local = self.location.local_path()
         return local is not None and self.path.is_symlink()
+
+    @property
+    def export(self) -> LayerExport:
+        """Writes the layer, or a box of it, in the format of another tool: `layer.export("em.ome.tif")`."""
+        from wkplug.dataset.layer_export import LayerExport
+
+        return LayerExport(self)
 
     # --- mags ---------------------------------------------------------------------------------------------
 

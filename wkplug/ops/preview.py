@@ -31,8 +31,7 @@ _PLANES = (("x", "y", "z"), ("x", "z", "y"), ("z", "y", "x"))  # across, down, a
 def write_preview(dataset: Dataset, target: str | os.PathLike[str], *, exporter: str | None = None) -> None:
     """Write the contact sheet to a picture file; the suffix chooses the exporter."""
     place = storage.locate(target)
-    suffix = "." + place.name.rpartition(".")[2].lower()
-    chosen = registry.choose_exporter("sheet", suffix, explicit=exporter)
+    chosen = registry.choose_exporter("sheet", place.name, explicit=exporter)
     chosen.winner.write(contact_sheet(dataset), place, {})
 
 

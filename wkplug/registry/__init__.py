@@ -276,11 +276,11 @@ def exporter(name: str) -> Exporter:
     return made
 
 
-def choose_exporter(consumes: str, suffix: str, explicit: str | None = None) -> Choice:
-    """Choose who writes a "view" or a "sheet" to files of a suffix (".png"); `winner` is the Exporter."""
+def choose_exporter(consumes: str, name: str, explicit: str | None = None) -> Choice:
+    """Choose who writes a "volume" or a "sheet" to a file of that name ("a.png"); `winner` is the Exporter."""
     from wkplug.registry import choosing_files
 
-    return choosing_files.choose_exporter(_default.tables(), consumes, suffix, explicit)
+    return choosing_files.choose_exporter(_default.tables(), consumes, name, explicit)
 
 
 def importer(name: str) -> Importer:

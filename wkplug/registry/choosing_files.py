@@ -228,10 +228,12 @@ def _no_reader(tables: Tables, location: Location, name: str) -> WkplugError:
 # --- exporters and importers ------------------------------------------------------------------------------
 
 
-def choose_exporter(tables: Tables, consumes: str, suffix: str, explicit: str | None = None) -> Choice:
-    """Choose who writes files of a suffix from what `consumes` says ("view" or "sheet")."""
-    suffix = suffix.lower()
-    offers = [offer for offer in tables.offers(EXPORTER) if offer.spec.consumes == consumes]
+def choose_exporter(tables: Tables, consumes: str, name: str, explicit: str | None = None) -> Choice:
+    """Choose who writes what `consumes` says ("volume" or "sheet") to a file of that name; long suffixes lead."""
+    mine = [offer for offer in tables.offers(EXPORTER) if offer.spec.consumes == consumes]
+    suffix = max(
+        (s for offer in mine for s in offer.spec.suffixes if name.lower().endswith(s)), key=len, default=""
+    )
     wish = None
     if explicit is not None:
         offers = [tables.find(EXPORTER, explicit)]
@@ -241,11 +243,11 @@ def choose_exporter(tables: Tables, consumes: str, suffix: str, explicit: str | 
                 f"The exporter '{explicit}' writes a {offers[0].spec.consumes}, not a {consumes}."
             )
     else:
-        offers = [offer for offer in offers if suffix in offer.spec.suffixes]
+        offers = [offer for offer in mine if suffix in offer.spec.suffixes]
     if not offers:
         from wkplug.registry.catalogue import unavailable
 
-        mine = [o for o in tables.offers(EXPORTER) if o.spec.consumes == consumes]
+        suffix = "".join(name.lower().rpartition(".")[1:])
         raise unavailable(
             tables.manager,
             f"how to write a {consumes} as '{suffix}'",

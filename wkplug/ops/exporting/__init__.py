@@ -1,0 +1,73 @@
+"""Layers out: a box of a layer in the format of another tool, through exporter plugins.
+
+`levels` makes the resolutions of the box, stored ones where they fit and computed ones elsewhere, `mapping` replaces
+segment ids on the way, `targets` chooses the exporter and keeps half-written files out of sight. `export_layer` ties
+them together.
+
+Who calls it: `layer.export` and the commands `export` and `export-as-tiff`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wkplug.abc import ExportVolume
+from wkplug.errors import CategoryError
+from wkplug.geometry import Mag
+from wkplug.ops import plan
+from wkplug.ops.exporting import targets
+from wkplug.ops.exporting.levels import region_to_export, resolutions
+from wkplug.ops.exporting.mapping import mapped
+from wkplug.ops.pools import pool
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator
+
+    from wkplug.dataset import Layer
+    from wkplug.geometry import MagLike, NDBoundingBox
+
+__all__ = ["export_layer"]
+
+
+def export_layer(
+    layer: Layer,
+    output_path: str | os.PathLike[str],
+    exporter: str | None = None,
+    *,
+    bounding_box: NDBoundingBox | None = None,
+    mag: MagLike | None = None,
+    downsample: bool = True,
+    mapping: str | None = None,
+    overwrite: bool = False,
+    executor: Any = None,
+    progress: plan.Progress | None = None,
+    **options: Any,
+) -> None:
+    """Write a box of a layer; see `LayerExport.__call__`. options: those of the exporter."""
+    writer = targets.choose(str(output_path), exporter)
+    view = layer.get_finest_mag() if mag is None else layer.get_mag(Mag(mag))
+    region = region_to_export(layer, view, bounding_box)
+    levels = resolutions(layer, view, region, writer.pyramid if downsample else "")
+    if mapping is not None:
+        if layer.category != "segmentation":
+            raise CategoryError(
+                f"The mapping {mapping!r} can't be applied: {layer.name!r} is no segmentation."
+            )
+        levels = mapped(layer, levels, mapping)
+    with pool(executor) as runner, targets.finished(str(output_path), overwrite=overwrite) as place:
+
+        def run(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+            tasks = tuple(items)
+            return plan.run(tasks, function, executor=runner, progress=progress)
+
+        volume = ExportVolume(
+            name=layer.name,
+            category=layer.category,
+            axes=layer.frame.axes,
+            dtype=layer.dtype.name,
+            voxel_size=layer.dataset.voxel_size.to_tuple(),
+            levels=levels,
+            map=run,
+        )
+        writer.write(volume, place, options)

@@ -1,0 +1,181 @@
+"""The resolutions of a box of a layer: stored mags where the box fits their grid, computed ones elsewhere.
+
+A mag of the layer serves as it is if the box starts on its grid and ends on it or with the layer. Others are computed
+from the resolution before, block by block, while they are read: nothing is kept. The missing part of a last block is
+mirrored, as in all pyramids. All readers pickle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug import registry, storage
+from wkplug.abc import ExportLevel
+from wkplug.dataset import voxels
+from wkplug.dataset.regions import from_bounding_box
+from wkplug.errors import OutOfBoundsError
+from wkplug.geometry import Mag, Vec3Int
+from wkplug.ops.sampling import default_coarsest_mag, mags_to_downsample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box
+    from wkplug.dataset import Layer, MagView
+    from wkplug.dataset.regions import Region
+    from wkplug.geometry import NDBoundingBox
+    from wkplug.storage import ArrayHandle
+
+__all__ = ["region_to_export", "resolutions"]
+
+_SMALLEST = 16  # pixels: planes that are no longer than this get no coarser version
+_MOST = 5  # coarser versions of a plane
+
+
+def region_to_export(layer: Layer, view: MagView, bounding_box: NDBoundingBox | None) -> Region:
+    """Cut a box with the layer's and shrink it to whole voxels of the mag; Mag(1) voxels, all axes.
+
+    At the layer's own borders it is enlarged to them instead, so that nothing is lost. OutOfBoundsError if nothing is
+    left.
+    """
+    whole = layer.region
+    wanted = whole if bounding_box is None else from_bounding_box(layer.frame, bounding_box, whole)
+    start, stop = [], []
+    for low, length, first, extent, factor in zip(*whole, *wanted, view.factors, strict=True):
+        high = low + length
+        begin, end = max(low, first), min(high, first + extent)
+        start.append((begin if begin == low else begin + factor - 1) // factor * factor)
+        stop.append((end + factor - 1 if end == high else end) // factor * factor)
+    if any(b <= a for a, b in zip(start, stop, strict=True)):
+        raise OutOfBoundsError(
+            f"There is nothing to export: {bounding_box or layer.bounding_box} and the layer {layer.name!r}, "
+            f"{layer.bounding_box}, share no whole voxel of mag {view.mag}.",
+            hint="Give a box inside the layer, in voxels of Mag(1).",
+        )
+    return tuple(start), tuple(b - a for a, b in zip(start, stop, strict=True))
+
+
+def resolutions(layer: Layer, view: MagView, region: Region, pyramid: str) -> tuple[ExportLevel, ...]:
+    """Give the mag of `view` and, as `pyramid` says ("xyz", "xy" or ""), coarser ones."""
+    levels = [_stored(view, region)]
+    mags = (
+        _coarser_xyz(layer, view, region)
+        if pyramid == "xyz"
+        else _coarser_xy(view, region)
+        if pyramid
+        else []
+    )
+    for mag in mags:
+        there = layer.mags.get(mag)
+        if there is not None and _fits(layer, there, region) and storage.read_mark(there.location) is None:
+            levels.append(_stored(there, region))
+        else:
+            levels.append(_computed(layer, levels[-1], mag))
+    return tuple(levels)
+
+
+def _size(layer: Layer, region: Region) -> Vec3Int:
+    return Vec3Int(*(1 if position is None else region[1][position] for position in layer.frame.xyz))
+
+
+def _coarser_xyz(layer: Layer, view: MagView, region: Region) -> list[Mag]:
+    """The scheme of `layer.downsample`; the layer's own mags lead."""
+    size = _size(layer, region)
+    goal = default_coarsest_mag(size)
+    if size.z == 1:
+        goal = Mag([goal.x, goal.y, view.mag.z])
+        return mags_to_downsample(view.mag, _at_least(goal, view.mag), (), None)
+    goal = _at_least(goal, view.mag)
+    return mags_to_downsample(view.mag, goal, [list(layer.mags)], layer.dataset.voxel_size)
+
+
+def _at_least(mag: Mag, least: Mag) -> Mag:
+    return Mag([max(a, b) for a, b in zip(mag, least, strict=True)])
+
+
+def _coarser_xy(view: MagView, region: Region) -> list[Mag]:
+    start_mag = view.mag
+    mags: list[Mag] = []
+    x, y, _ = view.frame.xyz
+    longest = max(region[1][axis] // view.factors[axis] for axis in (x, y) if axis is not None)
+    while longest > _SMALLEST and len(mags) < _MOST:
+        longest = -(-longest // 2)
+        factor = 2 ** (len(mags) + 1)
+        mags.append(Mag([start_mag.x * factor, start_mag.y * factor, start_mag.z]))
+    return mags
+
+
+def _fits(layer: Layer, view: MagView, region: Region) -> bool:
+    ends = (low + length for low, length in zip(*layer.region, strict=True))
+    return all(
+        first % factor == 0 and ((first + extent) % factor == 0 or first + extent >= end)
+        for first, extent, factor, end in zip(*region, view.factors, ends, strict=True)
+    )
+
+
+def _stored(view: MagView, region: Region) -> ExportLevel:
+    start = tuple(low // factor for low, factor in zip(region[0], view.factors, strict=True))
+    stop = (-(-(low + n) // factor) for low, n, factor in zip(*region, view.factors, strict=True))
+    handle = view.array_source.handle
+    return ExportLevel(
+        mag=view.mag.to_tuple(),
+        start=start,
+        shape=tuple(b - a for a, b in zip(start, stop, strict=True)),
+        chunk_shape=handle.spec.chunk_shape,
+        read=_Stored(handle, start),
+    )
+
+
+def _computed(layer: Layer, finer: ExportLevel, mag: Mag) -> ExportLevel:
+    relative = Mag([coarse // fine for coarse, fine in zip(mag, finer.mag, strict=True)])
+    factors = layer.frame.factors(relative.to_tuple())
+    name = "mode" if layer.category == "segmentation" else "median"
+    return ExportLevel(
+        mag=mag.to_tuple(),
+        start=tuple(first // factor for first, factor in zip(finer.start, factors, strict=True)),
+        shape=tuple(-(-length // factor) for length, factor in zip(finer.shape, factors, strict=True)),
+        chunk_shape=finer.chunk_shape,
+        read=_Computed(finer, factors, name, layer.category, layer.dtype.name),
+    )
+
+
+@attrs.frozen
+class _Stored:
+    """Reads an array from `start` on, in voxels of its mag."""
+
+    handle: ArrayHandle
+    start: tuple[int, ...]
+
+    def __call__(self, box: Box) -> NDArray[Any]:
+        start, shape = box
+        return voxels.read(self.handle, (tuple(a + b for a, b in zip(self.start, start, strict=True)), shape))
+
+
+@attrs.frozen
+class _Computed:
+    """Computes a resolution from the one before while it is read."""
+
+    finer: ExportLevel
+    factors: tuple[int, ...]
+    interpolation: str
+    category: str
+    dtype: str
+
+    def __call__(self, box: Box) -> NDArray[Any]:
+        start, shape = box
+        extent = self.finer.shape
+        low = tuple(first * factor for first, factor in zip(start, self.factors, strict=True))
+        wanted = tuple(length * factor for length, factor in zip(shape, self.factors, strict=True))
+        there = tuple(min(n, end - first) for n, end, first in zip(wanted, extent, low, strict=True))
+        data = self.finer.read((low, there))
+        if there != wanted:
+            import numpy
+
+            # Factors are 1 or 2, so that no more than one voxel is missing: the last one counts twice.
+            missing = [(0, n - length) for n, length in zip(wanted, there, strict=True)]
+            data = numpy.asfortranarray(numpy.pad(data, missing, mode="symmetric"))
+        return registry.interpolation(self.interpolation, category=self.category, dtype=self.dtype).reduce(
+            data, self.factors
+        )
