@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wkplug.abc import ImageReaderSpec, hookimpl
+from wkplug.abc import ExporterSpec, ImageReaderSpec, hookimpl
 
-__all__ = ["wkplug_image_readers"]
+__all__ = ["wkplug_exporters", "wkplug_image_readers"]
 
 
 @hookimpl
@@ -18,4 +18,22 @@ def wkplug_image_readers() -> list[ImageReaderSpec]:
             magic=((0, b"II*\x00"), (0, b"MM\x00*"), (0, b"II+\x00"), (0, b"MM\x00+")),
             summary="TIFF, BigTIFF, OME-TIFF, ImageJ stacks",
         )
+    ]
+
+
+@hookimpl
+def wkplug_exporters() -> list[ExporterSpec]:
+    """One file per section, or one file with all."""
+    return [
+        ExporterSpec(
+            name="tiff-stack",
+            factory="wkplug_tiff.stack:TiffStackExporter",
+            summary="a folder of TIFF files, one per section (or one per tile)",
+        ),
+        ExporterSpec(
+            name="ome-tiff",
+            factory="wkplug_tiff.ome:OmeTiffExporter",
+            suffixes=(".ome.tif", ".ome.tiff", ".tif", ".tiff"),
+            summary="one OME-TIFF file with a pyramid",
+        ),
     ]
