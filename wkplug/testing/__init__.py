@@ -1,8 +1,8 @@
 """The public conformance kit: what a plugin's author runs to know that the plugin keeps the contract.
 
-`ArrayBackendSuite` tests a storage backend, `ArrayStateMachine` any history of calls on it; `strategies` draw
-boxes, layouts and specs for tests of one's own, `mutants` are backends that are wrong on purpose, `plugin` is a
-pytest plugin that shows what was skipped.
+`ArrayBackendSuite` tests a storage backend, `ArrayStateMachine` any history of calls on it, `ImageReaderSuite` a
+reader of image files; `strategies` draw boxes, layouts and specs for tests of one's own, `mutants` are backends that
+are wrong on purpose, `plugin` is a pytest plugin that shows what was skipped.
 
 Nothing else in wkplug imports the kit; it needs pytest, hypothesis and numpy. Names are imported when asked
 for, so that a worker process that only needs one of them doesn't load pytest.
@@ -17,15 +17,25 @@ if TYPE_CHECKING:
     from wkplug.testing.arrays import ArrayBackendSuite
     from wkplug.testing.bench import Bench
     from wkplug.testing.checks import BrokenPromiseError
+    from wkplug.testing.images import ImageReaderSuite, ImageSample
     from wkplug.testing.stateful import ArrayStateMachine
 
-__all__ = ["ArrayBackendSuite", "ArrayStateMachine", "Bench", "BrokenPromiseError"]
+__all__ = [
+    "ArrayBackendSuite",
+    "ArrayStateMachine",
+    "Bench",
+    "BrokenPromiseError",
+    "ImageReaderSuite",
+    "ImageSample",
+]
 
 _HOMES = {
     "ArrayBackendSuite": "wkplug.testing.arrays",
     "ArrayStateMachine": "wkplug.testing.stateful",
     "Bench": "wkplug.testing.bench",
     "BrokenPromiseError": "wkplug.testing.checks",
+    "ImageReaderSuite": "wkplug.testing.images",
+    "ImageSample": "wkplug.testing.images",
 }
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import ArrayBackend, Box, Location
 
-__all__ = ["try_damage"]
+__all__ = ["limit_memory", "try_damage"]
 
 _ROOM = 1 << 31
 _METADATA = (CorruptDataError, TooLargeError, UnsupportedOperationError, UnsupportedDtypeError)
@@ -40,7 +40,7 @@ def try_damage(
     Fine are errors that blame the data, and voxels that are right nevertheless.
     """
     with contextlib.suppress(ImportError):
-        _limit_memory()
+        limit_memory()
     outcomes = []
     for name in names:
         file = location.child(name)
@@ -100,7 +100,7 @@ def _metadata(sound: bytes) -> Iterator[tuple[str, bytes]]:
                 yield f"number at byte {place} made {byte}", bad
 
 
-def _limit_memory() -> None:
+def limit_memory() -> None:
     """Leave this process 2 GiB more of address space than it uses now."""
     import resource
     from pathlib import Path
