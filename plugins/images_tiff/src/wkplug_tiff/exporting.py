@@ -72,6 +72,7 @@ class ReadSlab:
     channels: bool
 
     def __call__(self, slab: Slab) -> NDArray[Any]:
+        """Read it."""
         start, shape = [0] * len(self.axes), list(self.level.shape)
         for axis, index in slab.others:
             position = self.axes.index(axis)
@@ -79,7 +80,7 @@ class ReadSlab:
         if "z" in self.axes:
             position = self.axes.index("z")
             start[position], shape[position] = slab.first, slab.stop - slab.first
-        data = self.level.read((tuple(start), tuple(shape)))
+        data: NDArray[Any] = self.level.read((tuple(start), tuple(shape)))
         kept = [axis for axis in ("z", "y", "x", *(("c",) if self.channels else ())) if axis in self.axes]
         dropped = [axis for axis in self.axes if axis not in kept]
         data = data.transpose([self.axes.index(axis) for axis in (*dropped, *kept)])
@@ -103,7 +104,9 @@ def check_options(what: str, options: Mapping[str, Any], known: Iterable[str]) -
     unknown = sorted(set(options) - set(known))
     if unknown:
         there = ", ".join(known) or "none"
-        raise InvalidArgumentError(f"{what} has no option {', '.join(unknown)}.", hint=f"Its options: {there}.")
+        raise InvalidArgumentError(
+            f"{what} has no option {', '.join(unknown)}.", hint=f"Its options: {there}."
+        )
 
 
 def check_planes(what: str, volume: ExportVolume) -> None:

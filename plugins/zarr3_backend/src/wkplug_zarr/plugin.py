@@ -1,4 +1,4 @@
-"""What this distribution offers: two storage formats and two metadata dialects.
+"""What this distribution offers: two storage formats, two metadata dialects and an exporter.
 
 Only specs live here. The modules that they name are imported when they are chosen, and zarr-python itself
 only when an array is opened, created or asked for codecs that this package doesn't know by name.
@@ -8,9 +8,9 @@ Who calls it: wkplug's plugin manager, through the entry point "zarr" of the gro
 
 from __future__ import annotations
 
-from wkplug.abc import ArrayBackendSpec, MetadataDialectSpec, hookimpl
+from wkplug.abc import ArrayBackendSpec, ExporterSpec, MetadataDialectSpec, hookimpl
 
-__all__ = ["wkplug_array_backends", "wkplug_metadata_dialects"]
+__all__ = ["wkplug_array_backends", "wkplug_exporters", "wkplug_metadata_dialects"]
 
 
 @hookimpl
@@ -49,5 +49,18 @@ def wkplug_metadata_dialects() -> tuple[MetadataDialectSpec, ...]:
             factory="wkplug_zarr.ngff:Ngff04",
             summary="OME-NGFF 0.4 groups beside Zarr v2 layers",
             formats=("zarr",),
+        ),
+    )
+
+
+@hookimpl
+def wkplug_exporters() -> tuple[ExporterSpec, ...]:
+    """Offer single-file OME-Zarr."""
+    return (
+        ExporterSpec(
+            name="ozx",
+            factory="wkplug_zarr.ozx:OzxExporter",
+            suffixes=(".ozx", ".ome.zarr.zip"),
+            summary="one zipped OME-Zarr 0.5 image with its pyramid",
         ),
     )
