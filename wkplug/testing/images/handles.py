@@ -49,17 +49,23 @@ class HandlesPart(ImageFixtures):
         for sample in bench.files():
             path = bench.folder / sample.path.name
             content = sample.path.read_bytes()
-            path.write_bytes(content[: len(content) // 2])
-            failure = None
-            try:
-                bench.reader.open(bench.place(path)).close()
-            except WkplugError as error:
-                # Kept, and with it all frames: a file that only garbage collection closes is still open now.
-                failure = error
-            held = _open_files(path)
-            holds(
-                not held, "no file stays open after opening failed", sample=sample, open=held, error=failure
-            )
+            for length in {len(content) // 2, len(content) // 10, 300, 20, 4}:
+                path.write_bytes(content[:length])
+                failure = None
+                try:
+                    bench.reader.open(bench.place(path), scene=99).close()  # which no sample has
+                except WkplugError as error:
+                    # Kept, and with it all frames: what only garbage collection closes is still open now.
+                    failure = error
+                held = _open_files(path)
+                holds(
+                    not held,
+                    "no file stays open after opening failed",
+                    sample=sample,
+                    length=length,
+                    open=held,
+                    error=failure,
+                )
 
     def test_a_closed_image_gives_right_voxels_or_an_error(self, bench: ImageBench) -> None:
         for sample in bench.samples:
