@@ -13,7 +13,7 @@ from wkplug.dataset import creating, resizing
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.layer_copying import LayerCopying
 from wkplug.dataset.layout import LayoutRequest
-from wkplug.dataset.legacy.layer import ADDING_MAGS, DOWNSAMPLING, OlderLayer
+from wkplug.dataset.legacy.layer import ADDING_MAGS, DOWNSAMPLING, UPSAMPLING, OlderLayer
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.mags import Mags
 from wkplug.dataset.regions import Frame, Region, from_bounding_box, to_bounding_box
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from wkplug.abc import Executor, Location
+    from wkplug.abc import Location
     from wkplug.dataset.dataset import Dataset
+    from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.layer_export import LayerExport
     from wkplug.dataset.mag_view import MagView
     from wkplug.dataset.segmentation_layer import SegmentationLayer
@@ -362,14 +363,17 @@ class Layer(LayerCopying, OlderLayer):
         compress: bool = True,
         sampling_mode: str | SamplingModes = "anisotropic",
         align_with_other_layers: bool | Dataset = True,
+        buffer_shape: VecIntLike | int | None = None,
         chunk_shape: VecIntLike | int | None = None,
         shard_shape: VecIntLike | int | None = None,
         force_sampling_scheme: bool = False,
         allow_overwrite: bool = False,
         only_setup_mags: bool = False,
-        executor: Executor | None = None,
+        from_mag_view: MagView | None = None,
+        memory: int | str | None = None,
+        executor: AnyExecutor = None,
     ) -> None:
-        """Add coarser mags, each computed from the one before.
+        """Add coarser mags, as if each were computed from the one before; the finest is read once for all.
 
         from_mag: where to start, by default the coarsest there is. coarsest_mag: where to end, by default the mag
             at which the longer of x and y has about 100 voxels, 4 or coarser.
@@ -378,6 +382,12 @@ class Layer(LayerCopying, OlderLayer):
             leaves z as it is.
         align_with_other_layers: take mags that other layers of this (or the given) dataset have.
         allow_overwrite: compute mags anew that exist. only_setup_mags: create and list them empty.
+        force_sampling_scheme: also add mags that viewers can't tell apart.
+        from_mag_view: a mag of another layer, of the same axes, channels and dtype, to start from.
+        memory: what the process and its workers may take, as in "2GB"; by default half of what there is. Too little
+            is a TooLargeError (a ValueError and a MemoryError) that says how much is needed.
+        buffer_shape: voxels of the new mag (the first of them) that are computed at once; by default planned.
+        executor: where the work runs, in threads by default; see `View.for_each_chunk`.
 
         A killed call leaves no mag that looks complete, and may simply be made again.
         """
@@ -391,11 +401,14 @@ class Layer(LayerCopying, OlderLayer):
             compress=compress,
             sampling_mode=sampling_mode,
             align_with_other_layers=align_with_other_layers,
+            buffer_shape=buffer_shape,
             chunk_shape=chunk_shape,
             shard_shape=shard_shape,
             force_sampling_scheme=force_sampling_scheme,
             allow_overwrite=allow_overwrite,
             only_setup_mags=only_setup_mags,
+            from_mag_view=from_mag_view,
+            memory=memory,
             executor=executor,
         )
 
@@ -407,14 +420,20 @@ class Layer(LayerCopying, OlderLayer):
         *,
         interpolation_mode: str = "default",
         compress: bool = True,
+        buffer_shape: VecIntLike | int | None = None,
         chunk_shape: VecIntLike | int | None = None,
         shard_shape: VecIntLike | int | None = None,
         allow_overwrite: bool = False,
         only_setup_mag: bool = False,
         from_mag_view: MagView | None = None,
-        executor: Executor | None = None,
+        memory: int | str | None = None,
+        executor: AnyExecutor = None,
     ) -> None:
-        """Compute one mag from a finer one, that of this layer or `from_mag_view` (another layer's)."""
+        """Compute one mag from a finer one, that of this layer or `from_mag_view` (another layer's).
+
+        Parameters: as of `downsample`. KeyError and AssertionError if there is no `from_mag`, MagError (a
+        ValueError) if `target_mag` is finer along an axis, MagExistsError if it exists.
+        """
         from wkplug.ops import pyramids
 
         pyramids.downsample_mag(
@@ -423,11 +442,13 @@ class Layer(LayerCopying, OlderLayer):
             target_mag,
             interpolation_mode=interpolation_mode,
             compress=compress,
+            buffer_shape=buffer_shape,
             chunk_shape=chunk_shape,
             shard_shape=shard_shape,
             allow_overwrite=allow_overwrite,
             only_setup_mag=only_setup_mag,
             from_mag_view=from_mag_view,
+            memory=memory,
             executor=executor,
         )
 
@@ -439,13 +460,18 @@ class Layer(LayerCopying, OlderLayer):
         *,
         interpolation_mode: str = "default",
         compress: bool = True,
+        buffer_shape: VecIntLike | int | None = None,
         chunk_shape: VecIntLike | int | None = None,
         shard_shape: VecIntLike | int | None = None,
         allow_overwrite: bool = False,
         only_setup_mags: bool = False,
-        executor: Executor | None = None,
+        memory: int | str | None = None,
+        executor: AnyExecutor = None,
     ) -> None:
-        """Compute the given mags, sorted, each from the one before; they must form a chain."""
+        """Compute the given mags, sorted, as if each came from the one before; they must form a chain.
+
+        Parameters: as of `downsample`.
+        """
         from wkplug.ops import pyramids
 
         pyramids.downsample_mag_list(
@@ -454,19 +480,80 @@ class Layer(LayerCopying, OlderLayer):
             target_mags,
             interpolation_mode=interpolation_mode,
             compress=compress,
+            buffer_shape=buffer_shape,
             chunk_shape=chunk_shape,
             shard_shape=shard_shape,
             allow_overwrite=allow_overwrite,
             only_setup_mags=only_setup_mags,
+            memory=memory,
             executor=executor,
         )
 
     @older(**DOWNSAMPLING["redownsample"])
-    def redownsample(self, *, interpolation_mode: str = "default", executor: Executor | None = None) -> None:
-        """Compute all coarser mags anew from the finest, after its voxels have changed."""
+    def redownsample(
+        self,
+        *,
+        interpolation_mode: str = "default",
+        compress: bool = True,
+        buffer_shape: VecIntLike | int | None = None,
+        chunk_shape: VecIntLike | int | None = None,
+        shard_shape: VecIntLike | int | None = None,
+        memory: int | str | None = None,
+        executor: AnyExecutor = None,
+    ) -> None:
+        """Compute all coarser mags anew from the finest, after its voxels have changed.
+
+        The mags keep the layout that they have; compress, chunk_shape and shard_shape say nothing.
+        Other parameters: as of `downsample`.
+        """
         from wkplug.ops import pyramids
 
-        pyramids.redownsample(self, interpolation_mode=interpolation_mode, executor=executor)
+        del compress, chunk_shape, shard_shape
+        pyramids.redownsample(
+            self,
+            interpolation_mode=interpolation_mode,
+            buffer_shape=buffer_shape,
+            memory=memory,
+            executor=executor,
+        )
+
+    @older(**UPSAMPLING)
+    def upsample(
+        self,
+        from_mag: MagLike,
+        *,
+        from_mag_view: MagView | None = None,
+        finest_mag: MagLike = 1,
+        compress: bool = True,
+        sampling_mode: str | SamplingModes = "anisotropic",
+        align_with_other_layers: bool | Dataset = True,
+        buffer_shape: VecIntLike | int | None = None,
+        chunk_shape: VecIntLike | int | None = None,
+        shard_shape: VecIntLike | int | None = None,
+        memory: int | str | None = None,
+        executor: AnyExecutor = None,
+    ) -> None:
+        """Add finer mags, down to `finest_mag`: every voxel of `from_mag` becomes a block of itself.
+
+        The mags are those that `downsample` would go through from `finest_mag` on. Parameters: as of `downsample`.
+        MagExistsError (an AssertionError) if one of the mags exists.
+        """
+        from wkplug.ops import upsampling
+
+        upsampling.upsample(
+            self,
+            from_mag,
+            from_mag_view=from_mag_view,
+            finest_mag=finest_mag,
+            compress=compress,
+            sampling_mode=sampling_mode,
+            align_with_other_layers=align_with_other_layers,
+            buffer_shape=buffer_shape,
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            memory=memory,
+            executor=executor,
+        )
 
     # --- rules --------------------------------------------------------------------------------------------
 

@@ -1,7 +1,10 @@
-"""From a box of a coarser mag to the finer voxels it is made of, and back through an interpolation.
+"""One tile of a pyramid: voxels of the finest mag are read once, and its part of every coarser mag is computed.
 
-Memory is bounded: a shard is computed in tiles whose source fits `TILE_BYTES`; tiles whose source is all fill
-value are not computed. Tiles are whole blocks, so the cutting never shows in the result.
+A tile is whole blocks of all the mags that are computed together, so the cutting never shows in the result. Where a
+block reaches beyond the layer's box, the missing voxels are mirror images of those inside, at every level anew, so
+that computing several mags at once gives the same as one after the other. Tiles whose source is all zero cost nothing.
+
+Who calls it: the executor that `wkplug.ops.sweeping` runs tiles, or whole regions of tiles, on.
 """
 
 from __future__ import annotations
@@ -11,95 +14,126 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.dataset import voxels
+from wkplug.errors import PluginError
 from wkplug.geometry import grids
+from wkplug.ops.cells import Cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, Interpolation
+    from wkplug.ops.cells import Step
     from wkplug.ops.plan import Task
+    from wkplug.ops.stored import StoredShards
     from wkplug.storage import ArrayHandle
 
-__all__ = ["TILE_BYTES", "ShardReduction", "reduce_box"]
-
-TILE_BYTES = 1 << 29
-"""How many bytes of source one tile may have."""
+__all__ = ["ShardReduction", "tiles_of"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class ShardReduction:
-    """The work of one task of a pyramid: compute the task's box of `target` from `source`.
+    """The work of one task of a pyramid: compute the task's box, in voxels of the first step's mag, of all steps.
 
-    Pickles, so that it can be done in another process. source_bounds, factors: as in `reduce_box`. erase: write
-    zeros where the source is empty, because something may be there already.
+    source_bounds: the source's own box; beyond it the source is its own mirror image (the border voxel counts twice).
+    tile, nested: as of `tiles_of`. stored: which shards of the source there are, None if all must be looked at.
+    cells: what tasks of this process share, so that a task may be a single tile; None where tasks run in other
+    processes: then each is a region of whole cells, and this object pickles.
     """
 
     source: ArrayHandle
-    target: ArrayHandle
     source_bounds: Box
-    factors: tuple[int, ...]
+    steps: tuple[Step, ...]
     interpolation: Interpolation
-    erase: bool = False
+    tile: tuple[int, ...]
+    nested: tuple[tuple[int, ...], ...] = ()
+    stored: StoredShards | None = None
+    cells: Cells | None = None
 
     def __call__(self, task: Task) -> None:
-        """Compute and write the task's box."""
-        import numpy
+        """Compute the task's box, and write what it completes."""
+        cells = Cells(self.steps) if self.cells is None else self.cells
+        for tile in tiles_of(task.box, self.tile, self.nested):
+            self._reduce(tile, cells)
+        if self.cells is None:
+            for step in self.steps:
+                step.target.flush()
 
-        dtype = self.target.array.dtype
-        for box, data in reduce_box(
-            lambda region: voxels.read(self.source, region),
-            task.box,
-            self.source_bounds,
-            self.factors,
-            self.interpolation,
-            itemsize=dtype.itemsize,
-        ):
-            if data is not None:
-                self.target.write(box, data)
-            elif self.erase:
-                self.target.write(box, numpy.zeros(box[1], dtype, order="F"))
-        self.target.flush()
-
-
-def reduce_box(
-    read: Callable[[Box], NDArray[Any]],
-    box: Box,
-    source_bounds: Box,
-    factors: tuple[int, ...],
-    interpolation: Interpolation,
-    *,
-    itemsize: int,
-) -> Iterator[tuple[Box, NDArray[Any] | None]]:
-    """Compute `box` of the coarser mag, in tiles; None for a tile whose source is empty.
-
-    read: gives a box of the finer mag, inside `source_bounds`. factors: voxels of the finer mag per voxel of the
-    coarser, per axis. Beyond `source_bounds` the source is its own mirror image (the border voxel counts twice).
-    """
-    for tile in grids.cells(box[0], box[1], _tile_shape(box[1], factors, itemsize)):
+    def _reduce(self, tile: Box, cells: Cells) -> None:
         axes = [
             _Along.of(first, length, factor, low, low + extent)
-            for first, length, factor, low, extent in zip(*tile, factors, *source_bounds, strict=True)
+            for first, length, factor, low, extent in zip(
+                *tile, self.steps[0].factors, *self.source_bounds, strict=True
+            )
         ]
-        data = read((tuple(axis.start for axis in axes), tuple(axis.stop - axis.start for axis in axes)))
-        if not data.any():
-            yield tile, None
-            continue
-        yield tile, interpolation.reduce(_mirrored(data, axes), factors)
+        region = tuple(axis.start for axis in axes), tuple(axis.stop - axis.start for axis in axes)
+        data: NDArray[Any] | None = None
+        if self.stored is None or self.stored.touch(region):
+            data = _unless_empty(voxels.read(self.source, region))
+        if data is not None:
+            data = _mirrored(data, axes)
+        box = tile
+        for level, step in enumerate(self.steps):
+            if level > 0:
+                box, data = _whole_blocks(box, data, step.factors)
+            if data is not None:
+                data = _unless_empty(_checked(self.interpolation, data, step.factors))
+            cells.put(level, box, data)
 
 
-def _tile_shape(shape: tuple[int, ...], factors: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Halve the longest axis until the tile's source fits."""
-    tile = list(shape)
-    while True:
-        size = itemsize
-        for length, factor in zip(tile, factors, strict=True):
-            size *= length * factor
-        longest = max(range(len(tile)), key=lambda axis: tile[axis])
-        if size <= TILE_BYTES or tile[longest] == 1:
-            return tuple(tile)
-        tile[longest] = -(-tile[longest] // 2)
+def tiles_of(box: Box, tile: Sequence[int], nested: Sequence[Sequence[int]] = ()) -> Iterator[Box]:
+    """Cut a box at the grid of tiles.
+
+    nested: grids, the widest first, whose cells follow one another: all tiles of one come before those of the next,
+    so that few cells are begun and not finished at any time.
+    """
+    if not nested:
+        yield from grids.cells(*box, tile)
+        return
+    for cell in grids.cells(*box, nested[0]):
+        yield from tiles_of(cell, tile, nested[1:])
+
+
+def _unless_empty(data: NDArray[Any]) -> NDArray[Any] | None:
+    return data if data.any() else None
+
+
+def _checked(interpolation: Interpolation, data: NDArray[Any], factors: tuple[int, ...]) -> NDArray[Any]:
+    result = interpolation.reduce(data, factors)
+    shape = tuple(length // factor for length, factor in zip(data.shape, factors, strict=True))
+    if result.shape != shape or result.dtype != data.dtype:
+        raise PluginError(
+            f"The interpolation {interpolation.name!r} made {result.dtype} voxels of shape {result.shape} from a block "
+            f"of which {data.dtype} voxels of shape {shape} must come.",
+            hint="Tell the author of that plugin; wkplug.testing.InterpolationSuite finds such faults.",
+        )
+    return result
+
+
+def _whole_blocks(
+    box: Box, data: NDArray[Any] | None, factors: tuple[int, ...]
+) -> tuple[Box, NDArray[Any] | None]:
+    """Give the coarser box and the voxels of its blocks: at the layer's border, the last voxel stands twice.
+
+    Steps after the first halve axes or leave them, so that no more than one voxel is ever missing.
+    """
+    first = tuple(low // factor for low, factor in zip(box[0], factors, strict=True))
+    stop = tuple(-(-high // factor) for high, factor in zip(grids.stop_of(box), factors, strict=True))
+    coarser = first, tuple(b - a for a, b in zip(first, stop, strict=True))
+    if data is None:
+        return coarser, None
+    missing = [
+        (low - begin * factor, end * factor - high)
+        for low, high, begin, end, factor in zip(
+            box[0], grids.stop_of(box), first, stop, factors, strict=True
+        )
+    ]
+    if not any(map(any, missing)):
+        return coarser, data
+    import numpy
+
+    return coarser, numpy.asfortranarray(numpy.pad(data, missing, mode="symmetric"))
 
 
 @attrs.frozen

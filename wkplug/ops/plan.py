@@ -70,14 +70,19 @@ def run(
     *,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    total: int | None = None,
+    at_once: int | None = None,
 ) -> Iterator[Any]:
     """Run `work` on every task and give the results in the tasks' order; the first error ends it.
 
     executor: anything with `submit(function, *args)`, as in `concurrent.futures`; where calls leave the process,
     `work` must pickle. Without an executor, one after the other in this thread.
+    total: the number of tasks, for plans too long to be held: then `tasks` are taken one by one.
+    at_once: how many calls may be in the making, one more than the executor has workers by default.
     """
-    tasks = tuple(tasks)
-    total = len(tasks)
+    if total is None:
+        tasks = tuple(tasks)
+        total = len(tasks)
     if executor is None:
         for done, task in enumerate(tasks, 1):
             result = work(task)
@@ -88,7 +93,7 @@ def run(
     pending: list[Any] = []
     done = 0
     waiting = iter(tasks)
-    ahead = _workers(executor) + 1
+    ahead = _workers(executor) + 1 if at_once is None else at_once
     try:
         while True:
             while len(pending) < ahead and (following := next(waiting, None)) is not None:

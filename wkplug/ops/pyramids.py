@@ -1,9 +1,9 @@
-"""Pyramids: coarser mags from finer ones, shard by shard.
+"""Pyramids: coarser mags from finer ones, all of them from one look at the finest.
 
-`downsample` plans which mags come to be, `downsample_mag` computes one. A new mag's array is created with a mark
-before its first shard and listed after its last, so that a killed job never leaves a mag that looks complete;
-an existing mag that is overwritten stays listed and is marked until it is done. Running the same call again
-replaces what a killed one left.
+`downsample` plans which mags come to be, `downsample_mag_list` computes them: together, see `wkplug.ops.sweeping`, with
+the same voxels as one after the other. A new mag's array is created with a mark before its first shard and listed
+after its last, so that a killed job never leaves a mag that looks complete; an existing mag that is overwritten
+stays listed and is marked until it is done. Running the same call again replaces what a killed one left.
 
 Semantics of borders: the source is the layer's box, enlarged to whole voxels of its mag; where the last block
 reaches beyond, the source is mirrored, never darkened by zeros.
@@ -14,25 +14,41 @@ from __future__ import annotations
 import datetime
 import itertools
 import warnings
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from wkplug import registry, storage
-from wkplug.dataset import creating
+from wkplug.dataset import creating, execution
 from wkplug.dataset.layout import LayoutRequest
-from wkplug.errors import InvalidArgumentError, MagError, MagExistsError, MagNotFoundError
+from wkplug.errors import InvalidArgumentError, MagError, MagExistsError, MagNotFoundError, TooLargeError
 from wkplug.geometry import Mag
-from wkplug.ops import plan
-from wkplug.ops.blocks import ShardReduction
+from wkplug.ops import memory as budgets
 from wkplug.ops.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
+from wkplug.ops.sweeping import Sweep
+from wkplug.storage.budget import half_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from wkplug.abc import Executor, Interpolation
+    from wkplug.abc import Interpolation
     from wkplug.dataset import Dataset, Layer, MagView
+    from wkplug.dataset.execution import AnyExecutor
     from wkplug.geometry import MagLike, VecIntLike
+    from wkplug.ops.plan import Progress
 
-__all__ = ["downsample", "downsample_dataset", "downsample_mag", "downsample_mag_list", "redownsample"]
+__all__ = [
+    "aligned_mags",
+    "budget_of",
+    "buffer_of",
+    "check_free",
+    "downsample",
+    "downsample_dataset",
+    "downsample_mag",
+    "downsample_mag_list",
+    "mark_of",
+    "redownsample",
+    "source_view",
+]
 
 
 _JOB = "downsample"
@@ -55,23 +71,24 @@ def downsample(
     compress: bool = True,
     sampling_mode: str | SamplingModes = SamplingModes.ANISOTROPIC,
     align_with_other_layers: bool | Dataset = True,
+    buffer_shape: VecIntLike | int | None = None,
     chunk_shape: VecIntLike | int | None = None,
     shard_shape: VecIntLike | int | None = None,
     force_sampling_scheme: bool = False,
     allow_overwrite: bool = False,
     only_setup_mags: bool = False,
-    executor: Executor | None = None,
-    progress: plan.Progress | None = None,
-    progress_of: Callable[[Mag], plan.Progress] | None = None,
+    from_mag_view: MagView | None = None,
+    memory: int | str | None = None,
+    executor: AnyExecutor = None,
+    progress: Progress | None = None,
 ) -> list[Mag]:
-    """Add all coarser mags up to `coarsest_mag`; see `Layer.downsample`. Gives the mags in order.
-
-    progress_of: called with each mag before its work begins, gives the progress to tell about it.
-    """
+    """Add all coarser mags up to `coarsest_mag`; see `Layer.downsample`. Gives the mags in order."""
     layer.check_writable("be downsampled")
     _check_interpolation(layer, interpolation_mode)
+    if from_mag is None and from_mag_view is not None:
+        from_mag = from_mag_view.mag
     source = Mag(from_mag) if from_mag is not None else _coarsest(layer)
-    if source not in layer.mags:
+    if source not in layer.mags and from_mag_view is None:
         raise _no_source(layer, source)
     region_size = layer.bounding_box.size_xyz
     goal = default_coarsest_mag(region_size) if coarsest_mag is None else Mag(coarsest_mag)
@@ -88,7 +105,7 @@ def downsample(
     if coarsest_mag is None:
         goal = Mag([max(a, b) for a, b in zip(goal, source, strict=True)])
     voxel_size = layer.dataset.voxel_size if mode is SamplingModes.ANISOTROPIC else None
-    mags = mags_to_downsample(source, goal, _aligned_mags(layer, align=align_with_other_layers), voxel_size)
+    mags = mags_to_downsample(source, goal, aligned_mags(layer, align=align_with_other_layers), voxel_size)
     _check_scheme([source, *mags], force=force_sampling_scheme)
     downsample_mag_list(
         layer,
@@ -96,15 +113,29 @@ def downsample(
         mags,
         interpolation_mode=interpolation_mode,
         compress=compress,
+        buffer_shape=buffer_shape,
         chunk_shape=chunk_shape,
         shard_shape=shard_shape,
         allow_overwrite=allow_overwrite,
         only_setup_mags=only_setup_mags,
+        from_mag_view=from_mag_view,
+        memory=memory,
         executor=executor,
         progress=progress,
-        progress_of=progress_of,
     )
     return mags
+
+
+def downsample_mag(
+    layer: Layer,
+    from_mag: MagLike,
+    target_mag: MagLike,
+    *,
+    only_setup_mag: bool = False,
+    **options: Any,
+) -> None:
+    """Compute one mag from a finer one; see `Layer.downsample_mag`."""
+    downsample_mag_list(layer, from_mag, [target_mag], only_setup_mags=only_setup_mag, **options)
 
 
 def downsample_mag_list(
@@ -114,161 +145,161 @@ def downsample_mag_list(
     *,
     interpolation_mode: str = "default",
     compress: bool = True,
+    buffer_shape: VecIntLike | int | None = None,
     chunk_shape: VecIntLike | int | None = None,
     shard_shape: VecIntLike | int | None = None,
     allow_overwrite: bool = False,
     only_setup_mags: bool = False,
-    executor: Executor | None = None,
-    progress: plan.Progress | None = None,
-    progress_of: Callable[[Mag], plan.Progress] | None = None,
+    from_mag_view: MagView | None = None,
+    memory: int | str | None = None,
+    executor: AnyExecutor = None,
+    progress: Progress | None = None,
 ) -> None:
-    """Compute several mags, each from the one before; see `Layer.downsample_mag_list`."""
+    """Compute several mags, each from the one before; see `Layer.downsample_mag_list`.
+
+    progress: called with the number of finished parts of the work and that of all.
+    """
     layer.check_writable("be downsampled")
     source = Mag(from_mag)
-    targets = sorted((Mag(mag) for mag in target_mags), key=lambda mag: mag.to_list())
-    for finer, coarser in zip([source, *targets], targets, strict=False):
+    targets = sorted({Mag(mag) for mag in target_mags}, key=lambda mag: mag.to_list())
+    budget = budget_of(memory)
+    view = source_view(layer, source, from_mag_view)
+    _check_chain(source, targets)
+    interpolation = _check_interpolation(layer, interpolation_mode)
+    if not allow_overwrite:
+        for target in targets:
+            check_free(layer, target)
+    if not targets:
+        return
+    request = LayoutRequest(chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
+    if only_setup_mags:
+        for target in targets:
+            if target not in layer.mags:
+                creating.add_mag(layer, target, request, "pyramid")
+        return
+    view.array_source.handle  # noqa: B018 - refuses a source that an unfinished job has marked, before anything is written
+    buffer = buffer_of(layer, buffer_shape)
+    existing = [target for target in targets if target in layer.mags]
+    unfinished = [mag for mag in existing if storage.read_mark(layer.get_mag(mag).location) is not None]
+    with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
+        handles: dict[Mag, storage.ArrayHandle] = {}
+        # The finest is the last to be entered, and so the first to be listed.
+        for finer, target in reversed(list(zip([source, *targets], targets, strict=False))):
+            job = mark_of(layer, finer, target, interpolation)
+            making = (
+                creating.overwritten_mag(layer, target, job)
+                if target in existing
+                else creating.new_mag(layer, target, request, "pyramid", job)
+            )
+            handles[target] = stack.enter_context(making)
+        sweep = Sweep(
+            layer=layer,
+            source=(source, view.array_source.handle),
+            targets=tuple((target, handles[target]) for target in targets),
+            interpolation=interpolation,
+            existing=frozenset(existing),
+            budget=budget,
+            buffer=buffer,
+        )
+        try:
+            passes = sweep.planned(runner)
+        except TooLargeError:
+            # Nothing has been written: what was made for it goes, and what was there stays.
+            for target in targets:
+                location = handles[target].location
+                if target not in existing:
+                    storage.forget(location)
+                    location.delete(recursive=True)
+                elif target not in unfinished:
+                    storage.clear_mark(location)
+                    storage.forget(location)
+            raise
+        sweep.run(passes, runner, progress)
+
+
+def redownsample(layer: Layer, **options: Any) -> None:
+    """Compute all coarser mags anew from the finest; see `Layer.redownsample`."""
+    layer.check_writable("be downsampled")
+    mags = sorted(layer.mags, key=lambda mag: mag.to_list())
+    if len(mags) > 1:
+        downsample_mag_list(layer, mags[0], mags[1:], allow_overwrite=True, **options)
+
+
+def downsample_dataset(dataset: Dataset, *, executor: AnyExecutor = None, **options: Any) -> None:
+    """Downsample every layer that has mags, with one pool of workers; see `Dataset.downsample`."""
+    with execution.adapted(executor, default="threads") as runner:
+        for layer in dataset.layers.values():
+            if layer.mags:
+                downsample(layer, executor=runner, **options)
+
+
+def _check_chain(source: Mag, targets: list[Mag]) -> None:
+    if targets and any(a > b for a, b in zip(source, targets[0], strict=True)):
+        raise MagError(
+            f"The mag {targets[0]} can't be computed from {source}, which is coarser along an axis.",
+            hint="Use a finer source mag, or upsample instead.",
+        )
+    if source in targets:
+        raise MagExistsError(
+            f"The layer already has the mag {source}, which is the one to compute from.",
+            hint="Give coarser mags.",
+        )
+    for finer, coarser in itertools.pairwise(targets):
         if any(a > b for a, b in zip(finer, coarser, strict=True)):
             raise InvalidArgumentError(
                 f"The mags are no chain: {coarser} is finer than {finer} along an axis.",
                 hint="Every mag of the list must be coarser than or equal to the one before, along x, y and z.",
             )
-    if not allow_overwrite:
-        for target in targets:
-            _check_free(layer, target)
-    for target in targets:
-        downsample_mag(
-            layer,
-            source,
-            target,
-            interpolation_mode=interpolation_mode,
-            compress=compress,
-            chunk_shape=chunk_shape,
-            shard_shape=shard_shape,
-            allow_overwrite=allow_overwrite,
-            only_setup_mag=only_setup_mags,
-            executor=executor,
-            progress=progress if progress_of is None else progress_of(target),
-        )
-        source = target
 
 
-def redownsample(
-    layer: Layer,
-    *,
-    interpolation_mode: str = "default",
-    executor: Executor | None = None,
-    progress: plan.Progress | None = None,
-) -> None:
-    """Compute all coarser mags anew from the finest; see `Layer.redownsample`."""
-    layer.check_writable("be downsampled")
-    mags = sorted(layer.mags, key=lambda mag: mag.to_list())
-    if len(mags) > 1:
-        downsample_mag_list(
-            layer,
-            mags[0],
-            mags[1:],
-            interpolation_mode=interpolation_mode,
-            allow_overwrite=True,
-            executor=executor,
-            progress=progress,
-        )
+def budget_of(memory: int | str | None) -> int:
+    """Give the bytes that a pyramid's process and workers may take: half of what there is if nothing is said."""
+    return half_of_memory() if memory is None else budgets.parse_bytes(memory)
 
 
-def downsample_dataset(dataset: Dataset, **options: Any) -> None:
-    """Downsample every layer that has mags; see `Dataset.downsample`."""
-    for layer in dataset.layers.values():
-        if layer.mags:
-            downsample(layer, **options)
-
-
-def downsample_mag(
-    layer: Layer,
-    from_mag: MagLike,
-    target_mag: MagLike,
-    *,
-    interpolation_mode: str = "default",
-    compress: bool = True,
-    chunk_shape: VecIntLike | int | None = None,
-    shard_shape: VecIntLike | int | None = None,
-    allow_overwrite: bool = False,
-    only_setup_mag: bool = False,
-    from_mag_view: MagView | None = None,
-    executor: Executor | None = None,
-    progress: plan.Progress | None = None,
-) -> None:
-    """Compute one mag from a finer one; see `Layer.downsample_mag`."""
-    layer.check_writable("be downsampled")
-    source_mag, target = Mag(from_mag), Mag(target_mag)
-    if from_mag_view is not None and from_mag_view.mag != source_mag:
+def source_view(layer: Layer, mag: Mag, given: MagView | None, *, verb: str = "downsample") -> MagView:
+    """Give the mag to compute from: the layer's own, or `given`, which must be like the layer's."""
+    if given is None:
+        if mag not in layer.mags:
+            raise _no_source(layer, mag, verb)
+        return layer.get_mag(mag)
+    if given.mag != mag:
+        raise InvalidArgumentError(f"from_mag_view is of mag {given.mag}, but from_mag is {mag}.")
+    handle = given.array_source.handle
+    spec = handle.spec
+    if (spec.axes, spec.num_channels, handle.array.dtype) != (
+        layer.frame.axes,
+        layer.num_channels,
+        layer.dtype,
+    ):
         raise InvalidArgumentError(
-            f"from_mag_view is of mag {from_mag_view.mag}, but from_mag is {source_mag}."
+            f"from_mag_view has {spec.dtype} voxels, {spec.num_channels} channel(s) and the axes "
+            f"{', '.join(spec.axes)}; the layer {layer.name!r} has {layer.dtype.name}, {layer.num_channels} "
+            f"and {', '.join(layer.frame.axes)}.",
+            hint="Use a mag of a layer like this one.",
         )
-    if source_mag not in layer.mags and from_mag_view is None:
-        raise _no_source(layer, source_mag)
-    if any(a > b for a, b in zip(source_mag, target, strict=True)):
-        raise MagError(
-            f"The mag {target} can't be computed from {source_mag}, which is coarser along an axis.",
-            hint="Use a finer source mag, or upsample instead.",
+    return given
+
+
+def buffer_of(layer: Layer, shape: VecIntLike | int | None) -> tuple[int, ...] | None:
+    """Widen a buffer_shape of x, y, z to all axes; None stays None."""
+    if shape is None:
+        return None
+    numbers = (shape,) * 3 if isinstance(shape, int) else tuple(int(number) for number in shape)
+    if len(numbers) != 3 or min(numbers) < 1:
+        raise InvalidArgumentError(
+            f"buffer_shape is {shape!r}.", hint="Give one number, or x, y, z, in voxels of the new mag."
         )
-    interpolation = _check_interpolation(layer, interpolation_mode)
-    overwrite = target in layer.mags
-    if overwrite and not allow_overwrite:
-        _check_free(layer, target)
-    request = LayoutRequest(chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
-    if only_setup_mag:
-        if not overwrite:
-            creating.add_mag(layer, target, request, "pyramid")
-        return
-    source = layer.get_mag(source_mag) if from_mag_view is None else from_mag_view
-    source.array_source.handle  # noqa: B018 - refuses a source that an unfinished job has marked, before anything is written
-    job = storage.Mark(
-        job=f"{_JOB} {layer.name} {source_mag} -> {target}",
+    return layer.frame.with_xyz(numbers, layer.region[1])
+
+
+def mark_of(layer: Layer, source: Mag, target: Mag, interpolation: Interpolation) -> storage.Mark:
+    """Give the mark of the job that computes `target`."""
+    return storage.Mark(
+        job=f"{_JOB} {layer.name} {source} -> {target}",
         started=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        what=f"{interpolation.name} from mag {source_mag}",
+        what=f"{interpolation.name} from mag {source}",
     )
-    making = (
-        creating.overwritten_mag(layer, target, job)
-        if overwrite
-        else creating.new_mag(layer, target, request, "pyramid", job)
-    )
-    with making as handle:
-        _fill(layer, source, handle, target, interpolation, executor, progress, erase=overwrite)
-
-
-def _fill(
-    layer: Layer,
-    source: MagView,
-    handle: storage.ArrayHandle,
-    target: Mag,
-    interpolation: Interpolation,
-    executor: Executor | None,
-    progress: plan.Progress | None,
-    *,
-    erase: bool,
-) -> None:
-    """Compute all shards of the target from the source; `erase` also where the source is empty."""
-    frame, (start, shape) = layer.frame, layer.region
-    finer, coarser = frame.factors(source.mag.to_tuple()), frame.factors(target.to_tuple())
-    first = tuple(low // factor for low, factor in zip(start, coarser, strict=True))
-    stop = (-(-(low + n) // factor) for low, n, factor in zip(start, shape, coarser, strict=True))
-    bounds = (first, tuple(b - a for a, b in zip(first, stop, strict=True)))
-    if 0 in bounds[1]:
-        return
-    factors = tuple(b // a for a, b in zip(finer, coarser, strict=True))
-    source_start = tuple(low // factor for low, factor in zip(start, finer, strict=True))
-    source_stop = (-(-(low + n) // factor) for low, n, factor in zip(start, shape, finer, strict=True))
-    source_bounds = (source_start, tuple(b - a for a, b in zip(source_start, source_stop, strict=True)))
-    tasks = plan.shard_boxes(bounds, handle.spec.shard_shape)
-    work = ShardReduction(
-        source=source.array_source.handle,
-        target=handle,
-        source_bounds=source_bounds,
-        factors=factors,
-        interpolation=interpolation,
-        erase=erase,
-    )
-    for _ in plan.run(tasks, work, executor=executor, progress=progress):
-        pass
 
 
 def _check_interpolation(layer: Layer, mode: str) -> Interpolation:
@@ -289,15 +320,16 @@ def _coarsest(layer: Layer) -> Mag:
     return next(complete, mags[-1])
 
 
-def _no_source(layer: Layer, mag: Mag) -> NoSourceMagError:
+def _no_source(layer: Layer, mag: Mag, verb: str = "downsample") -> NoSourceMagError:
     there = ", ".join(map(str, layer.mags)) or "none"
     return NoSourceMagError(
-        f"The layer {layer.name!r} has no mag {mag} to downsample from; it has {there}.",
+        f"The layer {layer.name!r} has no mag {mag} to {verb} from; it has {there}.",
         hint="Give one of these.",
     )
 
 
-def _check_free(layer: Layer, mag: Mag) -> None:
+def check_free(layer: Layer, mag: Mag) -> None:
+    """Refuse a mag that exists, but for one that a killed call has left."""
     if mag in layer.mags and not _left_unfinished(layer, mag):
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {mag}.",
@@ -311,7 +343,8 @@ def _left_unfinished(layer: Layer, mag: Mag) -> bool:
     return mark is not None and mark.job.startswith(_JOB) and mark.job.endswith(f" -> {mag}")
 
 
-def _aligned_mags(layer: Layer, *, align: Dataset | bool) -> list[Sequence[Mag]]:
+def aligned_mags(layer: Layer, *, align: Dataset | bool) -> list[Sequence[Mag]]:
+    """Give the mags of the layers to align with: those of this dataset (True), of another one, or none (False)."""
     if isinstance(align, bool):
         if not align:
             return []

@@ -1,0 +1,220 @@
+"""How a pyramid is cut: which mags are computed together, in which tiles and regions, so that it fits into memory.
+
+A pass reads one mag once and computes one or more coarser ones from it. Tiles are whole blocks of all these mags; what
+they give is gathered in cells of whole shards, so that every shard is written once. A pass ends where a step reduces
+an axis more than twofold, where tiles would get too large, and where the cells of all its mags don't fit into memory:
+then the next pass reads the coarsest mag of this one, which is small. If not even one mag's shards fit, cells are
+smaller than shards, and shards are written in parts.
+
+Pure arithmetic on shapes. Who calls it: `wkplug.ops.sweeping`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import attrs
+
+from wkplug.geometry import grids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wkplug.abc import Box
+
+__all__ = ["Pass", "Sizes", "plan_pass"]
+
+Ints = tuple[int, ...]
+
+_TILE_BYTES = 1 << 24
+"""How many bytes of the source a tile has, about: enough that Python's part doesn't count, few enough for caches."""
+_LEAST_TILE_BYTES = 1 << 17
+_WIDEST_TILE = 4
+"""How many times that a tile may have so that one pass computes more mags."""
+_KERNEL_COPIES = 3
+_KERNEL_BYTES = 8
+"""What computing a tile takes: copies of it, and bytes per voxel of it (smoothing counts in float64)."""
+_WRITE_COPIES = 2.25
+"""What writing a cell takes beside it: engines copy what they are to encode, and hold what they have encoded."""
+
+
+@attrs.frozen(kw_only=True)
+class Sizes:
+    """What there is to compute, finest first. All shapes over all axes, in voxels of their own mag.
+
+    chunk, extent: of the source; extent is the shape of the layer's box. factors: voxels of the mag before per voxel.
+    bounds, shards, chunks: of the mags to compute. itemsize: bytes per voxel.
+    """
+
+    chunk: Ints
+    extent: Ints
+    itemsize: int
+    spatial: tuple[int, ...]
+    factors: tuple[Ints, ...]
+    bounds: tuple[Box, ...]
+    shards: tuple[Ints, ...]
+    chunks: tuple[Ints, ...]
+
+    def rest(self, count: int) -> Sizes:
+        """What is left after a pass that has computed `count` mags."""
+        return attrs.evolve(
+            self,
+            chunk=self.chunks[count - 1],
+            extent=self.bounds[count - 1][1],
+            factors=self.factors[count:],
+            bounds=self.bounds[count:],
+            shards=self.shards[count:],
+            chunks=self.chunks[count:],
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Pass:
+    """One pass: how many mags it computes, in which tiles (voxels of its first mag), gathered in which cells.
+
+    grids: the cells of each mag, in its own voxels. nested: the same in voxels of the first mag, widest first.
+    at_once: how many tasks may be in the making. need: bytes of memory for all of it.
+    """
+
+    count: int
+    tile: Ints
+    grids: tuple[Ints, ...]
+    nested: tuple[Ints, ...]
+    at_once: int
+    need: int
+
+
+def plan_pass(
+    sizes: Sizes, *, workers: int, shared: bool, memory: int, buffer: Ints | None = None
+) -> tuple[Pass | None, int]:
+    """Plan the next pass: the best one that fits into `memory` bytes, None if none does; and the least that one takes.
+
+    shared: tasks are tiles of one process that gather cells together; otherwise they are whole regions, each worker
+    gathers for itself, and there should be enough regions for all. buffer: the tile that the user asked for, in
+    voxels of the first mag.
+    """
+    least = 0
+    # Regions of one mag are the smallest there are: if these are few, nothing is gained by more passes.
+    enough = 1 if shared else 2 * workers
+    if not shared:
+        single = next(_tiles(sizes, 1, workers, buffer))
+        enough = min(enough, _regions(sizes, _pass(sizes, 1, single, 1, shared=shared, whole_shards=True)))
+    for whole_shards in (True, False):
+        for at_once in (workers + 1 if shared else workers, 1):
+            for count in range(_longest(sizes) if whole_shards else 1, 0, -1):
+                for tile in _tiles(sizes, count, workers, buffer):
+                    found = _pass(sizes, count, tile, at_once, shared=shared, whole_shards=whole_shards)
+                    least = min(least or found.need, found.need)
+                    if found.need <= memory and (count == 1 or _regions(sizes, found) >= enough):
+                        return found, least
+    return None, least
+
+
+def _longest(sizes: Sizes) -> int:
+    """How many mags one pass may compute: axes are at most halved after the first step, and tiles stay small."""
+    most = _WIDEST_TILE * _TILE_BYTES
+    count = 1
+    while count < len(sizes.factors) and max(sizes.factors[count]) <= 2:
+        if _bytes(_least_tile(sizes, count + 1), sizes) > most:
+            break
+        count += 1
+    return count
+
+
+def _product(factors: Sequence[Ints]) -> Ints:
+    return tuple(math.prod(along) for along in zip(*factors, strict=True))
+
+
+def _least_tile(sizes: Sizes, count: int) -> Ints:
+    """The smallest tile, in voxels of the source: whole blocks of all mags, whole chunks of the source."""
+    return tuple(map(math.lcm, _product(sizes.factors[:count]), sizes.chunk))
+
+
+def _bytes(tile: Ints, sizes: Sizes) -> int:
+    return math.prod(map(min, tile, sizes.extent)) * sizes.itemsize
+
+
+def _tiles(sizes: Sizes, count: int, workers: int, buffer: Ints | None) -> Iterator[Ints]:
+    """Give tiles to try, in voxels of the first mag, the best first, then smaller ones."""
+    first = sizes.factors[0]
+    least = _least_tile(sizes, count)
+    if buffer is not None:
+        step = _product(sizes.factors[:count])
+        wanted = tuple(
+            -(-length * factor // whole) * whole
+            for length, factor, whole in zip(buffer, first, step, strict=True)
+        )
+        yield tuple(length // factor for length, factor in zip(wanted, first, strict=True))
+        return
+    # Enough tiles for all workers, also where the layer is small.
+    wanted_bytes = math.prod(sizes.extent) * sizes.itemsize // max(8, 4 * workers)
+    target = max(_LEAST_TILE_BYTES, min(_TILE_BYTES, wanted_bytes))
+    grown = [least]
+    while True:
+        tile = list(grown[-1])
+        # Channels and time stay as they are until space is done with.
+        open_axes = [axis for axis in sizes.spatial if tile[axis] < sizes.extent[axis]] or [
+            axis for axis in range(len(tile)) if tile[axis] < sizes.extent[axis]
+        ]
+        if not open_axes:
+            break
+        axis = min(open_axes, key=lambda index: (tile[index], -index))
+        tile[axis] *= 2
+        if _bytes(tuple(tile), sizes) > target:
+            break
+        grown.append(tuple(tile))
+    for tile_in_source in reversed(grown):
+        yield tuple(length // factor for length, factor in zip(tile_in_source, first, strict=True))
+
+
+def _pass(sizes: Sizes, count: int, tile: Ints, at_once: int, *, shared: bool, whole_shards: bool) -> Pass:
+    cells: list[Ints] = []
+    in_first: list[Ints] = []
+    for level in range(count):
+        coarser = _product(sizes.factors[1 : level + 1]) if level else (1,) * len(tile)
+        part = tuple(max(1, length // factor) for length, factor in zip(tile, coarser, strict=True))
+        unit = sizes.shards[level] if whole_shards else sizes.chunks[level]
+        cell = tuple(map(math.lcm, unit, part))
+        wide = tuple(length * factor for length, factor in zip(cell, coarser, strict=True))
+        if in_first:
+            wide = tuple(map(math.lcm, wide, in_first[-1]))
+            cell = tuple(length // factor for length, factor in zip(wide, coarser, strict=True))
+        cells.append(cell)
+        in_first.append(wide)
+    nested = tuple(dict.fromkeys(reversed(in_first)))
+    planned = Pass(count=count, tile=tile, grids=tuple(cells), nested=nested, at_once=at_once, need=0)
+    return attrs.evolve(planned, need=_need(sizes, planned, in_first, shared=shared))
+
+
+def _need(sizes: Sizes, planned: Pass, in_first: Sequence[Ints], *, shared: bool) -> int:
+    """Bytes for the tiles in the making, the cells that are begun, and what engines hold while they write."""
+    source_tile = tuple(a * b for a, b in zip(planned.tile, sizes.factors[0], strict=True))
+    tile_bytes = _bytes(source_tile, sizes)
+    one_tile = _KERNEL_COPIES * tile_bytes + _KERNEL_BYTES * (tile_bytes // sizes.itemsize)
+    gathered, writing = 0, 0.0
+    for (_, shape), cell, wide in zip(sizes.bounds, planned.grids, in_first, strict=False):
+        cell_bytes = math.prod(map(min, cell, shape)) * sizes.itemsize
+        tiles = math.prod(
+            -(-min(length, most) // step)
+            for length, most, step in zip(wide, sizes.bounds[0][1], planned.tile, strict=True)
+        )
+        begun = 1
+        if shared:
+            begun = min(_count(shape, cell), 1 + -(-planned.at_once // tiles))
+        if tiles > 1:
+            gathered += begun * cell_bytes
+        writers = min(begun, planned.at_once) if shared else 1
+        writing = max(writing, writers * _WRITE_COPIES * cell_bytes)
+    if shared:
+        return int(planned.at_once * one_tile + gathered + writing)
+    return int(planned.at_once * (one_tile + gathered + writing))
+
+
+def _count(shape: Ints, cell: Ints) -> int:
+    """The most cells that a box of that shape may touch along all axes."""
+    return math.prod(-(-length // step) + (length > 1) for length, step in zip(shape, cell, strict=True))
+
+
+def _regions(sizes: Sizes, planned: Pass) -> int:
+    return grids.count_cells(*sizes.bounds[0], planned.nested[0])
