@@ -188,24 +188,33 @@ class _ProbesNames(MutantReader):
 # --- files ----------------------------------------------------------------------------------------------------
 
 
+class _Descriptor:
+    """Holds a local file open until nobody knows this object."""
+
+    def __init__(self, location: Location) -> None:
+        path = location.local_path()
+        self.number = os.open(path, os.O_RDONLY) if path is not None and location.exists() else None
+
+    def close(self) -> None:
+        if self.number is not None:
+            os.close(self.number)
+            self.number = None
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class _HandleKept(MutantImage):
     def __init__(self, inner: Image, location: Location, owner: MutantReader, scene: int) -> None:
         super().__init__(inner, location, owner, scene)
-        path = location.local_path()
-        self.handle = open(path, "rb") if path is not None else None  # noqa: PTH123, SIM115 - leaked on purpose
-
-    def __del__(self) -> None:
-        if self.handle is not None:
-            self.handle.close()
+        self.kept = _Descriptor(location)
 
 
 class _HandleKeptOnFailure(MutantReader):
     def open(self, location: Location, *, scene: int = 0) -> Image:
-        path = location.local_path()
-        handle = open(path, "rb") if path and os.path.exists(path) else None  # noqa: PTH110, PTH123, SIM115
+        kept = _Descriptor(location)
         image = super().open(location, scene=scene)
-        if handle is not None:
-            handle.close()
+        kept.close()
         return image
 
 
