@@ -490,26 +490,28 @@ def test_readers_of_files_are_not_asked_about_folders(plugged: Plugged, tmp_path
 
 
 def test_interpolations_are_honest_about_categories_and_names() -> None:
-    assert registry.interpolations("segmentation") == ("max", "median", "min", "mode", "nearest")
+    assert registry.interpolations("segmentation") == (
+        "max", "median", "min", "mode", "mode_sparse", "nearest",
+    )  # fmt: skip
     assert set(registry.interpolations()) - set(registry.interpolations("segmentation")) == {
-        "bicubic", "bilinear", "mean",
+        "bicubic", "bilinear", "mean", "median_unbiased",
     }  # fmt: skip
     assert registry.interpolation("mode", category="segmentation", dtype="uint32").name == "mode"
     with pytest.raises(UnableError) as caught:
         registry.interpolation("mean", category="segmentation", dtype="uint32")
     assert str(caught.value) == (
         "The interpolation mode 'mean' is not for segmentation layers.\n"
-        "  For segmentation layers there are: max, median, min, mode, nearest."
+        "  For segmentation layers there are: max, median, min, mode, mode_sparse, nearest."
     )
     with pytest.raises(UnknownNameError, match="Did you mean 'median'"):
         registry.interpolation("medium", category="color", dtype="uint8")
 
 
 def test_a_mode_that_is_not_made_for_a_dtype_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    mode = type(registry.interpolation("nearest", category="color", dtype="uint8"))
+    mode = type(registry.interpolation("bicubic", category="color", dtype="uint8"))
     monkeypatch.setattr(mode, "dtypes", frozenset({"uint8"}))
-    with pytest.raises(UnsupportedDtypeError, match="'nearest' is not made for float32, only for uint8"):
-        registry.interpolation("nearest", category="color", dtype="float32")
+    with pytest.raises(UnsupportedDtypeError, match="'bicubic' is not made for float32, only for uint8"):
+        registry.interpolation("bicubic", category="color", dtype="float32")
 
 
 def test_exporters_are_chosen_by_what_they_take_and_the_suffix() -> None:

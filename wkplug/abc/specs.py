@@ -104,8 +104,14 @@ class ExporterSpec(Spec):
 
 @attrs.frozen(kw_only=True)
 class InterpolationSpec(Spec):
-    """A down- or upsampling mode; `categories` are the layer categories that it is honest for."""
+    """A down- or upsampling mode; `categories` are the layer categories that it is honest for.
 
+    implements: the mode that this is another implementation of, bit by bit; the name is then
+    "mode+implementation". Of several the one with the highest priority comes first, for the dtypes and blocks
+    that it takes (`Interpolation.dtypes`, `Interpolation.takes`).
+    """
+
+    implements: str | None = None
     aliases: tuple[str, ...] = attrs.field(default=(), converter=strings)
     categories: tuple[str, ...] = attrs.field(default=("color", "segmentation"), converter=strings)
 

@@ -43,6 +43,7 @@ _FSSPEC_SCHEMES = (
 )  # fmt: skip
 
 _COLOR = ("color",)
+_LABELS = ("segmentation",)
 _BOTH = ("color", "segmentation")
 
 
@@ -78,20 +79,22 @@ def wkplug_filesystems() -> Iterator[FilesystemSpec]:
 @hookimpl
 def wkplug_interpolations() -> Iterator[InterpolationSpec]:
     """The modes for pyramids. Those that make new values are not for segment ids."""
-    for name, categories, summary in (
-        ("bicubic", _COLOR, "cubic, for smooth intensities"),
-        ("bilinear", _COLOR, "linear"),
-        ("max", _BOTH, "the largest value of each block"),
-        ("mean", _COLOR, "the mean of each block"),
-        ("median", _BOTH, "the median of each block; the default for colour layers"),
-        ("min", _BOTH, "the smallest value of each block"),
-        ("mode", _BOTH, "the most frequent value of each block; the default for segmentations"),
-        ("nearest", _BOTH, "one voxel of each block"),
+    for name, home, categories, summary in (
+        ("bicubic", "sums:Bicubic", _COLOR, "a quadratic spline at each block's centre"),
+        ("bilinear", "sums:Bilinear", _COLOR, "linear interpolation at each block's centre"),
+        ("max", "ranks:Max", _BOTH, "the largest value of each block"),
+        ("mean", "sums:Mean", _COLOR, "the mean of each block"),
+        ("median", "ranks:Median", _BOTH, "the median of each block; the default for colour layers"),
+        ("median_unbiased", "ranks:MedianUnbiased", _COLOR, "the median, rounded half to even"),
+        ("min", "ranks:Min", _BOTH, "the smallest value of each block"),
+        ("mode", "votes:Mode", _BOTH, "the most frequent value of each block; the default for segmentations"),
+        ("mode_sparse", "votes:ModeSparse", _LABELS, "the most frequent value of each block other than 0"),
+        ("nearest", "ranks:Nearest", _BOTH, "the first voxel of each block"),
     ):
         yield InterpolationSpec(
             name=name,
             categories=categories,
-            factory=f"wkplug.builtin.interpolations:{name.capitalize()}",
+            factory=f"wkplug.builtin.interpolations.{home}",
             summary=summary,
         )
 

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug.config import Settings, current
-from wkplug.config.hints import listed
 from wkplug.registry.kinds import (
     BACKEND,
     COMMAND,
@@ -23,7 +22,6 @@ from wkplug.registry.kinds import (
     EXECUTOR,
     EXPORTER,
     IMPORTER,
-    INTERPOLATION,
     REMOTE,
 )
 from wkplug.registry.manager import Manager, Offer
@@ -301,31 +299,27 @@ def choose_importer(location: Location, explicit: str | None = None) -> Choice:
 
 
 def interpolations(category: str | None = None) -> tuple[str, ...]:
-    """Give the names of all interpolation modes, or of those that suit a layer's category; sorted."""
-    offers = _default.tables().offers(INTERPOLATION)
-    return tuple(sorted({o.spec.name for o in offers if category is None or category in o.spec.categories}))
+    """Give the names of all interpolation modes, or of those that suit a layer's category; sorted.
+
+    Further implementations of a mode ("median+numba") are not listed; they are found by name as well.
+    """
+    from wkplug.registry import choosing_modes
+
+    return choosing_modes.modes(_default.tables(), category)
 
 
 def interpolation(name: str, *, category: str, dtype: str) -> Interpolation:
     """Give an interpolation mode by name or alias, for a layer's category and dtype.
 
+    A mode with several implementations comes as one object that asks for each block who takes it, those of
+    high priority first; "mode+implementation" asks for one of them alone.
+
     UnknownNameError if there is none; UnableError if it would lie about such voxels (mean segment ids);
     UnsupportedDtypeError if it isn't made for the dtype.
     """
-    from wkplug.errors import UnableError, UnsupportedDtypeError
+    from wkplug.registry import choosing_modes
 
-    tables = _default.tables()
-    offer = tables.find(INTERPOLATION, name)
-    suitable = f"For {category} layers there are: {listed(interpolations(category))}."
-    if category not in offer.spec.categories:
-        raise UnableError(f"The interpolation mode '{name}' is not for {category} layers.", hint=suitable)
-    made: Interpolation = tables.build(INTERPOLATION, offer)
-    if made.dtypes is not None and str(dtype) not in made.dtypes:
-        raise UnsupportedDtypeError(
-            f"The interpolation mode '{name}' is not made for {dtype}, only for {listed(made.dtypes)}.",
-            hint=suitable,
-        )
-    return made
+    return choosing_modes.choose_mode(_default.tables(), name, category, str(dtype))
 
 
 def executors() -> tuple[str, ...]:

@@ -1,0 +1,96 @@
+"""Choosing an interpolation mode, and who computes it.
+
+A mode is one question, its implementation another: the mode's own spec says for which categories and dtypes it
+is honest; specs that implement it ("median+numba" implements "median") are faster ways to the same bits. They
+come first by priority, and each block goes to the first that takes it, so that an engine which is slow to
+start is not started for a few voxels. One that is broken or missing is left out with a warning.
+
+Called by `wkplug.registry`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wkplug.abc.interpolations import Interpolation
+from wkplug.config.hints import listed
+from wkplug.errors import UnableError, UnsupportedDtypeError
+from wkplug.registry.kinds import INTERPOLATION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug.registry.manager import Offer
+    from wkplug.registry.tables import Tables
+
+__all__ = ["Implementations", "choose_mode", "modes"]
+
+
+class Implementations(Interpolation):
+    """One mode with several implementations, the preferred ones first; the last is the mode's own."""
+
+    def __init__(self, members: tuple[Interpolation, ...]) -> None:
+        self.members = members
+        own = members[-1]
+        # Per instance here, because one class stands for all modes.
+        self.name, self.dtypes = own.name, own.dtypes  # type: ignore[misc]  # ClassVars
+        self.centre_shift, self.keeps_mean = own.centre_shift, own.keeps_mean  # type: ignore[misc]  # the same
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.members,))
+
+    def reduce(self, block: NDArray[Any], factors: tuple[int, ...]) -> NDArray[Any]:
+        """Let the first that takes the block compute it."""
+        for member in self.members[:-1]:
+            if member.takes(block, factors):
+                return member.reduce(block, factors)
+        return self.members[-1].reduce(block, factors)
+
+    def expand(self, block: NDArray[Any], factors: tuple[int, ...]) -> NDArray[Any]:
+        """As the mode itself does it."""
+        return self.members[-1].expand(block, factors)
+
+
+def modes(tables: Tables, category: str | None) -> tuple[str, ...]:
+    """The names of all modes, or of those that suit a category; sorted."""
+    specs = [offer.spec for offer in tables.offers(INTERPOLATION)]
+    return tuple(sorted({s.implements or s.name for s in specs if category in (None, *s.categories)}))
+
+
+def choose_mode(tables: Tables, name: str, category: str, dtype: str) -> Interpolation:
+    """Give the mode, with all implementations that are able to compute it for `dtype`."""
+    offers = tables.offers(INTERPOLATION)
+    others = [offer for offer in offers if offer.spec.implements == name]
+    known = any(name in (offer.spec.name, *offer.spec.aliases) for offer in offers)
+    if others and not known:  # a mode that exists in other packages' implementations only
+        best = min(others, key=_order)
+        return _able(tables, best, name, category, dtype)
+    own = tables.find(INTERPOLATION, name)
+    made = _able(tables, own, name, category, dtype)
+    found = []
+    for offer in sorted((o for o in offers if o.spec.implements == own.spec.name), key=_order):
+        with tables.left_out(offer.spec.name):
+            other: Interpolation = tables.build(INTERPOLATION, tables.find(INTERPOLATION, offer.spec.name))
+            if other.dtypes is None or dtype in other.dtypes:
+                found.append(other)
+    return Implementations((*found, made)) if found else made
+
+
+def _order(offer: Offer) -> tuple[int, str]:
+    return -offer.spec.priority, offer.spec.name
+
+
+def _able(tables: Tables, offer: Offer, name: str, category: str, dtype: str) -> Interpolation:
+    """Build one, or say why it isn't for such a layer."""
+    if category not in offer.spec.categories:
+        raise UnableError(
+            f"The interpolation mode '{name}' is not for {category} layers.",
+            hint=f"For {category} layers there are: {listed(modes(tables, category))}.",
+        )
+    made: Interpolation = tables.build(INTERPOLATION, offer)
+    if made.dtypes is not None and dtype not in made.dtypes:
+        raise UnsupportedDtypeError(
+            f"The interpolation mode '{name}' is not made for {dtype}, only for {listed(made.dtypes)}.",
+            hint=f"For {category} layers there are: {listed(modes(tables, category))}.",
+        )
+    return made
