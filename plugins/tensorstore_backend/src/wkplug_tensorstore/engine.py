@@ -87,6 +87,19 @@ class Engine:
             array = array.transpose(stored.transpose)
         return array
 
+    def make(self, spec: Mapping[str, Any], place: Location, *, create: bool) -> Any:
+        """Open, or create, an array for writing, as the engine itself describes it; metadata are read again."""
+        try:
+            return tensorstore.open(
+                {**spec, "kvstore": kvstore_of(place)},
+                open=not create,
+                create=create,
+                write=True,
+                context=self._context,
+            ).result(self.timeout(place))
+        except ENGINE_ERRORS as error:
+            raise sort_failure(error, "created" if create else "opened", place.url) from error
+
     def keys(self, location: Location) -> list[str]:
         """List all keys below a place."""
         try:

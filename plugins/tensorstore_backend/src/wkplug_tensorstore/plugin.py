@@ -1,4 +1,4 @@
-"""What this distribution offers: the fast engine for Zarr v3 and v2, and readers for N5 and precomputed.
+"""What this distribution offers: the fast engine for Zarr v3 and v2; N5 and precomputed, in and out.
 
 Hook implementations only. The factories import `wkplug_tensorstore.backends`, which still leaves the engine
 itself alone; tensorstore is loaded when the first array is opened.
@@ -6,9 +6,9 @@ itself alone; tensorstore is loaded when the first array is opened.
 
 from __future__ import annotations
 
-from wkplug.abc import ArrayBackendSpec, SettingsSpec, hookimpl
+from wkplug.abc import ArrayBackendSpec, ExporterSpec, SettingsSpec, hookimpl
 
-__all__ = ["wkplug_array_backends", "wkplug_settings"]
+__all__ = ["wkplug_array_backends", "wkplug_exporters", "wkplug_settings"]
 
 
 @hookimpl
@@ -58,4 +58,23 @@ def wkplug_settings() -> list[SettingsSpec]:
             factory="wkplug_tensorstore.settings:TensorstoreSettings",
             summary="cache, threads, syncing and timeout of the engine",
         )
+    ]
+
+
+@hookimpl
+def wkplug_exporters() -> list[ExporterSpec]:
+    """Offer containers of other viewers."""
+    return [
+        ExporterSpec(
+            name="n5",
+            factory="wkplug_tensorstore.n5_export:N5Exporter",
+            suffixes=(".n5",),
+            summary="a multi-resolution N5 group",
+        ),
+        ExporterSpec(
+            name="precomputed",
+            factory="wkplug_tensorstore.precomputed_export:PrecomputedExporter",
+            suffixes=(".precomputed",),
+            summary="a sharded neuroglancer precomputed volume",
+        ),
     ]

@@ -2,8 +2,8 @@
 
 The archive is as RFC-9 of OME-NGFF ("zipped OME-Zarr") wants it: entries are stored, not compressed again; all
 zarr.json come first, the root's before all others; the comment says what it is. Array index 0 is the first voxel of
-the box, and axes are stored as viewers expect them: time, channels, z, y, x. Shards are encoded in the executor of the operation, and each goes into the archive, and away from the disk,
-as soon as it is whole.
+the box, and axes are stored as viewers expect them: time, channels, z, y, x. Shards are encoded in the executor of
+the operation, and each goes into the archive, and away from the disk, as soon as it is whole.
 
 Who calls it: `layer.export`, through the factory that `wkplug_zarr.plugin` names.
 """

@@ -1,0 +1,98 @@
+"""`n5`: a multi-resolution N5 group, as n5-viewer, BigDataViewer, neuroglancer and CATMAID read it.
+
+Datasets s0, s1, ... with the axes x, y, z, then channels and time if there are any. The group's attributes say the
+resolutions in both ways that are in use: "pixelResolution" with "scales", and COSEM's "multiscales" with a transform
+per dataset (nanometres, centres of the first voxels).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from wkplug.abc import Exporter
+from wkplug_tensorstore.engine import PROCESS
+from wkplug_tensorstore.exporting import Scale, check_axes, check_dtype, check_options, write_scales
+from wkplug_tensorstore.settings import TensorstoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wkplug.abc import ExportLevel, ExportVolume, Location
+
+__all__ = ["N5Exporter"]
+
+_BLOCK = 64
+_PIECE = 256
+_DTYPES = (
+    "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64",
+)  # fmt: skip
+
+
+class N5Exporter(Exporter):
+    """Writes one N5 container."""
+
+    def __init__(self, settings: object = None) -> None:
+        self._settings = TensorstoreSettings.of(settings)
+
+    def write(self, source: ExportVolume, target: Location, options: Mapping[str, Any]) -> None:
+        """See `Exporter.write`; there are no options."""
+        check_options("N5", options)
+        check_axes("N5", source, ("x", "y", "z", "c", "t"))
+        check_dtype("N5", source, _DTYPES)
+        axes = (
+            "x",
+            "y",
+            "z",
+            *(axis for axis in ("c", "t") if axis in source.axes and _length(source, axis) > 1),
+        )
+        scales = []
+        for number, level in enumerate(source.levels):
+            spec = {"driver": "n5", "path": f"s{number}/"}
+            by_axis = dict(zip(source.axes, level.shape, strict=True))
+            shape = [by_axis.get(axis, 1) for axis in axes]
+            block = [_BLOCK if axis in "xyz" else 1 for axis in axes]
+            metadata = {
+                "dimensions": shape,
+                "blockSize": [min(size, length) for size, length in zip(block, shape, strict=True)],
+                "dataType": source.dtype,
+                "axes": list(axes),
+                "compression": {"type": "gzip"},
+                "downsamplingFactors": _relative(source, level) + [1] * (len(axes) - 3),
+            }
+            PROCESS.engine(self._settings).make({**spec, "metadata": metadata}, target, create=True)
+            piece = tuple(_PIECE if axis in "xyz" else 1 for axis in axes)
+            scales.append(Scale(number, spec, (0,) * len(axes), piece))
+        write_scales(source, scales, axes, target, self._settings)
+        # The group is described last: without it, what a killed export leaves is no image.
+        target.child("attributes.json").write(json.dumps(_group(source), indent=2).encode())
+
+
+def _length(volume: ExportVolume, axis: str) -> int:
+    return volume.levels[0].shape[volume.axes.index(axis)]
+
+
+def _relative(volume: ExportVolume, level: ExportLevel) -> list[int]:
+    return [a // b for a, b in zip(level.mag, volume.levels[0].mag, strict=True)]
+
+
+def _group(volume: ExportVolume) -> dict[str, Any]:
+    finest = volume.levels[0]
+    resolution = [size * factor for size, factor in zip(volume.voxel_size, finest.mag, strict=True)]
+    datasets = []
+    for number, level in enumerate(volume.levels):
+        scale = [size * factor for size, factor in zip(volume.voxel_size, level.mag, strict=True)]
+        shift = [(a - b) / 2 for a, b in zip(scale, resolution, strict=True)]
+        transform = {
+            "axes": ["z", "y", "x"],
+            "scale": scale[::-1],
+            "translate": shift[::-1],
+            "units": ["nm"] * 3,
+        }
+        datasets.append({"path": f"s{number}", "transform": transform})
+    return {
+        "n5": "2.5.0",
+        "pixelResolution": {"unit": "nm", "dimensions": resolution},
+        "scales": [_relative(volume, level) for level in volume.levels],
+        "multiscales": [{"name": volume.name, "datasets": datasets}],
+    }

@@ -1,0 +1,87 @@
+"""`precomputed`: a volume as neuroglancer and CloudVolume read it from any web server or bucket.
+
+One scale per resolution, sharded, so that a volume is few files; labels of 32 and 64 bits are compressed as
+segmentations, everything is gzipped. Voxel offsets keep the place that the box has in the dataset.
+
+Sources: the format's description in the neuroglancer repository, "precomputed/volume.md" and "sharded.md".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wkplug.abc import Exporter
+from wkplug_tensorstore.engine import PROCESS
+from wkplug_tensorstore.exporting import Scale, check_axes, check_dtype, check_options, write_scales
+from wkplug_tensorstore.settings import TensorstoreSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wkplug.abc import ExportLevel, ExportVolume, Location
+
+__all__ = ["PrecomputedExporter"]
+
+_AXES = ("x", "y", "z", "c")
+_CHUNK = 64
+_SHARD_BITS = 6  # a shard is 4 x 4 x 4 chunks, 256 voxels along an edge
+_DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32")
+
+
+class PrecomputedExporter(Exporter):
+    """Writes one precomputed volume."""
+
+    def __init__(self, settings: object = None) -> None:
+        self._settings = TensorstoreSettings.of(settings)
+
+    def write(self, source: ExportVolume, target: Location, options: Mapping[str, Any]) -> None:
+        """See `Exporter.write`; there are no options."""
+        check_options("Precomputed", options)
+        check_axes("Precomputed", source, _AXES)
+        check_dtype("Precomputed", source, _DTYPES)
+        engine = PROCESS.engine(self._settings)
+        labels = source.category == "segmentation" and source.dtype in ("uint32", "uint64")
+        shared = {
+            "type": "segmentation" if source.category == "segmentation" else "image",
+            "data_type": source.dtype,
+            "num_channels": source.num_channels,
+        }
+        scales = []
+        for number, level in enumerate(source.levels):
+            scale = _scale(source, level, labels=labels)
+            spec = {"driver": "neuroglancer_precomputed", "scale_index": number}
+            array = engine.make(
+                {"driver": spec["driver"], "multiscale_metadata": shared, "scale_metadata": scale},
+                target,
+                create=True,
+            )
+            piece = tuple(int(length) for length in array.chunk_layout.write_chunk.shape)
+            scales.append(Scale(number, spec, (*scale["voxel_offset"], 0), piece))
+        write_scales(source, scales, _AXES, target, self._settings)
+
+
+def _scale(volume: ExportVolume, level: ExportLevel, *, labels: bool) -> dict[str, Any]:
+    start, size = (
+        [dict(zip(volume.axes, values, strict=True)).get(axis, otherwise) for axis in "xyz"]
+        for values, otherwise in ((level.start, 0), (level.shape, 1))
+    )
+    chunk = [min(_CHUNK, length) for length in size]
+    bits = sum((-(-length // step) - 1).bit_length() for length, step in zip(size, chunk, strict=True))
+    sharding = {
+        "@type": "neuroglancer_uint64_sharded_v1",
+        "hash": "identity",
+        "preshift_bits": min(3, bits),
+        "minishard_bits": min(_SHARD_BITS - 3, max(0, bits - 3)),
+        "shard_bits": max(0, bits - _SHARD_BITS),
+        "data_encoding": "gzip",
+        "minishard_index_encoding": "gzip",
+    }
+    return {
+        "resolution": [voxel * factor for voxel, factor in zip(volume.voxel_size, level.mag, strict=True)],
+        "voxel_offset": start,
+        "size": size,
+        "chunk_size": chunk,
+        "encoding": "compressed_segmentation" if labels else "raw",
+        **({"compressed_segmentation_block_size": [8, 8, 8]} if labels else {}),
+        "sharding": sharding,
+    }
