@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.errors import UnalignedError, UnsupportedImageDataError
-from wkplug.ops.importing import writing
+from wkplug.ops.importing import planning, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -190,10 +191,12 @@ def test_flips_reverse_the_layers_axes_after_swapping(
     tmp_path: Path, dataset: wk.Dataset, swap: bool, flips: tuple[int, int, int]
 ) -> None:
     data = noise((5, 20, 30))
-    layer = dataset.add_layer_from_images(
-        write(tmp_path / "a.tif", data), "a", swap_xy=swap,
-        flip_x=bool(flips[0]), flip_y=bool(flips[1]), flip_z=bool(flips[2]),
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "\\[WARNING\\] flip_", UserWarning)
+        layer = dataset.add_layer_from_images(
+            write(tmp_path / "a.tif", data), "a", swap_xy=swap,
+            flip_x=bool(flips[0]), flip_y=bool(flips[1]), flip_z=bool(flips[2]),
+        )  # fmt: skip
     expected = data.transpose(1, 2, 0) if swap else data.transpose(2, 1, 0)
     expected = np.flip(expected, tuple(axis for axis in range(3) if flips[axis]))
     assert np.array_equal(voxels(layer)[0], expected)
@@ -206,7 +209,8 @@ def test_smaller_sections_are_filled_up_and_flipped_with_the_layer(
 ) -> None:
     small, large = noise((20, 30)), noise((25, 33))
     paths = [write(tmp_path / "a.tif", small), write(tmp_path / "b.tif", large)]
-    with pytest.warns(UserWarning, match="Some images are larger than expected,"):
+    with warnings.catch_warnings(), pytest.warns(UserWarning, match="Some images are larger than expected,"):
+        warnings.filterwarnings("ignore", "\\[WARNING\\] flip_", UserWarning)
         layer = dataset.add_layer_from_images(paths, "a", flip_x=flips[0], flip_y=flips[1], swap_xy=swap)
     expected = np.zeros((33, 25, 2), "uint8")
     expected[:30, :20, 0], expected[:, :, 1] = small.T, large.T
@@ -340,26 +344,27 @@ def test_sections_are_sorted_by_a_key_on_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
-def test_memory_is_bounded_by_slabs_and_shards_come_out_whole(
+def test_boxes_are_bounded_by_the_memory_and_nothing_is_lost_at_their_borders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_format: str
 ) -> None:
     data = noise((150, 20, 30))
-    monkeypatch.setattr(writing, "SLAB_BYTES", 20 * 30 * 40)
-    depths = []
-    original = writing._Slabs._slab
+    # Little enough for a box of 32 sections, and not for two.
+    monkeypatch.setattr(planning.Budget, "of", lambda *_: planning.Budget(20 * 30 * 100, 1))
+    begun = []
+    original = writing._Import.begin
 
-    def counted(self: Any, others: Any, first: int, stop: int, *rest: Any) -> Any:
-        depths.append(stop - first)
-        return original(self, others, first, stop, *rest)
+    def counted(self: Any, box: Any) -> Any:
+        begun.append(box[1][-1])
+        return original(self, box)
 
-    monkeypatch.setattr(writing._Slabs, "_slab", counted)
+    monkeypatch.setattr(writing._Import, "begin", counted)
     dataset = wk.Dataset(tmp_path / "dataset", voxel_size=(1, 1, 1))
     layer = dataset.add_layer_from_images(
         write(tmp_path / "a.tif", data), "a", data_format=data_format, topleft=(0, 0, 5),
         shard_shape=None if data_format == "zarr" else 256,
     )  # fmt: skip
-    assert max(depths) == 32
-    assert sum(depths) == 150
+    assert max(begun) <= 64
+    assert sum(begun) == 150
     assert np.array_equal(voxels(layer)[0], data.T)
 
 
@@ -370,17 +375,17 @@ def test_every_section_is_decoded_once_also_for_several_layers(
 
     sections: list[int] = []
     opened: list[Any] = []
-    read, parse = Reading.section, tifffile.TiffFile.__init__
+    read, parse = Reading.region, tifffile.TiffFile.__init__
 
-    def counted_read(self: Reading, z: int, others: tuple[int, ...] = ()) -> Any:
-        sections.append(z)
-        return read(self, z, others)
+    def counted_read(self: Reading, x: Any, y: Any, z: tuple[int, int], *others: Any) -> Any:
+        sections.extend(range(*z))
+        return read(self, x, y, z, *others)
 
     def counted_parse(self: Any, file: Any, **options: Any) -> None:
         opened.append(file)
         parse(self, file, **options)
 
-    monkeypatch.setattr(Reading, "section", counted_read)
+    monkeypatch.setattr(Reading, "region", counted_read)
     monkeypatch.setattr(tifffile.TiffFile, "__init__", counted_parse)
     data = noise((40, 3, 20, 30), "uint16")
     path = write(tmp_path / "a.tif", data, metadata={"axes": "ZCYX"}, compression="zlib")

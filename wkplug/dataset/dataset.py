@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from wkplug.abc import Executor, Location
+    from wkplug.dataset.execution import AnyExecutor
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
     from wkplug.ops.importing.files import ConversionLayerMapping
     from wkplug.ops.sampling import SamplingModes
@@ -482,8 +483,11 @@ class Dataset(DatasetCopying, OlderDataset):
         flip_z: bool = False,
         max_layers: int = 20,
         batch_size: int | None = None,
-        executor: Executor | None = None,
+        executor: AnyExecutor = None,
         reader: str | None = None,
+        use_bioformats: bool | None = None,
+        missing_slices: str = "error",
+        memory: int | str | None = None,
     ) -> Dataset:
         """Make a dataset of an image file, or of the image files of a folder.
 
@@ -493,9 +497,15 @@ class Dataset(DatasetCopying, OlderDataset):
         z_slices_sort_key: the order of sections, as of `sorted`; natural order (2 before 10) by default.
         layer_category: "color" or "segmentation"; guessed from name and voxels if left out.
         swap_xy: exchange rows and columns; flip_x, flip_y, flip_z: then reverse that axis of the layer.
-        batch_size: how many sections are held in memory; reader: the name of the image reader to use.
+        batch_size: how many sections are held at once; chosen by the memory if left out.
+        executor: where the work runs, threads by default. memory: what the process may take, such as "2GB"; 1 GB by
+            default, or half of the machine's if that is less.
+        reader: the name of the image reader to use; use_bioformats: True for Bio-Formats, False for never.
+        missing_slices: what to do where a number is missing in the names of sections: "error", "fill" (zeros), or
+            "close" (as if there was no gap).
 
-        x are the columns and y the rows of the images. Downsampling is a step of its own.
+        x are the columns and y the rows of the images. Downsampling is a step of its own. An import that was stopped
+        goes on where it was when it is called again with the same arguments.
         """
         from wkplug.ops import images
 
@@ -522,11 +532,14 @@ class Dataset(DatasetCopying, OlderDataset):
             batch_size=batch_size,
             executor=executor,
             reader=reader,
+            use_bioformats=use_bioformats,
+            missing_slices=missing_slices,
+            memory=memory,
         )
 
     def add_layer_from_images(
         self,
-        images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Any,
         layer_name: str,
         category: str | None = "color",
         *,
@@ -543,18 +556,27 @@ class Dataset(DatasetCopying, OlderDataset):
         flip_z: bool = False,
         dtype: Any = None,
         channel: int | None = None,
+        czi_channel: int | None = None,
+        scale: int | None = None,
         batch_size: int | None = None,
         allow_multiple_layers: bool = False,
         max_layers: int = 20,
         truncate_rgba_to_rgb: bool = True,
-        executor: Executor | None = None,
+        executor: AnyExecutor = None,
         reader: str | None = None,
+        timepoint: int | None = None,
+        use_bioformats: bool | None = None,
+        missing_slices: str = "error",
+        memory: int | str | None = None,
     ) -> Layer:
         """Add a layer from an image file, a folder, a glob text, or a list of files (sections in that order).
 
-        category: None guesses. mag: what the images are, their box is that much larger. topleft: Mag(1) voxels.
-        dtype: converts the values (without scaling). channel: takes just one. allow_multiple_layers: channels that
-        are no colours become layers of their own, called NAME__channelN; gives the first one then.
+        images may also be an opened `pims.FramesSequence`. category: None guesses. mag: what the images are, their
+        box is that much larger. topleft: Mag(1) voxels.
+        dtype: converts the values (without scaling). channel: takes just one; czi_channel: the same of a file's own
+        channel axis, so that colours in it are left. timepoint: takes just one. scale: a coarser resolution that
+        the file holds, 0 is the finest. allow_multiple_layers: channels that are no colours become layers of their
+        own, called NAME__channelN; gives the first one then.
         Other parameters as in `from_images`.
         """
         from wkplug.ops import images as importing
@@ -577,12 +599,18 @@ class Dataset(DatasetCopying, OlderDataset):
             flip_z=flip_z,
             dtype=dtype,
             channel=channel,
+            czi_channel=czi_channel,
+            scale=scale,
             batch_size=batch_size,
             allow_multiple_layers=allow_multiple_layers,
             max_layers=max_layers,
             truncate_rgba_to_rgb=truncate_rgba_to_rgb,
             executor=executor,
             reader=reader,
+            timepoint=timepoint,
+            use_bioformats=use_bioformats,
+            missing_slices=missing_slices,
+            memory=memory,
         )
 
     @older(**DOWNSAMPLING["downsample_dataset"])

@@ -2,7 +2,8 @@
 
 First everything is described (files found and grouped, headers read, layers and layouts decided), then the output
 is made and filled: an import that can't succeed leaves nothing behind, as far as headers tell. One that fails
-halfway, at a damaged file or an interrupt, leaves a dataset that opens, with the unfinished mag marked and unlisted.
+halfway, at a damaged file or an interrupt, leaves a dataset that opens, with the unfinished mag marked and unlisted;
+the same call goes on from there.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ import attrs
 
 from wkplug import storage
 from wkplug.dataset.dataset import Dataset
-from wkplug.errors import DatasetExistsError, InvalidArgumentError, LayerExistsError, ReadOnlyError
+from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError
 from wkplug.geometry import Mag
+from wkplug.ops import pools
 from wkplug.ops.importing import files as image_files
 from wkplug.ops.importing.files import ConversionLayerMapping
-from wkplug.ops.importing.planning import ImportOptions, VolumePlan, plan_volumes
-from wkplug.ops.importing.readers import ImageFile
-from wkplug.ops.importing.writing import write_volume
+from wkplug.ops.importing.journal import Record, digest
+from wkplug.ops.importing.planning import Budget, ImportOptions, VolumePlan, plan_volumes
+from wkplug.ops.importing.readers import ImageFile, Wanted
+from wkplug.ops.importing.stacks import Stack
+from wkplug.ops.importing.writing import check_free, write_volume
 from wkplug.properties import VoxelSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from wkplug.abc import Executor, Location
+    from wkplug.abc import Location
     from wkplug.dataset import Layer
+    from wkplug.dataset.execution import AnyExecutor
     from wkplug.geometry import Vec3FloatLike
     from wkplug.ops.plan import Progress
 
@@ -35,28 +40,70 @@ __all__ = ["ConversionLayerMapping", "ImportPlan", "add_layer_from_images", "fro
 
 @attrs.frozen(kw_only=True)
 class ImportPlan:
-    """A dataset to come: what `from_images` would write, before anything is written."""
+    """A dataset to come: what `from_images` would write, before anything is written.
+
+    voxel_size_of_files: whether the voxel size is the one that the files say. continues: whether the target holds what
+    this very import has written before it was stopped.
+    """
 
     target: Location
     name: str | None
     voxel_size: VoxelSize
+    voxel_size_of_files: bool
     volumes: tuple[VolumePlan, ...]
     options: ImportOptions
+    continues: bool
 
     @property
     def files(self) -> tuple[Location, ...]:
         """All image files, in the order of layers and sections."""
-        return tuple(file.location for planned in self.volumes for file in planned.volume.files)
+        every = (file for planned in self.volumes for file in planned.volume.files)
+        return tuple(file.location for file in every if isinstance(file, ImageFile))
 
     @property
     def source_bytes(self) -> int:
         """The size of all image files."""
         return sum(location.size() for location in self.files)
 
-    def execute(self, *, executor: Executor | None = None, progress: Progress | None = None) -> Dataset:
-        """Create the dataset and write it; `progress` counts sections."""
-        dataset = Dataset(self.target, name=self.name, voxel_size_with_unit=self.voxel_size)  # type: ignore[arg-type]  # a Location is a place, too
+    @property
+    def bytes(self) -> int:
+        """The voxels of all layers before they are compressed, without coarser mags, in bytes."""
+        return sum(planned.bytes for planned in self.volumes)
+
+    @property
+    def memory(self) -> int:
+        """What the voxels that are held at once take at most, in bytes."""
+        times = (1 if planned.budget.shared else planned.budget.workers for planned in self.volumes)
+        return max(
+            planned.cutting.bytes * number for planned, number in zip(self.volumes, times, strict=True)
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that differs where the import would make something else."""
+        return digest([self.name, self.voxel_size, [planned.fingerprint for planned in self.volumes]])
+
+    def execute(
+        self,
+        *,
+        executor: AnyExecutor = None,
+        progress: Progress | None = None,
+        then: Callable[[Dataset], None] | None = None,
+    ) -> Dataset:
+        """Create the dataset and write it, or go on with it; `progress` counts sections, or what is decoded as one.
+
+        then: more to do with the dataset before the import counts as finished.
+        """
+        record = Record(self.target)
+        if self.continues:
+            dataset = Dataset.open(self.target)  # type: ignore[arg-type]  # a Location is a place, too
+        else:
+            dataset = Dataset(self.target, name=self.name, voxel_size_with_unit=self.voxel_size)  # type: ignore[arg-type]  # likewise
+            record.begin(self.fingerprint)
         _write(dataset, self.volumes, self.options, executor, progress)
+        if then is not None:
+            then(dataset)
+        record.end()
         return dataset
 
 
@@ -66,13 +113,14 @@ def from_images(
     voxel_size: Vec3FloatLike | None = None,
     name: str | None = None,
     *,
-    executor: Executor | None = None,
+    executor: AnyExecutor = None,
     progress: Progress | None = None,
     **parameters: Any,
 ) -> Dataset:
     """Make a dataset of image files; see `Dataset.from_images`. `parameters` as of `plan_import`."""
-    described = plan_import(input_path, output_path, voxel_size, name, **parameters)
-    return described.execute(executor=executor, progress=progress)
+    with pools.pool(executor) as runner:
+        described = plan_import(input_path, output_path, voxel_size, name, executor=runner, **parameters)
+        return described.execute(executor=runner, progress=progress)
 
 
 def plan_import(
@@ -86,46 +134,98 @@ def plan_import(
     | Callable[[Any], str] = ConversionLayerMapping.INSPECT_SINGLE_FILE,
     z_slices_sort_key: Callable[[Any], Any] | None = None,
     voxel_size_with_unit: VoxelSize | None = None,
+    voxel_size_from_files: bool = False,
     layer_name: str | None = None,
     layer_category: str | None = None,
+    missing_slices: str = "error",
     reader: str | None = None,
+    use_bioformats: bool | None = None,
     overwrite: bool = False,
+    executor: Any = None,
     **options: Any,
 ) -> ImportPlan:
     """Look at image files and say which dataset they make; see `Dataset.from_images` for the parameters.
 
-    overwrite: something may be at `output_path`, which the caller deletes before the plan is executed. Otherwise
-    DatasetExistsError. options: the fields of `ImportOptions`.
+    voxel_size_from_files: without a voxel size, take what the files say. overwrite: something may be at `output_path`,
+    which the caller deletes before the plan is executed. Otherwise DatasetExistsError, unless it is what this import
+    has left when it was stopped. executor: the one that will be used, None for threads. options: the fields of
+    `ImportOptions`.
     """
-    if (voxel_size is None) == (voxel_size_with_unit is None):
+    given = voxel_size is not None or voxel_size_with_unit is not None
+    if (voxel_size is not None and voxel_size_with_unit is not None) or not (given or voxel_size_from_files):
         raise InvalidArgumentError(
             "Exactly one of voxel_size and voxel_size_with_unit is needed.",
             hint="Give voxel_size=(x, y, z) in nanometres.",
         )
-    size = voxel_size_with_unit if voxel_size is None else VoxelSize(voxel_size)
     target = storage.locate(output_path)
-    if not overwrite and next(iter(target.list()), None) is not None:
+    begun = None if overwrite else Record(target).read()
+    if not overwrite and begun is None and next(iter(target.list()), None) is not None:
         raise DatasetExistsError(
             f"There is already something at {target.url}.", hint="Choose another path, or delete it first."
         )
-    groups = _groups(storage.locate(input_path), map_filepath_to_layer_name, z_slices_sort_key, reader)
+    wanted = Wanted(reader, use_bioformats=use_bioformats)
+    groups = _groups(
+        storage.locate(input_path), map_filepath_to_layer_name, z_slices_sort_key, missing_slices, wanted
+    )
     if layer_name is not None:
         single = len(groups) == 1
         groups = {layer_name if single else f"{layer_name}_{group}": files for group, files in groups.items()}
     import_options = ImportOptions(allow_multiple_layers=True, **options)
     mag_folder = Mag(import_options.mag).to_layer_name()
     volumes = plan_volumes(
-        groups, layer_category, import_options, location_of=lambda layer: target.child(layer, mag_folder)
+        groups,
+        layer_category,
+        import_options,
+        Budget.of(import_options.memory, executor),
+        location_of=lambda layer: target.child(layer, mag_folder),
     )
-    return ImportPlan(target=target, name=name, voxel_size=size, volumes=volumes, options=import_options)  # type: ignore[arg-type]  # one of the two is given, see above
+    size = voxel_size_with_unit if voxel_size is None else VoxelSize(voxel_size)
+    plan = ImportPlan(
+        target=target,
+        name=name,
+        voxel_size=_voxel_size_of(volumes) if size is None else size,
+        voxel_size_of_files=size is None,
+        volumes=volumes,
+        options=import_options,
+        continues=begun is not None,
+    )
+    if begun is not None and begun != plan.fingerprint:
+        raise DatasetExistsError(
+            f"At {target.url} is what another import has left unfinished: of other images, or with other parameters.",
+            hint="Run that import again to finish it, choose another path, or delete it first.",
+        )
+    return plan
+
+
+def _voxel_size_of(volumes: tuple[VolumePlan, ...]) -> VoxelSize:
+    """The voxel size that all files say; InvalidArgumentError if they say none, or not the same."""
+    said = {planned.volume.voxel_size: planned.volume.path for planned in volumes}
+    if len(said) > 1:
+        told = "; ".join(f"{path}: {_size_text(size)}" for size, path in said.items())
+        raise InvalidArgumentError(
+            f"The files don't agree about the voxel size ({told}).",
+            hint="Give the voxel size: voxel_size=(x, y, z) in nanometres, or --voxel-size x,y,z.",
+        )
+    size = next(iter(said))
+    if size is None:
+        raise InvalidArgumentError(
+            f"{said[size]} doesn't say how large its voxels are along x, y and z.",
+            hint="Give the voxel size: voxel_size=(x, y, z) in nanometres, or --voxel-size x,y,z.",
+        )
+    return VoxelSize(size)
+
+
+def _size_text(size: tuple[float, float, float] | None) -> str:
+    return "unknown" if size is None else f"{' x '.join(f'{length:g}' for length in size)} nm"
 
 
 def _groups(
     root: Location,
     mapping: ConversionLayerMapping | str | Callable[[Any], str],
     sort_key: Callable[[Any], Any] | None,
-    reader: str | None,
-) -> dict[str, list[ImageFile]]:
+    missing_slices: str,
+    reader: Wanted,
+) -> dict[str, Stack]:
     """Find the files of each layer, in the order of their sections."""
     found = image_files.collect(root)
     if found == [(root.name, root)]:
@@ -134,13 +234,16 @@ def _groups(
     else:
         files = image_files.find_images(found, root.url, reader)
         root_name = root.name
-    groups = image_files.group(files, root_name, mapping)
-    if sort_key is not None:
-        from upath import UPath
+    stacks = {}
+    for name, members in image_files.group(files, root_name, mapping).items():
+        if sort_key is not None:
+            from upath import UPath
 
-        for members in groups.values():
             members.sort(key=lambda item: sort_key(UPath(item[0])))
-    return {name: [file for _, file in members] for name, members in groups.items()}
+        # Where the order was given, numbers say nothing.
+        policy = missing_slices if sort_key is None else "close"
+        stacks[name] = Stack.of([path for path, _ in members], [file for _, file in members], policy)
+    return stacks
 
 
 def add_layer_from_images(
@@ -149,8 +252,10 @@ def add_layer_from_images(
     layer_name: str,
     category: str | None = "color",
     *,
-    executor: Executor | None = None,
+    executor: AnyExecutor = None,
+    missing_slices: str = "error",
     reader: str | None = None,
+    use_bioformats: bool | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Layer:
@@ -164,42 +269,41 @@ def add_layer_from_images(
             hint="Open it without read_only=True.",
         )
     import_options = ImportOptions(**options)
-    mag_folder = Mag(import_options.mag).to_layer_name()
-    volumes = plan_volumes(
-        {layer_name: image_files.resolve_images(images, reader)},
-        category,
-        import_options,
-        location_of=lambda layer: dataset.location.child(layer, mag_folder),
-        backend_for=dataset.backend_for,
-    )
-    for planned in volumes[0].layers:
-        if planned.name in dataset.layers:
-            raise LayerExistsError(
-                f"The dataset {dataset.name!r} already has a layer {planned.name!r}.",
-                hint="Choose another name, or delete the layer first.",
-            )
-    return _write(dataset, volumes, import_options, executor, progress)[0]
+    mag = Mag(import_options.mag)
+    wanted = Wanted(reader, use_bioformats=use_bioformats)
+    with pools.pool(executor) as runner:
+        volumes = plan_volumes(
+            {layer_name: image_files.resolve_images(images, wanted, missing_slices)},
+            category,
+            import_options,
+            Budget.of(import_options.memory, runner),
+            location_of=lambda layer: dataset.location.child(layer, mag.to_layer_name()),
+            backend_for=dataset.backend_for,
+        )
+        check_free(dataset, volumes[0], mag)
+        return _write(dataset, volumes, import_options, runner, progress)[0]
 
 
 def _write(
     dataset: Dataset,
     volumes: Iterable[VolumePlan],
     options: ImportOptions,
-    executor: Executor | None,
+    executor: AnyExecutor,
     progress: Progress | None,
 ) -> list[Layer]:
-    """Write all volumes, counting the sections of all of them."""
+    """Write all volumes, counting what is decoded of all of them."""
     volumes = tuple(volumes)
-    total = sum(volume.num_sections for volume in volumes)
+    total = sum(volume.num_steps for volume in volumes)
     done = 0
 
-    def advance() -> None:
+    def advance(steps: int) -> None:
         nonlocal done
-        done += 1
+        done += steps
         if progress is not None:
             progress(done, total)
 
     layers: list[Layer] = []
-    for volume in volumes:
-        layers += write_volume(dataset, volume, options, executor=executor, advance=advance)
+    with pools.pool(executor) as runner:
+        for volume in volumes:
+            layers += write_volume(dataset, volume, options, executor=runner, advance=advance)
     return layers

@@ -10,30 +10,77 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from wkplug.errors import UnsupportedImageDataError
+from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
 
 if TYPE_CHECKING:
     from wkplug.abc import ImageInfo
 
-__all__ = ["Meaning"]
+__all__ = ["EVERYTHING", "Meaning", "Part"]
 
 _SAMPLES = "s"
+
+
+@attrs.frozen
+class Part:
+    """Which part of every file is wanted: one time point, one channel of the instrument, a resolution of its own.
+
+    timepoint, channel: places along t and c, None for all. level: 0 is the finest resolution. Axes that are fixed
+    here are gone: what is left decides what becomes z and channels.
+    """
+
+    timepoint: int | None = None
+    channel: int | None = None
+    level: int = 0
+
+    def fixed(self, info: ImageInfo, path: str) -> dict[str, int]:
+        """Give the fixed axes that the file has, and their places; InvalidArgumentError if they lie outside."""
+        wanted = {"t": ("timepoint", self.timepoint), "c": ("czi_channel", self.channel)}
+        found: dict[str, int] = {}
+        for axis, (name, place) in wanted.items():
+            if place is None:
+                continue
+            length = info.shape[info.axes.index(axis)] if axis in info.axes else 1
+            if not 0 <= place < length:
+                raise InvalidArgumentError(
+                    f"{name} is {place}, but {path} has {length} of them.",
+                    hint=f"They count from 0 to {length - 1}.",
+                )
+            if axis in info.axes:
+                found[axis] = place
+        return found
+
+    def shape(self, info: ImageInfo, path: str) -> tuple[int, ...]:
+        """The shape of the wanted resolution; InvalidArgumentError if the file doesn't have it."""
+        if self.level == 0:
+            return info.shape
+        if not 0 < self.level < min(info.levels, len(info.level_shapes)):
+            raise InvalidArgumentError(
+                f"scale is {self.level}, but {path} has {info.levels} resolutions.",
+                hint=f"They count from 0 (the finest) to {info.levels - 1}.",
+            )
+        return info.level_shapes[self.level]
+
+
+EVERYTHING = Part()
 
 
 @attrs.frozen
 class Meaning:
     """How the axes of one file become those of a layer; axes of length 1 that mean nothing are dropped.
 
-    z: the file's axis that becomes z, None if it has one section. channels: the axis that becomes c, None for a
-    single channel. others: axes that stay axes of their own, time first.
+    lengths: of the file's axes. z: the axis that becomes z, None if it has one section. channels: the axis that
+    becomes c, None for a single channel. others: axes that stay axes of their own, time first. fixed: those of
+    which one place is wanted.
     """
 
+    lengths: dict[str, int]
     z: str | None
     channels: str | None
     others: tuple[str, ...]
+    fixed: dict[str, int]
 
     @classmethod
-    def of(cls, info: ImageInfo, path: str) -> Meaning:
+    def of(cls, info: ImageInfo, path: str, part: Part = EVERYTHING) -> Meaning:
         """Interpret a file; UnsupportedImageDataError if it has no x or y.
 
         A file with channels and with samples keeps its samples as an axis of their own. Without a z axis, the
@@ -46,7 +93,9 @@ class Meaning:
                     path,
                     hint="It can't become a layer.",
                 )
-        long = {axis for axis, length in zip(info.axes, info.shape, strict=True) if length > 1}
+        fixed = part.fixed(info, path)
+        lengths = dict(zip(info.axes, part.shape(info, path), strict=True))
+        long = {axis for axis, length in lengths.items() if length > 1 and axis not in fixed}
         channels = "c" if "c" in long else _SAMPLES if _SAMPLES in long else None
         steps = [axis for axis in info.axes if axis in long and axis not in ("x", "y", "z", channels)]
         z: str | None = None
@@ -57,24 +106,38 @@ class Meaning:
         elif "q" in steps:
             z = "q"
         others = sorted((axis for axis in steps if axis != z), key=lambda axis: axis != "t")
-        return cls(z, channels, tuple(others))
+        return cls(lengths, z, channels, tuple(others), fixed)
 
-    def sections(self, info: ImageInfo) -> int:
+    @property
+    def sections(self) -> int:
         """How many sections along z the file has."""
-        return _length(info, self.z)
+        return self._length(self.z)
 
-    def num_channels(self, info: ImageInfo) -> int:
+    @property
+    def num_channels(self) -> int:
         """How many channels the file has."""
-        return _length(info, self.channels)
+        return self._length(self.channels)
 
-    def other_lengths(self, info: ImageInfo) -> dict[str, int]:
+    @property
+    def other_lengths(self) -> dict[str, int]:
         """The axes in front and their lengths."""
-        return {axis: _length(info, axis) for axis in self.others}
+        return {axis: self._length(axis) for axis in self.others}
 
-    def plane(self, info: ImageInfo) -> tuple[int, int]:
+    @property
+    def plane(self) -> tuple[int, int]:
         """Columns and rows of the image (its x and y), in pixels."""
-        return _length(info, "x"), _length(info, "y")
+        return self.lengths["x"], self.lengths["y"]
 
+    def block(self, info: ImageInfo) -> tuple[int, int, int]:
+        """What is decoded as one along x, y and z, in pixels; a whole section where the reader doesn't say."""
+        blocks = dict(zip(info.axes, info.block_shape, strict=False)) if info.block_shape else {}
+        width, height = self.plane
+        depth = 1 if self.z is None else max(1, blocks.get(self.z, 1))
+        return (
+            min(width, max(1, blocks.get("x", width))),
+            min(height, max(1, blocks.get("y", height))),
+            min(self.sections, depth),
+        )
 
-def _length(info: ImageInfo, axis: str | None) -> int:
-    return 1 if axis is None else info.shape[info.axes.index(axis)]
+    def _length(self, axis: str | None) -> int:
+        return 1 if axis is None else self.lengths[axis]

@@ -46,16 +46,31 @@ def guess_category(volume: Volume) -> str:
 
 
 def _patches(volume: Volume) -> Iterator[NDArray[Any]]:
-    """Cut squares from sections at a quarter, the middle and three quarters of z; small ones come whole."""
+    """Cut squares from sections at a quarter, the middle and three quarters of z; small ones come whole.
+
+    Sections that are decoded whole are decoded once, of others only what the squares touch.
+    """
     import numpy
 
     random = numpy.random.default_rng(0)
+    size_x, size_y, _ = volume.size
+    by_region = volume.block[0] * volume.block[1] * _PATCHES < size_x * size_y
+    small = size_x * size_y <= _PATCHES * _PATCH**2
     with volume.open() as reading:
         for z in sorted({quarter * volume.size_z // 4 for quarter in (1, 2, 3)}):
-            plane = reading.section(z)[0]
-            if plane.size <= _PATCHES * _PATCH**2:
+            if volume.file_of(z) is None:
+                continue
+            plane = None if by_region and not small else reading.section(z)[0]
+            if plane is not None and plane.size <= _PATCHES * _PATCH**2:
                 yield plane
                 continue
+            width, height = (size_x, size_y) if plane is None else plane.shape
             for _ in range(_PATCHES):
-                left, top = (int(random.integers(0, max(1, length - _PATCH + 1))) for length in plane.shape)
-                yield plane[left : left + _PATCH, top : top + _PATCH]
+                left, top = (
+                    int(random.integers(0, max(1, length - _PATCH + 1))) for length in (width, height)
+                )
+                across, down = (left, min(width, left + _PATCH)), (top, min(height, top + _PATCH))
+                if plane is None:
+                    yield reading.region(across, down, (z, z + 1))[0, :, :, 0]
+                else:
+                    yield plane[slice(*across), slice(*down)]

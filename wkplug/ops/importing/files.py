@@ -24,7 +24,9 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
 )
 from wkplug.ops.importing.axes import Meaning
-from wkplug.ops.importing.readers import ImageFile, readable_suffixes
+from wkplug.ops.importing.frames import Frames, is_frames
+from wkplug.ops.importing.readers import ImageFile, Wanted, readable_suffixes
+from wkplug.ops.importing.stacks import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,9 +102,7 @@ def _walk(folder: Location, prefix: str, above: tuple[str, ...]) -> Iterator[tup
             yield prefix + name, folder.child(name)
 
 
-def find_images(
-    found: list[tuple[str, Location]], where: str, reader: str | None
-) -> list[tuple[str, ImageFile]]:
+def find_images(found: list[tuple[str, Location]], where: str, reader: Wanted) -> list[tuple[str, ImageFile]]:
     """Keep the files that a reader takes, with their relative paths.
 
     Files that only a plugin would read that isn't installed are passed over with a warning. CorruptImageError
@@ -142,15 +142,18 @@ def find_images(
     )
 
 
-def resolve_images(images: Any, reader: str | None) -> list[ImageFile]:
+def resolve_images(images: Any, reader: Wanted, missing_slices: str = "error") -> Stack:
     """Give the files that the argument `images` means: a file, a folder, a glob text, or a list of paths.
 
-    Folders and globs come in natural order, lists in their own. UnsupportedImageFormatError if there is none.
+    Or the frames of an opened `pims.FramesSequence`. Folders and globs come in natural order, lists in their own.
+    UnsupportedImageFormatError if there is none.
     """
+    if is_frames(images):
+        return Stack((Frames(images),))
     if isinstance(images, (list, tuple)):
         if not images:
             raise UnsupportedImageFormatError("The list of images is empty.", hint="Give at least one file.")
-        return [ImageFile.choose(storage.locate(item), reader) for item in images]
+        return Stack(tuple(ImageFile.choose(storage.locate(item), reader) for item in images))
     text = str(images)
     if any(mark in text for mark in "*?[") and "://" not in text and not os.path.exists(text):  # noqa: PTH110 - a text
         matches = sorted(glob.glob(text, recursive=True), key=natural_key)  # noqa: PTH207 - the pattern may be absolute
@@ -159,12 +162,16 @@ def resolve_images(images: Any, reader: str | None) -> list[ImageFile]:
             raise UnsupportedImageFormatError(
                 f"No files match {text}.", text, hint="Check the path and the pattern."
             )
-        return [image for _, image in find_images(found, text, reader)]
+        return _stack(find_images(found, text, reader), missing_slices)
     location = storage.locate(images)
     found = collect(location)
     if found == [(location.name, location)]:
-        return [ImageFile.choose(location, reader)]
-    return [image for _, image in find_images(found, location.url, reader)]
+        return Stack((ImageFile.choose(location, reader),))
+    return _stack(find_images(found, location.url, reader), missing_slices)
+
+
+def _stack(files: list[tuple[str, ImageFile]], missing_slices: str) -> Stack:
+    return Stack.of([name for name, _ in files], [file for _, file in files], missing_slices)
 
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_$@\-.]")
@@ -221,7 +228,7 @@ def _naming(
         return relative.split("/")[:-1] or [root_name]
 
     def is_volume(file: ImageFile) -> bool:
-        return Meaning.of(file.info, file.path).sections(file.info) > 1
+        return Meaning.of(file.info, file.path).sections > 1
 
     if mapping is ConversionLayerMapping.ENFORCE_SINGLE_LAYER:
         return lambda _relative, _: root_name

@@ -1,7 +1,7 @@
 """What an import is going to do: volumes, and the layers that each of them becomes.
 
 Everything that can go wrong without touching the output goes wrong here: files that don't belong together, dtypes
-and axes that a layer or its data format can't have, impossible layouts, names that are taken. A plan writes nothing.
+and axes that a layer or its data format can't have, impossible layouts, too little memory. A plan writes nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry
+from wkplug.builtin.executors import available_workers
 from wkplug.dataset.data_format import DataFormat, default_data_format
 from wkplug.dataset.dtypes import check_category, check_layer_dtype, dtype_name
 from wkplug.dataset.layout import LayoutRequest, array_spec
+from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.regions import Frame
 from wkplug.errors import (
     InvalidArgumentError,
@@ -26,18 +28,26 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
+from wkplug.ops import memory as amounts
+from wkplug.ops.importing import cutting
+from wkplug.ops.importing.axes import Part
 from wkplug.ops.importing.categories import guess_category
+from wkplug.ops.importing.cutting import Cutting, Extent
+from wkplug.ops.importing.journal import digest
 from wkplug.ops.importing.volume import Volume
 from wkplug.properties import check_layer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from wkplug.abc import Location
+    from wkplug.abc import ArraySpec, Location
     from wkplug.geometry import MagLike, Vec3IntLike, VecIntLike
-    from wkplug.ops.importing.readers import ImageFile
+    from wkplug.ops.importing.stacks import Stack
 
-__all__ = ["ImportOptions", "LayerPlan", "VolumePlan", "plan_volumes"]
+__all__ = ["Budget", "ImportOptions", "LayerPlan", "VolumePlan", "plan_volumes"]
+
+_LIBRARIES = 96 * 2**20
+"""What engines and codecs take once they are loaded, and between their calls; less is left for voxels."""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +67,11 @@ class ImportOptions:
     flip_z: bool = False
     dtype: Any = None
     channel: int | None = None
+    czi_channel: int | None = None
+    timepoint: int | None = None
+    scale: int | None = None
     batch_size: int | None = None
+    memory: int | str | None = None
     allow_multiple_layers: bool = False
     max_layers: int = 20
     truncate_rgba_to_rgb: bool = True
@@ -72,9 +86,22 @@ class ImportOptions:
             compress=self.compress,
         )
 
+    @property
+    def part(self) -> Part:
+        """What is taken of every file."""
+        return Part(timepoint=self.timepoint, channel=self.czi_channel, level=self.scale or 0)
+
     def check(self) -> None:
         """Refuse what is wrong whatever the images are, and remark on what is unusual."""
         self.request.check_power_of_two()
+        # With swap_xy, both libraries do the same.
+        if self.flip_x != self.flip_y and not self.swap_xy:
+            flipped, other = ("x", "y") if self.flip_x else ("y", "x")
+            warn_user(
+                f"[WARNING] flip_{flipped} reverses the {flipped} axis of the layer. The webknossos "
+                f"library reverses {other} instead: pass flip_{other} to get what it makes.",
+                UserWarning,
+            )
         if self.max_layers < 1:
             raise InvalidArgumentError(
                 f"max_layers is {self.max_layers}: no layer may be added.", hint="Give at least 1."
@@ -107,10 +134,25 @@ class LayerPlan:
 
 @attrs.frozen(kw_only=True)
 class VolumePlan:
-    """A volume and the layers that it becomes; they are written together, so that files are read once."""
+    """A volume and the layers that it becomes; they are written together, so that files are read once.
+
+    spec: of the arrays to come, which differ in nothing but their channels. fingerprint: a text that differs where the
+    import would make something else.
+    """
 
     volume: Volume
     layers: tuple[LayerPlan, ...]
+    spec: ArraySpec
+    extent: Extent
+    cutting: Cutting
+    budget: Budget
+    fingerprint: str
+
+    def cutting_of(self, box: tuple[int, ...]) -> Cutting:
+        """The cutting of boxes with other edges, as an import that was stopped has begun."""
+        if box == self.cutting.box or len(box) != 3:
+            return self.cutting
+        return cutting.with_box(self.extent, (box[0], box[1], box[2]), self.budget.each, self.budget.workers)
 
     @property
     def channels(self) -> range:
@@ -118,15 +160,51 @@ class VolumePlan:
         return range(self.layers[0].channels.start, self.layers[-1].channels.stop)
 
     @property
-    def num_sections(self) -> int:
-        """How many sections are read in all, the steps of a progress bar."""
-        return self.volume.size_z * math.prod(self.volume.others.values())
+    def num_steps(self) -> int:
+        """How many regions are decoded in all, the steps of a progress bar: sections, where these are decoded whole."""
+        steps = 0
+        for start, shape in self.cutting.boxes(self.extent):
+            steps += len(self.cutting.steps(start[2] - self.extent.start[2], shape[2]))
+        return steps * math.prod(self.volume.others.values())
+
+    @property
+    def bytes(self) -> int:
+        """The voxels of all layers before they are compressed, in bytes."""
+        return math.prod(self.volume.size) * self.extent.voxel_bytes * math.prod(self.volume.others.values())
+
+
+@attrs.frozen
+class Budget:
+    """What an import may use: bytes for voxels, and the calls that run side by side, in this process or elsewhere."""
+
+    bytes: int
+    workers: int
+    shared: bool = True
+
+    @classmethod
+    def of(cls, memory: int | str | None, executor: Any = None) -> Budget:
+        """What is left of `memory` (see `wkplug.ops.memory`); executor: None for threads."""
+        from wkplug.ops.importing.pipeline import shares_memory
+
+        budget = amounts.memory_budget(memory)
+        left = max(amounts.LEAST_MEMORY, amounts.for_voxels(budget) - _LIBRARIES)
+        if executor is None:
+            return cls(left, available_workers())
+        workers = getattr(executor, "workers", None) or getattr(executor, "_max_workers", None)
+        known = workers if isinstance(workers, int) and workers > 0 else available_workers()
+        return cls(left, known, shared=shares_memory(executor))
+
+    @property
+    def each(self) -> int:
+        """The bytes of one process."""
+        return self.bytes if self.shared else self.bytes // self.workers
 
 
 def plan_volumes(
-    groups: Mapping[str, Sequence[ImageFile]],
+    groups: Mapping[str, Stack],
     category: str | None,
     options: ImportOptions,
+    budget: Budget,
     *,
     location_of: Callable[[str], Location],
     backend_for: Callable[[str], str | None] = lambda _: None,
@@ -141,8 +219,8 @@ def plan_volumes(
         check_category(category)
     plans: list[VolumePlan] = []
     left = options.max_layers
-    for name, files in groups.items():
-        volume = Volume(files, swap_xy=options.swap_xy)
+    for name, stack in groups.items():
+        volume = Volume(stack.files, swap_xy=options.swap_xy, places=stack.places, part=options.part)
         layers = _layers(volume, name, category, options)
         if left < len(layers):
             warnings.warn(
@@ -156,12 +234,51 @@ def plan_volumes(
             break
         for text in _remarks(volume, name):
             warnings.warn(f"[WARNING] {text}", UserWarning, stacklevel=4)
+        specs = []
         for layer in layers:
             check_layer_name(layer.name)
-            _check_layout(volume, layer, options, location_of(layer.name), backend_for(layer.data_format))
-        plans.append(VolumePlan(volume=volume, layers=tuple(layers)))
+            place, backend = location_of(layer.name), backend_for(layer.data_format)
+            specs.append(_checked_layout(volume, layer, options, place, backend))
+        plans.append(_cut(volume, layers, specs[0], options, budget))
         left -= len(layers)
     return tuple(plans)
+
+
+def _cut(
+    volume: Volume, layers: list[LayerPlan], spec: ArraySpec, options: ImportOptions, budget: Budget
+) -> VolumePlan:
+    """Decide how a volume is cut into boxes."""
+    import numpy
+
+    mag = Mag(options.mag)
+    start = Vec3Int(options.topleft) // mag.to_vec3_int()
+    num_channels = layers[-1].channels.stop - layers[0].channels.start
+    extent = Extent(
+        start=start.to_tuple(),
+        size=volume.size,
+        chunk=_xyz(spec.chunk_shape),
+        shard=_xyz(spec.shard_shape),
+        block=volume.block,
+        voxel_bytes=numpy.dtype(layers[0].dtype).itemsize * num_channels,
+        source_bytes=volume.source_bytes * num_channels,
+    )
+    workers = budget.workers if budget.shared else 1
+    cut = cutting.choose(extent, budget.each, workers, depth=options.batch_size)
+    unlike = attrs.evolve(options, memory=None, batch_size=None)
+    fingerprint = digest([[file.path for file in volume.files], unlike, layers, spec])
+    return VolumePlan(
+        volume=volume,
+        layers=tuple(layers),
+        spec=spec,
+        extent=extent,
+        cutting=cut,
+        budget=budget,
+        fingerprint=fingerprint,
+    )
+
+
+def _xyz(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    return shape[-3], shape[-2], shape[-1]
 
 
 def _remarks(volume: Volume, name: str) -> Iterator[str]:
@@ -171,6 +288,9 @@ def _remarks(volume: Volume, name: str) -> Iterator[str]:
             f"Some images are larger than expected, that is, than others of the layer {name!r}: "
             "smaller ones are filled up with zeros."
         )
+    missing = volume.size_z - len(volume.files)
+    if missing > 0 and len(volume.files) > 1:
+        yield f"{missing} sections of the layer {name!r} are missing, and are zero there."
     for file in volume.files:
         scenes = file.info.scenes
         if len(scenes) > 1:
@@ -201,7 +321,7 @@ def _layers(volume: Volume, name: str, category: str | None, options: ImportOpti
             else DataFormat(options.data_format),
             channels=channels,
             bounding_box=_bounding_box(volume, options, len(channels)),
-            color=_color(number) if shown_together else None,
+            color=_color(volume, channels.start, number) if shown_together else None,
         )
         for number, (layer_name, channels) in enumerate(channel_groups)
     ]
@@ -234,8 +354,12 @@ def _channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[t
     )
 
 
-def _color(number: int) -> tuple[int, int, int]:
-    """Red, green, blue, then hues a golden angle apart."""
+def _color(volume: Volume, channel: int, number: int) -> tuple[int, int, int]:
+    """The file's own colour; or else red, green, blue, then hues a golden angle apart."""
+    said = volume.files[0].info.channel_colors
+    own = said[channel] if len(said) == volume.num_channels else None
+    if own is not None:
+        return own
     if number < 3:
         return ((255, 0, 0), (0, 255, 0), (0, 0, 255))[number]
     hue = number * 0.6180339887498949 % 1.0
@@ -253,9 +377,9 @@ def _bounding_box(volume: Volume, options: ImportOptions, num_channels: int) -> 
     return NDBoundingBox((*zeros, *topleft), shape, (*volume.others, "c", "x", "y", "z"))
 
 
-def _check_layout(
+def _checked_layout(
     volume: Volume, layer: LayerPlan, options: ImportOptions, location: Location, backend: str | None
-) -> None:
+) -> ArraySpec:
     """Ask for the array as it would be created, so that what can't be is known before anything is written."""
     box: NormalizedBoundingBox = layer.bounding_box.normalize_axes(len(layer.channels))
     frame = Frame.of(tuple(box.axes))
@@ -293,3 +417,4 @@ def _check_layout(
             f"batch_size is {options.batch_size}, which is no multiple of the chunk's depth {depth}.",
             hint=f"Give a multiple of {depth}, best of the shard's depth {spec.shard_shape[-1]}.",
         )
+    return spec

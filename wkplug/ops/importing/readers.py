@@ -5,17 +5,56 @@ Nothing is kept open here: `open` gives an image to close, `info` is read at its
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from wkplug import registry
+from wkplug.errors import UnsupportedImageFormatError
 
 if TYPE_CHECKING:
     from wkplug.abc import Image, ImageInfo, ImageReader, Location
 
-__all__ = ["HEAD_BYTES", "ImageFile", "readable_suffixes"]
+__all__ = ["BIOFORMATS", "HEAD_BYTES", "ImageFile", "Source", "Wanted", "readable_suffixes"]
 
 HEAD_BYTES = 4096
+BIOFORMATS = "bioformats"
+"""The reader that `use_bioformats` is about, whichever distribution brings it."""
+
+
+class Source(Protocol):
+    """What a volume is made of: a file that some reader takes, or an object that has the frames already."""
+
+    @property
+    def path(self) -> str:
+        """The place as text, for messages."""
+
+    @property
+    def info(self) -> ImageInfo:
+        """What the header says."""
+
+    def open(self) -> Image:
+        """Open the image, to be closed by the caller."""
+
+    def signature(self) -> str:
+        """A text that changes when the contents do, as far as that is seen without reading them."""
+
+
+class Wanted:
+    """Which reader is wanted: any, the one of a name, or any but Bio-Formats."""
+
+    def __init__(self, reader: str | None = None, *, use_bioformats: bool | None = None) -> None:
+        self.name = reader if reader is not None or not use_bioformats else BIOFORMATS
+        self.no_bioformats = use_bioformats is False
+
+    def check(self, name: str, location: Location) -> None:
+        """Refuse Bio-Formats if it was the only one to take a file, and isn't wanted."""
+        if self.no_bioformats and name == BIOFORMATS:
+            raise UnsupportedImageFormatError(
+                f"Only Bio-Formats reads {location.url}, and use_bioformats is False.",
+                location.url,
+                hint="Leave use_bioformats out, or convert the file to another format.",
+            )
 
 
 class ImageFile:
@@ -23,22 +62,24 @@ class ImageFile:
 
     def __init__(self, location: Location, reader: ImageReader, reader_name: str) -> None:
         self.location = location
+        self.reader_name = reader_name
         self._reader = reader
-        self._reader_name = reader_name
 
     @classmethod
-    def choose(cls, location: Location, reader: str | None = None) -> ImageFile:
+    def choose(cls, location: Location, reader: str | Wanted | None = None) -> ImageFile:
         """Find the reader by the file's first bytes, or take the one that is named.
 
         UnsupportedImageFormatError if no reader takes it, with the plugin to install where one is known;
         MissingError, ForbiddenError or StorageError if the file can't be read.
         """
-        choice = registry.choose_reader(location, location.read(0, HEAD_BYTES), explicit=reader)
+        wanted = reader if isinstance(reader, Wanted) else Wanted(reader)
+        choice = registry.choose_reader(location, location.read(0, HEAD_BYTES), explicit=wanted.name)
+        wanted.check(choice.name, location)
         return cls(location, choice.winner, choice.name)
 
     @property
     def path(self) -> str:
-        """The place as text, for messages."""
+        """See `Source.path`."""
         return self.location.url
 
     @cached_property
@@ -48,12 +89,20 @@ class ImageFile:
             return image.info
 
     def open(self) -> Image:
-        """Open the image, to be closed by the caller."""
+        """See `Source.open`."""
         image: Image = self._reader.open(self.location)
         return image
 
+    def signature(self) -> str:
+        """See `Source.signature`: the size, and the time of the last change where the system tells it."""
+        path = self.location.local_path()
+        if path is None:
+            return str(self.location.size())
+        facts = os.stat(path)  # noqa: PTH116 - plain text, once per section
+        return f"{facts.st_size}-{facts.st_mtime_ns}"
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ImageFile.choose, (self.location, self._reader_name))
+        return (ImageFile.choose, (self.location, self.reader_name))
 
 
 def readable_suffixes() -> tuple[str, ...]:

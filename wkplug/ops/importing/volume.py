@@ -1,17 +1,16 @@
 """`Volume`: image files as one array with the axes of a layer.
 
 One file may hold a whole volume, or many files one section each. Sizes are read from the files' headers, so that
-a layer's box is true from its first moment; voxels are read through `Reading`, one section after the other.
+a layer's box is true from its first moment; voxels are read through `Reading`, region by region.
 """
 
 from __future__ import annotations
 
 import threading
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from wkplug.errors import ShapeMismatchError, UnsupportedImageDataError
-from wkplug.ops.importing.axes import Meaning
+from wkplug.ops.importing.axes import EVERYTHING, Meaning, Part
 from wkplug.storage.budget import check_read_size
 
 if TYPE_CHECKING:
@@ -20,9 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Image
-    from wkplug.ops.importing.readers import ImageFile
+    from wkplug.ops.importing.readers import Source
 
-__all__ = ["Reading", "Volume"]
+__all__ = ["Reading", "Span", "Volume"]
+
+Span = tuple[int, int]
+"""From and to, half open, in voxels of the volume."""
 
 
 class Volume:
@@ -30,47 +32,62 @@ class Volume:
 
     x and y are the images' columns and rows, exchanged with `swap_xy`. Files that are smaller than the largest
     count as filled up with zeros at their far ends (`mixed_sizes` says whether there are any). `others` are the
-    names and lengths of the axes in front. UnsupportedImageDataError if the files don't belong together, TooLargeError
-    if a section is more than the memory budget.
+    names and lengths of the axes in front. `block`: what is decoded as one along x, y and z.
+
+    places: the sections that the files are, where some are missing between them: those read as zeros.
+    UnsupportedImageDataError if the files don't belong together, TooLargeError if what is decoded as one is
+    more than the memory budget of reads.
     """
 
-    def __init__(self, files: Sequence[ImageFile], *, swap_xy: bool = False) -> None:
+    def __init__(
+        self,
+        files: Sequence[Source],
+        *,
+        swap_xy: bool = False,
+        places: Sequence[int] | None = None,
+        part: Part = EVERYTHING,
+    ) -> None:
         import numpy
 
         self.files = tuple(files)
         self.swap_xy = swap_xy
+        self.part = part
         first = self.files[0]
-        meaning = Meaning.of(first.info, first.path)
+        meaning = self.meaning(first)
         self.dtype: str = first.info.dtype
-        self.num_channels = meaning.num_channels(first.info)
-        self.others = meaning.other_lengths(first.info)
-        planes = set()
+        self.num_channels = meaning.num_channels
+        self.others = meaning.other_lengths
+        planes, blocks = set(), set()
         for file in self.files:
-            self._check(file)
-            planes.add(Meaning.of(file.info, file.path).plane(file.info))
+            self._check(file, meaning)
+            own = self.meaning(file)
+            planes.add(own.plane)
+            blocks.add(own.block(file.info))
         self.mixed_sizes = len(planes) > 1
         width, height = (max(lengths) for lengths in zip(*planes, strict=True))
         self.size_x, self.size_y = (height, width) if swap_xy else (width, height)
-        self.size_z = len(self.files) if len(self.files) > 1 else meaning.sections(first.info)
-        # A section is decoded as a whole: what a header claims must fit before anything is taken.
-        itemsize = numpy.dtype(self.dtype).itemsize
-        check_read_size((self.num_channels, self.size_x, self.size_y), itemsize, self.path)
+        across, down, deep = (max(lengths) for lengths in zip(*blocks, strict=True))
+        self.block = (down, across, deep) if swap_xy else (across, down, deep)
+        self._file_of = dict(zip(places or range(len(self.files)), self.files, strict=True))
+        self.size_z = max(self._file_of) + 1 if len(self.files) > 1 else meaning.sections
+        self.source_bytes = numpy.dtype(self.dtype).itemsize
+        # A block is decoded as a whole: what a header claims must fit before anything is taken.
+        check_read_size((self.num_channels, *self.block), self.source_bytes, self.path)
 
-    def _check(self, file: ImageFile) -> None:
+    def _check(self, file: Source, expected: Meaning) -> None:
         """Refuse a file that can't be a section beside the first."""
         first, info = self.files[0], file.info
-        meaning = Meaning.of(info, file.path)
-        sections = meaning.sections(info)
-        if len(self.files) > 1 and sections > 1:
+        meaning = self.meaning(file)
+        if len(self.files) > 1 and meaning.sections > 1:
             raise UnsupportedImageDataError(
-                f"{file.path} has {sections} sections, but {len(self.files)} files were given for one layer.",
+                f"{file.path} has {meaning.sections} sections, but {len(self.files)} files were given for one layer.",
                 file.path,
                 hint="Import each of these files as a layer of its own.",
             )
         for what, here, there in (
             ("is {}", info.dtype, self.dtype),
-            ("has {} channels", meaning.num_channels(info), self.num_channels),
-            ("has the further axes {}", meaning.other_lengths(info), self.others),
+            ("has {} channels", meaning.num_channels, expected.num_channels),
+            ("has the further axes {}", meaning.other_lengths, expected.other_lengths),
         ):
             if here != there:
                 raise UnsupportedImageDataError(
@@ -80,10 +97,19 @@ class Volume:
                     hint="Convert the files to the same kind of image, or import them as layers of their own.",
                 )
 
+    def meaning(self, file: Source) -> Meaning:
+        """What the axes of one of the files mean."""
+        return Meaning.of(file.info, file.path, self.part)
+
     @property
     def path(self) -> str:
         """The first file, for messages."""
         return self.files[0].path
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Voxels along x, y and z."""
+        return self.size_x, self.size_y, self.size_z
 
     @property
     def is_rgb(self) -> bool:
@@ -98,65 +124,129 @@ class Volume:
         fourth = self.is_rgb and self.num_channels == 4
         return fourth or (len(info.channel_names) == self.num_channels and info.channel_names[-1] == "alpha")
 
+    @property
+    def voxel_size(self) -> tuple[float, float, float] | None:
+        """Nanometres along x, y and z where the first file says all three, None otherwise."""
+        said = self.files[0].info.voxel_size
+        if self.part.level or None in said:
+            return None
+        x, y, z = (length for length in said if length is not None)
+        return (y, x, z) if self.swap_xy else (x, y, z)
+
+    def files_of(self, sections: Span) -> list[Source]:
+        """The files that hold these sections."""
+        if len(self.files) == 1:
+            return list(self.files)
+        return [self._file_of[z] for z in range(*sections) if z in self._file_of]
+
+    def file_of(self, z: int) -> Source | None:
+        """The file that holds a section, None if it is missing."""
+        return self.files[0] if len(self.files) == 1 else self._file_of.get(z)
+
     def open(self, channels: range | None = None) -> Reading:
         """Start reading these channels (all by default); a single file is opened once for the whole run."""
         return Reading(self, range(self.num_channels) if channels is None else channels)
 
 
 class Reading:
-    """Sections of a volume; thread-safe, to be closed. Pickles by opening its file again."""
+    """Regions of a volume; thread-safe, to be closed. Pickles by opening its file again.
+
+    The image of a single file is opened once and shared by all threads, or once for each thread where its reader
+    isn't thread-safe.
+    """
 
     def __init__(self, volume: Volume, channels: range) -> None:
         self._volume = volume
         self._channels = channels
-        self._image: Image | None = volume.files[0].open() if len(volume.files) == 1 else None
-        shared = self._image is None or self._image.thread_safe
-        self._turn: Any = nullcontext() if shared else threading.Lock()
+        self._opened: list[Image] = []
+        self._guard = threading.Lock()
+        self._own = threading.local()
 
     def __enter__(self) -> Reading:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._image is not None:
-            self._image.close()
+        with self._guard:
+            opened, self._opened = self._opened, []
+            self._own = threading.local()
+        for image in opened:
+            image.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Reading, (self._volume, self._channels))
 
     def section(self, z: int, others: tuple[int, ...] = ()) -> NDArray[Any]:
         """Give section `z` with the axes (c, x, y), at these places of the volume's other axes; any strides."""
-        if self._image is not None:
-            with self._turn:
-                return self._arranged(self._image, self._volume.files[0], z, others)
-        file = self._volume.files[z]
-        with file.open() as image:
-            return self._arranged(image, file, 0, others)
+        volume = self._volume
+        return self.region((0, volume.size_x), (0, volume.size_y), (z, z + 1), others)[..., 0]
 
-    def _arranged(self, image: Image, file: ImageFile, z: int, others: tuple[int, ...]) -> NDArray[Any]:
-        """Cut a section out of a file and bring its axes in order."""
+    def region(self, x: Span, y: Span, z: Span, others: tuple[int, ...] = ()) -> NDArray[Any]:
+        """Give a region with the axes (c, x, y, z), in any strides, only as far as the file reaches.
+
+        In volumes of many files a region has one section; that of a missing file is empty.
+        """
         import numpy
 
-        info = image.info
-        meaning = Meaning.of(info, file.path)
-        place = dict(zip(meaning.others, others, strict=True))
-        if meaning.z is not None:
-            place[meaning.z] = z
-        kept = [axis for axis in info.axes if axis in ("x", "y", meaning.channels)]
-        start, shape = [], []
-        for axis, length in zip(info.axes, info.shape, strict=True):
-            if axis == meaning.channels:
-                start.append(self._channels.start)
-                shape.append(len(self._channels))
+        volume = self._volume
+        if len(volume.files) == 1:
+            return self._cut(self._shared(), volume.files[0], x, y, z, others)
+        file = volume.file_of(z[0])
+        if file is None:
+            return numpy.empty((len(self._channels), 0, 0, 1), volume.dtype)
+        with file.open() as image:
+            return self._cut(image, file, x, y, (0, 1), others)
+
+    def _shared(self) -> Image:
+        """Give the image of the single file, opened for this thread where threads can't share it."""
+        image: Image | None = getattr(self._own, "image", None)
+        if image is not None:
+            return image
+        with self._guard:
+            if self._opened and self._opened[0].thread_safe:
+                image = self._opened[0]
             else:
-                start.append(place.get(axis, 0))
-                shape.append(length if axis in kept else 1)
-        data = image.read((tuple(start), tuple(shape)))
-        if data.shape != tuple(shape):
-            raise ShapeMismatchError(
-                f"The reader of {file.path} gave {data.shape} instead of {tuple(shape)}."
-            )
+                image = self._volume.files[0].open()
+                self._opened.append(image)
+            self._own.image = image
+        return image
+
+    def _cut(
+        self, image: Image, file: Source, x: Span, y: Span, z: Span, others: tuple[int, ...]
+    ) -> NDArray[Any]:
+        """Cut a region out of a file and bring its axes in order."""
+        import numpy
+
+        volume, info = self._volume, image.info
+        meaning = Meaning.of(info, file.path, volume.part)
+        width, height = meaning.plane
+        columns, rows = (y, x) if volume.swap_xy else (x, y)
+        wanted = {
+            "x": (min(columns[0], width), min(columns[1], width)),
+            "y": (min(rows[0], height), min(rows[1], height)),
+        }
+        wanted.update({axis: (place, place + 1) for axis, place in meaning.fixed.items()})
+        for axis, place in zip(meaning.others, others, strict=True):
+            wanted[axis] = (place, place + 1)
+        if meaning.z is not None:
+            wanted[meaning.z] = z
+        if meaning.channels is not None:
+            wanted[meaning.channels] = (self._channels.start, self._channels.stop)
+        spans = [wanted.get(axis, (0, 1)) for axis in info.axes]
+        start, shape = tuple(low for low, _ in spans), tuple(high - low for low, high in spans)
+        if 0 in shape:
+            data = numpy.empty(shape, info.dtype)
+        elif volume.part.level:
+            data = image.read((start, shape), level=volume.part.level)
+        else:
+            data = image.read((start, shape))
+        if data.shape != shape:
+            raise ShapeMismatchError(f"The reader of {file.path} gave {data.shape} instead of {shape}.")
+        # Axes that the layer doesn't have are 1 long by now.
+        axes = ("c" if meaning.channels is None else meaning.channels, "x", "y", meaning.z or "z")
+        kept = [axis for axis in info.axes if axis in axes]
         data = data.reshape([length for axis, length in zip(info.axes, shape, strict=True) if axis in kept])
-        if meaning.channels is None:
-            data, kept = data[None], ["c", *kept]
-        plane = ("y", "x") if self._volume.swap_xy else ("x", "y")
-        return numpy.transpose(data, [kept.index(axis) for axis in (meaning.channels or "c", *plane)])
+        for axis in axes:
+            if axis not in kept:
+                data, kept = data[..., None], [*kept, axis]
+        plane = ("y", "x") if volume.swap_xy else ("x", "y")
+        return numpy.transpose(data, [kept.index(axis) for axis in (axes[0], *plane, axes[3])])

@@ -1,0 +1,107 @@
+"""What an import has finished, so that the same import goes on where it was stopped.
+
+A journal lies beside the mark in the folder of the mag that is being written, and goes with it when all is written.
+It names the work by a fingerprint, says how it was cut, and lists the boxes whose voxels are stored, each with what
+its files looked like then: a file that was mended meanwhile is read again. `Record` is the same for a
+whole dataset: it says that a dataset is an import that has not ended, and of what.
+
+Who calls it: `writing` (journals) and `wkplug.ops.images` (records).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from wkplug.errors import MissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wkplug.abc import Box, Location
+
+__all__ = ["JOURNAL_NAME", "Journal", "Record", "digest"]
+
+JOURNAL_NAME = ".wkplug-import.json"
+
+
+def digest(parts: Iterable[Any]) -> str:
+    """A short text that differs where the parts, JSON values, do."""
+    text = json.dumps(list(parts), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _load(place: Location) -> dict[str, Any]:
+    """What a file of ours says; a damaged one says nothing."""
+    try:
+        found = json.loads(place.read())
+    except (MissingError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Journal:
+    """The finished boxes of one volume, kept in the folder of a mag. Written after each box, atomically."""
+
+    def __init__(self, folder: Location, fingerprint: str, box: tuple[int, ...], layers: int) -> None:
+        self._place = folder.child(JOURNAL_NAME)
+        self.fingerprint = fingerprint
+        self.box = box
+        self.ranges: list[tuple[Any, Any] | None] = [None] * layers
+        self._done: dict[str, str] = {}
+
+    @classmethod
+    def find(cls, folder: Location) -> Journal | None:
+        """The journal that an import has left in a folder, None if there is none that is sound."""
+        found = _load(folder.child(JOURNAL_NAME))
+        try:
+            journal = cls(folder, str(found["import"]), tuple(map(int, found["box"])), len(found["ranges"]))
+            journal.ranges = [None if pair is None else (pair[0], pair[1]) for pair in found["ranges"]]
+            journal._done = dict(found["done"])
+        except (KeyError, TypeError, ValueError, IndexError):
+            return None
+        return journal
+
+    def save(self) -> None:
+        """Write the journal."""
+        content = {"import": self.fingerprint, "box": self.box, "ranges": self.ranges, "done": self._done}
+        self._place.write(json.dumps(content).encode())
+
+    def has(self, box: Box, files: str) -> bool:
+        """Whether a box was finished from files that looked the same."""
+        return self._done.get(_key(box)) == files
+
+    def add(self, box: Box, files: str, ranges: list[tuple[Any, Any] | None]) -> None:
+        """Note a finished box, and the range of each layer's values so far."""
+        self._done[_key(box)] = files
+        self.ranges = ranges
+        self.save()
+
+    def delete(self) -> None:
+        """Everything is written: nothing is left to go on with."""
+        self._place.delete()
+
+
+class Record:
+    """A dataset that an import is making: the fingerprint of the import, in the dataset's folder."""
+
+    def __init__(self, dataset: Location) -> None:
+        self._place = dataset.child(JOURNAL_NAME)
+
+    def read(self) -> str | None:
+        """The fingerprint of the import that has not ended, None if there is none."""
+        found = _load(self._place).get("import")
+        return None if found is None else str(found)
+
+    def begin(self, fingerprint: str) -> None:
+        """Note that an import begins."""
+        self._place.write(json.dumps({"import": fingerprint}).encode())
+
+    def end(self) -> None:
+        """Note that it has ended."""
+        self._place.delete()
+
+
+def _key(box: Box) -> str:
+    return ",".join(map(str, box[0]))

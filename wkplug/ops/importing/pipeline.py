@@ -1,0 +1,164 @@
+"""Boxes on their way from files to an array: decoding the next ones overlaps with writing those before.
+
+In threads a box is an array that several calls fill and several calls write; a few boxes are under way at once, as
+many as the `Cutting` allows. Where calls leave the process, or nobody knows, a box (or all boxes of a shard, so that
+two processes never write the same one) is a single call.
+
+Who calls it: `writing`. It knows neither files nor arrays, only the `Work` that it is given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any, Protocol
+
+import attrs
+
+from wkplug.builtin.executors import SequentialExecutor, ThreadsExecutor
+from wkplug.dataset.execution import Runner
+from wkplug.geometry import grids
+from wkplug.ops import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from wkplug.abc import Box, Executor
+
+__all__ = ["Boxes", "Ranges", "Work", "shares_memory"]
+
+Ranges = list[tuple[Any, Any] | None]
+"""The smallest and largest value of each layer, None where there is none."""
+
+
+class Work(Protocol):
+    """What is done with a box; everything but `begin` may run in any thread."""
+
+    def begin(self, box: Box) -> Any:
+        """Make the array of a box."""
+
+    def reads(self, box: Box) -> list[Any]:
+        """What is to be decoded, each to be given to `read`."""
+
+    def read(self, box: Box, array: Any, part: Any) -> None:
+        """Decode a part into the array."""
+
+    def writes(self, box: Box) -> list[Any]:
+        """What is to be written, each to be given to `write`."""
+
+    def write(self, box: Box, array: Any, part: Any) -> Ranges:
+        """Write a part of the array."""
+
+    def whole(self, box: Box) -> Ranges:
+        """All of it in one call; the work must pickle for that."""
+
+
+def shares_memory(executor: Executor) -> bool:
+    """Whether the calls of an executor surely run in this process."""
+    inner: Any = executor.inner if isinstance(executor, Runner) else executor
+    return isinstance(inner, (ThreadPoolExecutor, ThreadsExecutor, SequentialExecutor))
+
+
+@attrs.define(eq=False)
+class _Box:
+    """A box under way."""
+
+    box: Box
+    array: Any
+    pending: set[Future[Any]]
+    writing: bool = False
+    ranges: list[Ranges] = attrs.field(factory=list)
+
+
+@attrs.frozen(kw_only=True)
+class Boxes:
+    """All boxes of one volume.
+
+    in_flight: how many arrays are held at once. in_order: no box is written before the one before it is.
+    advance: called with the number of parts that were decoded. finished: called with each box whose parts are all
+    written, and the ranges of its layers.
+    """
+
+    work: Work
+    executor: Executor
+    in_flight: int
+    in_order: bool
+    advance: Callable[[int], None]
+    finished: Callable[[Box, list[Ranges]], None]
+
+    def run(self, boxes: Iterable[Box]) -> None:
+        """Do them all; the first error ends it, once the calls that run have come to their end."""
+        waiting = iter(boxes)
+        active: deque[_Box] = deque()
+        try:
+            while True:
+                while len(active) < self.in_flight and (box := next(waiting, None)) is not None:
+                    active.append(self._begin(box))
+                if not active:
+                    return
+                self._step(active)
+        finally:
+            pending = {future for one in active for future in one.pending}
+            for future in pending:
+                future.cancel()
+            # Those that run already use files and arrays that the caller is about to close.
+            wait(pending)
+
+    def _begin(self, box: Box) -> _Box:
+        array = self.work.begin(box)
+        reads = {self._submit(self.work.read, box, array, part) for part in self.work.reads(box)}
+        return _Box(box, array, reads)
+
+    def _submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        future: Future[Any] = self.executor.submit(function, *args)
+        return future
+
+    def _step(self, active: deque[_Box]) -> None:
+        """Wait until something has ended, and go on with what waited for it."""
+        wait({future for one in active for future in one.pending}, return_when=FIRST_COMPLETED)
+        for one in list(active):
+            for future in [future for future in one.pending if future.done()]:
+                one.pending.discard(future)
+                result = future.result()
+                if one.writing:
+                    one.ranges.append(result)
+                else:
+                    self.advance(1)
+            if one.pending:
+                continue
+            if not one.writing:
+                if self.in_order and one is not active[0]:
+                    continue
+                one.writing = True
+                one.pending = {
+                    self._submit(self.work.write, one.box, one.array, part)
+                    for part in self.work.writes(one.box)
+                }
+                if one.pending:
+                    continue
+            active.remove(one)
+            one.array = None
+            self.finished(one.box, one.ranges)
+
+    def run_apart(self, groups: Iterable[Box], edges: tuple[int, ...]) -> None:
+        """Do them in calls of their own, one for each group: a box of whole shards, cut at the grid of `edges`."""
+        tasks = [plan.Task(index, box) for index, box in enumerate(groups)]
+        call = _Group(self.work, edges)
+        for task, found in zip(tasks, plan.run(tasks, call, executor=self.executor), strict=True):
+            for box, ranges in zip(call.boxes(task.box), found, strict=True):
+                self.advance(len(self.work.reads(box)))
+                self.finished(box, [ranges])
+
+
+@attrs.frozen
+class _Group:
+    """One call: the boxes of a group, one after the other, in whatever process."""
+
+    work: Work
+    edges: tuple[int, ...]
+
+    def boxes(self, group: Box) -> list[Box]:
+        return list(grids.cells(*group, self.edges))
+
+    def __call__(self, task: plan.Task) -> list[Ranges]:
+        return [self.work.whole(box) for box in self.boxes(task.box)]
