@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import copying
 from tables import Goal, Row, Turns, at_least, at_most, ratios
 
 if TYPE_CHECKING:
@@ -277,4 +278,8 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "wkw": bulk_wkw,
     "small": small_write,
     "create": creating,
+    "views": copying.views,
+    "copy": copying.copying,
+    "convert": copying.converting,
+    "memory": copying.memory,
 }
