@@ -61,7 +61,7 @@ def test_progress_is_lines_of_json_where_there_is_no_terminal(
     convert("--max-mag", "4")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert lines[0] == {"step": "images", "done": 70, "total": 70}
-    assert [line["step"] for line in lines] == ["images", "em, mag 2-2-1", "em, mag 4-4-1"]
+    assert [line["step"] for line in lines] == ["images", "em, pyramid"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
@@ -90,7 +90,7 @@ def test_progress_is_a_bar_on_a_terminal(place: Path) -> None:
     os.close(leader)
     text = shown.decode(errors="replace")
     assert "images" in text
-    assert "em, mag 2-2-1" in text
+    assert "em, pyramid" in text
     assert "━" in text
     assert '{"step"' not in text
     assert process.stdout is not None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.options import downsample_options, executor_options
+from wkplug.cli.places import open_target, server_options
 from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -24,23 +25,26 @@ DOWNSAMPLE = ("coarsest_mag", "interpolation_mode", "sampling_mode")
 @click.argument("target")
 @click.option("--layer-name", help="Only this layer.")
 @downsample_options
+@click.option("--memory", help="What the work may take, as in 2GB; half of what there is if left out.")
+@server_options
 @executor_options
-def downsample(target: str, layer_name: str | None, *, executor: Executor, **options: Any) -> None:
+def downsample(
+    target: str, layer_name: str | None, memory: str | None, *, executor: Executor, **options: Any
+) -> None:
     """Add coarser mags to the layers of the dataset TARGET."""
-    from wkplug.dataset import Dataset
-
-    dataset = Dataset.open(target)
+    dataset = open_target(target, options)
     layers = dataset.layers.values() if layer_name is None else [dataset.get_layer(layer_name)]
     for layer in layers:
         if layer_name is None and not layer.mags:
             click.echo(f"{layer.name}: has no mags")
             continue
-        mags = add_mags(layer, executor, **{name: options[name] for name in DOWNSAMPLE})
+        chosen = {name: options[name] for name in DOWNSAMPLE}
+        mags = add_mags(layer, executor, memory=memory, **chosen)
         click.echo(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
 
 
 def add_mags(layer: Layer, executor: Executor, *, sampling_mode: str, **options: Any) -> list[Mag]:
-    """Downsample one layer, with a progress bar that names the mag; gives the new mags."""
+    """Downsample one layer, with a progress bar; gives the new mags."""
     from wkplug.ops import pyramids
 
     # A single section has no z to halve; there is nothing to warn about.
@@ -50,6 +54,6 @@ def add_mags(layer: Layer, executor: Executor, *, sampling_mode: str, **options:
             layer,
             sampling_mode="constant_z" if flat else sampling_mode,
             executor=executor,
-            progress_of=lambda mag: begin(f"{layer.name}, mag {mag}"),
+            progress=begin(f"{layer.name}, pyramid"),
             **options,
         )

@@ -22,6 +22,8 @@ from wkplug.ops import plan, pyramids, sweeping
 from wkplug.ops.sampling import SamplingModes, mags_to_downsample
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wkplug.abc import Interpolation
     from wkplug.dataset import Dataset, Layer, MagView
     from wkplug.dataset.execution import AnyExecutor, Runner
@@ -72,9 +74,12 @@ def upsample(
     shard_shape: VecIntLike | int | None = None,
     memory: int | str | None = None,
     executor: AnyExecutor = None,
-    progress: plan.Progress | None = None,
+    progress_of: Callable[[Mag], plan.Progress] | None = None,
 ) -> list[Mag]:
-    """Add all finer mags down to `finest_mag`; see `Layer.upsample`. Gives the mags, coarsest first."""
+    """Add all finer mags down to `finest_mag`; see `Layer.upsample`. Gives the mags, coarsest first.
+
+    progress_of: called with each mag before its work begins, gives the progress to tell about it.
+    """
     layer.check_writable("be upsampled")
     source, finest = Mag(from_mag), Mag(finest_mag)
     budget = pyramids.budget_of(memory)
@@ -114,7 +119,7 @@ def upsample(
                     plan.shard_boxes(bounds, part),
                     work,
                     executor=runner,
-                    progress=progress,
+                    progress=None if progress_of is None else progress_of(target),
                     at_once=at_once,
                 ):
                     pass
