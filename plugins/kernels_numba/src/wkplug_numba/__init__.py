@@ -1,0 +1,1 @@
+"""Compiled down-sampling modes for wkplug."""
