@@ -149,8 +149,8 @@ def test_wrong_usage_exits_with_2_and_writes_nothing(
 
 def test_missing_arguments_exit_with_2(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", "em"]) == 2
-    assert main(["convert", "em", "out"]) == 2
-    assert "--voxel-size" in capsys.readouterr().err
+    assert main(["convert"]) == 2
+    assert "Missing argument" in capsys.readouterr().err
 
 
 def test_failures_exit_with_1_and_say_what_to_do(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,6 +215,146 @@ def test_after_a_failure_in_the_middle_the_same_command_overwrites(
     Path("em/s50.tif").write_bytes(whole)
     convert("--overwrite-existing", "--no-downsample")
     assert "INCOMPLETE" not in capsys.readouterr().out
+
+
+def test_without_a_voxel_size_the_files_are_asked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", "em", "out"]) == 1
+    told = capsys.readouterr().err
+    assert "s0.tif doesn't say how large its voxels are along x, y and z" in told
+    assert "--voxel-size x,y,z" in told
+    assert not Path("out").exists()
+    data = np.random.default_rng(0).integers(1, 250, (5, 40, 50)).astype("uint8")
+    metadata: dict[str, Any] = {
+        "axes": "ZYX",
+        "PhysicalSizeX": 0.25,
+        "PhysicalSizeY": 0.25,
+        "PhysicalSizeZ": 2,
+    }
+    tifffile.imwrite("v.ome.tif", data, ome=True, metadata=metadata)
+    assert main(["convert", "v.ome.tif", "out", "--no-downsample"]) == 0
+    assert "Voxel size 250 x 250 x 2000 nm, as the files say." in capsys.readouterr().err
+    assert wk.Dataset.open("out").voxel_size.to_tuple() == (250, 250, 2000)
+    assert main(["convert", "v.ome.tif", "own", "--no-downsample", "--voxel-size", "1,2,3"]) == 0
+    assert wk.Dataset.open("own").voxel_size.to_tuple() == (1, 2, 3)
+
+
+def test_files_that_say_different_voxel_sizes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("two").mkdir()
+    for name, size in (("a", 0.25), ("b", 0.5)):
+        metadata: dict[str, Any] = {
+            "axes": "ZYX", "PhysicalSizeX": size, "PhysicalSizeY": size, "PhysicalSizeZ": size,
+        }  # fmt: skip
+        tifffile.imwrite(f"two/{name}.ome.tif", np.ones((5, 40, 50), "uint8"), ome=True, metadata=metadata)
+    assert main(["convert", "two", "out"]) == 1
+    told = capsys.readouterr().err
+    assert "The files don't agree about the voxel size" in told
+    assert "250 x 250 x 250 nm" in told
+    assert "500 x 500 x 500 nm" in told
+
+
+def test_a_dry_run_says_everything_and_writes_nothing(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convert("--dry-run", "--max-mag", "4")
+    told = capsys.readouterr().out
+    for text in (
+        "voxel size 4 x 4 x 40 nm",
+        "em/s0.tif and 69 more",
+        "uint8, axes y 40, x 50; files -> z; reader tifffile",
+        "em   color, uint8, zarr3",
+        "bounding box (0, 0, 0) + (50, 40, 70), axes c, x, y, z",
+        "mags 1, 2-2-1, 4-4-1",
+        "70 files of ",
+        "140.0 kB of voxels in mag 1",
+        "in memory at once",
+        "Nothing was written",
+    ):
+        assert text in told
+    assert not Path("out").exists()
+    convert("--max-mag", "4")
+    assert [str(mag) for mag in wk.Dataset.open("out").get_layer("em").mags] == ["1", "2-2-1", "4-4-1"]
+
+
+@pytest.mark.parametrize("shape", [(8, 9), (500, 700), (3, 300, 400), (90, 400, 30)])
+def test_a_dry_run_tells_the_mags_that_come_to_be(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shape: tuple[int, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("a.tif", np.ones(shape, "uint8"), photometric="minisblack")
+    command = ["convert", "a.tif", "out", "--voxel-size", "1,1,4"]
+    assert main([*command, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert main(command) == 0
+    mags = next(iter(wk.Dataset.open("out").layers.values())).mags
+    assert f"mags {', '.join(map(str, mags))}\n" in told
+
+
+def test_memory_is_an_amount_and_too_little_of_it_is_said(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convert("--memory", "lots", code=1)
+    assert "'lots' is no amount of memory" in capsys.readouterr().err
+    stack_of_large = np.zeros((1, 9000, 9000), "uint8")
+    Path("large").mkdir()
+    tifffile.imwrite("large/a.tif", stack_of_large[0], compression="zlib", rowsperstrip=9000)
+    assert main(["convert", "large", "out", "--voxel-size", "1,1,1", "--memory", "100MB"]) == 1
+    told = capsys.readouterr().err
+    assert "The import takes at least" in told
+    assert "Allow more (memory=" in told
+    assert not Path("out").exists()
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL to send")
+@pytest.mark.parametrize("data_format", ["wkw", "zarr", "zarr3"])
+def test_the_same_command_goes_on_where_a_killed_one_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], data_format: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = stack(Path("em"), 1200)
+    arguments = [
+        "convert", "em", "out", "--voxel-size", "1,1,1", "--category", "color", "--batch-size", "32",
+        "--data-format", data_format, "--jobs", "1", "--max-mag", "2",
+    ]  # fmt: skip
+    if data_format != "zarr":
+        arguments += ["--shard-shape", "32"]
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = Path("out/em/1/.wkplug-import.json")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (journal.exists() and b'"0,0,0,96"' in journal.read_bytes()):
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    done = set(json.loads(journal.read_bytes())["done"])
+    assert 4 <= len(done) < 38
+    with pytest.raises(wk.errors.WkplugError):
+        wk.Dataset.open("out").get_layer("em").get_mag(1)
+    # Another import is refused, and changes nothing.
+    assert main([*arguments, "--name", "other"]) == 1
+    assert "what another import has left unfinished" in capsys.readouterr().err
+    from wkplug.ops.importing import writing
+
+    begun: list[str] = []
+    original = writing._Import.begin
+
+    def counted(self: Any, box: Any) -> Any:
+        begun.append(",".join(map(str, box[0])))
+        return original(self, box)
+
+    monkeypatch.setattr(writing._Import, "begin", counted)
+    assert main(arguments) == 0
+    assert not done & set(begun)
+    assert len(done) + len(begun) == 38
+    layer = wk.Dataset.open("out").get_layer("em")
+    assert np.array_equal(layer.get_mag(1).read()[0], data.transpose(2, 1, 0))
+    assert len(layer.mags) == 2
+    assert not journal.exists()
+    assert not Path("out/.wkplug-import.json").exists()
+    assert main(arguments) == 1
+    assert "already something at" in capsys.readouterr().err
 
 
 @pytest.mark.faults

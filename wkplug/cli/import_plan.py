@@ -1,0 +1,90 @@
+"""What `wkplug convert --dry-run` prints: axes, layers, mags, files, bytes and memory of an import to come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wkplug.cli.info import size_text
+from wkplug.geometry import Mag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wkplug.ops.images import ImportPlan
+    from wkplug.ops.importing.planning import LayerPlan, VolumePlan
+
+__all__ = ["plan_text"]
+
+
+def plan_text(plan: ImportPlan, target: str, pyramid: Mapping[str, Any]) -> str:
+    """Describe a plan in lines; pyramid: `downsampling`, and the options of `wkplug downsample`."""
+    size = " x ".join(f"{value:g}" for value in plan.voxel_size.to_nanometer())
+    whose = ", as the files say" if plan.voxel_size_of_files else ""
+    lines = [target, f"voxel size {size} nm{whose}"]
+    if plan.continues:
+        lines.append("goes on with what was begun")
+    for volume in plan.volumes:
+        lines += ["", *_source(volume)]
+        for layer in volume.layers:
+            lines += _layer(plan, volume, layer, pyramid)
+    lines += [
+        "",
+        f"{len(plan.files)} files of {size_text(plan.source_bytes)}, {size_text(plan.bytes)} of voxels in mag "
+        f"{Mag(plan.options.mag)}, {size_text(plan.memory)} of them in memory at once",
+        "Nothing was written (--dry-run).",
+    ]
+    return "\n".join(lines)
+
+
+def _source(planned: VolumePlan) -> Iterator[str]:
+    """The files of a volume, and what becomes of their axes."""
+    volume = planned.volume
+    first = volume.files[0]
+    info, meaning = first.info, volume.meaning(first)
+    count = len(volume.files)
+    yield first.path if count == 1 else f"{first.path} and {count - 1} more"
+    axes = ", ".join(f"{axis} {length}" for axis, length in zip(info.axes, info.shape, strict=True))
+    new = {"x": "y", "y": "x"} if volume.swap_xy else {}
+    renamed = {
+        **new,
+        **{old: now for old, now in ((meaning.z, "z"), (meaning.channels, "c")) if old is not None},
+    }
+    kept = [axis for axis in info.axes if axis in (*renamed, *meaning.others)]
+    told = ", ".join(f"{axis} -> {renamed[axis]}" for axis in kept if renamed.get(axis, axis) != axis)
+    if count > 1:
+        told = f"{told}, files -> z" if told else "files -> z"
+    reader = getattr(first, "reader_name", "frames")
+    yield f"  {info.dtype}, axes {axes}{f'; {told}' if told else ''}; reader {reader}"
+    cut = planned.cutting
+    box = tuple(min(edge, length) for edge, length in zip(cut.box, volume.size, strict=True))
+    again = f", decoded {cut.decodes:.1f} times" if cut.decodes > 1.05 else ""
+    yield f"  in boxes of {box}, {cut.in_flight} at once{again}"
+
+
+def _layer(
+    plan: ImportPlan, planned: VolumePlan, layer: LayerPlan, pyramid: Mapping[str, Any]
+) -> Iterator[str]:
+    box = layer.bounding_box
+    yield f"  {layer.name}   {layer.category}, {layer.dtype}, {layer.data_format}"
+    axes = ", ".join(box.axes) if len(box.axes) > 3 else "c, x, y, z"
+    yield f"    bounding box {tuple(box.topleft)} + {tuple(box.size)}, axes {axes}"
+    spec = planned.spec
+    yield f"    chunks {spec.chunk_shape[-3:]}, shards {spec.shard_shape[-3:]}"
+    mags = [Mag(plan.options.mag), *(_mags(plan, layer, pyramid) if pyramid["downsampling"] else ())]
+    yield f"    mags {', '.join(map(str, mags))}"
+
+
+def _mags(plan: ImportPlan, layer: LayerPlan, pyramid: Mapping[str, Any]) -> list[Mag]:
+    """The mags that the pyramid would get, from the same rules."""
+    from wkplug.ops.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
+
+    size = layer.bounding_box.size_xyz
+    source = Mag(plan.options.mag)
+    goal = pyramid["coarsest_mag"] or default_coarsest_mag(size)
+    mode = SamplingModes.CONSTANT_Z if size.z == 1 else SamplingModes.parse(pyramid["sampling_mode"])
+    if mode is SamplingModes.CONSTANT_Z:
+        goal = Mag([goal.x, goal.y, source.z])
+    goal = Mag([max(a, b) for a, b in zip(goal, source, strict=True)])
+    return mags_to_downsample(
+        source, goal, [], plan.voxel_size.to_nanometer() if mode is SamplingModes.ANISOTROPIC else None
+    )
