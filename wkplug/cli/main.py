@@ -31,9 +31,13 @@ COMMANDS: dict[str, str] = {
     "copy-dataset": "wkplug.cli.copy_dataset:copy_dataset",
     "downsample": "wkplug.cli.downsample:downsample",
     "explain": "wkplug.cli.explain:explain",
+    "export": "wkplug.cli.export:export",
+    "export-as-tiff": "wkplug.cli.export:export_as_tiff",
+    "export-wkw-as-tiff": "wkplug.cli.export:export_wkw_as_tiff",
     "info": "wkplug.cli.info:info",
     "plugins": "wkplug.cli.plugins:plugins",
     "preview": "wkplug.cli.preview:preview",
+    "upsample": "wkplug.cli.upsample:upsample",
 }
 """Names of the built-in commands -> "module:attribute", sorted."""
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from wkplug.geometry import Mag
 
 __all__ = [
+    "BOX",
     "MAG",
+    "PLANE_SHAPE",
     "SHAPE",
     "VOXEL_SIZE",
     "downsample_options",
@@ -30,11 +32,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Numbers(click.ParamType[tuple[Any, ...]]):
-    """One number for all axes, or x,y,z."""
+    """Numbers with commas between them, as many as are in `example`; `single`: or one for all."""
 
-    def __init__(self, name: str, kind: type[int] | type[float], *, single: bool) -> None:
+    def __init__(self, name: str, kind: type[int] | type[float], example: str, *, single: bool) -> None:
         self.name = name
         self._kind = kind
+        self._example = example
+        self._count = example.count(",") + 1
         self._single = single
 
     def convert(
@@ -47,10 +51,11 @@ class _Numbers(click.ParamType[tuple[Any, ...]]):
         except ValueError:
             numbers = ()
         if len(numbers) == 1 and self._single:
-            numbers *= 3
-        if len(numbers) != 3:
+            numbers *= self._count
+        if len(numbers) != self._count:
+            words = {2: "two", 3: "three", 6: "six"}[self._count]
             one = "one number or " if self._single else ""
-            self.fail(f"{value!r} is not {one}three numbers such as 1,1,1.", param, ctx)
+            self.fail(f"{value!r} is not {one}{words} numbers such as {self._example}.", param, ctx)
         return numbers
 
 
@@ -98,8 +103,10 @@ class _MagType(click.ParamType["Mag"]):
             self.fail(str(error), param, ctx)
 
 
-VOXEL_SIZE = _Numbers("x,y,z", float, single=False)
-SHAPE = _Numbers("n or x,y,z", int, single=True)
+VOXEL_SIZE = _Numbers("x,y,z", float, "1,1,1", single=False)
+SHAPE = _Numbers("n or x,y,z", int, "1,1,1", single=True)
+PLANE_SHAPE = _Numbers("n or x,y", int, "512,512", single=True)
+BOX = _Numbers("x,y,z,w,h,d", int, "0,0,0,512,512,64", single=False)
 MAG = _MagType()
 
 

@@ -86,15 +86,15 @@ class _WritePiece:
 
     def __call__(self, task: tuple[int, Box]) -> None:
         number, (start, shape) = task
-        position = [self.axes.index(axis) for axis in self.source_axes]
-        data = self.levels[number].read(
-            (tuple(start[axis] for axis in position), tuple(shape[axis] for axis in position))
-        )
+        box = {axis: (low, n) for axis, low, n in zip(self.axes, start, shape, strict=True)}
+        # Axes that the array doesn't have are of length 1 in the volume, and the other way round.
+        corner, extent = zip(*(box.get(axis, (0, 1)) for axis in self.source_axes), strict=True)
+        data = self.levels[number].read((corner, extent))
         if not data.any():
             return
-        there = [axis for axis in self.axes if axis in self.source_axes]
-        data = data.transpose([self.source_axes.index(axis) for axis in there])
-        data = data[tuple(slice(None) if axis in there else None for axis in self.axes)]
+        here = [axis for axis in self.axes if axis in self.source_axes]
+        dropped = [axis for axis in self.source_axes if axis not in self.axes]
+        data = data.transpose([self.source_axes.index(axis) for axis in (*dropped, *here)]).reshape(shape)
         scale = self.scales[number]
         array = PROCESS.engine(self.settings).make(scale.spec, self.folder, create=False)
         low = [base + first for base, first in zip(scale.origin, start, strict=True)]
