@@ -15,6 +15,8 @@ import pytest
 from wkplug_wkw.array import WkwArray
 from wkplug_wkw.backend import WkwBackend
 from wkplug_wkw.files import TEMPORARY_PREFIX
+from wkplug_wkw.kept import KeptFiles, kept_files
+from wkplug_wkw.shards import LocalShards
 
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import ConflictError, ForbiddenError, MissingError, ShapeMismatchError
@@ -118,15 +120,84 @@ def test_many_threads_read_while_one_writes_elsewhere(make: Make) -> None:
         assert all(result.result() for result in results)
 
 
-def test_files_are_not_kept_without_bound(make: Make) -> None:
-    array = make(chunk=1, shard=1)
-    array.write(((0, 0, 0, 0), (1, 12, 12, 1)), noise((1, 12, 12, 1)))
-    array.read(((0, 0, 0, 0), (1, 12, 12, 1)))
-    assert 0 < _kept(array) <= 16
-    array.close()
+def test_all_arrays_share_a_budget_of_files(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = KeptFiles(16)
+    monkeypatch.setattr("wkplug_wkw.shards.kept_files", lambda process: files)
+    box, data = ((0, 0, 0, 0), (1, 12, 12, 1)), noise((1, 12, 12, 1))
+    arrays = [make(name, chunk=1, shard=1) for name in ("one", "other")]
+    for array in arrays:
+        array.write(box, data)
+    for _ in range(2):
+        for array in arrays:
+            np.testing.assert_array_equal(array.read(box), data)
+            assert 0 < sum(map(_kept, arrays)) <= 16
+    arrays[1].close()
     gc.collect()
-    assert _kept(array) == 0
-    assert array.read(((0, 0, 0, 0), (1, 12, 12, 1))).any()
+    assert _kept(arrays[1]) == 0
+    np.testing.assert_array_equal(arrays[1].read(box), data)
+    # What is gone makes room before anything that is there has to go.
+    arrays[1].close()
+    del arrays[1], array
+    gc.collect()
+    arrays[0].read(((0, 0, 0, 0), (1, 4, 4, 1)))
+    assert _kept(arrays[0]) == 16
+    assert files.clear() == 16
+    assert _kept(arrays[0]) == 0
+
+
+def test_large_jump_tables_are_kept_in_a_budget_too(make: Make) -> None:
+    files = KeptFiles(16, most_bytes=1000)
+    shards = LocalShards("/nowhere", make().header)
+    for number in range(5):
+        files.add(shards, (number, 0, 0), 300)
+    assert len(files) == 3
+    files.add(shards, (9, 0, 0), 5000)
+    assert len(files) == 1
+
+
+def test_the_budget_of_files_respects_the_limit_of_the_process() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+        kept_files.cache_clear()
+        assert kept_files(os.getpid()).most == 50
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        kept_files.cache_clear()
+
+
+def test_holes_of_raw_shards_are_not_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    array = make(chunk=32, shard=256, options={"block_type": "raw"})
+    data = noise((1, 32, 32, 32))
+    array.write(((0, 96, 64, 32), data.shape), data)
+    expected = np.zeros((1, 256, 256, 256), "u1", order="F")
+    expected[:, 96:128, 64:96, 32:64] = data
+    fetched = []
+    read = os.pread
+
+    def counting(fd: int, length: int, start: int) -> bytes:
+        fetched.append(length)
+        return read(fd, length, start)
+
+    monkeypatch.setattr(os, "pread", counting)
+    np.testing.assert_array_equal(array.read(((0, 0, 0, 0), expected.shape)), expected)
+    assert sum(fetched) < 2**20
+    np.testing.assert_array_equal(
+        array.read(((0, 50, 50, 30), (1, 100, 40, 37))), expected[:, 50:150, 50:90, 30:67]
+    )
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint32"])
+def test_decoding_in_place_changes_nothing(make: Make, monkeypatch: pytest.MonkeyPatch, dtype: str) -> None:
+    array = make(dtype=dtype, chunk=16, shard=128, options={"block_type": "lz4hc"})
+    data = noise((1, 128, 100, 90), dtype)
+    data[:, :40] = 0
+    array.write(((0, 0, 3, 5), data.shape), data)
+    box = ((0, 5, 0, 1), (1, 120, 110, 100))
+    found = array.read(box)
+    monkeypatch.setattr("wkplug_wkw.shards.decoder_in_place", lambda: None)
+    np.testing.assert_array_equal(array.read(box), found)
+    np.testing.assert_array_equal(found[:, :, 3:103, 4:94], data[:, 5:125])
 
 
 def _kept(array: WkwArray) -> int:

@@ -5,15 +5,17 @@ No files, no boxes. Callers: `shards`, `remote`, `writing`.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import lz4.block
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wkplug_wkw.header import Header
 
-__all__ = ["DamagedBlockError", "Encoder", "decode"]
+__all__ = ["DamagedBlockError", "Encoder", "decode", "decoder_in_place", "most_bytes"]
 
 DEFAULT_LEVEL = 9
 """What the format's own library takes for lz4hc."""
@@ -41,6 +43,30 @@ def decode(payload: Any, size: int, mutable: bool = False) -> bytes | bytearray:
     if len(block) != size:
         raise DamagedBlockError(f"it decodes to {len(block):,} bytes where {size:,} must be")
     return block
+
+
+def most_bytes(size: int) -> int:
+    """The most bytes that LZ4 makes of `size`."""
+    return size + size // 255 + 16
+
+
+@cache
+def decoder_in_place() -> Callable[[int, int, int, int], int] | None:
+    """Give LZ4's own function (source, target, source bytes, target bytes: addresses and lengths), or None.
+
+    It decodes into memory that is there, where the `lz4` package makes two copies of each block: a fifth of what
+    reading takes. Gives the number of decoded bytes, below zero for what is no LZ4 block; it never leaves the
+    bounds it is given. Builds of `lz4` that don't show the library's functions give None.
+    """
+    import ctypes
+
+    try:
+        function = ctypes.CDLL(lz4.block._block.__file__).LZ4_decompress_safe
+    except (AttributeError, OSError):
+        return None
+    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+    function.restype = ctypes.c_int
+    return function
 
 
 class Encoder:

@@ -18,17 +18,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from wkplug.errors import CorruptDataError, MissingError
-from wkplug_wkw.codec import DamagedBlockError, decode
+from wkplug_wkw.codec import DamagedBlockError, decode, decoder_in_place, most_bytes
 from wkplug_wkw.failures import corrupt_shard, storage_error
 from wkplug_wkw.header import HEADER_BYTES, HEADER_NAME, Header, check_jump_table
+from wkplug_wkw.kept import kept_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,6 +46,8 @@ _OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
 _RUN_BYTES = 256 * 1024
 """How much one pread takes: enough to hide the call, little enough to be decoded from the cache."""
+_IN_PLACE_BLOCKS = 8
+"""From here on decoding in place saves more than its buffers cost."""
 
 
 def shard_name(index: Index) -> str:
@@ -125,7 +126,7 @@ class Shard(ABC):
 class LocalShard(Shard):
     """One shard file, kept open. It is closed when nobody holds the object any more."""
 
-    __slots__ = ("_fd", "signature")
+    __slots__ = ("_fd", "_sparse", "signature")
 
     def __init__(self, header: Header, path: str, index: Index) -> None:
         super().__init__(header, path, index)
@@ -133,6 +134,7 @@ class LocalShard(Shard):
         self._fd = os.open(path, _OPEN)
         facts = os.fstat(self._fd)
         self.signature = (facts.st_ino, facts.st_mtime_ns, facts.st_size)
+        self._sparse = hasattr(os, "SEEK_DATA") and facts.st_blocks * 512 < facts.st_size
         if not stat.S_ISREG(facts.st_mode):
             raise self.corrupt("it is no regular file")
         self.check(facts.st_size)
@@ -184,6 +186,10 @@ class LocalShard(Shard):
             self._read_compressed(blocks, voxels, self.table)
 
     def _read_compressed(self, blocks: Sequence[Block], voxels: Voxels, table: memoryview) -> None:
+        decoder = decoder_in_place() if len(blocks) >= _IN_PLACE_BLOCKS and hasattr(os, "preadv") else None
+        if decoder is not None:
+            self._read_in_place(blocks, voxels, table, decoder)
+            return
         # Everything in one loop, for it runs once per block and the calls would cost as much as the copies.
         size = self.header.block_bytes
         put = voxels.put
@@ -212,12 +218,63 @@ class LocalShard(Shard):
         except DamagedBlockError as error:
             raise self.corrupt(str(error), number) from error
 
+    def _read_in_place(
+        self,
+        blocks: Sequence[Block],
+        voxels: Voxels,
+        table: memoryview,
+        decoder: Callable[[int, int, int, int], int],
+    ) -> None:
+        """Do the same with two buffers for all blocks, into which is read and decoded."""
+        size = self.header.block_bytes
+        put = voxels.put
+        most = most_bytes(size)
+        encoded = np.empty(_RUN_BYTES + most, np.uint8)
+        block_voxels = np.empty(size, np.uint8)
+        source, target = encoded.ctypes.data, block_voxels.ctypes.data
+        count = len(blocks)
+        first = 0
+        while first < count:
+            number = blocks[first][0]
+            start = table[number]
+            stop = table[number + 1]
+            last = first + 1
+            while last < count and blocks[last][0] == number + last - first and stop - start < _RUN_BYTES:
+                last += 1
+                stop = table[number + last - first]
+            if (
+                stop - start > len(encoded)
+                or os.preadv(self._fd, (encoded.data[: stop - start],), start) != stop - start
+            ):
+                # Damaged, or cut short meanwhile: this way tells what is wrong.
+                for block in blocks[first:last]:
+                    put(block, self.block(block[0]))
+            else:
+                for block in blocks[first:last]:
+                    number = block[0]
+                    begin = table[number]
+                    length = table[number + 1] - begin
+                    if decoder(source + begin - start, target, length, size) == size:
+                        put(block, block_voxels)
+                    else:
+                        put(block, self.block(number))
+            first = last
+
+    def _is_hole(self, start: int, stop: int) -> bool:
+        """Whether nothing was ever written between two positions of the file."""
+        try:
+            return os.lseek(self._fd, start, os.SEEK_DATA) >= stop
+        except OSError as error:
+            # ENXIO: no data from there to the end. Whatever else it is, reading will tell.
+            return error.errno == errno.ENXIO
+
     def _read_raw(self, blocks: Sequence[Block], voxels: Voxels) -> None:
         header = self.header
         size = header.block_bytes
         edge = header.block_len
         slab = size // edge
         most = max(1, _RUN_BYTES // size)
+        zeros = bytes(most * size) if self._sparse else b""
         count = len(blocks)
         first = 0
         while first < count:
@@ -236,7 +293,8 @@ class LocalShard(Shard):
                     if blocks[last][3][2] - blocks[last][3][1] < edge:
                         break
                     last += 1
-                data = self.fetch(start, start + (last - first) * size)
+                stop = start + (last - first) * size
+                data = zeros if self._sparse and self._is_hole(start, stop) else self.fetch(start, stop)
                 for position, block in enumerate(blocks[first:last]):
                     voxels.put(block, data, position * size)
             first = last
@@ -245,19 +303,14 @@ class LocalShard(Shard):
 class LocalShards:
     """The shards of one array, by index; the ones opened last stay open. Threads may share it.
 
-    `max_open` is per array, and a dataset may have a hundred of them: with the usual limit of 1,024 open files per
-    process, 16 leave room for everybody else's.
+    How many stay open is a budget of the whole process (`kept`), because a dataset may have a hundred arrays.
     """
 
-    def __init__(
-        self, root: str, header: Header, *, max_open: int = 16, max_table_bytes: int = 2**25
-    ) -> None:
+    def __init__(self, root: str, header: Header) -> None:
         self.root = root
         self._header = header
-        self._open: OrderedDict[Index, LocalShard] = OrderedDict()
-        self._lock = threading.Lock()
-        table_bytes = 8 * header.num_blocks if header.compressed else 0
-        self._most = max(1, min(max_open, max_table_bytes // max(table_bytes, 1)))
+        self._open: dict[Index, LocalShard] = {}
+        self._table_bytes = 8 * header.num_blocks if header.compressed else 0
 
     def path(self, index: Index) -> str:
         """Give the path of a shard."""
@@ -289,16 +342,12 @@ class LocalShards:
         try:
             shard = LocalShard(self._header, path, index)
         except OSError as error:
-            if not self._open or error.errno not in _TOO_MANY_OPEN:
+            if error.errno not in _TOO_MANY_OPEN or not kept_files(os.getpid()).clear():
                 raise
-            # Our own kept files may be the ones too many.
-            self.clear()
+            # Our own kept files were the ones too many.
             shard = LocalShard(self._header, path, index)
-        with self._lock:
-            self._open.pop(index, None)
-            self._open[index] = shard
-            while len(self._open) > self._most:
-                self._open.popitem(last=False)
+        self._open[index] = shard
+        kept_files(os.getpid()).add(self, index, self._table_bytes)
         return shard
 
     def _check_root(self, error: OSError) -> None:
@@ -315,11 +364,9 @@ class LocalShards:
             raise storage_error(other, "read", path) from other
 
     def forget(self, index: Index) -> None:
-        """Drop a shard, because it was replaced."""
-        with self._lock:
-            self._open.pop(index, None)
+        """Drop a shard, because it was replaced, or because too many are open."""
+        self._open.pop(index, None)
 
     def clear(self) -> None:
         """Drop all of them; readers in other threads finish on what they hold."""
-        with self._lock:
-            self._open.clear()
+        self._open.clear()
