@@ -1,93 +1,169 @@
-"""What OME and ImageJ metadata say about voxel sizes and channels. What they don't say stays unknown."""
+"""What a TIFF's metadata say about voxel sizes and channels. What they don't say stays unknown."""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-__all__ = ["channel_names", "voxel_size"]
+import attrs
 
-# Nanometres per unit; OME units as in the OME schema, ImageJ's as its users write them.
-_UNITS = {
-    "nm": 1.0,
-    "nanometer": 1.0,
-    "µm": 1e3,
-    "um": 1e3,
-    "\\u00b5m": 1e3,
-    "micron": 1e3,
-    "microns": 1e3,
-    "micrometer": 1e3,
-    "mm": 1e6,
-    "millimeter": 1e6,
-    "cm": 1e7,
-    "m": 1e9,
-    "pm": 1e-3,
-    "å": 0.1,
-    "angstrom": 0.1,
-}
+from wkplug_tiff.makers import Sizes, maker_sizes, resolution_sizes
+from wkplug_tiff.units import nanometres, positive
 
-_NONE = (None, None, None)
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Said", "ome_images", "other_files", "said"]
+
+Color: TypeAlias = tuple[int, int, int]
+
+_NOTHING: Sizes = (None, None, None)
 
 
-def voxel_size(file: Any) -> tuple[float | None, float | None, float | None]:
-    """Nanometres along x, y, z; None where the file doesn't say."""
-    pixels = _ome_pixels(file)
-    if pixels is not None:
-        found = [_ome_length(pixels, axis) for axis in "XYZ"]
-        return found[0], found[1], found[2]
+@attrs.frozen(kw_only=True)
+class Said:
+    """What is said of one series; see `wkplug.abc.ImageInfo`. `source` is who said the voxel size."""
+
+    voxel_size: Sizes = _NOTHING
+    source: str = ""
+    channel_names: tuple[str, ...] = ()
+    channel_colors: tuple[Color | None, ...] = ()
+    details: dict[str, Any] = attrs.field(factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def said(file: Any, series: Any, number: int) -> Said:
+    """Read the metadata of a series, the OME-XML first, then ImageJ's and makers' tags, then the resolution."""
+    every = ome_images(getattr(file, "ome_metadata", None))
+    image = _image_of(every, series, number, len(file.series)) if every else None
+    if image is not None:
+        return _ome(image)
     imagej = getattr(file, "imagej_metadata", None)
     if isinstance(imagej, dict):
-        return _imagej(file, imagej)
-    return _NONE
+        return _imagej(series.keyframe, imagej)
+    sizes = maker_sizes(file)
+    if any(sizes):
+        return Said(voxel_size=sizes, source="the microscope's tags")
+    sizes, note = resolution_sizes(series.keyframe)
+    source = "the resolution tags" if any(sizes) else ""
+    return Said(voxel_size=sizes, source=source, notes=(note,) if note else ())
 
 
-def channel_names(file: Any) -> tuple[str, ...]:
-    """The names of the channels, () if there are none."""
-    pixels = _ome_pixels(file)
-    if pixels is None:
-        return ()
-    names = [element.get("Name") or "" for element in pixels if element.tag.endswith("}Channel")]
-    return tuple(names) if any(names) else ()
+# --- OME ------------------------------------------------------------------------------------------------------
 
 
-def _ome_pixels(file: Any) -> ElementTree.Element | None:
-    text = getattr(file, "ome_metadata", None)
+def ome_images(text: str | None) -> list[ElementTree.Element]:
+    """The images that OME-XML describes; none if it is broken, or declares entities."""
     # An entity declaration is how XML is made to explode; OME has none.
     if not text or "<!ENTITY" in text or "<!DOCTYPE" in text:
-        return None
+        return []
     try:
         root = ElementTree.fromstring(text)  # noqa: S314 - without declarations there is nothing to expand
     except ElementTree.ParseError:
+        return []
+    return [element for element in root if _is(element, "Image")]
+
+
+def other_files(images: Sequence[ElementTree.Element], own: str) -> set[str]:
+    """The names of further files that hold pages of these images."""
+    names = {
+        element.get("FileName") or "" for image in images for element in image.iter() if _is(element, "UUID")
+    }
+    return {name for name in names if name and name.lower() != own.lower()}
+
+
+def _is(element: ElementTree.Element, name: str) -> bool:
+    return element.tag == name or element.tag.endswith("}" + name)
+
+
+def _image_of(
+    images: list[ElementTree.Element], series: Any, number: int, count: int
+) -> ElementTree.Element | None:
+    """The description of a series: by its place, or by its name where some images have no series."""
+    if count == len(images):
+        return images[number]
+    named = [image for image in images if image.get("Name") and image.get("Name") == series.name]
+    return named[0] if len(named) == 1 else None
+
+
+def _ome(image: ElementTree.Element) -> Said:
+    pixels = next((element for element in image if _is(element, "Pixels")), None)
+    if pixels is None:
+        return Said()
+    x, y, z = (
+        nanometres(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        for axis in "XYZ"
+    )
+    channels = [element for element in pixels if _is(element, "Channel")]
+    # A channel of several samples (RGB) is one element for all of them.
+    single = all((element.get("SamplesPerPixel") or "1") == "1" for element in channels)
+    names = tuple(element.get("Name") or "" for element in channels) if single else ()
+    colors = tuple(_ome_color(element.get("Color")) for element in channels) if single else ()
+    details: dict[str, Any] = {"ome_image": image.get("Name") or image.get("ID") or ""}
+    plane = next((element for element in pixels if _is(element, "Plane")), None)
+    if plane is not None:
+        place = [_position(plane.get(f"Position{axis}"), plane.get(f"Position{axis}Unit")) for axis in "XYZ"]
+        if any(value is not None for value in place):
+            # Where the stage stood; whether that is a corner or the centre differs between microscopes.
+            details["stage_position_nm"] = place
+    return Said(
+        voxel_size=(x, y, z),
+        source="OME",
+        channel_names=names if any(names) else (),
+        channel_colors=colors if any(colors) else (),
+        details=details,
+    )
+
+
+def _position(value: str | None, unit: str | None) -> float | None:
+    factor = nanometres(1, unit) if unit else None
+    try:
+        return float(value) * factor if value is not None and factor is not None else None
+    except ValueError:
         return None
-    return next((element for element in root.iter() if element.tag.endswith("}Pixels")), None)
 
 
-def _ome_length(pixels: ElementTree.Element, axis: str) -> float | None:
-    value = pixels.get(f"PhysicalSize{axis}")
-    factor = _UNITS.get(pixels.get(f"PhysicalSize{axis}Unit", "µm").lower())
-    return _positive(value, factor)
+def _ome_color(value: str | None) -> Color | None:
+    """A signed number of 32 bits: red, green, blue, alpha."""
+    try:
+        number = int(value) & 0xFFFFFFFF if value is not None else None
+    except ValueError:
+        return None
+    return None if number is None else (number >> 24, number >> 16 & 0xFF, number >> 8 & 0xFF)
 
 
-def _imagej(file: Any, metadata: dict[str, Any]) -> tuple[float | None, float | None, float | None]:
-    factor = _UNITS.get(str(metadata.get("unit", "")).lower())
-    if factor is None:
-        return _NONE
-    tags = file.pages[0].tags
+# --- ImageJ ---------------------------------------------------------------------------------------------------
+
+
+def _imagej(page: Any, metadata: dict[str, Any]) -> Said:
+    unit = metadata.get("unit")
 
     def per_pixel(name: str) -> float | None:
-        tag = tags.get(name)
+        tag = page.tags.get(name)
         if tag is None or not isinstance(tag.value, tuple) or not tag.value[0]:
             return None
-        return _positive(tag.value[1] / tag.value[0], factor)
+        return positive(tag.value[1] / tag.value[0], nanometres(1, unit))
 
-    return per_pixel("XResolution"), per_pixel("YResolution"), _positive(metadata.get("spacing"), factor)
+    sizes = (per_pixel("XResolution"), per_pixel("YResolution"), nanometres(metadata.get("spacing"), unit))
+    channels = metadata.get("channels")
+    labels, tables = metadata.get("Labels"), metadata.get("LUTs")
+    images = metadata.get("images", 1)
+    # Labels are one per section; they name channels where there is nothing else.
+    named = isinstance(labels, list) and len(labels) == channels == images
+    colored = isinstance(tables, list) and len(tables) == channels
+    return Said(
+        voxel_size=sizes,
+        source="ImageJ" if any(sizes) else "",
+        channel_names=tuple(str(label) for label in labels) if named and isinstance(labels, list) else (),
+        channel_colors=tuple(_brightest(table) for table in tables)
+        if colored and isinstance(tables, list)
+        else (),
+    )
 
 
-def _positive(value: Any, factor: float | None) -> float | None:
-    if value is None or factor is None:
+def _brightest(table: Any) -> Color | None:
+    """The colour of the largest value in a lookup table of the shape (3, 256)."""
+    if getattr(table, "shape", None) != (3, 256):
         return None
-    try:
-        number = float(value) * factor
-    except (TypeError, ValueError):
-        return None
-    return number if 0 < number < float("inf") else None
+    red, green, blue = (int(value) for value in table[:, -1])
+    return red, green, blue

@@ -1,8 +1,7 @@
 """TIFF images through tifffile: one series is one image, with the axes that the file names.
 
-Pages are decoded one at a time and only those that a region touches; uncompressed contiguous series are read
-by their bytes alone. Voxel sizes come from OME and ImageJ metadata; the resolution tags of other TIFFs mean
-dots per inch of paper as a rule, and are left to the user.
+The file is parsed once, when it is opened. A region decodes only the tiles or strips that it touches (see
+`wkplug_tiff.pages`); what is not compressed is read by its bytes alone.
 
 Axes: tifffile's letters in lower case; "q" are pages of unknown meaning, "s" the samples of a pixel. Values are the
 file's own: bits become 0 and 1, palettes stay indices (label images often carry one), JPEG becomes RGB.
@@ -10,20 +9,22 @@ file's own: bits become 0 and 1, palettes stay indices (label images often carry
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
-import os
 import struct
 import threading
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
-from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.errors import CorruptImageError, MissingError, UnsupportedImageDataError, WkplugError
-from wkplug_tiff.metadata import channel_names, voxel_size
-from wkplug_tiff.remote import open_remote
+from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
+from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
+from wkplug.errors import UnsupportedImageDataError
+from wkplug_tiff.metadata import ome_images, other_files, said
+from wkplug_tiff.pages import block_of_page, check_extent, read_page, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["TiffImage", "TiffReader"]
 
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_KIND = "a TIFF"
 _DESCRIPTION = 270  # the tag that holds OME and ImageJ metadata
 _SAME_MEANING = {"i": "q", "r": "q"}
 
@@ -52,22 +54,24 @@ class TiffReader(ImageReader):
 
     def open(self, location: Location, *, scene: int = 0) -> TiffImage:
         """See `ImageReader.open`; scenes are the series of the file."""
-        return TiffImage(location, scene)
+        return TiffImage(self, location, scene)
 
 
-class TiffImage(Image):
+class TiffImage(PickleByReopening, Image):
     """One series of a TIFF file."""
 
     thread_safe = True
 
-    def __init__(self, location: Location, scene: int = 0) -> None:
-        self._location = location
-        self._scene = scene
-        self._lock = threading.Lock()
+    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
+        super().__init__(reader, location, scene)
+        self._lock = threading.RLock()
         self._file: tifffile.TiffFile | None = None
+        self._handles = contextlib.ExitStack()
         self._series = self._open()
         try:
-            self.info = self._describe()
+            with image_errors(location, _KIND):
+                self._levels = _levels(self._series)
+                self.info = self._describe()
         except BaseException:
             self.close()
             raise
@@ -75,168 +79,157 @@ class TiffImage(Image):
     # --- opening ------------------------------------------------------------------------------------------
 
     def _open(self) -> Any:
+        with image_errors(self.location, _KIND):
+            self._file, every, self._handles = _parse(self.location)
         try:
-            self._file, every = _parse(self._location)
-        except WkplugError:
-            raise
-        except Exception as error:  # the library fails in any way on a damaged file
-            raise self._damaged(error) from error
-        if not 0 <= self._scene < len(every):
+            check_scene(self.location, self.scene, len(every))
+        except BaseException:
             self.close()
-            raise UnsupportedImageDataError(
-                f"{self._location.url} has {len(every)} series; number {self._scene} was asked for.",
-                self._location.url,
-                hint="Series count from 0.",
-            )
-        return every[self._scene]
-
-    def _damaged(self, error: Exception | str) -> CorruptImageError:
-        return CorruptImageError(
-            f"{self._location.url} can't be read as a TIFF: {error or type(error).__name__}",
-            self._location.url,
-            hint="The file is damaged or was not written to the end; copy or export it again.",
-        )
+            raise
+        return every[self.scene]
 
     def _describe(self) -> ImageInfo:
-        series = self._series
+        file, series, page = self._file, self._series, self._series.keyframe
         axes = _axes(series.axes, len(series.shape))
-        page = series.keyframe
         dtype = series.dtype
         if dtype is None or dtype.kind not in "buif" or dtype.itemsize > 8:
             raise UnsupportedImageDataError(
-                f"{self._location.url} has samples of the type {dtype}, which no layer can hold.",
-                self._location.url,
+                f"{self.location.url} has samples of the type {dtype}, which no layer can hold.",
+                self.location.url,
                 hint="Convert the image to integers or floats of 8 to 64 bits.",
             )
+        if 0 in series.shape:
+            raise EOFError(f"it says that its shape is {series.shape}")
+        self._check_decoder(page)
         photometric = getattr(page.photometric, "name", "").lower()
         compression = getattr(page.compression, "name", "")
+        notes = []
         if photometric == "ycbcr" and "JPEG" in compression:
             photometric = "rgb"  # that is what the codec gives
+        if photometric == "miniswhite":
+            notes.append("its 0 is white; values are read as they are")
+        if photometric == "palette":
+            notes.append("its values are indices into a palette of colours, and are read as they are")
+        if "q" in axes:
+            notes.append("the file doesn't say what its pages are (axis q)")
+        words = said(file, series, self.scene)
+        lengths = {length for axis, length in zip(axes, series.shape, strict=True) if axis in ("c", "s")} or {
+            1
+        }
+        every = _series(file)
         return ImageInfo(
             axes=axes,
             shape=series.shape,
-            dtype="uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name,
-            voxel_size=voxel_size(self._file),
+            dtype=_dtype(dtype).name,
+            voxel_size=words.voxel_size,
             photometric=photometric,
-            channel_names=channel_names(self._file),
-            levels=len(series.levels),
-            scenes=self._scenes(),
-            block_shape=self._block_shape(axes),
-            details={"compression": compression, "pages": len(series.pages)},
+            channel_names=words.channel_names if len(words.channel_names) in lengths else (),
+            channel_colors=words.channel_colors if len(words.channel_colors) in lengths else (),
+            levels=len(self._levels),
+            level_shapes=tuple(level.shape for level in self._levels),
+            scenes=tuple(item.name or f"series {number}" for number, item in enumerate(every))
+            if len(every) > 1
+            else (),
+            block_shape=_block_shape(series),
+            details={
+                "kind": series.kind,
+                "compression": compression,
+                "pages": len(series.pages),
+                "bigtiff": bool(file.is_bigtiff) if file is not None else False,
+                **({"voxel size from": words.source} if words.source else {}),
+                **words.details,
+            },
+            notes=(*notes, *words.notes),
         )
 
-    def _scenes(self) -> tuple[str, ...]:
-        every = _series(self._file) if self._file is not None else []
-        if len(every) < 2:
-            return ()
-        return tuple(item.name or f"series {number}" for number, item in enumerate(every))
-
-    def _block_shape(self, axes: tuple[str, ...]) -> tuple[int, ...]:
-        page_shape = tuple(self._series.keyframe.shape)
-        return (1,) * (len(axes) - len(page_shape)) + page_shape
+    def _check_decoder(self, page: Any) -> None:
+        """Refuse what tifffile has no decoder for, before anything is read."""
+        try:
+            page.decode(None, 0)
+        except (ValueError, NotImplementedError) as error:
+            raise UnsupportedImageDataError(
+                f"{self.location.url} can't be decoded: {error}",
+                self.location.url,
+                hint="Export it with another compression, such as deflate or zstd.",
+            ) from error
 
     # --- voxels -------------------------------------------------------------------------------------------
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
-        with self._lock:
-            if self._file is None:
-                self._series = self._open()
-            file, series = self._file, self._series.levels[level]
-        shape = tuple(int(length) for length in series.shape)
-        start, extent = box if box is not None else ((0,) * len(shape), shape)
-        region = tuple(slice(first, first + length) for first, length in zip(start, extent, strict=True))
-        try:
-            if series.dataoffset is not None:
-                data = self._contiguous(file, series, shape, region)
+        with image_errors(self.location, _KIND):
+            with self._lock:
+                if self._file is None:
+                    self._series = self._open()
+                    self._levels = _levels(self._series)
+                file, series = self._file, self._levels[level]
+            shape = tuple(int(length) for length in series.shape)
+            start, extent = box if box is not None else ((0,) * len(shape), shape)
+            region = tuple(slice(first, first + length) for first, length in zip(start, extent, strict=True))
+            if series.dataoffset is not None and _plain(series):
+                dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)  # type: ignore[union-attr]  # opened above
+                check_extent(series.dataoffset + math.prod(shape) * dtype.itemsize, file)
+                data = read_plain(self.location, series.dataoffset, dtype, shape, region)
             else:
-                data = self._from_pages(series, shape, region)
-        except WkplugError:
-            raise
-        except Exception as error:
-            raise self._damaged(error) from error
-        return data.astype(np.uint8 if data.dtype.kind == "b" else data.dtype.newbyteorder("="), copy=False)
+                data = self._from_pages(file, series, shape, region)
+            return data.astype(_dtype(data.dtype), copy=not data.flags.writeable)
 
-    def _contiguous(
+    def _from_pages(
         self, file: Any, series: Any, shape: tuple[int, ...], region: tuple[slice, ...]
     ) -> NDArray[Any]:
-        """Read from the bytes of a series that lies in the file as one plain array."""
-        dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
-        _check_extent(series.dataoffset + math.prod(shape) * dtype.itemsize, file)
-        path = self._location.local_path()
-        if path is not None:
-            return np.array(np.memmap(path, dtype, "r", series.dataoffset, shape)[region])
-        # Elsewhere: the rows that are needed of each plane, a plane being the last two axes.
-        row = math.prod(shape[-1:]) * dtype.itemsize
-        plane = math.prod(shape[-2:]) * dtype.itemsize
-        rows = region[-2] if len(shape) > 1 else slice(0, 1)
-        planes = list(itertools.product(*(range(part.start, part.stop) for part in region[:-2])))
-        ranges = []
-        for index in planes:
-            number = int(np.ravel_multi_index(index, shape[:-2])) if index else 0
-            first = series.dataoffset + number * plane
-            ranges.append((first + rows.start * row, first + rows.stop * row))
-        data = np.stack([np.frombuffer(part, dtype) for part in self._location.read_ranges(ranges)])
-        lengths = [part.stop - part.start for part in region]
-        return data.reshape([*lengths[:-1], shape[-1]])[..., region[-1]]
-
-    def _from_pages(self, series: Any, shape: tuple[int, ...], region: tuple[slice, ...]) -> NDArray[Any]:
-        """Decode the pages that the region touches, one after the other."""
+        """Decode what the region touches of the pages that it touches, one after the other."""
         page_shape = tuple(int(length) for length in series.keyframe.shape)
         lead = len(shape) - len(page_shape)
-        if lead < 0 or shape[lead:] != page_shape:
+        if lead < 0 or shape[lead:] != page_shape or series.transform is not None:
             # Pages that together make up an axis of their own, as separate planes do: let tifffile arrange them.
-            whole: NDArray[Any] = series.asarray()
+            with self._lock:
+                whole: NDArray[Any] = series.asarray()
             return np.array(whole.reshape(shape)[region])
         result = np.empty([part.stop - part.start for part in region], series.dtype)
         for index in itertools.product(*(range(part.start, part.stop) for part in region[:lead])):
             number = int(np.ravel_multi_index(index, shape[:lead])) if lead else 0
             where = tuple(value - part.start for value, part in zip(index, region[:lead], strict=True))
-            result[where] = self._page(series, number)[region[lead:]]
+            page = self._page(series, number)
+            if page is None:
+                result[where] = 0  # the metadata declare a page and the file leaves it out, as OME allows
+            else:
+                same = page.parent is file
+                result[where] = read_page(page, self.location, region[lead:], same_file=same)
         return result
 
-    def _page(self, series: Any, number: int) -> NDArray[Any]:
-        """Decode one page; zeros for one that the metadata declare and the file leaves out, as OME allows."""
+    def _page(self, series: Any, number: int) -> Any:
         if number >= len(series.pages):
             raise EOFError(f"page {number} of {len(series.pages)} is missing")
-        page = series.pages[number]
-        if page is None:
-            return np.zeros(series.keyframe.shape, series.dtype)
-        stops = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True))
-        _check_extent(max(stops, default=0), page.parent)
-        pixels: NDArray[Any] = page.asarray()
-        return pixels
+        with self._lock:
+            return series.pages[number]
 
     def close(self) -> None:
         """See `Image.close`; reading opens the file again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (TiffImage, (self._location, self._scene))
+        with self._lock:
+            if self._file is not None:
+                self._file = None
+                self._handles.close()
 
 
-def _parse(location: Location) -> tuple[tifffile.TiffFile, list[Any]]:
-    """Open a file and find its series; the file is closed again if that fails."""
-    path = location.local_path()
-    if path is not None and not os.path.exists(path):  # noqa: PTH110 - the location gives text
-        raise MissingError(f"There is no file {location.url}.")
+def _parse(location: Location) -> tuple[tifffile.TiffFile, list[Any], contextlib.ExitStack]:
+    """Open a file and find its series; the stack closes what was opened, and is empty if this fails."""
 
-    def parse(**flags: Any) -> tuple[tifffile.TiffFile, list[Any]]:
-        file = tifffile.TiffFile(path if path is not None else open_remote(location), **flags)
-        try:
+    def parse(**flags: Any) -> tuple[tifffile.TiffFile, list[Any], contextlib.ExitStack]:
+        source = path_or_file(location)
+        with contextlib.ExitStack() as stack:
+            if not isinstance(source, str):
+                stack.callback(source.close)
+            file = tifffile.TiffFile(source, _multifile=location.local_path() is not None, **flags)
+            stack.callback(file.close)
             # Without, threads that read at once move each other's place in the file.
             file.filehandle.set_lock(True)
+            _check_parts(file, location)
             every = _series(file)
             _check_chain(file)
             _check_description(file)
-        except BaseException:
-            file.close()
-            raise
-        return file, every
+            return file, every, stack.pop_all()
 
-    file, every = parse()
+    file, every, handles = parse()
     first = every[0]
     if len(every) > 1 and all(
         (item.kind, item.axes, item.shape, item.dtype, len(item.pages))
@@ -244,9 +237,9 @@ def _parse(location: Location) -> tuple[tifffile.TiffFile, list[Any]]:
         for item in every
     ):
         # Pages that were written one by one, each with a description of itself alone, are one stack nevertheless.
-        file.close()
+        handles.close()
         return parse(is_shaped=False)
-    return file, every
+    return file, every, handles
 
 
 def _series(file: Any) -> list[Any]:
@@ -254,6 +247,39 @@ def _series(file: Any) -> list[Any]:
     if not every:
         raise EOFError("it holds no image")
     return every
+
+
+def _levels(series: Any) -> list[Any]:
+    """The resolutions that have the axes of the image, the finest first."""
+    return [
+        level
+        for level in series.levels
+        if level.axes == series.axes and len(level.shape) == len(series.shape)
+    ]
+
+
+def _plain(series: Any) -> bool:
+    return bool(series.keyframe.is_final) and series.transform is None
+
+
+def _check_parts(file: Any, location: Location) -> None:
+    """Refuse an OME-TIFF whose other files are not there; tifffile would give zeros for them."""
+    names = other_files(ome_images(file.ome_metadata), location.name)
+    if not names:
+        return
+    unsafe = [name for name in names if PurePath(name).name != name or name in (".", "..")]
+    if location.local_path() is None or unsafe:
+        why = f"{unsafe[0]} is not beside it" if unsafe else "this is not on a local disk"
+        raise UnsupportedImageDataError(
+            f"{location.url} is one of {len(names) + 1} files of one image, but {why}.",
+            location.url,
+            hint="Download all of them into one folder.",
+        )
+    missing = sorted(name for name in names if not location.parent.child(name).exists())
+    if missing:
+        raise corrupt_image(
+            location, _KIND, f"it is one of {len(names) + 1} files of one image, and {missing[0]} is missing"
+        )
 
 
 def _check_chain(file: Any) -> None:
@@ -282,11 +308,19 @@ def _check_description(file: Any) -> None:
         raise EOFError("its description lies beyond its end")
 
 
-def _check_extent(stop: int, file: Any) -> None:
-    """Refuse to read what lies beyond the end of the file."""
-    size = file.filehandle.size
-    if stop > size:
-        raise EOFError(f"its pixels reach to byte {stop}, but the file ends at {size}")
+def _block_shape(series: Any) -> tuple[int, ...]:
+    """What is decoded as one: a tile or strip of one page, or a few rows of a plain one."""
+    shape = tuple(int(length) for length in series.shape)
+    page = series.keyframe
+    lead = len(shape) - len(page.shape)
+    if lead < 0 or shape[lead:] != tuple(page.shape) or series.transform is not None:
+        return shape
+    return (1,) * lead + block_of_page(page)
+
+
+def _dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that voxels are given in."""
+    return np.dtype("uint8") if dtype.kind == "b" else dtype.newbyteorder("=")
 
 
 def _axes(names: str, rank: int) -> tuple[str, ...]:

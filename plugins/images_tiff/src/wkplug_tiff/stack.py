@@ -53,7 +53,9 @@ class _Options:
             if value is not None and min(value if isinstance(value, tuple) else (value,)) < 1:
                 raise InvalidArgumentError(f"{name} is {value}: it must be at least 1.")
         if any(sign in self.filename_prefix for sign in ("/", "\\", "\0")):
-            raise InvalidArgumentError(f"The filename_prefix {self.filename_prefix!r} is no part of a file's name.")
+            raise InvalidArgumentError(
+                f"The filename_prefix {self.filename_prefix!r} is no part of a file's name."
+            )
 
 
 class TiffStackExporter(Exporter):

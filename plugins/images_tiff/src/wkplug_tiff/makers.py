@@ -1,0 +1,88 @@
+"""What microscopes' own tags say about the size of a pixel: LSM, MetaMorph STK, Aperio SVS, Zeiss and FEI SEM.
+
+And the resolution that any TIFF may have. That one means dots of paper or screen as a rule: it counts where it is
+finer than any printer, see `FINEST_PRINT`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+
+from wkplug_tiff.units import nanometres, positive
+
+__all__ = ["FINEST_PRINT", "Sizes", "maker_sizes", "resolution_sizes"]
+
+Sizes: TypeAlias = tuple[float | None, float | None, float | None]
+
+FINEST_PRINT = 10_000.0
+"""Nanometres; 2,540 dots per inch. Resolutions that are coarser are not taken for a size of the specimen."""
+
+_METRE = 1e9
+_PER_UNIT = {2: 2.54e7, 3: 1e7, 4: 1e6, 5: 1e3}  # ResolutionUnit: inch, cm; mm, um as an extension
+
+
+def maker_sizes(file: Any) -> Sizes:
+    """Nanometres along x, y, z; None where no maker's tag says."""
+    lsm = _dict(file, "lsm_metadata")
+    if lsm:
+        x, y, z = (positive(lsm.get(f"VoxelSize{axis}"), _METRE) for axis in "XYZ")
+        return x, y, z
+    stk = _dict(file, "stk_metadata")
+    if stk:
+        unit = stk.get("CalibrationUnits")
+        x, y = (nanometres(stk.get(f"{axis}Calibration"), unit) for axis in "XY")
+        distances = stk.get("ZDistance")
+        first = float(distances[0]) if distances is not None and len(distances) else None
+        return x, y, positive(first, 1e3)  # micrometres, says the format
+    sem = _dict(file, "sem_metadata")
+    if sem:
+        for name in ("ap_image_pixel_size", "ap_pixel_size"):
+            entry = sem.get(name)
+            if isinstance(entry, tuple) and len(entry) > 2:
+                size = nanometres(entry[1], str(entry[2]))
+                return size, size, None
+    fei = _dict(file, "fei_metadata")
+    if fei:
+        for table in ("Scan", "EScan"):
+            scan = fei.get(table)
+            if isinstance(scan, dict):
+                x, y = (positive(scan.get(f"Pixel{axis}"), _METRE) for axis in ("Width", "Height"))
+                return x, y, None
+    if getattr(file, "is_svs", False):
+        found = re.search(r"\|\s*MPP\s*=\s*([0-9.eE+-]+)", file.pages.first.description)
+        size = positive(found.group(1), 1e3) if found else None
+        return size, size, None
+    return None, None, None
+
+
+def resolution_sizes(page: Any) -> tuple[Sizes, str]:
+    """Nanometres by the resolution tags, and a sentence about those that were not taken."""
+    unit = _value(page, "ResolutionUnit")
+    factor = _PER_UNIT.get(int(unit)) if isinstance(unit, int) else None
+    sizes: list[float | None] = []
+    for axis in "XY":
+        value = _value(page, f"{axis}Resolution")
+        if factor is None or not isinstance(value, tuple) or not value[0] or not value[1]:
+            sizes.append(None)
+        else:
+            sizes.append(positive(value[1] / value[0], factor))
+    x, y = sizes
+    if x is None or y is None:
+        return (None, None, None), ""
+    if max(x, y) >= FINEST_PRINT:
+        return (None, None, None), (
+            f"its resolution tags say {2.54e7 / x:g} dots per inch, which is that of paper or a screen "
+            "and was not taken for a voxel size"
+        )
+    return (x, y, None), ""
+
+
+def _value(page: Any, name: str) -> Any:
+    tag = page.tags.get(name)
+    return tag.value if tag is not None else None
+
+
+def _dict(file: Any, name: str) -> dict[str, Any]:
+    found = getattr(file, name, None)
+    return found if isinstance(found, dict) else {}
