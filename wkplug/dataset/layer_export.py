@@ -2,7 +2,7 @@
 
 `layer.export(path)` finds the exporter by the path's suffix, `layer.export(path, "name")` by its name, and
 `layer.export.as_<name>(output_path=path)` is the same as a method. Exporters are plugins; the three that the API has
-always named are written out here with their parameters.
+always named have their parameters written out in `wkplug.dataset.legacy.exporting`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wkplug.errors import InvalidArgumentError
+from wkplug.dataset.legacy.exporting import NamedExports
 
 if TYPE_CHECKING:
     import os
 
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.layer import Layer
-    from wkplug.geometry import MagLike, NDBoundingBox, VecIntLike
+    from wkplug.geometry import MagLike, NDBoundingBox
 
 __all__ = ["LayerExport"]
 
 
-class LayerExport:
+class LayerExport(NamedExports):
     """Writes files of other tools; `layer.export` gives one."""
 
     def __init__(self, layer: Layer) -> None:
@@ -68,84 +68,10 @@ class LayerExport:
             **options,
         )
 
-    def as_tiff_stack(
-        self,
-        *,
-        output_path: str | os.PathLike[str],
-        bounding_box: NDBoundingBox | None = None,
-        mag: MagLike | None = None,
-        filename_prefix: str = "",
-        access_mode: str | None = None,
-        **more: Any,
-    ) -> None:
-        """Write one TIFF file per section into the folder `output_path`, named by its z in Mag(1).
-
-        filename_prefix: comes before the number, with an underscore. access_mode: for layers on servers only.
-        """
-        self._local_only(access_mode)
-        self(
-            output_path,
-            "tiff_stack",
-            bounding_box=bounding_box,
-            mag=mag,
-            filename_prefix=filename_prefix,
-            **more,
-        )
-
-    def as_ome_tiff(
-        self,
-        *,
-        output_path: str | os.PathLike[str],
-        bounding_box: NDBoundingBox | None = None,
-        mag: MagLike | None = None,
-        downsample: bool = True,
-        access_mode: str | None = None,
-        **more: Any,
-    ) -> None:
-        """Write one OME-TIFF file, with coarser versions of each plane unless `downsample` is False."""
-        self._local_only(access_mode)
-        self(output_path, "ome_tiff", bounding_box=bounding_box, mag=mag, downsample=downsample, **more)
-
-    def as_ozx(
-        self,
-        *,
-        output_path: str | os.PathLike[str],
-        bounding_box: NDBoundingBox | None = None,
-        mag: MagLike | None = None,
-        downsample: bool = True,
-        access_mode: str | None = None,
-        shard_shape: VecIntLike | int | None = None,
-        executor: AnyExecutor = None,
-        **more: Any,
-    ) -> None:
-        """Write one zipped OME-Zarr 0.5 image, which begins at the box's first voxel.
-
-        shard_shape: voxels of one file in the archive, n or (x, y, z).
-        """
-        self._local_only(access_mode)
-        self(
-            output_path,
-            "ozx",
-            bounding_box=bounding_box,
-            mag=mag,
-            downsample=downsample,
-            shard_shape=shard_shape,
-            executor=executor,
-            **more,
-        )
-
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("as_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return partial(_by_keyword, self, name.removeprefix("as_"))
-
-    @staticmethod
-    def _local_only(access_mode: str | None) -> None:
-        if access_mode is not None:
-            raise InvalidArgumentError(
-                "access_mode is for layers on servers; this layer is read from its files.",
-                hint="Leave it out.",
-            )
 
 
 def _by_keyword(
