@@ -1,8 +1,9 @@
 """The public conformance kit: what a plugin's author runs to know that the plugin keeps the contract.
 
 `ArrayBackendSuite` tests a storage backend, `ArrayStateMachine` any history of calls on it, `ImageReaderSuite` a
-reader of image files; `strategies` draw boxes, layouts and specs for tests of one's own, `mutants` are backends that
-are wrong on purpose, `plugin` is a pytest plugin that shows what was skipped.
+reader of image files, `InterpolationSuite` a down-sampling mode; `strategies` draw boxes, layouts and specs for
+tests of one's own, `mutants` are backends that are wrong on purpose, `plugin` is a pytest plugin that shows what
+was skipped.
 
 Nothing else in wkplug imports the kit; it needs pytest, hypothesis and numpy. Names are imported when asked
 for, so that a worker process that only needs one of them doesn't load pytest.
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from wkplug.testing.bench import Bench
     from wkplug.testing.checks import BrokenPromiseError
     from wkplug.testing.images import ImageReaderSuite, ImageSample
+    from wkplug.testing.interpolations import InterpolationSuite
     from wkplug.testing.stateful import ArrayStateMachine
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "BrokenPromiseError",
     "ImageReaderSuite",
     "ImageSample",
+    "InterpolationSuite",
 ]
 
 _HOMES = {
@@ -36,6 +39,7 @@ _HOMES = {
     "BrokenPromiseError": "wkplug.testing.checks",
     "ImageReaderSuite": "wkplug.testing.images",
     "ImageSample": "wkplug.testing.images",
+    "InterpolationSuite": "wkplug.testing.interpolations",
 }
 
 
