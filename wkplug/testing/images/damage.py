@@ -44,7 +44,7 @@ class DamagePart(ImageFixtures):
              sample.expected, sample.tolerance, sample.checksums)
             for sample in samples
         ]  # fmt: skip
-        rounds = 400 if thorough() else 40
+        rounds = 400 if thorough() else max(12, 80 // len(samples))
         outcomes: list[tuple[str, bool]]
         outcomes = children.run(_TRY, bench.reader, str(bench.folder / kind), facts, kind, rounds)
         wrong = [line for line, fine in outcomes if not fine]

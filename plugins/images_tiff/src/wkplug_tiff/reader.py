@@ -21,7 +21,7 @@ import numpy as np
 import tifffile
 
 from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
+from wkplug.abc.files import check_scene, corrupt_image, image_errors, open_file, path_or_file
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_tiff.metadata import ome_images, other_files, said
 from wkplug_tiff.pages import block_of_page, check_extent, read_page, read_plain
@@ -38,6 +38,7 @@ __all__ = ["TiffImage", "TiffReader"]
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _KIND = "a TIFF"
 _DESCRIPTION = 270  # the tag that holds OME and ImageJ metadata
+_BUFFER = 1 << 14  # directories may lie far from each other, so that more would be in vain
 _SAME_MEANING = {"i": "q", "r": "q"}
 
 
@@ -215,11 +216,12 @@ def _parse(location: Location) -> tuple[tifffile.TiffFile, list[Any], contextlib
     """Open a file and find its series; the stack closes what was opened, and is empty if this fails."""
 
     def parse(**flags: Any) -> tuple[tifffile.TiffFile, list[Any], contextlib.ExitStack]:
-        source = path_or_file(location)
+        path = location.local_path()
+        source = path_or_file(location) if path is not None else open_file(location, buffer=_BUFFER)
         with contextlib.ExitStack() as stack:
             if not isinstance(source, str):
                 stack.callback(source.close)
-            file = tifffile.TiffFile(source, _multifile=location.local_path() is not None, **flags)
+            file = tifffile.TiffFile(source, _multifile=path is not None, **flags)
             stack.callback(file.close)
             # Without, threads that read at once move each other's place in the file.
             file.filehandle.set_lock(True)
