@@ -68,7 +68,7 @@ def test_no_file_names_a_place_where_packages_come_from_or_this_machine() -> Non
 
 def test_every_distribution_has_the_licence_and_a_readme() -> None:
     licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
-    for folder in [*DISTRIBUTIONS, ROOT / "examples" / "wkplug_npy"]:
+    for folder in [*DISTRIBUTIONS, *(ROOT / "examples").glob("wkplug_*")]:
         assert (folder / "LICENSE").read_text(encoding="utf-8") == licence, folder
         readme = (folder / "README.md").read_text(encoding="utf-8")
         name = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["name"]
