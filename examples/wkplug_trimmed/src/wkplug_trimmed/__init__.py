@@ -1,0 +1,1 @@
+"""The trimmed mean for wkplug: an example of an interpolation plugin."""

@@ -1,0 +1,21 @@
+"""What this distribution offers; imports nothing heavy."""
+
+from __future__ import annotations
+
+from wkplug.abc import InterpolationSpec, hookimpl
+
+__all__ = ["wkplug_interpolations"]
+
+
+@hookimpl
+def wkplug_interpolations() -> list[InterpolationSpec]:
+    """One mode, for intensities only: the mean of two segment ids is a third one."""
+    return [
+        InterpolationSpec(
+            name="trimmed_mean",
+            factory="wkplug_trimmed.modes:TrimmedMean",
+            aliases=("trimmed",),
+            categories=("color",),
+            summary="the mean of each block without its smallest and its largest voxel",
+        )
+    ]
