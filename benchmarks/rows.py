@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import copying
+import pyramids
 from tables import Goal, Row, Turns, at_least, at_most, ratios
 
 if TYPE_CHECKING:
@@ -282,4 +283,7 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "copy": copying.copying,
     "convert": copying.converting,
     "memory": copying.memory,
+    "pyramids": pyramids.pyramids,
+    "default-shards": pyramids.default_shards,
+    "parallel": pyramids.parallel,
 }
