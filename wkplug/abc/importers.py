@@ -12,6 +12,7 @@ import attrs
 
 if TYPE_CHECKING:
     from wkplug.abc.arrays import ProbeScore
+    from wkplug.abc.images import Image
     from wkplug.abc.locations import Location
 
 __all__ = ["ForeignLayer", "ForeignMag", "Importer"]
@@ -19,7 +20,10 @@ __all__ = ["ForeignLayer", "ForeignMag", "Importer"]
 
 @attrs.frozen(kw_only=True)
 class ForeignMag:
-    """One array of the container: where it lies, its format, axes in storage order, and its mag."""
+    """One array of the container: where it lies, its format, axes in storage order, and its mag.
+
+    data_format: the storage format of an array backend, or "" where only `Importer.open` can read it.
+    """
 
     location: Any
     data_format: str
@@ -29,21 +33,29 @@ class ForeignMag:
 
 @attrs.frozen(kw_only=True)
 class ForeignLayer:
-    """One layer to be: name, category, voxel size of its finest mag in nanometres (None: not said), mags.
+    """One layer to be: name, category ("color", "segmentation", "" if unknown), mags from the finest on.
 
-    `offset` is where array index 0 lies, in voxels of the finest mag along (x, y, z).
+    voxel_size: of the finest mag in nanometres along (x, y, z), None where the container doesn't say.
+    offset: where index 0 of the arrays lies, in voxels of the finest mag along (x, y, z). begin: the first voxel that
+    is there, counted from index 0 (formats that keep a volume's place start their arrays at the dataset's 0).
+    channel_names, channel_colors: one per channel, or empty; colours as (red, green, blue) of 0 to 255, or None.
+    notes: sentences for whoever imports it. details: JSON values for `wkplug inspect`.
     """
 
     name: str
-    category: str
-    voxel_size: tuple[float | None, float | None, float | None]
+    category: str = ""
     mags: tuple[ForeignMag, ...]
+    voxel_size: tuple[float | None, float | None, float | None] = (None, None, None)
     offset: tuple[int, int, int] = (0, 0, 0)
+    begin: tuple[int, int, int] = (0, 0, 0)
+    channel_names: tuple[str, ...] = ()
+    channel_colors: tuple[tuple[int, int, int] | None, ...] = ()
+    notes: tuple[str, ...] = ()
     details: dict[str, Any] = attrs.field(factory=dict)
 
 
 class Importer(ABC):
-    """Recognises and describes one kind of container."""
+    """Recognises and describes one kind of container. Stateless; built by the spec's factory."""
 
     @abstractmethod
     def probe(self, location: Location) -> ProbeScore:
@@ -52,3 +64,8 @@ class Importer(ABC):
     @abstractmethod
     def describe(self, location: Location) -> tuple[ForeignLayer, ...]:
         """Describe all layers; CorruptDataError if the container's metadata are damaged."""
+
+    def open(self, mag: ForeignMag) -> Image | None:
+        """Open an array that no array backend reads; None (the default) where one does."""
+        del mag
+        return None

@@ -6,9 +6,9 @@ itself alone; tensorstore is loaded when the first array is opened.
 
 from __future__ import annotations
 
-from wkplug.abc import ArrayBackendSpec, ExporterSpec, SettingsSpec, hookimpl
+from wkplug.abc import ArrayBackendSpec, ExporterSpec, ImporterSpec, SettingsSpec, hookimpl
 
-__all__ = ["wkplug_array_backends", "wkplug_exporters", "wkplug_settings"]
+__all__ = ["wkplug_array_backends", "wkplug_exporters", "wkplug_importers", "wkplug_settings"]
 
 
 @hookimpl
@@ -76,5 +76,26 @@ def wkplug_exporters() -> list[ExporterSpec]:
             factory="wkplug_tensorstore.precomputed_export:PrecomputedExporter",
             suffixes=(".precomputed",),
             summary="a sharded neuroglancer precomputed volume",
+        ),
+    ]
+
+
+@hookimpl
+def wkplug_importers() -> list[ImporterSpec]:
+    """Recognise containers of other viewers."""
+    return [
+        ImporterSpec(
+            name="n5",
+            factory="wkplug_tensorstore.importing:N5Importer",
+            suffixes=(".n5",),
+            markers=("attributes.json",),
+            summary="N5 groups with their resolutions, setups of BigDataViewer, bare N5 arrays",
+        ),
+        ImporterSpec(
+            name="precomputed",
+            factory="wkplug_tensorstore.importing:PrecomputedImporter",
+            suffixes=(".precomputed",),
+            markers=("info",),
+            summary="neuroglancer precomputed volumes",
         ),
     ]

@@ -1,4 +1,4 @@
-"""What this distribution offers: two storage formats, two metadata dialects and an exporter.
+"""What this distribution offers: two storage formats, two metadata dialects, an exporter and an importer.
 
 Only specs live here. The modules that they name are imported when they are chosen, and zarr-python itself
 only when an array is opened, created or asked for codecs that this package doesn't know by name.
@@ -8,9 +8,9 @@ Who calls it: wkplug's plugin manager, through the entry point "zarr" of the gro
 
 from __future__ import annotations
 
-from wkplug.abc import ArrayBackendSpec, ExporterSpec, MetadataDialectSpec, hookimpl
+from wkplug.abc import ArrayBackendSpec, ExporterSpec, ImporterSpec, MetadataDialectSpec, hookimpl
 
-__all__ = ["wkplug_array_backends", "wkplug_exporters", "wkplug_metadata_dialects"]
+__all__ = ["wkplug_array_backends", "wkplug_exporters", "wkplug_importers", "wkplug_metadata_dialects"]
 
 
 @hookimpl
@@ -62,5 +62,19 @@ def wkplug_exporters() -> tuple[ExporterSpec, ...]:
             factory="wkplug_zarr.ozx:OzxExporter",
             suffixes=(".ozx", ".ome.zarr.zip"),
             summary="one zipped OME-Zarr 0.5 image with its pyramid",
+        ),
+    )
+
+
+@hookimpl
+def wkplug_importers() -> tuple[ImporterSpec, ...]:
+    """Offer OME-Zarr images and bare arrays."""
+    return (
+        ImporterSpec(
+            name="ome-zarr",
+            factory="wkplug_zarr.importing:OmeZarrImporter",
+            suffixes=(".zarr",),
+            markers=("zarr.json", ".zgroup", ".zarray"),
+            summary="OME-Zarr 0.1 to 0.5 with labels, collections of images, bare Zarr arrays",
         ),
     )
