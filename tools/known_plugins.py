@@ -45,6 +45,7 @@ def describe(plugin: str, module: Any) -> dict[str, Any]:
                 found["markers"].update(spec.markers)
             if kind.known == "readers":
                 found["suffixes"].update(spec.suffixes)
+                found["magic"].update(f"{offset}:{magic.hex()}" for offset, magic in spec.magic)
             if kind.known == "exporters":
                 found[f"{spec.consumes}_suffixes"].update(spec.suffixes)
             if kind.known == "filesystems":

@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "export-as-tiff": "wkplug.cli.export:export_as_tiff",
     "export-wkw-as-tiff": "wkplug.cli.export:export_wkw_as_tiff",
     "info": "wkplug.cli.info:info",
+    "inspect": "wkplug.cli.inspect:inspect",
     "plugins": "wkplug.cli.plugins:plugins",
     "preview": "wkplug.cli.preview:preview",
     "upsample": "wkplug.cli.upsample:upsample",

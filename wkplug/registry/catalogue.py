@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from wkplug.registry.manager import Manager
 
-__all__ = ["candidates_for", "known", "unavailable"]
+__all__ = ["candidates_for", "known", "known_magic", "unavailable"]
 
 _ORDER = {
     State.BROKEN: 0,
@@ -63,6 +63,18 @@ def candidates_for(manager: Manager, key: str, name: str) -> list[tuple[str, Plu
         if name in entry.get(key, ())
     ]
     return sorted(found, key=lambda each: (_ORDER[each[1].state if each[1] else None], each[0]))
+
+
+def known_magic(head: bytes) -> list[tuple[str, bytes]]:
+    """Give the catalogue's entries of magic bytes ("offset:hex") that a file has, with the bytes; longest first."""
+    found = {}
+    for entry in known().values():
+        for text in entry.get("magic", ()):
+            offset, _, digits = str(text).partition(":")
+            magic = bytes.fromhex(digits)
+            if head[int(offset) : int(offset) + len(magic)] == magic:
+                found[str(text)] = magic
+    return sorted(found.items(), key=lambda each: (-len(each[1]), each[0]))
 
 
 def unavailable(

@@ -132,7 +132,7 @@ def choose_reader(
         # Their own scores count, so all that claim the file are asked before any is ranked.
         claims = [o for o in claims if not _refused(candidates_of(tables, READER, [o], assess, wish)) or wish]
     if not claims:
-        raise _no_reader(tables, location, name)
+        raise _no_reader(tables, location, name, head)
     choice = select(
         READER.words,
         candidates_of(tables, READER, claims, assess, wish, scores),
@@ -195,9 +195,12 @@ def _toml(names: Any) -> str:
     return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
-def _no_reader(tables: Tables, location: Location, name: str) -> WkplugError:
-    """The error for a file that no working reader accepts; the longest suffix that somebody knows counts."""
-    from wkplug.registry.catalogue import candidates_for, unavailable
+def _no_reader(tables: Tables, location: Location, name: str, head: bytes) -> WkplugError:
+    """The error for a file that no working reader accepts.
+
+    The longest suffix that somebody knows counts, or else the first bytes.
+    """
+    from wkplug.registry.catalogue import candidates_for, known_magic, unavailable
 
     start = f"No installed reader accepts '{location.name}'."
     installed = {suffix for offer in tables.offers(READER) for suffix in offer.spec.suffixes}
@@ -216,6 +219,23 @@ def _no_reader(tables: Tables, location: Location, name: str) -> WkplugError:
             )
             error.message = f"{start} {error.message}"
             return error
+    there = {entry for offer in tables.offers(READER) for entry in _entries(offer.spec)}
+    for entry, magic in known_magic(head):
+        if entry not in there:
+            words = (
+                magic.decode("ascii") if magic.isascii() and magic.decode("ascii").isprintable() else magic
+            )
+            error = unavailable(
+                tables.manager,
+                f"a file that starts like this one ({words!r})",
+                "magic",
+                entry,
+                installed=installed,
+                unknown=UnknownNameError,
+                missing=ImageReaderMissingError,
+            )
+            error.message = f"{start} {error.message}"
+            return error
     claimed = [o.spec.name for o in tables.offers(READER) if any(name.endswith(s) for s in o.spec.suffixes)]
     why = (
         f"Its suffix is claimed by {listed(claimed)}, but its first bytes are not theirs." if claimed else ""
@@ -223,6 +243,11 @@ def _no_reader(tables: Tables, location: Location, name: str) -> WkplugError:
     return UnsupportedImageFormatError(
         f"{start} {why}".rstrip(), path=location.url, hint=f"readable suffixes: {listed(installed)}"
     )
+
+
+def _entries(spec: Any) -> set[str]:
+    """A reader's magic bytes as the catalogue writes them."""
+    return {f"{offset}:{magic.hex()}" for offset, magic in spec.magic}
 
 
 # --- exporters and importers ------------------------------------------------------------------------------

@@ -1,0 +1,104 @@
+"""`wkplug inspect`: what an image file holds, which reader takes it and why, and what layer it would become."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wkplug.abc import ImageInfo
+    from wkplug.ops.inspecting import ImageReport
+
+__all__ = ["inspect", "told"]
+
+
+@click.command()
+@click.argument("file")
+@click.option("--reader", metavar="NAME", help="Use this reader instead of the surest.")
+@click.option(
+    "--scene", type=click.IntRange(min=0), default=0, show_default=True, help="Which image of the file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def inspect(*, file: str, reader: str | None, scene: int, as_json: bool) -> None:
+    """Print what the image FILE holds, which reader takes it, and what layer it would become.
+
+    Only headers are read, nothing is written. A dash stands for what the file doesn't say.
+    """
+    from wkplug.ops.inspecting import inspect_image
+
+    report = inspect_image(file, reader=reader, scene=scene)
+    click.echo(json.dumps(report.to_json(), indent=2) if as_json else told(report))
+
+
+def told(report: ImageReport) -> str:
+    """Give the report as text."""
+    from wkplug.cli.info import size_text
+    from wkplug.registry.explain import render
+
+    info = report.info
+    size = "folder" if report.size is None else size_text(report.size)
+    lines = [f"{report.path}   ({size})", render(report.choice), ""]
+    lines += [f"{name:<12}{value}" for name, value in _facts(report, info) if value]
+    lines += [f"note: {note}" for note in info.notes]
+    return "\n".join([*lines, "", *_layer(report)])
+
+
+def _facts(report: ImageReport, info: ImageInfo) -> list[tuple[str, str]]:
+    scenes = ""
+    if info.scenes:
+        listed = ", ".join(f"{number} {name}" for number, name in enumerate(info.scenes[:20]))
+        more = f", and {len(info.scenes) - 20} more" if len(info.scenes) > 20 else ""
+        scenes = f"{report.scene} of {len(info.scenes)} ({listed}{more})"
+    levels = ", ".join(_times(shape) for shape in info.level_shapes) or str(info.levels)
+    details = ", ".join(f"{key} {value}" for key, value in info.details.items() if value not in ("", None))
+    return [
+        ("scene", scenes),
+        ("axes", ", ".join(f"{axis} {n}" for axis, n in zip(info.axes, info.shape, strict=True))),
+        ("dtype", f"{info.dtype}{f', {info.photometric}' if info.photometric else ''}"),
+        ("voxel size", _lengths(info.voxel_size)),
+        ("origin", _lengths(info.origin) if any(value is not None for value in info.origin) else ""),
+        ("channels", _channels(info)),
+        ("levels", levels if info.levels > 1 else ""),
+        ("blocks", _times(info.block_shape)),
+        ("details", details),
+    ]
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _lengths(values: Sequence[float | None]) -> str:
+    if all(value is None for value in values):
+        return "- (the file doesn't say)"
+    return ", ".join(
+        f"{axis} {'-' if value is None else f'{value:g} nm'}"
+        for axis, value in zip("xyz", values, strict=True)
+    )
+
+
+def _channels(info: ImageInfo) -> str:
+    count = max(len(info.channel_names), len(info.channel_colors))
+    names = info.channel_names or ("",) * count
+    colors = info.channel_colors or (None,) * count
+    return ", ".join(
+        f"{name or '-'}{'' if color is None else ' #{:02x}{:02x}{:02x}'.format(*color)}"
+        for name, color in zip(names, colors, strict=True)
+    )
+
+
+def _layer(report: ImageReport) -> list[str]:
+    layer = report.layer
+    if layer.problem:
+        return [f"can't become a layer: {layer.problem}"]
+    moves = [
+        f"{axis} is dropped" if not target else f"{axis} becomes {target}"
+        for axis, target in layer.becomes.items()
+        if target != axis
+    ]
+    shape = ", ".join(f"{axis} {n}" for axis, n in zip(layer.axes, layer.shape, strict=True))
+    return [f"{'as a layer':<12}{shape}{'   (' + ', '.join(moves) + ')' if moves else ''}"]

@@ -1,0 +1,130 @@
+"""What an image file holds, which reader takes it and why, and what it would become: `wkplug inspect`.
+
+Nothing is written, and no voxel is decoded: all comes from the file's headers. The work of importing is in
+`wkplug.ops.importing`; here only its reading of the axes (`Meaning`) is shown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.errors import MissingError, UnsupportedImageDataError, UnsupportedImageFormatError
+from wkplug.ops.importing.axes import Meaning
+from wkplug.ops.importing.readers import HEAD_BYTES
+
+if TYPE_CHECKING:
+    from wkplug.abc import ImageInfo, Location
+    from wkplug.registry import Choice
+
+__all__ = ["ImageReport", "LayerPreview", "inspect_image"]
+
+
+@attrs.frozen(kw_only=True)
+class LayerPreview:
+    """What an image would become: axes and shape of the layer, and for each axis of the file where it goes.
+
+    `becomes` has "x", "y", "z", "c", the name of an axis of its own, or "" for an axis of length 1 that is dropped.
+    `problem` says why it can't become a layer, and is empty if it can.
+    """
+
+    axes: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    becomes: dict[str, str] = attrs.field(factory=dict)
+    problem: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ImageReport:
+    """A file (`path`, `size` in bytes, None for folders), the choice of its reader, one scene, and its layer."""
+
+    path: str
+    size: int | None
+    choice: Choice
+    scene: int
+    info: ImageInfo
+    layer: LayerPreview
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything as JSON values; lengths in nanometres."""
+        from wkplug.registry.explain import as_facts
+
+        info = attrs.asdict(self.info)
+        return {
+            "path": self.path,
+            "size": self.size,
+            "reader": as_facts(self.choice),
+            "scene": self.scene,
+            "image": {**info, "unit": "nanometer"},
+            "layer": attrs.asdict(self.layer),
+        }
+
+
+def inspect_image(path: str, *, reader: str | None = None, scene: int = 0) -> ImageReport:
+    """Look at an image file (or a folder that some reader takes as one).
+
+    scene: which image of the file, from 0. UnsupportedImageFormatError if no reader takes it (with the plugin to
+    install where one is known), MissingError if it is not there, CorruptImageError if it is damaged.
+    """
+    from wkplug import registry
+    from wkplug.storage import locate
+
+    location = locate(path)
+    size, head = _beginning(location)
+    try:
+        choice = registry.choose_reader(location, head, explicit=reader, folder=size is None, thorough=True)
+    except UnsupportedImageFormatError as error:
+        if size is None:
+            error.hint = "For a folder of images: wkplug convert --dry-run. For a dataset: wkplug info."
+        raise
+    with choice.winner.open(location, scene=scene) as image:
+        info = image.info
+    return ImageReport(
+        path=location.url, size=size, choice=choice, scene=scene, info=info, layer=_layer(info, location.url)
+    )
+
+
+def _beginning(location: Location) -> tuple[int | None, bytes]:
+    """The size and the first bytes of a file; None and nothing for a folder."""
+    local = location.local_path()
+    if local is not None:
+        from pathlib import Path
+
+        if Path(local).is_dir():
+            return None, b""
+    elif next(iter(location.list()), None) is not None:
+        return None, b""
+    if not location.exists():
+        raise MissingError(f"There is no file {location.url}.")
+    return location.size(), location.read(0, HEAD_BYTES)
+
+
+def _layer(info: ImageInfo, path: str) -> LayerPreview:
+    try:
+        meaning = Meaning.of(info, path)
+    except UnsupportedImageDataError as error:
+        return LayerPreview(problem=error.message)
+    becomes = {}
+    for axis in info.axes:
+        if axis == meaning.z:
+            becomes[axis] = "z"
+        elif axis == meaning.channels:
+            becomes[axis] = "c"
+        elif axis in ("x", "y") or axis in meaning.others:
+            becomes[axis] = axis
+        else:
+            becomes[axis] = ""
+    lengths = dict(zip(info.axes, info.shape, strict=True))
+    width, height = lengths["x"], lengths["y"]
+    return LayerPreview(
+        axes=(*meaning.others, "c", "x", "y", "z"),
+        shape=(
+            *(lengths[axis] for axis in meaning.others),
+            lengths.get(meaning.channels or "", 1),
+            width,
+            height,
+            lengths.get(meaning.z or "", 1),
+        ),
+        becomes=becomes,
+    )
