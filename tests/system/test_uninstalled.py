@@ -146,7 +146,15 @@ def test_without_images_tiff_comes_in_and_the_preview_says_what_it_needs(user: E
 
 
 def test_without_any_plugin_the_core_works_in_memory(user: Environment) -> None:
-    bundled = ("wkplug-images", "wkplug-numba", "wkplug-tensorstore", "wkplug-tiff", "wkplug-wkw", "wkplug-zarr")
+    bundled = (
+        "wkplug-dm",
+        "wkplug-images",
+        "wkplug-numba",
+        "wkplug-tensorstore",
+        "wkplug-tiff",
+        "wkplug-wkw",
+        "wkplug-zarr",
+    )
     with user.without(*bundled):
         writes(user, "memory", "alone")
         assert user.wkplug("plugins").split() == ["NAME", "DISTRIBUTION", "STATE", "OFFERS,", "OR", "REASON"]

@@ -14,7 +14,15 @@ from tests.system.conftest import EXAMPLE, ROOT, Environment, names_in, run
 
 pytestmark = pytest.mark.system
 
-BUNDLED = {"wkplug-images", "wkplug-numba", "wkplug-tensorstore", "wkplug-tiff", "wkplug-wkw", "wkplug-zarr"}
+BUNDLED = {
+    "wkplug-dm",
+    "wkplug-images",
+    "wkplug-numba",
+    "wkplug-tensorstore",
+    "wkplug-tiff",
+    "wkplug-wkw",
+    "wkplug-zarr",
+}
 
 # Prints which folders of the repository can be imported. Somebody else's package may be called `tests`.
 FIND = """

@@ -1,0 +1,1 @@
+"""DM3 and DM4, the files of Gatan DigitalMicrograph, for wkplug."""
