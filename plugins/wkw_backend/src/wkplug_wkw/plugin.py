@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.abc import ArrayBackendSpec, SettingsSpec, hookimpl
+from wkplug.abc import ArrayBackendSpec, ImporterSpec, SettingsSpec, hookimpl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["wkplug_array_backends", "wkplug_settings"]
+__all__ = ["wkplug_array_backends", "wkplug_importers", "wkplug_settings"]
 
 
 @hookimpl
@@ -31,6 +31,19 @@ def wkplug_array_backends() -> Iterable[ArrayBackendSpec]:
             markers=("header.wkw",),
             priority=-10,
             summary="WKW on local disks through the Rust package wkw, behind our own checks",
+        ),
+    )
+
+
+@hookimpl
+def wkplug_importers() -> Iterable[ImporterSpec]:
+    """Recognise bare WKW folders."""
+    return (
+        ImporterSpec(
+            name="wkw",
+            factory="wkplug_wkw.importing:WkwImporter",
+            priority=-10,
+            summary="bare WKW folders: a mag, a layer or several",
         ),
     )
 
