@@ -75,6 +75,10 @@ class LayoutRequest:
             counts = self._all_axes(frame, per_shard, (1,) * len(extent), "chunks_per_shard") or ()
             chunk, shard = base, tuple(a * b for a, b in zip(base, counts, strict=True))
         mag = tuple(factors[position] if position is not None else 1 for position in frame.xyz)
+        depth = frame.xyz[2]
+        if depth is not None and extent[depth] - start[depth] // factors[depth] == 1:
+            # A single section is one wherever it lies: what comes before it is empty, and no reason for deep chunks.
+            extent = (*extent[:depth], 1, *extent[depth + 1 :])
         return LayoutWish(
             purpose=purpose,
             axes=frame.axes,
