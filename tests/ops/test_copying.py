@@ -201,6 +201,112 @@ def test_with_exists_ok_voxels_are_written_over_those_that_are_there(tmp_path: P
         first.copy_dataset(first.path, exists_ok=True)
 
 
+@pytest.mark.parametrize("data_format", FORMATS)
+@pytest.mark.parametrize("target_format", FORMATS)
+def test_copying_again_writes_only_what_differs(tmp_path: Path, data_format: str, target_format: str) -> None:
+    shard = None if data_format == "zarr" else 32
+    first = make(tmp_path / "a", data_format, chunk_shape=32, shard_shape=shard, downsample=False)
+    shard = None if target_format == "zarr" else 32
+    options: dict[str, Any] = {"data_format": target_format, "chunk_shape": 32, "shard_shape": shard}
+    second = first.copy_dataset(tmp_path / "b", **options)
+
+    def files() -> dict[str, tuple[int, int]]:
+        return {
+            str(path): (path.stat().st_mtime_ns, path.stat().st_ino)
+            for path in (tmp_path / "b" / "color" / "1").rglob("*")
+            if path.is_file() and not path.name.startswith(".wkplug")
+        }
+
+    before = files()
+    assert len(before) > 4
+    first.copy_dataset(tmp_path / "b", exists_ok=True)
+    assert files() == before
+    source, copy = first.get_layer("color").get_mag(1), second.get_layer("color").get_mag(1)
+    source.write(np.zeros((1, 4, 4, 4), "uint8"), absolute_offset=(40, 10, 10), allow_unaligned=True)
+    copy.write(np.full((1, 4, 4, 4), 250, "uint8"), absolute_offset=(4, 6, 8), allow_unaligned=True)
+    before = files()
+    first.copy_dataset(tmp_path / "b", exists_ok=True)
+    after = files()
+    assert before.keys() == after.keys()
+    assert sum(before[name] != after[name] for name in before) == 2
+    assert copy.content_is_equal(source)
+
+
+def test_a_second_call_finishes_what_a_first_one_began(tmp_path: Path) -> None:
+    first = make(tmp_path / "a", "wkw", downsample=False)
+    first.get_layer("color").add_mag(2).write(voxels((35, 25, 20)))
+    second = first.copy_dataset(tmp_path / "b", data_format="zarr3")
+    coarser = second.get_layer("color").get_mag(2)
+    # As if the first call had been killed in the middle of mag 2: its folder is marked, and nobody lists it.
+    storage.set_mark(coarser.location, storage.Mark(job="copy"))
+    second.store.apply(wk.properties.operations.RemoveMag("color", wk.Mag(2)))
+    finer = (tmp_path / "b" / "color" / "1" / "zarr.json").stat().st_mtime_ns
+    again = first.copy_dataset(tmp_path / "b", exists_ok=True)
+    assert list(again.get_layer("color").mags) == list(first.get_layer("color").mags)
+    for mag, view in first.get_layer("color").mags.items():
+        assert again.get_layer("color").get_mag(mag).content_is_equal(view)
+    assert (tmp_path / "b" / "color" / "1" / "zarr.json").stat().st_mtime_ns == finer
+
+
+def options_of(view: wk.MagView) -> dict[str, Any]:
+    return dict(view.array_source.handle.spec.options)
+
+
+@pytest.mark.parametrize(
+    ("data_format", "compress", "find"),
+    [
+        ("wkw", {"block_type": "lz4"}, lambda options: options["block_type"] == "lz4"),
+        ("zarr", {"level": 1}, lambda options: options["compressor"] == {"id": "zstd", "level": 1}),
+        (
+            "zarr",
+            {"compressor": {"id": "blosc", "cname": "lz4", "clevel": 3, "shuffle": 1}},
+            lambda options: options["compressor"]["cname"] == "lz4",
+        ),
+        (
+            "zarr3",
+            {"level": 1},
+            lambda options: options["codecs"][-1]["configuration"] == {"level": 1, "checksum": True},
+        ),
+    ],
+)
+@pytest.mark.parametrize("how", ["copy", "rechunk"])
+def test_codecs_and_levels_are_kept_when_voxels_are_encoded_anew(
+    tmp_path: Path, data_format: str, compress: Any, find: Any, how: str
+) -> None:
+    dataset = wk.Dataset(tmp_path / "a", voxel_size=(11, 11, 25))
+    layer = dataset.add_layer(
+        "color", "color", data_format=data_format, bounding_box=wk.BoundingBox((0, 0, 0), (70, 50, 40))
+    )
+    mag = layer.add_mag(1, chunk_shape=32, compress=compress)
+    mag.write(voxels((70, 50, 40)))
+    assert find(options_of(mag))
+    if how == "rechunk":
+        mag.rechunk(chunk_shape=64)
+        view = mag
+    else:
+        view = dataset.copy_dataset(tmp_path / "b", chunk_shape=64).get_layer("color").get_mag(1)
+    assert view.info.chunk_shape == (64, 64, 64)
+    assert find(options_of(view))
+    assert np.array_equal(view.read()[0], voxels((70, 50, 40)))
+    plain = dataset.copy_dataset(tmp_path / "c", chunk_shape=64, compress=False).get_layer("color").get_mag(1)
+    assert not plain.info.compression_mode
+    assert np.array_equal(plain.read()[0], voxels((70, 50, 40)))
+
+
+def test_codecs_that_the_new_backend_lacks_become_the_default(tmp_path: Path) -> None:
+    with wk.settings(backends={"zarr": "zarr+zarr"}):
+        dataset = wk.Dataset(tmp_path / "a", voxel_size=(11, 11, 25))
+        layer = dataset.add_layer(
+            "color", "color", data_format="zarr", bounding_box=wk.BoundingBox((0, 0, 0), (70, 50, 40))
+        )
+        options = {"compressor": {"id": "zlib", "level": 1}, "filters": [{"id": "delta", "dtype": "|u1"}]}
+        layer.add_mag(1, chunk_shape=32, compress=options).write(voxels((70, 50, 40)))
+    source = wk.Dataset.open(tmp_path / "a")
+    copy = source.copy_dataset(tmp_path / "b", chunk_shape=64).get_layer("color").get_mag(1)
+    assert options_of(copy)["compressor"] == {"id": "zstd", "level": 5}
+    assert np.array_equal(copy.read()[0], voxels((70, 50, 40)))
+
+
 def test_links_lead_to_the_source_and_are_never_followed_when_deleting(tmp_path: Path) -> None:
     first = make(tmp_path / "a")
     second = wk.Dataset(tmp_path / "b", voxel_size=(11, 11, 25))

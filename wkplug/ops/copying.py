@@ -5,7 +5,8 @@ byte by byte; `LINK` makes a symbolic link; `REFERENCE` only writes down where t
 a mag is listed when it is complete and not before, the source's entry is taken over with the keys that nobody
 here knows, and the layer's box becomes the union of both. What was linked or referenced is read-only here.
 
-A killed copy leaves a marked folder that nobody lists; the same call again replaces it.
+A killed copy leaves a marked folder that nobody lists; the same call again replaces it. Mags that were complete are
+compared then (`exists_ok`), and nothing is written where they are equal.
 
 Who calls it: `Layer`, and `wkplug.ops.layer_copying` for whole layers and datasets.
 """
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug import storage
-from wkplug.dataset import creating, resizing
+from wkplug import registry, storage
+from wkplug.dataset import creating, layout, resizing
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.dataset.regions import Region, to_bounding_box
 from wkplug.errors import (
@@ -29,7 +30,14 @@ from wkplug.errors import (
 )
 from wkplug.geometry import Mag, grids
 from wkplug.ops import pools
-from wkplug.ops.entries import FolderExistsError, all_keys, foreign_keys, make_link, recorded_path
+from wkplug.ops.entries import (
+    FolderExistsError,
+    all_keys,
+    foreign_keys,
+    make_link,
+    recorded_path,
+    with_codecs_of,
+)
 from wkplug.ops.rewriting import copy_voxels
 from wkplug.properties import MagViewProperties, operations
 
@@ -128,8 +136,8 @@ def add_mag(
     """Add the mag of another layer, as `mag` if that is given (voxels stay what they are, the box follows).
 
     MagExistsError (an IndexError) if the layer has it, unless a copy with `exists_ok`: then voxels are written
-    into the mag that is there. MagMismatchError (an AssertionError) if dtype, channels or axes differ, and for
-    links and references also if the data format does.
+    into the mag that is there, where they differ. MagMismatchError (an AssertionError) if dtype, channels or axes
+    differ, and for links and references also if the data format does.
     """
     layer.check_writable("get another mag")
     source = mag_view_of(mag_view_or_path)
@@ -254,28 +262,47 @@ def _copy_data(
     pool: Any,
     progress: Progress | None,
 ) -> None:
+    whole = grids.hull(layer.region, wanted)
     making = creating.new_mag(
         layer,
         target,
-        _for_format(layer, source, request),
+        _for_format(layer, source, target, request, whole),
         creating.purpose_of_next_mag(layer),
         _mark(layer, source, target),
-        region=grids.hull(layer.region, wanted),
+        region=whole,
         extra=foreign_keys(source),
     )
     with making as handle:
         factors = layer.frame.factors(target.to_tuple())
-        bounds = grids.intersect(_box(region, factors), _box(grids.hull(layer.region, wanted), factors))
+        bounds = grids.intersect(_box(region, factors), _box(whole, factors))
         if bounds is not None:
             copy_voxels(source.array_source.handle, handle, bounds, executor=pool, progress=progress)
         _extend(layer, wanted)
 
 
-def _for_format(layer: Layer, source: MagView, request: CopyRequest) -> LayoutRequest:
-    """What is asked for; in another format than the source's, only plain chunks of the source are kept."""
-    layout = request.layout(source)
+def _for_format(
+    layer: Layer, source: MagView, target: Mag, request: CopyRequest, region: Region
+) -> LayoutRequest:
+    """What is asked for; in the source's format with its codecs, in another one only its plain chunks are kept."""
+    asked = request.layout(source)
     if source.data_format == layer.data_format:
-        return layout
+        place, data_format = layer.location.child(target.to_layer_name()), str(layer.data_format)
+        explicit = layer.dataset.backend_for(data_format)
+        backend = registry.choose_backend(
+            place, data_format=data_format, mode="create", explicit=explicit
+        ).winner
+        factors, dtype = layer.frame.factors(target.to_tuple()), layer.dtype.name
+        purpose = creating.purpose_of_next_mag(layer)
+        return with_codecs_of(
+            source.array_source.handle,
+            asked,
+            request.compress,
+            backend=backend,
+            place=place,
+            spec_of=lambda kept: layout.array_spec(
+                backend, layer.frame, region, factors, dtype, kept, purpose
+            ),
+        )
     chunk = request.chunk_shape
     if chunk is None and request.shard_shape is None and request.chunks_per_shard is None:
         found = source.array_source.handle.spec.chunk_shape
@@ -283,7 +310,7 @@ def _for_format(layer: Layer, source: MagView, request: CopyRequest) -> LayoutRe
         edge = edges.pop()
         if not edges and edge & (edge - 1) == 0:
             chunk = edge
-    return attrs.evolve(layout, chunk_shape=chunk, shard_shape=request.shard_shape)
+    return attrs.evolve(asked, chunk_shape=chunk, shard_shape=request.shard_shape)
 
 
 def _overwrite(

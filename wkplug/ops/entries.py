@@ -1,6 +1,6 @@
-"""What mags and layers leave of each other: the keys of entries, recorded paths, symbolic links.
+"""What mags and layers leave of each other: the keys of entries, codecs, recorded paths, symbolic links.
 
-Who calls it: copying, of mags, layers and attachments.
+Who calls it: copying, of mags, layers and attachments, and rechunking.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from wkplug import storage
 from wkplug.errors import InvalidArgumentError, MagExistsError
 
 if TYPE_CHECKING:
-    from wkplug.abc import Location
-    from wkplug.dataset import Dataset, MagView
+    from collections.abc import Callable
 
-__all__ = ["FolderExistsError", "all_keys", "foreign_keys", "make_link", "recorded_path"]
+    from wkplug.abc import ArrayBackend, ArraySpec, Location
+    from wkplug.dataset import Dataset, MagView
+    from wkplug.dataset.layout import LayoutRequest
+    from wkplug.storage import ArrayHandle
+
+__all__ = ["FolderExistsError", "all_keys", "foreign_keys", "make_link", "recorded_path", "with_codecs_of"]
 
 
 class FolderExistsError(MagExistsError, FileExistsError):
@@ -36,6 +42,30 @@ def foreign_keys(source: MagView) -> dict[str, Any]:
     handle = source.array_source.handle
     own = handle.backend.mag_properties(handle.array)
     return {key: value for key, value in all_keys(source).items() if key not in own}
+
+
+def with_codecs_of(
+    source: ArrayHandle,
+    request: LayoutRequest,
+    compress: Any,
+    *,
+    backend: ArrayBackend,
+    place: Location,
+    spec_of: Callable[[LayoutRequest], ArraySpec],
+) -> LayoutRequest:
+    """Ask for the codecs of `source` (the same format) where nothing else is asked for, with their levels.
+
+    compress: what was asked for; None and True keep what is compressed as it is. What the new array's backend doesn't
+    take (codecs that only another engine knows, shards within shards) becomes the format's default.
+    """
+    spec = source.spec
+    options = {key: value for key, value in spec.options.items() if value is not None}
+    if not spec.compressed or not options or not (compress is None or compress is True):
+        return attrs.evolve(request, compress=spec.compressed if compress is None else compress)
+    kept = attrs.evolve(request, compress=options)
+    problems = backend.problems(spec_of(kept), place, "create")
+    refused = any(problem.severity == "error" for problem in problems)
+    return attrs.evolve(request, compress=True) if refused else kept
 
 
 def recorded_path(dataset: Dataset, location: Location, *, make_relative: bool = False) -> str:

@@ -162,10 +162,17 @@ def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progre
         data_format = str(view.data_format)
         explicit = layer.dataset.backend_for(data_format)
         choice = registry.choose_backend(place, data_format=data_format, mode="create", explicit=explicit)
-        spec = layout.array_spec(
-            choice.winner, layer.frame, layer.region, view.factors, old.spec.dtype, request, "new"
+
+        def spec_of(wish: LayoutRequest) -> ArraySpec:
+            spec = layout.array_spec(
+                choice.winner, layer.frame, layer.region, view.factors, old.spec.dtype, wish, "new"
+            )
+            return _covering(spec, old.spec)
+
+        request = entries.with_codecs_of(
+            old, request, request.compress, backend=choice.winner, place=place, spec_of=spec_of
         )
-        new = storage.create_array(place, data_format, _covering(spec, old.spec), backend=explicit)
+        new = storage.create_array(place, data_format, spec_of(request), backend=explicit)
         # The layer's box comes first: around it there is rarely anything, so that shards are hardly written twice.
         shown = _whole_chunks(view._bounds_in_mag(layer.region), new.spec)
         for whole in _bounds(old):

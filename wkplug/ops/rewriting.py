@@ -6,7 +6,8 @@ most `TILE_BYTES`: at any moment there are no more tiles in memory than the exec
 the engines need to encode one shard each, whatever the size of the arrays.
 
 Tiles that are all fill value are not written: the target is new, and there they read the same. With `erase`
-(the target has voxels already) they are.
+(the target has voxels already) shards are compared with what is there, and written where they differ: what a call
+before this one has brought stays untouched. That takes a second tile per worker.
 
 Who calls it: copying and rechunking.
 """
@@ -45,14 +46,18 @@ def copy_voxels(
 ) -> None:
     """Copy `bounds` (array axes, voxels of the mag, the same in both) from source to target.
 
-    erase: also write fill value, where the target has something stored or the source has not.
+    erase: the target has voxels; what differs is written, fill value too, and what is equal is left as it is.
     """
     spec, itemsize = target.spec, target.array.dtype.itemsize
     jobs = job_grid(spec.shard_shape, bounds[1], itemsize)
     tasks = stored_tasks([source, target] if erase else [source], bounds, jobs)
     tile = tile_shape(jobs, tuple(map(max, spec.chunk_shape, source.spec.chunk_shape)), itemsize)
-    always = erase or bool(spec.fill_value) or bool(source.spec.fill_value)
-    work = partial(_copy_task, source, target, tile, always)
+    always = bool(spec.fill_value) or bool(source.spec.fill_value)
+    work = (
+        partial(_compare_task, source, target, tile)
+        if erase
+        else partial(_copy_task, source, target, tile, always)
+    )
     for _ in plan.run(tasks, work, executor=executor, progress=progress):
         pass
     target.flush()
@@ -69,6 +74,29 @@ def _copy_task(
         data = voxels.read(source, box)
         if always or data.any():
             target.write(box, data)
+
+
+def _compare_task(source: ArrayHandle, target: ArrayHandle, tile: tuple[int, ...], task: plan.Task) -> None:
+    import numpy
+
+    for box in grids.cells(task.box[0], task.box[1], tile):
+        data, found = voxels.read(source, box), voxels.read(target, box)
+        shards = list(grids.cells(box[0], box[1], target.spec.shard_shape))
+        changed = []
+        for shard in shards:
+            part = tuple(
+                slice(low - first, low - first + length)
+                for low, length, first in zip(*shard, box[0], strict=True)
+            )
+            if not numpy.array_equal(data[part], found[part]):
+                changed.append((shard, part))
+        del found
+        if len(changed) * 2 > len(shards):
+            # One call for all, because engines encode side by side what one call brings.
+            target.write(box, data)
+        else:
+            for shard, part in changed:
+                target.write(shard, data[part])
 
 
 def stored_tasks(sources: list[ArrayHandle], bounds: Box, grid: tuple[int, ...]) -> tuple[plan.Task, ...]:
