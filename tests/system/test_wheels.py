@@ -16,6 +16,7 @@ pytestmark = pytest.mark.system
 
 BUNDLED = {
     "wkplug-dm",
+    "wkplug-hdf5",
     "wkplug-images",
     "wkplug-numba",
     "wkplug-tensorstore",

@@ -1,0 +1,1 @@
+"""HDF5 for wkplug: the datasets of any file, Imaris volumes, BigDataViewer volumes."""

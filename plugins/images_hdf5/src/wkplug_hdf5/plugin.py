@@ -1,0 +1,22 @@
+"""What this distribution offers; imports nothing heavy."""
+
+from __future__ import annotations
+
+from wkplug.abc import ImageReaderSpec, hookimpl
+
+__all__ = ["wkplug_image_readers"]
+
+
+@hookimpl
+def wkplug_image_readers() -> list[ImageReaderSpec]:
+    """One reader for everything that is an HDF5 file."""
+    return [
+        ImageReaderSpec(
+            name="hdf5",
+            factory="wkplug_hdf5.reader:Hdf5Reader",
+            suffixes=(".h5", ".hdf", ".hdf5", ".he5", ".ims"),
+            # Files may begin with a block of the user's own, as those of MATLAB do.
+            magic=((0, b"\x89HDF\r\n\x1a\n"), (512, b"\x89HDF\r\n\x1a\n"), (1024, b"\x89HDF\r\n\x1a\n")),
+            summary="HDF5, Imaris (IMS), BigDataViewer",
+        )
+    ]

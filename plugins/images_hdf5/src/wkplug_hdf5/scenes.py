@@ -1,0 +1,140 @@
+"""What the kinds of HDF5 files have in common: a `Scene` is an image with the datasets that hold it.
+
+Also the small things that all of them need: attributes as text, lengths as nanometres, types that a layer can hold,
+and refusals of datasets that can't be decoded here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.errors import MissingError, UnsupportedImageDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from wkplug.abc import ImageInfo, Location
+
+__all__ = ["Scene", "checked_dtype", "nanometres", "text_of"]
+
+_UNITS = {
+    "pm": 1e-3,
+    "å": 0.1,
+    "angstrom": 0.1,
+    "nm": 1.0,
+    "nanometer": 1.0,
+    "nanometers": 1.0,
+    "nanometre": 1.0,
+    "um": 1e3,
+    "µm": 1e3,
+    "μm": 1e3,
+    "micron": 1e3,
+    "microns": 1e3,
+    "micrometer": 1e3,
+    "micrometers": 1e3,
+    "micrometre": 1e3,
+    "mm": 1e6,
+    "millimeter": 1e6,
+    "millimeters": 1e6,
+    "cm": 1e7,
+    "m": 1e9,
+    "meter": 1e9,
+}
+
+
+def _as_they_are(voxels: Any) -> Any:
+    return voxels
+
+
+@attrs.frozen(kw_only=True)
+class Scene:
+    """An image and where its voxels lie.
+
+    lead: how many axes in front choose a dataset; the others are the axes of that dataset.
+    dataset: gives the dataset's name for a level and indices on those axes.
+    arranged: turns what the dataset gives into voxels of the declared type.
+    """
+
+    info: ImageInfo
+    lead: int
+    dataset: Callable[[int, tuple[int, ...]], str]
+    arranged: Callable[[NDArray[Any]], NDArray[Any]] = _as_they_are
+
+
+def text_of(value: Any) -> str:
+    """Give an attribute as text: bytes, arrays of single letters (Imaris) and arrays of one text, too."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return "".join(text_of(part) for part in value)
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def nanometres(value: Any, unit: str) -> float | None:
+    """Convert a length; None if it is no number, infinite, or has a unit that nobody knows."""
+    factor = _UNITS.get(unit.strip().lower())
+    if factor is None:
+        return None
+    try:
+        number = float(value) * factor
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def checked_dtype(dataset: Any, location: Location) -> str:
+    """Give the type of the voxels; UnsupportedImageDataError if they can't be decoded here or held by a layer."""
+    dtype = dataset.dtype
+    if dtype.kind not in "buif" or dtype.itemsize > 8 or dtype.name == "float16":
+        raise UnsupportedImageDataError(
+            f"The dataset {dataset.name} of {location.url} has values of the type {dtype}, which no layer can hold.",
+            location.url,
+            hint="Convert it to integers or floats of 8 to 64 bits.",
+        )
+    _check_filters(dataset, location)
+    _check_sources(dataset, location)
+    return "uint8" if dtype.kind == "b" else str(dtype.newbyteorder("=").name)
+
+
+def _check_filters(dataset: Any, location: Location) -> None:
+    """Refuse a dataset whose compression can't be decoded, which HDF5 would report as damage."""
+    from h5py import h5z
+
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(number) for number in range(properties.get_nfilters())]
+    if all(h5z.filter_avail(each[0]) for each in filters):
+        return
+    with contextlib.suppress(ImportError):
+        import hdf5plugin  # noqa: F401  # registers its decoders
+    missing = [each for each in filters if not h5z.filter_avail(each[0])]
+    if missing:
+        code, name = missing[0][0], text_of(missing[0][3]) or "unnamed"
+        raise UnsupportedImageDataError(
+            f"The dataset {dataset.name} of {location.url} is compressed in a way that can't be decoded here: "
+            f"{name} (filter {code}).",
+            location.url,
+            hint='pip install "wkplug-hdf5[filters]"',
+        )
+
+
+def _check_sources(dataset: Any, location: Location) -> None:
+    """Refuse a dataset whose voxels lie in other files, unless these are there: HDF5 would give zeros."""
+    if dataset.external:
+        raise UnsupportedImageDataError(
+            f"The dataset {dataset.name} of {location.url} lies in other files, which are not read.",
+            location.url,
+            hint="Copy it into the file itself (h5repack does that).",
+        )
+    if not dataset.is_virtual:
+        return
+    for source in {each.file_name for each in dataset.virtual_sources()} - {"."}:
+        if location.local_path() is None or not location.parent.child(source).exists():
+            raise MissingError(
+                f"The dataset {dataset.name} of {location.url} needs the file {source} beside it."
+            )
