@@ -18,6 +18,8 @@ BUNDLED = {
     "wkplug-dm",
     "wkplug-hdf5",
     "wkplug-images",
+    "wkplug-medical",
+    "wkplug-mrc",
     "wkplug-numba",
     "wkplug-tensorstore",
     "wkplug-tiff",

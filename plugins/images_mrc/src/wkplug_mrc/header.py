@@ -1,0 +1,115 @@
+"""The header of MRC files: 1,024 bytes as of MRC2014, and what IMOD adds to it.
+
+The byte order comes from the machine stamp; where that says nothing (files from before the year 2000), from which
+order makes sense. Axes are named by MAPC, MAPR, MAPS: the file's columns are not always x.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+import attrs
+
+__all__ = ["BYTES", "Header", "parse"]
+
+BYTES = 1024
+_LONGEST = 1 << 31
+_IMOD_STAMP = 1146047817
+_IMOD_SIGNED = 1
+_VOLUME_STACKS = range(401, 631)
+_MODES = (0, 1, 2, 3, 4, 6, 12, 16, 101)
+_ANGSTROM = 0.1  # nanometres
+_LETTERS = {1: "x", 2: "y", 3: "z"}
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """What a header says. axes: slowest first, as the voxels lie in the file; voxel_size: nanometres along x, y, z."""
+
+    order: str
+    mode: int
+    signed: bool
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    offset: int
+    voxel_size: tuple[float | None, float | None, float | None]
+    details: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+def byte_order(head: bytes) -> str | None:
+    """The byte order of a header, "<" or ">"; None if these bytes are none."""
+    if len(head) < 216:
+        return None
+    stamp = head[212:214]
+    orders = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
+    candidates = [orders[stamp]] if stamp in orders else ["<", ">"]
+    stamped = head[208:211] == b"MAP"
+    for order in [*candidates, *({"<", ">"} - set(candidates) if stamped else ())]:
+        nx, ny, nz, mode = struct.unpack_from(f"{order}4i", head, 0)
+        mapped = sorted(struct.unpack_from(f"{order}3i", head, 64))
+        if (
+            mode in _MODES
+            and all(0 < length < 1 << 24 for length in (nx, ny, nz))
+            and (stamped or mapped in ([1, 2, 3], [0, 0, 0]))
+        ):
+            return order
+    return None
+
+
+def parse(head: bytes) -> Header:
+    """Read a header; ValueError, EOFError for damage."""
+    if len(head) < BYTES:
+        raise EOFError(f"its header has {len(head)} of {BYTES} bytes")
+    order = byte_order(head)
+    if order is None:
+        raise ValueError("its header gives no size and mode that make sense")
+    nx, ny, nz, mode, *starts = struct.unpack_from(f"{order}7i", head, 0)
+    intervals = struct.unpack_from(f"{order}3i", head, 28)
+    cell = struct.unpack_from(f"{order}3f", head, 40)
+    mapped = struct.unpack_from(f"{order}3i", head, 64)
+    group, extended = struct.unpack_from(f"{order}2i", head, 88)
+    stamp, flags = struct.unpack_from(f"{order}2i", head, 152)
+    origin = struct.unpack_from(f"{order}3f", head, 196)
+    if not 0 <= extended < _LONGEST:
+        raise ValueError(f"its extended header has {extended} bytes")
+    notes = []
+    if sorted(mapped) != [1, 2, 3]:
+        notes.append(
+            f"Its axes are said to be {mapped}; columns are taken for x, rows for y, sections for z."
+        )
+        mapped = (1, 2, 3)
+    axes: tuple[str, ...] = tuple(_LETTERS[number] for number in reversed(mapped))
+    shape: tuple[int, ...] = (nz, ny, nx)
+    sizes = [_size(length, steps) for length, steps in zip(cell, intervals, strict=True)]
+    if group in _VOLUME_STACKS and intervals[2] > 0 and nz % intervals[2] == 0:
+        axes, shape = ("q", *axes), (nz // intervals[2], intervals[2], ny, nx)
+    elif group == 0 and intervals[2] == 1 and nz > 1:
+        sizes[2] = None  # a stack of images: nothing is said about the way from one to the next
+    details = {
+        "mode": mode, "space_group": group, "start": starts,
+        "origin": [value for value in origin if math.isfinite(value)],
+        "extended_header": _text(head[104:108]) if extended else "", "labels": _labels(head, order),
+    }  # fmt: skip
+    return Header(
+        order=order, mode=mode, signed=stamp != _IMOD_STAMP or bool(flags & _IMOD_SIGNED), shape=shape, axes=axes,
+        offset=BYTES + extended, voxel_size=(sizes[0], sizes[1], sizes[2]), details=details, notes=tuple(notes),
+    )  # fmt: skip
+
+
+def _size(length: float, steps: int) -> float | None:
+    """Nanometres of a step, from the cell's length in angstroms; None if nothing is said."""
+    if steps <= 0 or not math.isfinite(length) or length <= 0:
+        return None
+    return length / steps * _ANGSTROM or None
+
+
+def _text(data: bytes) -> str:
+    return data.decode("latin-1").strip("\0 ")
+
+
+def _labels(head: bytes, order: str) -> list[str]:
+    (count,) = struct.unpack_from(f"{order}i", head, 220)
+    return [_text(head[224 + 80 * number :][:80]) for number in range(max(0, min(count, 10)))]

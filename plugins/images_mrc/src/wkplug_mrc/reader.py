@@ -1,0 +1,160 @@
+"""MRC images: a header and one plain array, packed by gzip or bzip2 where the file's first bytes say so.
+
+Axes are those of MAPC, MAPR and MAPS, in the order in which voxels lie in the file: importing turns them, reading
+does not. Values are the file's own: bytes have a sign unless IMOD says otherwise, half floats become float32, four-bit
+integers uint8. Complex voxels (transforms) are refused: no layer holds them.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import zlib
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import numpy as np
+
+from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
+from wkplug.abc.files import check_scene, image_errors, open_file
+from wkplug.abc.flat import FlatVoxels
+from wkplug.errors import UnsupportedImageDataError
+from wkplug_mrc.header import BYTES, byte_order, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box, Location
+    from wkplug_mrc.header import Header
+
+__all__ = ["MrcImage", "MrcReader"]
+
+_KIND = "MRC"
+_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
+_COLOURS, _HALF, _FOUR_BITS = 16, 12, 101
+_COMPLEX = (3, 4)
+_DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", _HALF: "f2", _COLOURS: "u1", _FOUR_BITS: "u1"}
+
+
+class MrcReader(ImageReader):
+    """Opens files with the header of MRC."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        del settings
+
+    def probe(self, location: Location, head: bytes) -> ProbeScore:
+        """See `ImageReader.probe`; a file without the stamp "MAP " counts if its header makes sense."""
+        del location
+        if head.startswith(_BZIP2):
+            return ProbeScore.SUFFIX  # its first bytes can't be unpacked before many are there
+        packed = head.startswith(_GZIP)
+        if packed:
+            try:
+                head = zlib.decompressobj(wbits=31).decompress(head, BYTES)
+            except zlib.error:
+                return ProbeScore.NO
+        if byte_order(head) is None:
+            return ProbeScore.NO
+        return ProbeScore.MAGIC if head[208:211] == b"MAP" else ProbeScore.SUFFIX
+
+    def open(self, location: Location, *, scene: int = 0) -> MrcImage:
+        """See `ImageReader.open`; there is one scene."""
+        return MrcImage(self, location, scene)
+
+
+class MrcImage(PickleByReopening, Image):
+    """One MRC file."""
+
+    thread_safe = True
+
+    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
+        super().__init__(reader, location, scene)
+        self._file: BinaryIO | None = None
+        self._stream: BinaryIO | None = None
+        check_scene(location, scene, 1)
+        with image_errors(location, _KIND), open_file(location) as file:
+            start = file.read(3)
+            file.seek(0)
+            self._packing = gzip if start[:2] == _GZIP else bz2 if start == _BZIP2 else None
+            if self._packing is None:
+                head = file.read(BYTES)
+            else:
+                with self._packing.open(file) as stream:
+                    head = stream.read(BYTES)
+            header = parse(head)
+        # One stream can only be at one place; who has several threads opens as many.
+        self.thread_safe = self._packing is None
+        self._voxels, self.info = self._describe(header)
+        if self._packing is None:
+            self._voxels.check()
+
+    def _describe(self, header: Header) -> tuple[FlatVoxels, ImageInfo]:
+        if header.mode in _COMPLEX:
+            raise UnsupportedImageDataError(
+                f"{self.location.url} has complex voxels (mode {header.mode}), which no layer can hold.",
+                self.location.url,
+                hint="It is a Fourier transform; transform it back, or store its magnitude.",
+            )
+        dtype = np.dtype(_DTYPES[header.mode])
+        if header.mode == 0 and not header.signed:
+            dtype = np.dtype("u1")
+        axes, shape, stored = header.axes, header.shape, header.shape
+        if header.mode == _COLOURS:
+            axes, shape = (*axes, "s"), (*shape, 3)
+            stored = shape
+        if header.mode == _FOUR_BITS:
+            stored = (*shape[:-1], (shape[-1] + 1) // 2)
+        self._half, self._four_bits = header.mode == _HALF, header.mode == _FOUR_BITS
+        voxels = FlatVoxels(
+            location=self.location,
+            what=_KIND,
+            shape=stored,
+            dtype=dtype.newbyteorder("<" if header.order == "<" else ">"),
+            offset=header.offset,
+        )
+        plane = 3 if header.mode == _COLOURS else 2
+        info = ImageInfo(
+            axes=axes,
+            shape=shape,
+            dtype="float32" if self._half else dtype.name,
+            voxel_size=header.voxel_size,
+            photometric="rgb" if header.mode == _COLOURS else "minisblack",
+            block_shape=(1,) * (len(shape) - plane) + shape[-plane:],
+            details=header.details,
+            notes=header.notes,
+        )
+        return voxels, info
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`. Packed files are unpacked from front to back: going back begins anew."""
+        del level
+        start, lengths = box if box is not None else ((0,) * len(self.info.shape), self.info.shape)
+        if not self._four_bits:
+            voxels = self._bytes(start, lengths)
+            return voxels.astype("f4") if self._half else voxels
+        # Two in a byte, the first in its low half; rows begin with a byte of their own.
+        first, stop = start[-1] // 2, (start[-1] + lengths[-1] + 1) // 2
+        pairs = self._bytes((*start[:-1], first), (*lengths[:-1], stop - first))
+        voxels = np.stack([pairs & 15, pairs >> 4], -1).reshape(*pairs.shape[:-1], -1)
+        low = start[-1] - 2 * first
+        return np.ascontiguousarray(voxels[..., low : low + lengths[-1]])
+
+    def _bytes(self, start: tuple[int, ...], lengths: tuple[int, ...]) -> NDArray[Any]:
+        with image_errors(self.location, _KIND):
+            return self._voxels.read((start, lengths), self._unpacked())
+
+    def _unpacked(self) -> BinaryIO | None:
+        if self._packing is None:
+            return None
+        if self._stream is None:
+            self._file = open_file(self.location)
+            self._stream = cast("BinaryIO", self._packing.open(self._file))
+        return self._stream
+
+    def close(self) -> None:
+        """See `Image.close`; reading opens the file again."""
+        for file in (self._stream, self._file):
+            if file is not None:
+                file.close()
+        self._stream = self._file = None
