@@ -1,0 +1,164 @@
+"""Containers of other tools as sources of images: what an importer describes, read through an array backend.
+
+A folder may be a container (an OME-Zarr image, say) instead of a folder of image files: an importer that recognises
+it says which layers it holds, where they lie and what their axes are. From there on their finest resolutions are images
+like any others: cut, flipped, converted and written by the same code. Coarser resolutions are computed anew.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug import registry, storage
+from wkplug.abc import ForeignLayer, Image, ImageInfo
+from wkplug.errors import UnknownNameError, UnsupportedImageDataError
+from wkplug.geometry import grids
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box, Importer, Location
+
+__all__ = ["Container", "StoredImage", "find_container"]
+
+
+@attrs.frozen(slots=False)
+class Container:
+    """The layer `layer` of a container as a source of images, see `readers.Source`; pickles."""
+
+    importer_name: str
+    layer: ForeignLayer
+
+    @property
+    def path(self) -> str:
+        """The array's place."""
+        return str(self.layer.mags[0].location.url)
+
+    @cached_property
+    def info(self) -> ImageInfo:
+        """What the container and the array say."""
+        with self.open() as image:
+            return image.info
+
+    @property
+    def topleft(self) -> tuple[int, int, int]:
+        """Where the first voxel lies in the dataset, in voxels of the finest resolution."""
+        with self.open() as image:
+            begin = image.begin if isinstance(image, StoredImage) else self.layer.begin
+        x, y, z = (low + first for low, first in zip(self.layer.offset, begin, strict=True))
+        return x, y, z
+
+    def open(self) -> Image:
+        """Open the finest resolution."""
+        importer: Importer = registry.importer(self.importer_name)
+        image = importer.open(self.layer.mags[0])
+        return StoredImage(self.layer) if image is None else _Described(self.layer, image)
+
+    def signature(self) -> str:
+        """Containers are taken to stay as they are: looking at all of their files would take too long."""
+        return f"{self.info.shape} {self.info.dtype}"
+
+
+def find_container(location: Location, importer: str | None = None) -> tuple[Container, ...]:
+    """Describe the container at a place, nothing if no importer knows it (an error if one was named)."""
+    if importer is None and next(iter(location.list()), None) is None:
+        return ()
+    try:
+        choice = registry.choose_importer(location, importer)
+    except UnknownNameError:
+        if importer is not None:
+            raise
+        return ()
+    layers: tuple[ForeignLayer, ...] = choice.winner.describe(location)
+    return tuple(Container(choice.name, layer) for layer in layers)
+
+
+class StoredImage(Image):
+    """An array of a backend as an image; its first voxel is the first one that is there."""
+
+    thread_safe = True
+
+    def __init__(self, layer: ForeignLayer) -> None:
+        self._layer = layer
+        mag = layer.mags[0]
+        self._handle = storage.open_array(mag.location, mag.data_format, axes=mag.axes)
+        start, shape = self._bounds()
+        self._start = start
+        spec = self._handle.spec
+        self.info = _with_facts(
+            ImageInfo(
+                axes=spec.axes,
+                shape=shape,
+                dtype=spec.dtype,
+                # Whole chunks are decoded; further axes are read one index at a time.
+                block_shape=tuple(map(min, spec.chunk_shape, shape)),
+            ),
+            layer,
+        )
+
+    def _bounds(self) -> Box:
+        """From the layer's beginning to the array's end; where it has no end, the hull of what is stored."""
+        spec = self._handle.spec
+        by_axis = dict(zip("xyz", self._layer.begin, strict=True))
+        start = tuple(by_axis.get(axis, 0) for axis in spec.axes)
+        if None in spec.shape:
+            hull: Box | None = None
+            for box in self._handle.stored_boxes() or ():
+                hull = box if hull is None else grids.hull(hull, box)
+            if hull is None:
+                raise UnsupportedImageDataError(f"{self._handle.location.url} holds no voxels.")
+            return hull
+        return start, tuple((length or 0) - first for length, first in zip(spec.shape, start, strict=True))
+
+    @cached_property
+    def begin(self) -> tuple[int, int, int]:
+        """Where the first voxel lies in the array, along x, y and z."""
+        by_axis = dict(zip(self.info.axes, self._start, strict=True))
+        x, y, z = (by_axis.get(axis, 0) for axis in "xyz")
+        return x, y, z
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (StoredImage, (self._layer,))
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        del level
+        start, shape = ((0,) * len(self._start), self.info.shape) if box is None else box
+        return self._handle.read((tuple(a + b for a, b in zip(self._start, start, strict=True)), shape))
+
+    def close(self) -> None:
+        """Handles are shared by all who read the array: nothing is closed here."""
+
+
+class _Described(Image):
+    """An importer's own image, with what its container says of it."""
+
+    def __init__(self, layer: ForeignLayer, image: Image) -> None:
+        self._layer, self._image = layer, image
+        self.thread_safe = image.thread_safe
+        self.info = _with_facts(image.info, layer)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Described, (self._layer, self._image))
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        return self._image.read(box, level=level)
+
+    def close(self) -> None:
+        """See `Image.close`."""
+        self._image.close()
+
+
+def _with_facts(info: ImageInfo, layer: ForeignLayer) -> ImageInfo:
+    return attrs.evolve(
+        info,
+        voxel_size=layer.voxel_size,
+        channel_names=layer.channel_names,
+        channel_colors=layer.channel_colors,
+        details=layer.details,
+        notes=layer.notes,
+    )
