@@ -177,7 +177,7 @@ def test_read_only_formats_say_so(place: LocalLocation, make_spec: Any, backend:
     assert "cannot be written to" in backend().problems(None, place, "r+")[0].text
 
 
-def precomputed(folder: Path, key: str, offset: list[int]) -> Any:
+def precomputed(folder: Path, key: str, offset: list[int], **more: Any) -> Any:
     return open_raw(
         "neuroglancer_precomputed",
         folder,
@@ -189,6 +189,7 @@ def precomputed(folder: Path, key: str, offset: list[int]) -> Any:
             "chunk_size": [8, 8, 8],
             "resolution": [1, 1, 1],
             "encoding": "raw",
+            **more,
         },
     )
 
@@ -201,8 +202,7 @@ def test_precomputed_scales_are_found_below_their_info_file(tmp_path: Path, key:
     np.testing.assert_array_equal(array.read(ALL), DATA)
     if key.count("/") < 2:
         assert PrecomputedBackend().probe(location) is ProbeScore.CERTAIN
-    with pytest.raises(UnsupportedOperationError, match="can't list"):
-        list(array.stored_boxes())
+    assert len(list(array.stored_boxes())) == 3 * 3 * 2
     with pytest.raises(MissingError, match="no scale"):
         PrecomputedBackend().open(LocalLocation(tmp_path / "other"))
 
@@ -296,3 +296,35 @@ def test_groups_and_other_folders_are_not_taken_for_arrays(tmp_path: Path) -> No
     assert Zarr3Backend().probe(location) is ProbeScore.MARKER
     with pytest.raises(CorruptDataError, match="no JSON"):
         Zarr3Backend().open(location)
+
+
+def test_precomputed_scales_tell_what_is_stored(tmp_path: Path) -> None:
+    whole = precomputed(tmp_path, "1", [5, 3, 0])
+    start = whole.domain.inclusive_min
+    whole[start[0], start[1], start[2], :] = 1
+    array = PrecomputedBackend().open(LocalLocation(tmp_path / "1"))
+    boxes = list(array.stored_boxes())
+    assert len(boxes) == 1
+    assert boxes[0][0] == (0, 5, 3, 0)
+    assert array.read(boxes[0]).any()
+    whole[...] = DATA.transpose(1, 2, 3, 0)
+    covered = np.zeros(array.spec.shape, bool)
+    for first, shape in array.stored_boxes():
+        covered[tuple(slice(low, low + length) for low, length in zip(first, shape, strict=True))] = True
+    assert covered[:, 5:, 3:].all()
+    assert not covered[:, :5].any()
+
+
+def test_sharded_precomputed_scales_are_read_but_do_not_tell_what_is_stored(tmp_path: Path) -> None:
+    sharding = {
+        "@type": "neuroglancer_uint64_sharded_v1",
+        "preshift_bits": 1,
+        "minishard_bits": 1,
+        "shard_bits": 1,
+        "hash": "identity",
+    }
+    precomputed(tmp_path, "1", [0, 0, 0], sharding=sharding)[...] = DATA.transpose(1, 2, 3, 0)
+    array = PrecomputedBackend().open(LocalLocation(tmp_path / "1"))
+    np.testing.assert_array_equal(array.read(ALL), DATA)
+    with pytest.raises(UnsupportedOperationError, match="can't list"):
+        list(array.stored_boxes())

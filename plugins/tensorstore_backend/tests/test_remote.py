@@ -118,3 +118,32 @@ def test_web_servers_are_read_and_those_without_ranges_are_named(
         array.read(BOX)
     with pytest.raises(MissingError):
         Zarr3Backend().open(places.location(f"{web}/array/nothing"))
+
+
+def test_choosing_and_opening_reads_the_metadata_once(
+    bucket: Location, make_spec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wkplug_tensorstore import backends
+
+    engine = Zarr3Backend({"timeout": 60})
+    place = bucket.child("array")
+    engine.create(place, make_spec()).write(BOX, VOXELS)
+    read, times = backends.read_document, []
+
+    def counting(file: Location) -> dict[str, Any]:
+        times.append(file.url)
+        return read(file)
+
+    monkeypatch.setattr(backends, "read_document", counting)
+    axes = ("c", "x", "y", "z")
+    assert not engine.problems(None, place, "r")
+    array = engine.open(place, axes=axes)
+    assert len(times) == 1
+    np.testing.assert_array_equal(array.read(BOX), VOXELS)
+    # What was looked at serves one opening: the next one may find something else.
+    engine.open(place, axes=axes)
+    assert len(times) == 2
+    assert not engine.problems(None, place, "r")
+    monkeypatch.setattr(backends, "_FRESH_SECONDS", 0)
+    engine.open(place, axes=axes)
+    assert len(times) == 4

@@ -294,6 +294,9 @@ class TensorstoreArray(Array):
         """Iterate over the boxes of the stored shards, unclipped; nothing but keys is read."""
         self._watch_or_load()
         keys, shards = self._stored.keys, self._shards
+        if self._stored.boxes is not None:
+            yield from self._stored.boxes(self._engine.keys(self._location))
+            return
         if keys is None:
             raise UnsupportedOperationError(
                 f"{self.backend} can't list what is stored.",

@@ -10,6 +10,8 @@ Who calls it: the registry, with the factories that `plugin` names.
 from __future__ import annotations
 
 import json
+import threading
+import time
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from wkplug.abc import (
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 
 __all__ = ["N5Backend", "PrecomputedBackend", "TensorstoreBackend", "Zarr2Backend", "Zarr3Backend"]
 
+_FRESH_SECONDS = 1.0
+_MOST_LOOKED_AT = 64
 _PLACES = frozenset({"path", "tensorstore.kvstore"})
 
 
@@ -60,6 +64,7 @@ class TensorstoreBackend(ArrayBackend):
 
     def __init__(self, settings: object = None) -> None:
         self.settings = TensorstoreSettings.of(settings)
+        self._looked_at: dict[tuple[int, str], tuple[float, Any]] = {}
 
     # --- metadata, per format -------------------------------------------------------------------------
 
@@ -72,9 +77,32 @@ class TensorstoreBackend(ArrayBackend):
         return self._read(location, axes)
 
     def _read(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
+        return self._described(self._fetch(location), axes)
+
+    def _fetch(self, location: Location) -> Any:
+        """Read the metadata: what `_described` needs."""
         file = self.metadata_file(location)
-        stored: StoredArray = self.metadata.describe(read_document(file), file, axes)
+        return file, read_document(file)
+
+    def _described(self, found: Any, axes: Sequence[str] | None) -> StoredArray:
+        file, document = found
+        stored: StoredArray = self.metadata.describe(document, file, axes)
         return stored
+
+    def _look(self, location: Location) -> None:
+        """Check the metadata for `problems`; `open` comes next, and on a remote place needn't ask for them again."""
+        found = self._fetch(location)
+        self._described(found, None)
+        if location.local_path() is None:
+            if len(self._looked_at) >= _MOST_LOOKED_AT:
+                self._looked_at.clear()
+            self._looked_at[threading.get_ident(), location.url] = time.monotonic(), found
+
+    def _seen(self, location: Location, axes: Sequence[str] | None) -> StoredArray | None:
+        """Give what this thread has just looked at, once, and only while it is as good as read now."""
+        when, found = self._looked_at.pop((threading.get_ident(), location.url), (0.0, None))
+        fresh = found is not None and time.monotonic() - when < _FRESH_SECONDS
+        return self._described(found, axes) if fresh else None
 
     def _is_array(self, document: Mapping[str, Any]) -> bool:
         del document
@@ -114,7 +142,7 @@ class TensorstoreBackend(ArrayBackend):
             if spec is not None:
                 self._checked(spec, location)
             else:
-                self._read(location)
+                self._look(location)
         except (UnsupportedOperationError, UnsupportedDtypeError) as error:
             return [_problem("engine", error)]
         except WkplugError as error:
@@ -153,7 +181,10 @@ class TensorstoreBackend(ArrayBackend):
         if mode != "r" and not self.writes:
             raise UnsupportedOperationError(f"{self.format} arrays cannot be written to.")
         array = TensorstoreArray(self, location, mode, axes)
-        array.load()
+        stored = self._seen(location, axes)
+        # Without axes, some formats look for their names beside the metadata.
+        complete = stored is not None and axes is not None and len(axes) == len(stored.spec.axes)
+        array.load(stored if complete else None)
         return array
 
     def _checked(self, spec: ArraySpec, location: Location) -> dict[str, Any]:
@@ -258,7 +289,6 @@ class PrecomputedBackend(TensorstoreBackend):
         writable=False,
         sharded=False,
         resizable=False,
-        lists_stored=False,
         places=_PLACES,
         survives_fork=False,
     )
@@ -276,8 +306,11 @@ class PrecomputedBackend(TensorstoreBackend):
         """The info file above the scale."""
         return precomputed.find(location)[0]
 
-    def _read(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
-        file, key, document = precomputed.find(location)
+    def _fetch(self, location: Location) -> Any:
+        return precomputed.find(location)
+
+    def _described(self, found: Any, axes: Sequence[str] | None) -> StoredArray:
+        file, key, document = found
         return precomputed.describe(document, file, key, axes)
 
 

@@ -10,7 +10,9 @@ Follows the description of the precomputed format in Neuroglancer's repository.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ArraySpec
@@ -26,7 +28,9 @@ from wkplug_tensorstore.stored import (
 )
 
 if TYPE_CHECKING:
-    from wkplug.abc import Location
+    from collections.abc import Iterable, Iterator
+
+    from wkplug.abc import Box, Location
 
 __all__ = ["DOCUMENT", "describe", "find", "scale_of"]
 
@@ -35,6 +39,7 @@ DOCUMENT = "info"
 _TYPE = "neuroglancer_multiscale_volume"
 _ENCODINGS = frozenset({"raw", "png", "jpeg", "compressed_segmentation"})
 _LEVELS = 4
+_CHUNK_KEY = re.compile(r"(\d+)-(\d+)_(\d+)-(\d+)_(\d+)-(\d+)(?:\.gz)?")
 _SCALE = ("key", "size", "resolution", "voxel_offset", "encoding", "sharding")
 _ONE_ENCODING = {
     "compressed_segmentation": "compressed_segmentation_block_size",
@@ -121,7 +126,20 @@ def describe(
         root=file.parent,
         transpose=(3, 0, 1, 2),
         origin=(0, *offset),
+        # The keys of sharded scales are hashes, which don't tell what is in them.
+        boxes=None if scale.get("sharding") else partial(_boxes, channels),
     )
+
+
+def _boxes(channels: int, keys: Iterable[str]) -> Iterator[Box]:
+    """The boxes that the keys of chunks name: "0-64_64-128_10-20", in voxels of the dataset."""
+    for key in keys:
+        found = _CHUNK_KEY.fullmatch(key)
+        if found is not None:
+            numbers = list(map(int, found.groups()))
+            start, stop = numbers[::2], numbers[1::2]
+            sizes = (high - low for low, high in zip(start, stop, strict=True))
+            yield (0, *start), (channels, *sizes)
 
 
 def _axes(given: Sequence[str] | None, where: str) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ import attrs
 from wkplug.errors import CorruptDataError, StorageError, TooLargeError, UnsupportedDtypeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from wkplug.abc import ArraySpec, Location
+    from wkplug.abc import ArraySpec, Box, Location
 
 __all__ = [
     "DTYPES",
@@ -88,6 +88,7 @@ class StoredArray:
     transpose: the order in which the engine's axes become those of `spec`, None for the same order.
     origin: the first voxel per axis that is stored; those before it are fill value.
     keys: where shards lie, None if that can't be told.
+    boxes: what the keys below the array's folder say that is stored, for formats whose keys are boxes themselves.
     """
 
     driver: str
@@ -99,6 +100,7 @@ class StoredArray:
     transpose: tuple[int, ...] | None = None
     origin: tuple[int, ...] | None = None
     keys: ShardKeys | None = None
+    boxes: Callable[[Iterable[str]], Iterator[Box]] | None = None
 
     @property
     def fingerprint(self) -> tuple[Any, ...]:
