@@ -63,6 +63,20 @@ def test_a_dataset_is_explained_layer_by_layer(dataset: Path, capsys: pytest.Cap
     assert "layer 'empty', format wkw as datasource-properties.json records it; it has no mags" in told
 
 
+def test_json_has_paths_and_facts_apart(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    color, empty = json.loads(explain(capsys, dataset, "--json"))
+    choices = color.pop("choices")
+    assert color == {
+        "path": f"{dataset}/color/1",
+        "layer": "color",
+        "recorded_format": "zarr3",
+        "has_mags": True,
+    }
+    assert [choice["chosen"] for choice in choices] == ["zarr3+tensorstore"]
+    assert empty["path"] == f"{dataset}/empty"
+    assert not empty["has_mags"]
+
+
 @pytest.mark.parametrize("part", ["color", "color/1"])
 def test_layers_and_mags_find_their_recorded_format(
     dataset: Path, capsys: pytest.CaptureFixture[str], part: str

@@ -7,7 +7,7 @@ record is taken from there; nothing but metadata is read.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -48,13 +48,14 @@ def explain(
     from wkplug.registry.explain import as_facts, render
 
     location = _locate(path)
-    sections: list[tuple[str, list[Choice]]] = []
+    sections: list[tuple[_Array, list[Choice]]] = []
     if _is_file(location):
         head = location.read(0, _HEAD_BYTES)
         choice = choose_reader(location, head, explicit=reader, thorough=True)
-        sections.append((location.url, [choice]))
+        sections.append((_Array(location), [choice]))
     else:
-        for title, array, recorded in _arrays(location, data_format):
+        for found in _arrays(location, data_format):
+            array, recorded = found.location, found.data_format
             choices = []
             if recorded is None and backend is None:
                 choices.append(choose_format(array, thorough=True))
@@ -68,14 +69,37 @@ def explain(
                     thorough=True,
                 )
             )
-            sections.append((title, choices))
+            sections.append((found, choices))
     if as_json:
-        facts = [
-            {"path": title, "choices": [as_facts(choice) for choice in found]} for title, found in sections
-        ]
+        facts = [found.facts() | {"choices": list(map(as_facts, choices))} for found, choices in sections]
         click.echo(json.dumps(facts, indent=2))
     else:
-        click.echo("\n\n".join("\n".join([title, *map(render, found)]) for title, found in sections))
+        texts = ("\n".join([found.title, *map(render, choices)]) for found, choices in sections)
+        click.echo("\n\n".join(texts))
+
+
+class _Array(NamedTuple):
+    """A place to explain, with what the dataset records about it: layer None where there is no dataset."""
+
+    location: Location
+    data_format: str | None = None
+    layer: str | None = None
+    has_mags: bool = True
+
+    @property
+    def title(self) -> str:
+        if self.layer is None:
+            return self.location.url
+        said = f"layer '{self.layer}', format {self.data_format} as {_PROPERTIES} records it"
+        return f"{self.location.url}: {said}{'' if self.has_mags else '; it has no mags'}"
+
+    def facts(self) -> dict[str, Any]:
+        facts: dict[str, Any] = {"path": self.location.url}
+        if self.layer is not None:
+            facts |= {
+                "layer": self.layer, "recorded_format": self.data_format, "has_mags": self.has_mags,
+            }  # fmt: skip
+        return facts
 
 
 def _locate(path: str) -> Location:
@@ -99,10 +123,10 @@ def _is_file(location: Location) -> bool:
         return False
 
 
-def _arrays(location: Location, data_format: str | None) -> Iterator[tuple[str, Location, str | None]]:
-    """Iterate over (title, array, recorded format): one per layer of a dataset, or just the place itself."""
+def _arrays(location: Location, data_format: str | None) -> Iterator[_Array]:
+    """Iterate over the arrays to explain: one per layer of a dataset, or just the place itself."""
     if data_format is not None:
-        yield location.url, location, data_format
+        yield _Array(location, data_format)
         return
     # A dataset, its layer, or a layer's mag: the properties lie here, one or two folders above.
     root = location
@@ -114,7 +138,7 @@ def _arrays(location: Location, data_format: str | None) -> Iterator[tuple[str, 
         if root.parent == root:
             break
         root = root.parent
-    yield location.url, location, None
+    yield _Array(location)
 
 
 def _properties(root: Location) -> dict[str, Any] | None:
@@ -131,9 +155,7 @@ def _properties(root: Location) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _recorded(
-    root: Location, document: dict[str, Any], wanted: Location
-) -> Iterator[tuple[str, Location, str]]:
+def _recorded(root: Location, document: dict[str, Any], wanted: Location) -> Iterator[_Array]:
     found = False
     for layer in document.get("dataLayers", []):
         name, data_format = layer.get("name", ""), layer.get("dataFormat", "")
@@ -144,13 +166,9 @@ def _recorded(
         if not inside and wanted != root:
             continue
         found = True
-        said = f"layer '{name}', format {data_format} as {_PROPERTIES} records it"
-        if inside:
-            yield f"{inside[0].url}: {said}", inside[0], data_format
-        else:
-            yield f"{root.child(name).url}: {said}; it has no mags", root.child(name), data_format
+        yield _Array(inside[0] if inside else root.child(name), data_format, name, bool(inside))
     if not found:
-        yield wanted.url, wanted, None  # type: ignore[misc]  # not listed: to be probed
+        yield _Array(wanted)  # not listed: to be probed
 
 
 def _mag_path(layer: str, mag: dict[str, Any]) -> list[str]:
