@@ -12,6 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import copying
+import imports as importing
+import kernels
 import pyramids
 from tables import Goal, Row, Turns, at_least, at_most, ratios
 
@@ -283,6 +285,9 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "copy": copying.copying,
     "convert": copying.converting,
     "memory": copying.memory,
+    "images": importing.images,
+    "pages": importing.pages,
+    "kernels": kernels.kernels,
     "pyramids": pyramids.pyramids,
     "default-shards": pyramids.default_shards,
     "parallel": pyramids.parallel,
