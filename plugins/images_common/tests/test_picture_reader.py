@@ -122,7 +122,10 @@ def test_a_truncated_picture_is_corrupt(tmp_path: Path, suffix: str) -> None:
     whole = path.read_bytes()
     for keep in (4, 20, 40, len(whole) // 2, len(whole) * 9 // 10):
         path.write_bytes(whole[:keep])
-        with pytest.raises(CorruptImageError, match="can't be decoded") as caught, opened(path) as image:
+        with (
+            pytest.raises(CorruptImageError, match="can't be read as a picture") as caught,
+            opened(path) as image,
+        ):
             image.read()
         assert caught.value.path == str(path)
         assert "not written to the end" in str(caught.value)
@@ -154,3 +157,61 @@ def test_there_is_one_scene_and_the_first_bytes_decide(tmp_path: Path) -> None:
         PictureReader().open(place, scene=1)
     assert PictureReader().probe(place, b"\xff\xd8\xff\xe0") == ProbeScore.MAGIC
     assert PictureReader().probe(place, b"II*\x00") == ProbeScore.NO
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_an_exif_orientation_is_told_and_not_applied(tmp_path: Path, suffix: str) -> None:
+    picture = Pillow.fromarray(noise((20, 30)) // 4)
+    exif = Pillow.Exif()
+    exif[274] = 6
+    picture.save(tmp_path / f"a.{suffix}", exif=exif)
+    with opened(tmp_path / f"a.{suffix}") as image:
+        assert image.info.shape == (20, 30)
+        assert image.info.notes == (
+            "its EXIF orientation is 6, and is not applied: pixels are as they lie in the file",
+        )
+
+
+def test_conversions_are_told(tmp_path: Path) -> None:
+    Pillow.fromarray(noise((20, 30, 3))).convert("CMYK").save(tmp_path / "a.jpg")
+    with opened(tmp_path / "a.jpg") as image:
+        assert image.info.photometric == "rgb"
+        assert image.info.notes == (
+            "its inks (CMYK) are converted to red, green and blue, without a colour profile",
+        )
+    Pillow.fromarray(noise((20, 30)) > 99).save(tmp_path / "a.png")
+    with opened(tmp_path / "a.png") as image:
+        assert image.info.notes == ("its bits are given as 0 and 255",)
+
+
+def test_sixteen_bit_colours_are_not_cut(tmp_path: Path) -> None:
+    data = noise((20, 30, 3), "uint16")
+    for name, content in (
+        ("a.png", imagecodecs.png_encode(data)),
+        ("a.jp2", imagecodecs.jpeg2k_encode(data, level=0, reversible=True)),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with opened(tmp_path / name) as image:
+            assert image.info.dtype == "uint16"
+            assert np.array_equal(image.read(), data)
+
+
+def test_jpeg_2000_that_would_not_be_read_right_is_refused(tmp_path: Path) -> None:
+    content = bytearray(imagecodecs.jpeg2k_encode(noise((20, 30, 3)), codecformat="j2k"))
+    coarser = content.copy()
+    for component in range(3):
+        coarser[42 + 3 * component + 1] = 2
+    unequal = content.copy()
+    unequal[42] = 11
+    for changed, why in (
+        (coarser, "its components are coarser than the image"),
+        (unequal, "its components are of different kinds"),
+    ):
+        (tmp_path / "a.j2k").write_bytes(changed)
+        with pytest.raises(UnsupportedImageDataError, match=f"a JPEG 2000 that can't be read: {why}"):
+            opened(tmp_path / "a.j2k")
+
+
+def test_two_letters_do_not_make_a_bmp(tmp_path: Path) -> None:
+    place = LocalLocation(str(tmp_path / "a.bmp"))
+    assert PictureReader().probe(place, b"BM is how this text begins, by chance") == ProbeScore.NO

@@ -141,8 +141,8 @@ class OpeningPart(ImageFixtures):
             image.read(((0,) * len(image.info.shape), (1,) * len(image.info.shape)))
 
     def test_reading_changes_no_file(self, bench: ImageBench) -> None:
-        for sample in bench.files():
-            folder = bench.folder / sample.path.stem
+        for number, sample in enumerate(bench.files()):
+            folder = bench.folder / f"copy {number}"
             folder.mkdir()
             for path in (sample.path, *sample.companions):
                 shutil.copyfile(path, folder / path.name)

@@ -14,9 +14,16 @@ def wkplug_image_readers() -> list[ImageReaderSpec]:
         ImageReaderSpec(
             name="pillow",
             factory="wkplug_images.reader:PictureReader",
-            suffixes=(".bmp", ".gif", ".jpeg", ".jpg", ".png"),
-            magic=((0, b"\x89PNG\r\n\x1a\n"), (0, b"\xff\xd8\xff"), (0, b"GIF8"), (0, b"BM")),
-            summary="PNG, JPEG, BMP, GIF",
+            suffixes=(".bmp", ".gif", ".j2c", ".j2k", ".jp2", ".jpeg", ".jpf", ".jpg", ".jpx", ".png"),
+            magic=(
+                (0, b"\x89PNG\r\n\x1a\n"),
+                (0, b"\xff\xd8\xff"),
+                (0, b"GIF8"),
+                (0, b"BM"),
+                (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n"),
+                (0, b"\xff\x4f\xff\x51"),
+            ),
+            summary="PNG, JPEG, BMP, GIF, JPEG 2000",
         )
     ]
 

@@ -1,21 +1,25 @@
-"""PNG, JPEG, BMP and GIF images, decoded as they are: 16 bits stay 16 bits, colours stay colours.
+"""PNG, JPEG, BMP, GIF and JPEG 2000 images, decoded as they are: 16 bits stay 16 bits, colours stay colours.
 
-imagecodecs decodes PNG and JPEG (faster, and Pillow would cut 16-bit RGB to 8 bits), Pillow everything that
-needs its conversions: palettes, bits, CMYK, animations. Axes are (y, x) or (y, x, s), animations (t, y, x, s).
+imagecodecs decodes PNG, JPEG and JPEG 2000 (faster, and Pillow would cut 16-bit RGB to 8 bits), Pillow everything
+that needs its conversions: palettes, bits, CMYK, animations. Axes are (y, x) or (y, x, s), animations (t, y, x, s).
 The whole picture is one block; the last one decoded is kept, so that cutting regions from it is cheap.
+
+None of these formats says how large a pixel of the specimen is: dots per inch are about paper. An EXIF orientation
+is reported in `ImageInfo.notes` and never applied: pixels come as they lie in the file.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.errors import CorruptImageError, UnsupportedImageDataError, WkplugError
+from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
+from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
+from wkplug.errors import UnsupportedImageDataError
+from wkplug_images.headers import CODESTREAM, JP2, jpeg2000, png
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,8 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["Picture", "PictureReader"]
 
 _PNG, _JPEG, _GIF, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM"
-_PNG_SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}  # colour type -> samples; 3 is a palette
+_MAGIC = (_PNG, _JPEG, _GIF, _BMP, JP2, CODESTREAM)
 _JPEG_END = b"\xff\xd9"
+_KIND = "a picture"
+_ORIENTATION = 274
+_BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}  # "BM" alone begins many a file
 
 
 class PictureReader(ImageReader):
@@ -40,42 +47,46 @@ class PictureReader(ImageReader):
     def probe(self, location: Location, head: bytes) -> ProbeScore:
         """See `ImageReader.probe`."""
         del location
-        return ProbeScore.MAGIC if head.startswith((_PNG, _JPEG, _GIF, _BMP)) else ProbeScore.NO
+        if head.startswith(_BMP) and len(head) >= 18:
+            known = int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+            return ProbeScore.MAGIC if known else ProbeScore.NO
+        return ProbeScore.MAGIC if head.startswith(_MAGIC) else ProbeScore.NO
 
     def open(self, location: Location, *, scene: int = 0) -> Picture:
         """See `ImageReader.open`; there is one scene."""
-        if scene != 0:
-            raise UnsupportedImageDataError(
-                f"{location.url} holds one image; number {scene} was asked for.", location.url
-            )
-        return Picture(location)
+        check_scene(location, scene, 1)
+        return Picture(self, location)
 
 
-class Picture(Image):
+class Picture(PickleByReopening, Image):
     """One picture file."""
 
     thread_safe = True
 
-    def __init__(self, location: Location) -> None:
-        self._location = location
+    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
+        super().__init__(reader, location, scene)
         self._lock = threading.Lock()
         self._pixels: NDArray[Any] | None = None
         self._decoder = "pillow"
         self._mode = ""
-        try:
+        with image_errors(location, _KIND):
             self.info = self._describe()
-        except WkplugError:
-            raise
-        except Exception as error:  # Pillow fails in any way on a damaged file
-            raise self._damaged(error) from error
+
+    # --- headers ------------------------------------------------------------------------------------------
 
     def _describe(self) -> ImageInfo:
-        head = self._location.read(0, 33)
-        if head.startswith(_PNG) and len(head) == 33:
-            width, height, bits, colour = struct.unpack(">IIBB", head[16:26])
-            if colour in _PNG_SAMPLES and bits >= 8:
+        head = self.location.read(0, 33)
+        if head.startswith((JP2, CODESTREAM)):
+            return self._describe_jpeg2000()
+        if head.startswith(_PNG):
+            found = png(self.location)
+            if found.bits >= 8 and not found.palette:
                 self._decoder = "png"
-                return _info(height, width, _PNG_SAMPLES[colour], "uint16" if bits == 16 else "uint8")
+                samples = found.samples + (found.transparency and found.samples in (1, 3))
+                dtype = "uint16" if found.bits == 16 else "uint8"
+                return _info(
+                    found.height, found.width, samples, dtype, kind="PNG", orientation=found.orientation
+                )
         with self._pillow(head) as picture:
             frames = getattr(picture, "n_frames", 1)
             self._mode = mode = _plain_mode(picture)
@@ -83,7 +94,34 @@ class Picture(Image):
             if head.startswith(_JPEG) and mode == picture.mode and frames == 1:
                 self._decoder = "jpeg"
             dtype = {"I;16": "uint16", "I": "int32", "F": "float32"}.get(mode, "uint8")
-            return _info(picture.height, picture.width, samples, dtype, frames=frames)
+            return _info(
+                picture.height,
+                picture.width,
+                samples,
+                dtype,
+                frames=frames,
+                kind=picture.format or "",
+                orientation=int(picture.getexif().get(_ORIENTATION, 1)),
+                note=_conversion(picture.mode, mode),
+            )
+
+    def _describe_jpeg2000(self) -> ImageInfo:
+        found = jpeg2000(self.location)
+        if found.trouble:
+            raise UnsupportedImageDataError(
+                f"{self.location.url} is a JPEG 2000 that can't be read: {found.trouble}.",
+                self.location.url,
+                hint="Convert it to a TIFF first.",
+            )
+        self._decoder = "jpeg2000"
+        return _info(
+            found.height,
+            found.width,
+            found.samples,
+            found.dtype,
+            kind="JPEG 2000",
+            photometric=found.photometric or None,
+        )
 
     def _pillow(self, head: bytes) -> Any:
         """Open with the plugin for these first bytes: `PIL.Image.open` refuses pictures of more than 179 megapixels."""
@@ -96,39 +134,31 @@ class Picture(Image):
         kinds[_BMP] = BmpImageFile
         kind = next((kind for magic, kind in kinds.items() if head.startswith(magic)), None)
         if kind is None:
-            raise ValueError("it is no PNG, JPEG, GIF or BMP")
-        path = self._location.local_path()
+            raise ValueError("it is no PNG, JPEG, GIF, BMP or JPEG 2000")
+        source = path_or_file(self.location)
         # A local file is read only as far as needed, and Pillow closes it.
-        return kind(path if path is not None else io.BytesIO(self._location.read()))
+        return kind(source if isinstance(source, str) else io.BytesIO(self.location.read()))
 
-    def _damaged(self, error: Exception | str) -> CorruptImageError:
-        return CorruptImageError(
-            f"{self._location.url} can't be decoded: {error or type(error).__name__}",
-            self._location.url,
-            hint="The file is damaged or was not written to the end; copy or export it again.",
-        )
+    # --- pixels -------------------------------------------------------------------------------------------
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
         del level
         with self._lock:
             if self._pixels is None:
-                try:
+                with image_errors(self.location, _KIND):
                     self._pixels = self._decode()
-                except WkplugError:
-                    raise
-                except Exception as error:
-                    raise self._damaged(error) from error
             pixels = self._pixels
         if pixels.shape != self.info.shape or pixels.dtype != self.info.dtype:
             found = f"{pixels.dtype} pixels of the shape {pixels.shape}"
-            raise self._damaged(f"it holds {found}, its header says {self.info.dtype} {self.info.shape}")
+            said = f"it holds {found}, its header says {self.info.dtype} {self.info.shape}"
+            raise corrupt_image(self.location, _KIND, said)
         if box is None:
             return pixels.copy()
         return pixels[tuple(slice(a, a + n) for a, n in zip(*box, strict=True))].copy()
 
     def _decode(self) -> NDArray[Any]:
-        data = self._location.read()
+        data = self.location.read()
         if self._decoder == "pillow":
             return self._decode_with_pillow(data)
         import imagecodecs
@@ -136,8 +166,14 @@ class Picture(Image):
         if self._decoder == "jpeg" and _JPEG_END not in data[len(data) // 2 :]:
             # The codec would fill up what is missing with grey.
             raise EOFError("it has no end marker")
-        decode = imagecodecs.png_decode if self._decoder == "png" else imagecodecs.jpeg8_decode
-        pixels: NDArray[Any] = decode(data)
+        if self._decoder == "jpeg2000" and _JPEG_END not in data[-4096:]:
+            raise EOFError("its codestream has no end")
+        decoders = {
+            "png": imagecodecs.png_decode,
+            "jpeg": imagecodecs.jpeg8_decode,
+            "jpeg2000": imagecodecs.jpeg2k_decode,
+        }
+        pixels: NDArray[Any] = decoders[self._decoder](data)
         return pixels
 
     def _decode_with_pillow(self, data: bytes) -> NDArray[Any]:
@@ -153,9 +189,6 @@ class Picture(Image):
         """See `Image.close`; reading decodes the file again."""
         self._pixels = None
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Picture, (self._location,))
-
 
 def _plain_mode(picture: Any) -> str:
     """The mode to convert to: palettes, CMYK and the like become RGB, bits become bytes."""
@@ -169,7 +202,31 @@ def _plain_mode(picture: Any) -> str:
     return mode if mode in ("L", "LA", "RGB", "RGBA", "I", "F") else "RGB"
 
 
-def _info(height: int, width: int, samples: int, dtype: str, *, frames: int = 1) -> ImageInfo:
+def _conversion(found: str, given: str) -> str:
+    """A sentence about what Pillow converts."""
+    if found == "1":
+        return "its bits are given as 0 and 255"
+    if found == "P":
+        return "its palette is applied: values are colours, not indices"
+    if found == "CMYK":
+        return "its inks (CMYK) are converted to red, green and blue, without a colour profile"
+    return (
+        "" if found == given or found.startswith("I;16") else f"its pixels ({found}) are converted to {given}"
+    )
+
+
+def _info(
+    height: int,
+    width: int,
+    samples: int,
+    dtype: str,
+    *,
+    kind: str,
+    frames: int = 1,
+    photometric: str | None = None,
+    orientation: int = 1,
+    note: str = "",
+) -> ImageInfo:
     axes: tuple[str, ...] = ("y", "x")
     shape: tuple[int, ...] = (height, width)
     if samples > 1:
@@ -177,11 +234,18 @@ def _info(height: int, width: int, samples: int, dtype: str, *, frames: int = 1)
     if frames > 1:
         axes, shape = ("t", *axes), (frames, *shape)
     names = {2: ("grey", "alpha"), 4: ("red", "green", "blue", "alpha")}
+    notes = [note] if note else []
+    if orientation not in (0, 1):
+        notes.append(
+            f"its EXIF orientation is {orientation}, and is not applied: pixels are as they lie in the file"
+        )
     return ImageInfo(
         axes=axes,
         shape=shape,
         dtype=dtype,
-        photometric="rgb" if samples >= 3 else "minisblack",
+        photometric=photometric or ("rgb" if samples in (3, 4) else "minisblack"),
         channel_names=names.get(samples, ()),
         block_shape=shape,
+        details={"kind": kind},
+        notes=tuple(notes),
     )
