@@ -9,15 +9,19 @@ Who calls it: image readers of plugins and of `wkplug.builtin`. `wkplug.abc` its
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
 import itertools
 import math
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 import numpy as np
 
-from wkplug.abc.files import corrupt_image
+from wkplug.abc.files import corrupt_image, image_errors, open_file
+from wkplug.abc.images import Image, PickleByReopening
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +30,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc.arrays import Box
+    from wkplug.abc.images import ImageReader
     from wkplug.abc.locations import Location
 
-__all__ = ["FlatVoxels"]
+__all__ = ["FlatImage", "FlatVoxels", "Packing", "unpacked"]
+
+Packing = Literal["gzip", "bzip2"]
 
 _WHOLE_RUN = 1 << 16  # bytes below which a row (or plane) is fetched whole rather than in pieces
 
@@ -118,3 +125,87 @@ class FlatVoxels:
             if len(data) < stop - start:
                 raise self._short(start + len(data))
         return parts
+
+
+class FlatImage(PickleByReopening, Image):
+    """An image whose voxels are one plain array, in the file itself or in a packed stream that is a part of it.
+
+    Its constructor, when done with the header, calls `lay_out` and sets `info`; `read` gives the stored array, and
+    subclasses whose voxels are stored otherwise (bits, swapped colours) override it. A packed stream is unpacked
+    from front to back: reading in order costs one pass, going back begins anew.
+    """
+
+    voxels: FlatVoxels
+
+    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
+        super().__init__(reader, location, scene)
+        self._packing: Packing | None = None
+        self._packed_from = 0
+        self._open: list[BinaryIO] = []
+
+    def lay_out(self, voxels: FlatVoxels, *, packing: Packing | None = None, packed_from: int = 0) -> None:
+        """Say where the voxels are: in the file, or in a stream that begins at a byte of it.
+
+        The offset of `voxels` counts in the unpacked stream. CorruptImageError if the file is too short for them, as
+        far as that can be told.
+        """
+        self.voxels, self._packing, self._packed_from = voxels, packing, packed_from
+        # A stream can only be at one place; who has several threads opens as many.
+        self.thread_safe = packing is None
+        if packing is None:
+            with image_errors(voxels.location, voxels.what):
+                voxels.check()
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        del level
+        with image_errors(self.voxels.location, self.voxels.what):
+            return self.voxels.read(box, self._stream())
+
+    def _stream(self) -> BinaryIO | None:
+        if self._packing is None:
+            return None
+        if not self._open:
+            file = open_file(self.voxels.location)
+            self._open = [unpacked(file, self._packing, self._packed_from), file]
+        return self._open[0]
+
+    def close(self) -> None:
+        """See `Image.close`; reading opens the file again."""
+        for file in self._open:
+            file.close()
+        self._open = []
+
+
+def unpacked(file: BinaryIO, packing: Packing, start: int = 0) -> BinaryIO:
+    """Give what is packed in a file from byte `start` on, to be read and sought in; closing it leaves `file` open."""
+    tail = cast("BinaryIO", _Tail(file, start)) if start else file
+    tail.seek(0)
+    module: Any = gzip if packing == "gzip" else bz2
+    return cast("BinaryIO", module.open(tail))
+
+
+class _Tail(io.RawIOBase):
+    """A file from some byte on: decompressors go back to its beginning."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        super().__init__()
+        self._file, self._start = file, start
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = self._start if whence == io.SEEK_SET else 0
+        return self._file.seek(base + offset, whence) - self._start
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed names a private type here
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore
 from wkplug.abc.files import check_scene, corrupt_image, image_errors, open_file
-from wkplug.abc.flat import FlatVoxels
+from wkplug.abc.flat import FlatImage, FlatVoxels
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_dm.tags import Place, read_tags, starts_like_dm
 
@@ -55,14 +55,13 @@ class DmReader(ImageReader):
         return DmImage(self, location, scene)
 
 
-class DmImage(PickleByReopening, Image):
+class DmImage(FlatImage):
     """One image of a DM file."""
 
     thread_safe = True
 
     def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
         super().__init__(reader, location, scene)
-        size = 0
         with image_errors(location, _KIND), open_file(location) as file:
             size = location.size()
             tree, order = read_tags(file, size)
@@ -71,7 +70,6 @@ class DmImage(PickleByReopening, Image):
         names = tuple(name for name, _ in images) if len(images) > 1 else ()
         with image_errors(location, _KIND):
             self._describe(images[scene][1], order, names)
-            self._voxels.check(size)
 
     def _describe(self, image: Tree, order: str, scenes: tuple[str, ...]) -> None:
         data = image["ImageData"]
@@ -106,7 +104,7 @@ class DmImage(PickleByReopening, Image):
         if kind in _COLOURS:
             axes, shape = [*axes, "s"], (*shape, 4)
         self._swap, self._boolean = kind in _COLOURS, kind == _BOOLEAN
-        self._voxels = self._flat(place, shape, dtype)
+        self.lay_out(self._flat(place, shape, dtype))
         plane = 3 if kind in _COLOURS else 2
         self.info = ImageInfo(
             axes=axes,
@@ -150,13 +148,12 @@ class DmImage(PickleByReopening, Image):
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
-        del level
         if not self._swap:
-            pixels = self._voxels.read(box)
+            pixels = super().read(box, level=level)
             return (pixels != 0).astype("u1") if self._boolean else pixels
         start, lengths = box if box is not None else ((0,) * len(self.info.shape), self.info.shape)
         # Stored are blue, green, red, alpha.
-        colours = self._voxels.read(((*start[:-1], 0), (*lengths[:-1], 4)))[..., [2, 1, 0, 3]]
+        colours = super().read(((*start[:-1], 0), (*lengths[:-1], 4)))[..., [2, 1, 0, 3]]
         return np.ascontiguousarray(colours[..., start[-1] : start[-1] + lengths[-1]])
 
 

@@ -43,11 +43,13 @@ def byte_order(head: bytes) -> str | None:
     """The byte order of a header, "<" or ">"; None if these bytes are none."""
     if len(head) < 216:
         return None
-    stamp = head[212:214]
-    orders = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
-    candidates = [orders[stamp]] if stamp in orders else ["<", ">"]
+    stamp = bytes(head[212:214])
+    orders: dict[bytes, str] = {b"\x44\x44": "<", b"\x44\x41": "<", b"\x11\x11": ">"}
+    candidates: list[str] = [orders[stamp]] if stamp in orders else ["<", ">"]
     stamped = head[208:211] == b"MAP"
-    for order in [*candidates, *({"<", ">"} - set(candidates) if stamped else ())]:
+    if stamped and len(candidates) == 1:
+        candidates.append(">" if candidates[0] == "<" else "<")  # stamps of the wrong order are seen, too
+    for order in candidates:
         nx, ny, nz, mode = struct.unpack_from(f"{order}4i", head, 0)
         mapped = sorted(struct.unpack_from(f"{order}3i", head, 64))
         if (

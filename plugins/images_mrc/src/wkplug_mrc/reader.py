@@ -7,16 +7,14 @@ integers uint8. Complex voxels (transforms) are refused: no layer holds them.
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore
 from wkplug.abc.files import check_scene, image_errors, open_file
-from wkplug.abc.flat import FlatVoxels
+from wkplug.abc.flat import FlatImage, FlatVoxels, Packing, unpacked
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_mrc.header import BYTES, byte_order, parse
 
@@ -63,31 +61,27 @@ class MrcReader(ImageReader):
         return MrcImage(self, location, scene)
 
 
-class MrcImage(PickleByReopening, Image):
+class MrcImage(FlatImage):
     """One MRC file."""
 
     thread_safe = True
 
     def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
         super().__init__(reader, location, scene)
-        self._file: BinaryIO | None = None
-        self._stream: BinaryIO | None = None
         check_scene(location, scene, 1)
         with image_errors(location, _KIND), open_file(location) as file:
             start = file.read(3)
             file.seek(0)
-            self._packing = gzip if start[:2] == _GZIP else bz2 if start == _BZIP2 else None
-            if self._packing is None:
+            packing: Packing | None = None
+            packing = "gzip" if start[:2] == _GZIP else "bzip2" if start == _BZIP2 else None
+            if packing is None:
                 head = file.read(BYTES)
             else:
-                with self._packing.open(file) as stream:
+                with unpacked(file, packing) as stream:
                     head = stream.read(BYTES)
             header = parse(head)
-        # One stream can only be at one place; who has several threads opens as many.
-        self.thread_safe = self._packing is None
-        self._voxels, self.info = self._describe(header)
-        if self._packing is None:
-            self._voxels.check()
+        voxels, self.info = self._describe(header)
+        self.lay_out(voxels, packing=packing)
 
     def _describe(self, header: Header) -> tuple[FlatVoxels, ImageInfo]:
         if header.mode in _COMPLEX:
@@ -127,34 +121,14 @@ class MrcImage(PickleByReopening, Image):
         return voxels, info
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`. Packed files are unpacked from front to back: going back begins anew."""
-        del level
-        start, lengths = box if box is not None else ((0,) * len(self.info.shape), self.info.shape)
+        """See `Image.read`."""
         if not self._four_bits:
-            voxels = self._bytes(start, lengths)
+            voxels = super().read(box, level=level)
             return voxels.astype("f4") if self._half else voxels
+        start, lengths = box if box is not None else ((0,) * len(self.info.shape), self.info.shape)
         # Two in a byte, the first in its low half; rows begin with a byte of their own.
         first, stop = start[-1] // 2, (start[-1] + lengths[-1] + 1) // 2
-        pairs = self._bytes((*start[:-1], first), (*lengths[:-1], stop - first))
+        pairs = super().read(((*start[:-1], first), (*lengths[:-1], stop - first)))
         voxels = np.stack([pairs & 15, pairs >> 4], -1).reshape(*pairs.shape[:-1], -1)
         low = start[-1] - 2 * first
         return np.ascontiguousarray(voxels[..., low : low + lengths[-1]])
-
-    def _bytes(self, start: tuple[int, ...], lengths: tuple[int, ...]) -> NDArray[Any]:
-        with image_errors(self.location, _KIND):
-            return self._voxels.read((start, lengths), self._unpacked())
-
-    def _unpacked(self) -> BinaryIO | None:
-        if self._packing is None:
-            return None
-        if self._stream is None:
-            self._file = open_file(self.location)
-            self._stream = cast("BinaryIO", self._packing.open(self._file))
-        return self._stream
-
-    def close(self) -> None:
-        """See `Image.close`; reading opens the file again."""
-        for file in (self._stream, self._file):
-            if file is not None:
-                file.close()
-        self._stream = self._file = None
