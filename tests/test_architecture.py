@@ -246,6 +246,7 @@ def test_the_lower_floors_load_no_numpy_and_no_engine(module: str) -> None:
         "PIL",
         "tifffile",
         "imagecodecs",
+        "numba",
     }
     assert loaded_by(f"import {module}") & heavy == set()
 
@@ -266,6 +267,7 @@ def test_hook_modules_load_no_engine(module: str) -> None:
         "PIL",
         "tifffile",
         "imagecodecs",
+        "numba",
     }
     assert loaded_by(f"import {module}") & heavy == set()
 
