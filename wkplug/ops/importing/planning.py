@@ -9,6 +9,7 @@ from __future__ import annotations
 import colorsys
 import math
 import warnings
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "ImportOptions", "LayerPlan", "VolumePlan", "plan_volumes"]
 
-_LIBRARIES = 96 * 2**20
+_LIBRARIES = 128 * 2**20
 """What engines and codecs take once they are loaded, and between their calls; less is left for voxels."""
 
 
@@ -96,12 +97,7 @@ class ImportOptions:
         self.request.check_power_of_two()
         # With swap_xy, both libraries do the same.
         if self.flip_x != self.flip_y and not self.swap_xy:
-            flipped, other = ("x", "y") if self.flip_x else ("y", "x")
-            warn_user(
-                f"[WARNING] flip_{flipped} reverses the {flipped} axis of the layer. The webknossos "
-                f"library reverses {other} instead: pass flip_{other} to get what it makes.",
-                UserWarning,
-            )
+            _tell_of_flips(*(("x", "y") if self.flip_x else ("y", "x")))
         if self.max_layers < 1:
             raise InvalidArgumentError(
                 f"max_layers is {self.max_layers}: no layer may be added.", hint="Give at least 1."
@@ -116,6 +112,16 @@ class ImportOptions:
                 f"topleft is {topleft.to_tuple()}, which no voxel of mag {mag} starts at.",
                 hint=f"It is in voxels of Mag(1): give multiples of {mag.to_tuple()}.",
             )
+
+
+@cache
+def _tell_of_flips(flipped: str, other: str) -> None:
+    """Warn once in the life of a process: who knows it now will not learn more from it in a loop."""
+    warn_user(
+        f"[WARNING] flip_{flipped} reverses the {flipped} axis of the layer. The webknossos "
+        f"library reverses {other} instead: pass flip_{other} to get what it makes.",
+        UserWarning,
+    )
 
 
 @attrs.frozen(kw_only=True)
