@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,3 +50,18 @@ def test_exit_codes(source: wk.Dataset, tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["copy-dataset", str(source.path), target + "2", "--chunk-shape", "a"]) == 2
     assert main(["copy-dataset", str(source.path), target + "2", "--distribution-strategy", "dragons"]) == 1
     assert "No plugin knows the executor 'dragons'." in capsys.readouterr().err
+
+
+def test_progress_is_a_line_of_json_per_mag(
+    source: wk.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = str(tmp_path / "target")
+    steps = [f"color, mag {mag}" for mag in source.get_layer("color").mags]
+    for more in ([], ["--exists-ok"]):
+        assert main(["copy-dataset", str(source.path), target, *more]) == 0
+        told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        assert [line["step"] for line in told] == steps
+        assert all(line["done"] == line["total"] for line in told)
+    assert main(["check-equality", str(source.path), target]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line) == {"step": "compare", "done": len(steps), "total": len(steps)}

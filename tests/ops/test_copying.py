@@ -248,6 +248,25 @@ def test_a_second_call_finishes_what_a_first_one_began(tmp_path: Path) -> None:
     assert (tmp_path / "b" / "color" / "1" / "zarr.json").stat().st_mtime_ns == finer
 
 
+def test_copying_again_leaves_the_attachments_that_are_there(tmp_path: Path) -> None:
+    first = wk.Dataset(tmp_path / "a", voxel_size=(11, 11, 25))
+    layer = first.write_layer(
+        "ids", "segmentation", voxels((30, 30, 30)), data_format="wkw", downsample=False
+    )
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "content").write_text(name)
+        layer.attachments.add_attachment_as_copy(
+            wk.MeshAttachment(name, tmp_path / name, wk.AttachmentDataFormat.Zarr3)
+        )
+    second = first.copy_dataset(tmp_path / "b")
+    copies = second.get_layer("ids").as_segmentation_layer().attachments
+    copies.delete_attachment(next(item for item in copies if item.name == "two"))
+    again = first.copy_dataset(tmp_path / "b", exists_ok=True)
+    found = list(again.get_layer("ids").as_segmentation_layer().attachments)
+    assert sorted(item.name for item in found) == ["one", "two"]
+
+
 def options_of(view: wk.MagView) -> dict[str, Any]:
     return dict(view.array_source.handle.spec.options)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wkplug.cli.options import executor_options
+from wkplug.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -28,7 +29,8 @@ def check_equality(source: str, target: str, layer_name: str | None, *, executor
     from wkplug.ops.equality import differences
 
     one, other = Dataset.open(source, read_only=True), Dataset.open(target, read_only=True)
-    found = list(differences(one, other, layer_name=layer_name, executor=executor))
+    with progress_bar("compare") as advance:
+        found = list(differences(one, other, layer_name=layer_name, executor=executor, progress=advance))
     if found:
         click.echo(f"The datasets are not equal: {'; '.join(found)}.")
         return 1

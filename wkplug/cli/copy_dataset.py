@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.options import SHAPE, executor_options
-from wkplug.cli.progress import progress_bar
+from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -37,13 +37,14 @@ def copy_dataset(
 ) -> None:
     """Copy the dataset SOURCE to TARGET, both paths or URLs.
 
-    Files are copied as they are unless data format, chunks or shards shall change.
+    Files are copied as they are unless data format, chunks or shards shall change. With --exists-ok the same call
+    again, after it was interrupted, copies what is missing and writes what differs.
     """
     from wkplug.dataset import Dataset
     from wkplug.ops import copying, dataset_copying
 
     dataset = Dataset.open(source, read_only=True)
-    with progress_bar("copy") as advance:
+    with progress_bars() as begin:
         copy = dataset_copying.copy_dataset(
             dataset,
             target,
@@ -51,6 +52,6 @@ def copy_dataset(
             data_format=data_format,
             exists_ok=exists_ok,
             executor=executor,
-            progress=advance,
+            progress_of=begin,
         )
     click.echo(f"Copied {len(copy.layers)} layers to {target}.")

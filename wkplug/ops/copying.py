@@ -29,15 +29,7 @@ from wkplug.errors import (
     UnsupportedOperationError,
 )
 from wkplug.geometry import Mag, grids
-from wkplug.ops import pools
-from wkplug.ops.entries import (
-    FolderExistsError,
-    all_keys,
-    foreign_keys,
-    make_link,
-    recorded_path,
-    with_codecs_of,
-)
+from wkplug.ops import entries, pools
 from wkplug.ops.rewriting import copy_voxels
 from wkplug.properties import MagViewProperties, operations
 
@@ -168,6 +160,8 @@ def add_mag(
             _overwrite(layer, source, target, wanted, region, pool, progress)
         elif _by_files(layer, source, request, transfer):
             _copy_files(layer, source, target, wanted)
+            if progress is not None:
+                progress(1, 1)
         else:
             _copy_data(layer, source, target, wanted, region, request, pool, progress)
     return layer.get_mag(target)
@@ -270,7 +264,7 @@ def _copy_data(
         creating.purpose_of_next_mag(layer),
         _mark(layer, source, target),
         region=whole,
-        extra=foreign_keys(source),
+        extra=entries.foreign_keys(source),
     )
     with making as handle:
         factors = layer.frame.factors(target.to_tuple())
@@ -293,7 +287,7 @@ def _for_format(
         ).winner
         factors, dtype = layer.frame.factors(target.to_tuple()), layer.dtype.name
         purpose = creating.purpose_of_next_mag(layer)
-        return with_codecs_of(
+        return entries.with_codecs_of(
             source.array_source.handle,
             asked,
             request.compress,
@@ -344,7 +338,7 @@ def _copy_files(layer: Layer, source: MagView, target: Mag, wanted: Region) -> N
         try:
             creating.make_room(layer, location, data_format)
         except MagExistsError as error:
-            raise FolderExistsError(error.message, hint=error.hint) from error
+            raise entries.FolderExistsError(error.message, hint=error.hint) from error
         storage.set_mark(location, _mark(layer, source, target))
         storage.copy_tree(source.location, location, skip=(storage.MARK_NAME,))
         storage.forget(location)
@@ -357,7 +351,7 @@ def _copy_files(layer: Layer, source: MagView, target: Mag, wanted: Region) -> N
             allow_incomplete=True,
         )
         _extend(layer, wanted)
-        creating.list_mag(layer, target, handle, extra=foreign_keys(source))
+        creating.list_mag(layer, target, handle, extra=entries.foreign_keys(source))
         storage.clear_mark(location)
         view = layer.get_mag(target)
         view.array_source.forget()
@@ -372,12 +366,12 @@ def _point_to(
     wanted: Region | None,
     make_relative: bool,  # noqa: FBT001 - internal
 ) -> MagView:
-    path = recorded_path(layer.dataset, source.location, make_relative=make_relative)
-    entry = MagViewProperties(mag=target, path=path, extra=all_keys(source))
+    path = entries.recorded_path(layer.dataset, source.location, make_relative=make_relative)
+    entry = MagViewProperties(mag=target, path=path, extra=entries.all_keys(source))
     with creating.claimed(layer, target):
         link = None
         if transfer is Transfer.LINK:
-            link = make_link(
+            link = entries.make_link(
                 layer.location.child(target.to_layer_name()), source.location, make_relative=make_relative
             )
         try:

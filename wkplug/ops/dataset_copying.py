@@ -15,7 +15,7 @@ from wkplug.properties import operations
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from wkplug.dataset import Dataset
     from wkplug.geometry import Vec3FloatLike
@@ -39,9 +39,9 @@ def copy_dataset(
     exists_ok: bool = False,
     executor: Any = None,
     layers_to_ignore: Iterable[str] | None = None,
-    progress: Progress | None = None,
+    progress_of: Callable[[str], Progress] | None = None,
 ) -> Dataset:
-    """Copy everything; see `Dataset.copy_dataset`."""
+    """Copy everything; see `Dataset.copy_dataset`. progress_of: makes the progress of one mag, by its description."""
     ignored = _checked(dataset, layers_to_ignore)
     target = _target(
         dataset, new_dataset_path, voxel_size, voxel_size_with_unit, name=None, exists_ok=exists_ok
@@ -56,7 +56,7 @@ def copy_dataset(
                     data_format=data_format,
                     exists_ok=exists_ok,
                     executor=pool,
-                    progress=progress,
+                    progress_of=progress_of,
                 )
     return target
 

@@ -14,17 +14,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wkplug.dataset import Dataset, Layer
+    from wkplug.ops.plan import Progress
 
 __all__ = ["differences"]
 
 
 def differences(
-    source: Dataset, target: Dataset, *, layer_name: str | None = None, executor: Any = None
+    source: Dataset,
+    target: Dataset,
+    *,
+    layer_name: str | None = None,
+    executor: Any = None,
+    progress: Progress | None = None,
 ) -> Iterator[str]:
     """Iterate over the differences as sentences, cheap ones first; none if the datasets are equal.
 
     layer_name: compare only this layer (LayerNotFoundError, an IndexError, where one lacks it). Without, both must
-    have the same layers (LayerMismatchError, an AssertionError).
+    have the same layers (LayerMismatchError, an AssertionError). progress: counts mags.
     """
     if layer_name is None:
         names = list(source.layers)
@@ -44,10 +50,12 @@ def differences(
             yield from found
             if not found:
                 alike.append((one, other))
-        for one, other in alike:
-            for mag, view in one.mags.items():
-                if not view.content_is_equal(other.get_mag(mag), executor=pool):
-                    yield f"the voxels of {one.name!r} differ in the mag {mag}"
+        mags = [(one, other, mag) for one, other in alike for mag in one.mags]
+        for done, (one, other, mag) in enumerate(mags, 1):
+            if not one.get_mag(mag).content_is_equal(other.get_mag(mag), executor=pool):
+                yield f"the voxels of {one.name!r} differ in the mag {mag}"
+            if progress is not None:
+                progress(done, len(mags))
 
 
 def _in_properties(one: Layer, other: Layer) -> Iterator[str]:

@@ -31,6 +31,7 @@ from wkplug.properties import (
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from wkplug.abc import Location
     from wkplug.dataset import Dataset, Layer
@@ -88,7 +89,7 @@ def add_layer_as_copy(
     exists_ok: bool = False,
     executor: Any = None,
     with_attachments: bool = True,
-    progress: Progress | None = None,
+    progress_of: Callable[[str], Progress] | None = None,
 ) -> Layer:
     """Copy a layer; see `Dataset.add_layer_as_copy`."""
     dataset.check_writable("its layers")
@@ -117,10 +118,13 @@ def add_layer_as_copy(
                 extend_layer_bounding_box=exists_ok,
                 exists_ok=exists_ok,
                 executor=pool,
-                progress=progress,
+                progress=None if progress_of is None else progress_of(f"{name}, mag {view.name}"),
             )
-    attachments = list(_attachments(source)) if with_attachments else []
-    for attachment in attachments:
+    # What a call before this one has brought is there; an attachment is listed when its files are complete.
+    there = {(item.container_name, item.name) for item in _attachments(layer)}
+    for attachment in _attachments(source) if with_attachments else []:
+        if (attachment.container_name, attachment.name) in there:
+            continue
         layer.as_segmentation_layer().attachments.add_attachment_as_copy(attachment)
     _copy_other_entries(source, layer)
     return layer
