@@ -1,7 +1,7 @@
 """`n5` and `precomputed`: what the containers of n5-viewer, BigDataViewer and neuroglancer make as datasets.
 
 Resolutions of N5 groups are told in several ways, which are tried in this order: COSEM's "multiscales" with a transform
-per dataset, n5-viewer's "scales" or "downsamplingFactors" with "pixelResolution", or just datasets s0, s1, ... of halves.
+per dataset; n5-viewer's "scales" or "downsamplingFactors" with "pixelResolution"; just datasets s0, s1, ... of halves.
 BigDataViewer's setups become a layer each, with their first time point.
 
 Only JSON files are read here. Who calls it: `wkplug.ops` through the factories that `wkplug_tensorstore.plugin` names.
@@ -66,18 +66,17 @@ def _mag(location: Location, document: Mapping[str, Any], factors: tuple[int, in
 
 
 def _resolution(document: Mapping[str, Any]) -> _Sizes:
-    found = document.get("pixelResolution", document.get("resolution"))
+    found: Any = document.get("pixelResolution", document.get("resolution"))
     unit: Any = document.get("units", "")
     if isinstance(found, dict):
         found, unit = found.get("dimensions"), found.get("unit", "")
     if isinstance(unit, list):
         unit = unit[0] if unit else ""
     factor = _NANOMETRES.get(str(unit).lower())
-    if not isinstance(found, list) or factor is None:
+    if not isinstance(found, list) or len(found) < 2 or factor is None:
         return None, None, None
     sizes = [float(size) * factor for size in found[:3]]
-    x, y, z = (*sizes, *(None,) * (3 - len(sizes)))
-    return x, y, z
+    return sizes[0], sizes[1], sizes[2] if len(sizes) > 2 else None
 
 
 def _group(location: Location, document: Mapping[str, Any], name: str) -> ForeignLayer | None:
