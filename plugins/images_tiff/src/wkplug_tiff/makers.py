@@ -1,4 +1,4 @@
-"""What microscopes' own tags say about the size of a pixel: LSM, MetaMorph STK, Aperio SVS, Zeiss and FEI SEM.
+"""What microscopes' own tags say about the size of a pixel: LSM, MetaMorph STK, Aperio SVS, Zeiss, FEI, Gatan.
 
 And the resolution that any TIFF may have. That one means dots of paper or screen as a rule: it counts where it is
 finer than any printer, see `FINEST_PRINT`.
@@ -19,6 +19,8 @@ FINEST_PRINT = 10_000.0
 """Nanometres; 2,540 dots per inch. Resolutions that are coarser are not taken for a size of the specimen."""
 
 _METRE = 1e9
+_DM_UNIT_X = 65003
+_DM_SCALES = ((65009, 65003), (65010, 65004), (65011, 65005))  # tags of scale and unit along x, y, z
 _PER_UNIT = {2: 2.54e7, 3: 1e7, 4: 1e6, 5: 1e3}  # ResolutionUnit: inch, cm; mm, um as an extension
 
 
@@ -49,6 +51,10 @@ def maker_sizes(file: Any) -> Sizes:
             if isinstance(scan, dict):
                 x, y = (positive(scan.get(f"Pixel{axis}"), _METRE) for axis in ("Width", "Height"))
                 return x, y, None
+    tags = file.pages.first.tags
+    if _DM_UNIT_X in tags:
+        x, y, z = (nanometres(tags.valueof(scale), tags.valueof(unit)) for scale, unit in _DM_SCALES)
+        return x, y, z
     if getattr(file, "is_svs", False):
         found = re.search(r"\|\s*MPP\s*=\s*([0-9.eE+-]+)", file.pages.first.description)
         size = positive(found.group(1), 1e3) if found else None

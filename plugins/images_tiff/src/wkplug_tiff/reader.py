@@ -38,6 +38,7 @@ __all__ = ["TiffImage", "TiffReader"]
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _KIND = "a TIFF"
 _DESCRIPTION = 270  # the tag that holds OME and ImageJ metadata
+_ORIENTATION = 274
 _BUFFER = 1 << 14  # directories may lie far from each other, so that more would be in vain
 _SAME_MEANING = {"i": "q", "r": "q"}
 
@@ -111,6 +112,11 @@ class TiffImage(PickleByReopening, Image):
             notes.append("its 0 is white; values are read as they are")
         if photometric == "palette":
             notes.append("its values are indices into a palette of colours, and are read as they are")
+        turned = page.tags.valueof(_ORIENTATION, 1)
+        if turned != 1:
+            notes.append(
+                f"its orientation tag is {turned}, and is not applied: pixels are as they lie in the file"
+            )
         if "q" in axes:
             notes.append("the file doesn't say what its pages are (axis q)")
         words = said(file, series, self.scene)

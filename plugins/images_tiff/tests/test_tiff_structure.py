@@ -1,0 +1,219 @@
+"""How TIFFs are taken apart: parsed once, decoded by tile, in several files, larger than 4 GB, cut into pieces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from wkplug_tiff.reader import TiffImage, TiffReader
+
+from wkplug.builtin.local import LocalLocation
+from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.testing.bench import noise
+from wkplug.testing.places import PlainLocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def opened(path: Path, scene: int = 0) -> TiffImage:
+    return TiffReader().open(LocalLocation(str(path)), scene=scene)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str], list[Any]]:
+    """Count the calls of a method of tifffile."""
+
+    def count(owner: Any, name: str) -> list[Any]:
+        calls: list[Any] = []
+        original = getattr(owner, name)
+
+        def wrapper(self: Any, *arguments: Any, **options: Any) -> Any:
+            calls.append(arguments)
+            return original(self, *arguments, **options)
+
+        monkeypatch.setattr(owner, name, wrapper)
+        return calls
+
+    return count
+
+
+@pytest.mark.parametrize("pages", [20, 2000])
+def test_a_file_is_parsed_once_however_many_pages_are_read(
+    tmp_path: Path, counted: Callable[[Any, str], list[Any]], pages: int
+) -> None:
+    """The cost of a page doesn't grow with the number of pages."""
+    data = noise((pages, 8, 8), "uint8")
+    options: dict[str, Any] = {"metadata": None, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", data, compression="zlib", **options)
+    files = counted(tifffile.TiffFile, "__init__")
+    full = counted(tifffile.TiffPage, "__init__")
+    short = counted(tifffile.TiffFrame, "__init__")
+    with opened(tmp_path / "a.tif") as image:
+        for number in range(pages):
+            assert np.array_equal(image.read(((number, 0, 0), (1, 8, 8)))[0], data[number])
+    assert len(files) == 1
+    assert len(full) + len(short) <= 2 * pages + 2
+
+
+def test_only_the_tiles_of_a_region_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = noise((640, 640), "uint8")
+    options: dict[str, Any] = {"tile": (64, 64), "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", data, compression="zlib", **options)
+    decoded: list[int] = []
+    original = tifffile.TIFF.DECOMPRESSORS[8]
+
+    def decode(content: Any, *arguments: Any, **others: Any) -> Any:
+        decoded.append(len(content))
+        return original(content, *arguments, **others)
+
+    monkeypatch.setitem(tifffile.TIFF.DECOMPRESSORS._codecs, 8, decode)
+    with opened(tmp_path / "a.tif") as image:
+        assert image.info.block_shape == (64, 64)
+        assert np.array_equal(image.read(((100, 130), (20, 60))), data[100:120, 130:190])
+    assert len(decoded) == 1
+
+
+def test_a_sparse_tile_is_empty(tmp_path: Path) -> None:
+    def tiles() -> Any:
+        yield noise((32, 32), "uint8")
+        yield None
+        yield noise((32, 32), "uint8", seed=2)
+        yield None
+
+    options: dict[str, Any] = {"shape": (64, 64), "dtype": "uint8", "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", tiles(), tile=(32, 32), compression="zlib", **options)
+    expected = tifffile.imread(tmp_path / "a.tif")
+    with opened(tmp_path / "a.tif") as image:
+        assert np.array_equal(image.read(), expected)
+        assert np.array_equal(image.read(((20, 20), (30, 30))), expected[20:50, 20:50])
+        assert not image.read(((0, 32), (32, 32))).any()
+
+
+CODECS = (
+    "zlib",
+    "lzw",
+    "zstd",
+    "lzma",
+    "packbits",
+    "lerc",
+    "png",
+    "jpegxl",
+    "webp",
+    "jpeg2000",
+    "deflate",
+    "jpeg",
+)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_compression_that_the_codecs_have_is_read_by_region(tmp_path: Path, codec: str) -> None:
+    smooth = np.add.outer(np.arange(70), np.arange(90)).astype("uint8")
+    data = np.stack([smooth, smooth // 2, 255 - smooth], 2) if codec in ("webp", "jpeg") else smooth
+    options: dict[str, Any] = {"photometric": "rgb" if data.ndim == 3 else "minisblack", "tile": (32, 32)}
+    try:
+        tifffile.imwrite(tmp_path / "a.tif", data, compression=codec, **options)
+    except (ImportError, imagecodecs.DelayedImportError) as error:
+        pytest.skip(f"imagecodecs was built without {codec}: {error}")
+    expected = tifffile.imread(tmp_path / "a.tif")
+    lossy = codec in ("webp", "jpeg", "jpeg2000", "jpegxl")
+    assert np.abs(expected.astype(int) - data).max() <= (40 if lossy else 0)
+    with opened(tmp_path / "a.tif") as image:
+        assert np.array_equal(image.read(), expected)
+        box = ((20, 25, 0)[: data.ndim], (40, 50, 3)[: data.ndim])
+        assert np.array_equal(image.read(box), expected[20:60, 25:75])
+
+
+def multi_file(folder: Path) -> Any:
+    """Two OME-TIFFs that are one image, each with half of its sections."""
+    data = noise((4, 20, 30), "uint16")
+    names = ["first.ome.tif", "second.ome.tif"]
+    uuids = [f"urn:uuid:00000000-0000-0000-0000-00000000000{number}" for number in range(2)]
+    planes = "".join(
+        f'<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="{z % 2}" PlaneCount="1">'
+        f'<UUID FileName="{names[z // 2]}">{uuids[z // 2]}</UUID></TiffData>'
+        for z in range(4)
+    )
+    for number, name in enumerate(names):
+        xml = (
+            '<?xml version="1.0" encoding="UTF-8"?>'
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uuids[number]}">'
+            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="30" SizeY="20" '
+            f'SizeZ="4" SizeC="1" SizeT="1" PhysicalSizeX="0.5">{planes}</Pixels></Image></OME>'
+        )
+        options: dict[str, Any] = {"description": xml, "metadata": None, "photometric": "minisblack"}
+        part = data[2 * number : 2 * number + 2]
+        tifffile.imwrite(folder / name, part, compression="zlib", **options)
+    return data
+
+
+@pytest.mark.parametrize("name", ["first.ome.tif", "second.ome.tif"])
+def test_an_image_of_several_files_is_whole_from_each_of_them(tmp_path: Path, name: str) -> None:
+    data = multi_file(tmp_path)
+    with opened(tmp_path / name) as image:
+        assert (image.info.axes, image.info.shape) == (("z", "y", "x"), (4, 20, 30))
+        assert image.info.voxel_size == (500.0, None, None)
+        assert np.array_equal(image.read(), data)
+        assert np.array_equal(image.read(((1, 3, 4), (2, 9, 9))), data[1:3, 3:12, 4:13])
+    descriptors = Path("/proc/self/fd")
+    if descriptors.exists():
+        held = [str(item.readlink()) for item in descriptors.iterdir() if item.exists()]
+        assert not [target for target in held if target.startswith(str(tmp_path))]
+
+
+def test_an_image_of_several_files_with_one_missing_is_no_image_of_zeros(tmp_path: Path) -> None:
+    multi_file(tmp_path)
+    (tmp_path / "second.ome.tif").unlink()
+    with pytest.raises(
+        CorruptImageError, match=r"it is one of 2 files of one image, and second\.ome\.tif is missing"
+    ):
+        opened(tmp_path / "first.ome.tif")
+
+
+def test_an_image_of_several_files_elsewhere_is_refused(tmp_path: Path) -> None:
+    multi_file(tmp_path)
+    place = PlainLocation(LocalLocation(str(tmp_path / "first.ome.tif")))
+    with pytest.raises(
+        UnsupportedImageDataError, match="one of 2 files of one image, but this is not on a local"
+    ):
+        TiffReader().open(place)
+
+
+def test_an_imagej_stack_of_more_than_4_gb_is_read_in_pieces(tmp_path: Path) -> None:
+    """Such stacks have one directory, and a description that says how many images follow."""
+    path = tmp_path / "a.tif"
+    shape = (700, 2500, 2500)
+    description = f"ImageJ=1.53t\nimages={shape[0]}\nslices={shape[0]}\nloop=false\n"
+    first = noise(shape[1:], "uint8").copy(order="C")
+    tifffile.imwrite(path, first, description=description, metadata=None, byteorder=">", software=None)
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[0].dataoffsets[0]
+    plane = shape[1] * shape[2]
+    last = noise((3, 5), "uint8", seed=9).copy(order="C")
+    with path.open("r+b") as raw:
+        raw.truncate(start + shape[0] * plane)  # sparse: what was not written takes no room
+        for row in range(3):
+            raw.seek(start + 699 * plane + (100 + row) * 2500 + 200)
+            raw.write(last[row].tobytes())
+    assert path.stat().st_size > 1 << 32
+    with opened(path) as image:
+        assert (image.info.axes, image.info.shape) == (("z", "y", "x"), shape)
+        assert np.array_equal(image.read(((699, 100, 200), (1, 3, 5)))[0], last)
+        assert np.array_equal(image.read(((0, 10, 20), (1, 30, 40)))[0], first[10:40, 20:60])
+    place = PlainLocation(LocalLocation(str(path)))
+    with TiffReader().open(place) as image:
+        assert np.array_equal(image.read(((699, 100, 200), (1, 3, 5)))[0], last)
+
+
+def test_a_compression_that_nobody_decodes_is_refused_with_its_name(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif", noise((20, 30), "uint8"), photometric="minisblack", compression="zlib"
+    )
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        file.pages[0].tags["Compression"].overwrite(32766)
+    with pytest.raises(UnsupportedImageDataError, match=r"can't be decoded: .*NEXT"):
+        opened(tmp_path / "a.tif")
