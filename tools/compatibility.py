@@ -226,7 +226,7 @@ def findings() -> list[Finding]:
         for fact in section["symbols"]:
             what = fact.get("what", ())
             problem = examine(fact)
-            difference = fact.get("difference") if problem not in (None, "missing") else None
+            difference = fact.get("difference") if problem != "missing" else None
             result.append(
                 Finding(
                     section["title"],
