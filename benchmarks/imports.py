@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -72,12 +71,10 @@ def pages(bench: Bench) -> list[Row]:
     """What one page of a TIFF costs, at 250 and at 2,000 of them."""
     ask = partial(bench.sides.ask, "wkplug", "import_workloads.many_pages", folder=bench.path(""))
     ask(pages=250)
-    few = [ask(pages=250) for _ in range(bench.few)]
-    many = [ask(pages=2000) for _ in range(bench.few)]
-    costs = [
-        statistics.median(turn["cpu"] for turn in turns) / count
-        for turns, count in ((few, 250), (many, 2000))
-    ]
+    # The least counts: what grows with the pages is there in the best turn, too.
+    few = [ask(pages=250) for _ in range(bench.turns)]
+    many = [ask(pages=2000) for _ in range(bench.turns)]
+    costs = [min(turn["cpu"] for turn in turns) / count for turns, count in ((few, 250), (many, 2000))]
     goal = Goal(
         "flat: a page of 2,000 costs at most 1.2 times one of 250",
         f"{costs[0] * 1e6:.0f} µs and {costs[1] * 1e6:.0f} µs",

@@ -17,7 +17,6 @@ from wkplug.dataset.dtypes import check_category, check_layer_dtype
 from wkplug.dataset.layer import Layer
 from wkplug.dataset.legacy.datasets import ADDING_LAYERS, CONSTRUCTING, ONLY_SEGMENTATION, OlderDataset
 from wkplug.dataset.legacy.layer import DOWNSAMPLING
-from wkplug.dataset.legacy.nested import NestedConversionLayerMapping
 from wkplug.dataset.legacy.notices import deprecated, warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.open_options import OpenOptions
@@ -457,8 +456,6 @@ class Dataset(DatasetCopying, OlderDataset):
             self._layers[new] = layer
 
     # --- verbs that span several layers: `wkplug.ops` does them -------------------------------------------
-
-    ConversionLayerMapping = NestedConversionLayerMapping()
 
     @classmethod
     def from_images(

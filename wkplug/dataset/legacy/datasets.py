@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from wkplug.dataset.legacy.namespaces import ARGS
+from wkplug.dataset.legacy.nested import NestedConversionLayerMapping
 from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import Call
 from wkplug.errors import DatasetNotFoundError, OnlyLayerError, UnsupportedDtypeError
@@ -32,6 +33,8 @@ __all__ = [
 
 class OlderDataset:
     """The properties and methods that datasets once had; each warns and names what to write instead."""
+
+    ConversionLayerMapping = NestedConversionLayerMapping()
 
     @classmethod
     def create(
