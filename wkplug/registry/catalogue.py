@@ -141,6 +141,9 @@ def _unknown(
     manager: Manager, what: str, key: str, name: str, installed: list[str], unknown: type[PluginError]
 ) -> PluginError:
     every = {str(other) for entry in known().values() for other in entry.get(key, ())}
+    plain = [other for other in installed if "+" not in other]
+    if plain and "+" not in name:  # who asks for a mode isn't helped by a list of its implementations
+        installed, every = plain, {other for other in every if "+" not in other}
     guess = did_you_mean(name, [*installed, *every])
     lines = [f"installed: {listed(installed)}"]
     lines += (f"{plugin.name}: {plugin.reason}" for plugin in manager.plugins if plugin.state == State.BROKEN)
