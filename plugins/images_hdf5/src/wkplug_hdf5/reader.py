@@ -91,7 +91,8 @@ class Hdf5Image(PickleByReopening, Image):
                 hint="Its groups can be looked at with h5dump or HDFView.",
             )
         check_scene(self.location, self.scene, len(names))
-        return kind.describe(file, names, self.scene, self.location)
+        described: Scene = kind.describe(file, names, self.scene, self.location)
+        return described
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
