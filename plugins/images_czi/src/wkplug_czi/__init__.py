@@ -1,0 +1,1 @@
+"""Zeiss CZI for wkplug: mosaics, scenes, channels, pyramids."""
