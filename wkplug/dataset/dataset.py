@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from wkplug.abc import Executor, Location
+    from wkplug.abc import Location
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
     from wkplug.ops.importing.files import ConversionLayerMapping
@@ -621,9 +621,10 @@ class Dataset(DatasetCopying, OlderDataset):
         coarsest_mag: MagLike | None = None,
         interpolation_mode: str = "default",
         compress: bool = True,
-        executor: Executor | None = None,
+        memory: int | str | None = None,
+        executor: AnyExecutor = None,
     ) -> None:
-        """Downsample every layer; see `Layer.downsample`."""
+        """Downsample every layer that has mags; see `Layer.downsample`."""
         from wkplug.ops import pyramids
 
         pyramids.downsample_dataset(
@@ -632,6 +633,7 @@ class Dataset(DatasetCopying, OlderDataset):
             coarsest_mag=coarsest_mag,
             interpolation_mode=interpolation_mode,
             compress=compress,
+            memory=memory,
             executor=executor,
         )
 

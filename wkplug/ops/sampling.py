@@ -36,19 +36,19 @@ class SamplingModes(Enum):
     CONSTANT_Z = "constant_z"
 
     @classmethod
-    def parse(cls, value: str | SamplingModes) -> SamplingModes:
+    def parse(cls, mode: str | SamplingModes) -> SamplingModes:
         """Give the mode of a name ("auto" is anisotropic); InvalidArgumentError (a ValueError) for others."""
-        if isinstance(value, SamplingModes):
-            return value
-        name = str(value).lower()
+        if isinstance(mode, SamplingModes):
+            return mode
+        name = str(mode).lower()
         if name == "auto":
             return cls.ANISOTROPIC
         try:
             return cls(name)
         except ValueError as error:
-            known = ", ".join(mode.value for mode in cls)
+            known = ", ".join(one.value for one in cls)
             raise InvalidArgumentError(
-                f"{value!r} is not a sampling mode.", hint=f"Use one of: {known}."
+                f"{mode!r} is not a sampling mode.", hint=f"Use one of: {known}."
             ) from error
 
 
