@@ -2,7 +2,8 @@
 
     python benchmarks/run.py [ROWS ...] [--turns N] [--quick] [--no-page]
 
-ROWS are groups of rows (import, open, reads, zarr, wkw, small, create), all by default. The sides take turns in
+ROWS are groups of rows (import, open, reads, zarr, wkw, small, create, views, copy, ...), all by default. The
+sides take turns in
 one run, on the same files. Prints a table; a run of all rows also writes it into docs/performance.md, between
 two markers. Takes about six minutes on two idle cores, twice that on busy ones.
 """
