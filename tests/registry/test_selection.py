@@ -480,6 +480,24 @@ def test_a_suffix_whose_plugin_is_not_installed_names_it(plugged: Plugged, tmp_p
     assert isinstance(caught.value, ImageConversionError)
 
 
+def test_a_file_of_a_plugin_that_is_not_installed_is_known_by_its_first_bytes(
+    plugged: Plugged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wkplug.registry.catalogue import known
+
+    magic = {"plugin": "czi", "suffixes": [".czi"], "magic": ["0:5a4953524157", "128:ff00ff"]}
+    monkeypatch.setitem(known(), "wkplug-czi", magic)
+    plugged("good")
+    with pytest.raises(ImageReaderMissingError) as caught:
+        registry.choose_reader(image(tmp_path, "scan.dat"), b"ZISRAWFILE")
+    assert str(caught.value) == (
+        "No installed reader accepts 'scan.dat'. A file that starts like this one ('ZISRAW') needs wkplug-czi, which "
+        "is not installed.\n  pip install wkplug-czi"
+    )
+    with pytest.raises(ImageReaderMissingError, match=r"like this one \(b'.xff.x00.xff'\) needs wkplug-czi"):
+        registry.choose_reader(image(tmp_path, "scan"), bytes(128) + b"\xff\0\xff")
+
+
 def test_readers_of_files_are_not_asked_about_folders(plugged: Plugged, tmp_path: Path) -> None:
     plugged("good")
     with pytest.raises(UnsupportedImageFormatError):

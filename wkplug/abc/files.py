@@ -9,6 +9,7 @@ Who calls it: image readers and importers of plugins. Nothing here is imported b
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from wkplug.errors import (
     CorruptImageError,
+    ForbiddenError,
     MissingError,
+    StorageError,
     TooLargeError,
     UnsupportedImageDataError,
     UnsupportedOperationError,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_scene", "corrupt_image", "image_errors", "local_path", "open_file", "path_or_file"]
 
+_NOT_THE_FILE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _BUFFER = 1 << 18  # headers are small and near each other; one request should bring many
 
 
@@ -75,8 +79,8 @@ def local_path(location: Location, what: str) -> str:
 def image_errors(location: Location, what: str) -> Iterator[None]:
     """Turn whatever a library raises in the block into the contract's errors; `what` names the format ("TIFF").
 
-    Errors of wkplug pass. No memory is TooLargeError (damaged headers claim anything), everything else is the
-    file's fault: CorruptImageError.
+    Errors of wkplug pass. No memory is TooLargeError (damaged headers claim anything); what the system refuses or
+    can't do is ForbiddenError, MissingError or StorageError; everything else is the file's fault: CorruptImageError.
     """
     try:
         yield
@@ -84,12 +88,16 @@ def image_errors(location: Location, what: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise MissingError(f"There is no file {location.url}.") from error
+    except PermissionError as error:
+        raise ForbiddenError(f"{location.url} may not be read: {error.strerror or error}.") from error
     except MemoryError as error:
         raise TooLargeError(
             f"{location.url} asks for more memory than there is: {error or 'MemoryError'}",
             hint="Either the image is too large to be decoded at once here, or its header is damaged.",
         ) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NOT_THE_FILE:
+            raise StorageError(f"{location.url} can't be read: {error}.") from error
         raise corrupt_image(location, what, error) from error
 
 
