@@ -131,6 +131,11 @@ class _Ranges(io.RawIOBase):
         self._size = location.size()
         self._position = 0
 
+    @property
+    def name(self) -> str:
+        """What libraries call the file."""
+        return self._location.url
+
     def readable(self) -> bool:
         return True
 
