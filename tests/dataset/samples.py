@@ -17,11 +17,22 @@ import wkplug as wk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-AXES = {
-    "wkw": (("c", "x", "y", "z"),),
-    "zarr3": (("c", "x", "y", "z"), ("x", "y", "z"), ("t", "x", "y", "z"),
-              ("t", "c", "x", "y", "z"), ("c", "z", "y", "x")),
-}  # fmt: skip
+_ANY_AXES = (
+    ("c", "x", "y", "z"), ("x", "y", "z"), ("t", "x", "y", "z"), ("t", "c", "x", "y", "z"), ("x", "y"),
+    ("c", "z", "y", "x"), ("x", "y", "z", "c"), ("z", "c", "y", "x"), ("x", "t", "c", "y"),
+)  # fmt: skip
+AXES = {"wkw": (("c", "x", "y", "z"),), "zarr": _ANY_AXES, "zarr3": _ANY_AXES}
+ENGINES = {
+    "wkw": ("wkw+numpy", "wkw+wkw"),
+    "zarr": ("zarr+tensorstore", "zarr+zarr"),
+    "zarr3": ("zarr3+tensorstore", "zarr3+zarr"),
+}
+PLACES = {
+    "wkw+numpy": ("local", "memory"),
+    "zarr+zarr": ("local", "memory"),
+    "zarr3+zarr": ("local", "memory"),
+}
+"""Where an engine's arrays may lie, if not on local disks alone."""
 
 
 @attrs.frozen
@@ -38,6 +49,10 @@ class Sample:
     chunk: int = 4
     shard: int = 8
     dtype: str = "uint16"
+    first_time: int = 0
+    compress: bool = True
+    engine: str | None = None
+    place: str = "local"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,14 +65,38 @@ class Sample:
         size = tuple(a * m for a, m in zip(self.size, self.mag, strict=True))
         if self.axes == ("c", "x", "y", "z"):
             return wk.BoundingBox(start, size)
-        starts = dict(zip("xyz", start, strict=True))
+        starts = {**dict(zip("xyz", start, strict=True)), "t": self.first_time}
         sizes = {**dict(zip("xyz", size, strict=True)), "c": self.channels, "t": self.times}
         return wk.NDBoundingBox(
             [starts.get(axis, 0) for axis in self.axes],
             [sizes[axis] for axis in self.axes],
             self.axes,
             range(len(self.axes)),
-        )
+        ).normalize_axes(self.channels)
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """The mag per axis of the array."""
+        return tuple(dict(zip("xyz", self.mag, strict=True)).get(axis, 1) for axis in self.axes)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """Where the layer's box starts, in voxels of the mag, per axis of the array."""
+        by_axis = {**dict(zip("xyz", self.topleft, strict=True)), "t": self.first_time}
+        return tuple(by_axis.get(axis, 0) for axis in self.axes)
+
+    @property
+    def shards(self) -> tuple[int, ...]:
+        """The shard's voxels per axis of the array."""
+        return tuple({"c": self.channels, "t": 1}.get(axis, self.shard) for axis in self.axes)
+
+    def box_of(self, start: tuple[int, ...], shape: tuple[int, ...]) -> wk.NDBoundingBox:
+        """A Mag(1) box from voxels of the mag, over all axes of the array."""
+        return wk.NormalizedBoundingBox(
+            [a * m for a, m in zip(start, self.factors, strict=True)],
+            [n * m for n, m in zip(shape, self.factors, strict=True)],
+            self.axes,
+        ).denormalize()
 
     def voxels(self, seed: int = 0) -> np.ndarray:
         return np.random.default_rng(seed).integers(1, 250, self.shape).astype(self.dtype)
@@ -73,7 +112,9 @@ class Sample:
                 bounding_box=self.box,
                 data_format=self.data_format,
             )
-            mag = layer.add_mag(wk.Mag(self.mag), chunk_shape=self.chunk, shard_shape=self.shard)
+            mag = layer.add_mag(
+                wk.Mag(self.mag), chunk_shape=self.chunk, shard_shape=self.shard, compress=self.compress
+            )
         if voxels is not None:
             mag.write(voxels)
         return mag
@@ -83,20 +124,34 @@ class Sample:
 def samples(draw: st.DrawFn, /, **fixed: Any) -> Sample:
     data_format = fixed.pop("data_format", None) or draw(st.sampled_from(tuple(AXES)))
     axes = draw(st.sampled_from(AXES[data_format]))
+    engine = fixed.pop("engine", None) or draw(st.sampled_from(ENGINES[data_format]))
     values: dict[str, Any] = {
         "axes": axes,
         "mag": draw(st.sampled_from(((1, 1, 1), (2, 2, 1), (4, 4, 2)))),
         "topleft": draw(st.tuples(*(st.integers(0, 20),) * 3)),
         "size": draw(st.tuples(*(st.integers(1, 24),) * 3)),
         "channels": draw(st.sampled_from((1, 3))) if "c" in axes else 1,
+        "first_time": draw(st.integers(0, 2)) if "t" in axes else 0,
+        "chunk": 8 if data_format == "zarr" else 4,
+        "compress": draw(st.booleans()),
+        "place": draw(st.sampled_from(PLACES.get(engine, ("local",)))),
         **fixed,
     }
-    return Sample(data_format, **values)
+    return Sample(data_format, engine=engine, **values)
 
 
 @contextmanager
 def dataset_of(*wanted: tuple[Sample, np.ndarray | None]) -> Iterator[list[wk.MagView]]:
-    """A dataset with a layer for each sample, holding the voxels given with it."""
+    """A dataset for each sample, with a layer that holds the voxels given with it."""
     with tempfile.TemporaryDirectory() as folder:
-        dataset = wk.Dataset(Path(folder) / "dataset", voxel_size=(10, 10, 20))
-        yield [sample.add_to(dataset, f"layer{index}", data) for index, (sample, data) in enumerate(wanted)]
+        mags = []
+        for index, (sample, data) in enumerate(wanted):
+            # Names of folders are new ones, and so are places in memory that are called after them.
+            place = Path(folder) if sample.place == "local" else f"memory://{Path(folder).name}"
+            dataset = wk.Dataset(
+                f"{place}/dataset{index}",
+                voxel_size=(10, 10, 20),
+                backends={} if sample.engine is None else {sample.data_format: sample.engine},
+            )
+            mags.append(sample.add_to(dataset, "layer", data))
+        yield mags

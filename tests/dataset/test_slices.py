@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import wkplug as wk
@@ -50,6 +50,7 @@ def plane(value: int, shape: tuple[int, ...] = (64, 64)) -> np.ndarray:
 def test_slices_written_one_by_one_are_the_volume(
     sample: Sample, dimension: str, buffer: int | None, seed: int
 ) -> None:
+    assume(dimension in sample.axes)
     voxels = sample.voxels(seed)
     with dataset_of((sample, None)) as (mag,), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -64,6 +65,7 @@ def test_slices_written_one_by_one_are_the_volume(
 @examples(20)
 @given(sample=samples(), dimension=st.sampled_from("xyz"), buffer=st.sampled_from((None, 1, 5, 8)))
 def test_slices_read_one_by_one_are_the_volume(sample: Sample, dimension: str, buffer: int | None) -> None:
+    assume(dimension in sample.axes)
     voxels = sample.voxels()
     with dataset_of((sample, voxels)) as (mag,):
         with mag.get_buffered_slice_reader(buffer, dimension) as reader:

@@ -2,7 +2,7 @@
 
 That is how volume annotations, which store only the chunks that were changed, are merged with the layer they were
 made on. Work is divided by the shards of the target, so that jobs share none. Who calls it:
-`MagView.merge_with_view`.
+`MagView.merge_with_view`, and `MagView.merge_chunk` for boxes that the caller has chosen.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wkplug.dataset import execution, voxels
+from wkplug.dataset.regions import from_bounding_box, in_mag
 from wkplug.errors import InvalidArgumentError
 from wkplug.geometry import grids
 from wkplug.geometry.grids import hull
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wkplug.abc import Box
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.mag_view import MagView
+    from wkplug.geometry import NDBoundingBox
 
-__all__ = ["merge"]
+__all__ = ["merge", "merge_boxes"]
 
 _PIECE_BYTES = 1 << 28
 
@@ -52,6 +56,19 @@ def merge(target: MagView, other: MagView, executor: AnyExecutor) -> None:
     target._source.handle.flush()
 
 
+def merge_boxes(target: MagView, other: MagView, boxes: Iterable[NDBoundingBox]) -> None:
+    """Lay the Mag(1) `boxes` of `other`, stored or not, over `target`, as far as they lie in both."""
+    frame, factors = target._frame, target._factors
+    inside = grids.intersect(target._bounds_in_mag(target._region()), other._bounds_in_mag(other._region()))
+    wanted = [in_mag(frame, from_bounding_box(frame, box, target._region()), factors) for box in boxes]
+    common = [
+        part for box in wanted if inside is not None and (part := grids.intersect(box, inside)) is not None
+    ]
+    if common:
+        _overlay(target, other, common)
+        target._source.handle.flush()
+
+
 def _check(target: MagView, other: MagView) -> None:
     reasons = []
     if target.mag != other.mag:
@@ -74,7 +91,7 @@ def _check(target: MagView, other: MagView) -> None:
 
 
 def _overlay(target: MagView, other: MagView, boxes: list[Box]) -> None:
-    """Write chunks that lie in one shard of the target; as few writes as memory allows, each rewrites the shard."""
+    """Write chunks, as a rule of one shard of the target: few writes, as memory allows, as each rewrites the shard."""
     whole = boxes[0]
     for box in boxes[1:]:
         whole = hull(whole, box)

@@ -92,13 +92,16 @@ class OlderMagView(OlderView):
         return cls._read_only_one(made) if read_only else made
 
     def merge_chunk(self, args: tuple[MagView, NDBoundingBox, Sequence[NDBoundingBox]]) -> None:
-        """Deprecated: `merge_with_view`, of which it was one step: overlay boxes of another mag in one shard."""
+        """Deprecated: `merge_with_view`, of which it was one step.
+
+        `args` are another mag, a box of this one, and the boxes in it, in Mag(1) voxels, that the other replaces here;
+        what reaches beyond either layer's bounding box stays as it is.
+        """
         deprecated("MagView.merge_chunk", "MagView.merge_with_view")
+        from wkplug.dataset.merging import merge_boxes
+
         other, _shard, boxes = args
-        for box in boxes:
-            self._as_mag().write(
-                other.read(absolute_bounding_box=box), absolute_bounding_box=box, allow_unaligned=True
-            )
+        merge_boxes(self._as_mag(), other, boxes)
 
     @classmethod
     def _read_only_one(cls, mag: MagView) -> MagView:
