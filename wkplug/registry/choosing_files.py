@@ -129,8 +129,16 @@ def choose_reader(
         return () if score > ProbeScore.NO else (Problem(code="content", text="it is not such a file"),)
 
     if explicit is None:
-        # Their own scores count, so all that claim the file are asked before any is ranked.
-        claims = [o for o in claims if not _refused(candidates_of(tables, READER, [o], assess, wish)) or wish]
+        # Their own scores count, so all that claim the file are asked before any is ranked: but catch-alls, for
+        # which any file is worth loading a heavy library, only where nobody else is sure.
+        asked: list[Offer] = []
+        for offer in sorted(claims, key=lambda o: o.spec.priority < 0):
+            sure = any(scores[o.spec.name] >= ProbeScore.MAGIC for o in asked)
+            if offer.spec.priority < 0 and sure and not thorough and not wish:
+                continue
+            if wish or not _refused(candidates_of(tables, READER, [offer], assess, wish)):
+                asked.append(offer)
+        claims = asked
     if not claims:
         raise _no_reader(tables, location, name, head)
     choice = select(
