@@ -70,20 +70,21 @@ def _unpacked(block: Subblock, data: bytes, dtype: np.dtype[Any], count: int) ->
         decode = imagecodecs.jpeg8_decode if block.compression == 1 else imagecodecs.jpegxr_decode
         return np.asarray(decode(data))
     little = dtype.newbyteorder("<")
+    plain: bytes | bytearray = data
     expected = count * dtype.itemsize
     turned = False
     if block.compression == 2:
-        data = imagecodecs.lzw_decode(data)
+        plain = imagecodecs.lzw_decode(data)
     elif block.compression == 5:
-        data = imagecodecs.zstd_decode(data, out=expected)
+        plain = imagecodecs.zstd_decode(data, out=expected)
     elif block.compression == 6:
         turned = data[:2] == b"\3\1" and bool(data[2] & 1)
         if data[:1] not in (b"\1", b"\3"):
             raise ValueError("a tile is packed with a header of an unknown kind")
-        data = imagecodecs.zstd_decode(data[data[0] :], out=expected)
-    if len(data) < expected:
-        raise EOFError(f"a tile has {len(data)} bytes instead of {expected}")
+        plain = imagecodecs.zstd_decode(data[data[0] :], out=expected)
+    if len(plain) < expected:
+        raise EOFError(f"a tile has {len(plain)} bytes instead of {expected}")
     if turned:
         # The low bytes of all numbers come first, then the high ones.
-        data = np.frombuffer(data, np.uint8, expected).reshape(2, -1).T.tobytes()
-    return np.frombuffer(data, little, count).astype(dtype, copy=False)
+        plain = np.frombuffer(plain, np.uint8, expected).reshape(2, -1).T.tobytes()
+    return np.frombuffer(plain, little, count).astype(dtype, copy=False)
