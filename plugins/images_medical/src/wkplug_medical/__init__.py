@@ -1,0 +1,1 @@
+"""NIfTI, DICOM and NRRD, the images of medicine, for wkplug."""

@@ -1,0 +1,35 @@
+"""What this distribution offers; imports nothing heavy."""
+
+from __future__ import annotations
+
+from wkplug.abc import ImageReaderSpec, hookimpl
+
+__all__ = ["wkplug_image_readers"]
+
+
+@hookimpl
+def wkplug_image_readers() -> list[ImageReaderSpec]:
+    """One reader for each of the formats."""
+    return [
+        ImageReaderSpec(
+            name="nifti",
+            factory="wkplug_medical.nifti:NiftiReader",
+            suffixes=(".nii", ".nii.gz"),
+            magic=((344, b"n+1\x00"), (4, b"n+2\x00")),
+            summary="NIfTI-1 and NIfTI-2",
+        ),
+        ImageReaderSpec(
+            name="dicom",
+            factory="wkplug_medical.dicom:DicomReader",
+            suffixes=(".dcm", ".dicom", ".ima"),
+            magic=((128, b"DICM"),),
+            summary="DICOM, single images and frames",
+        ),
+        ImageReaderSpec(
+            name="nrrd",
+            factory="wkplug_medical.nrrd:NrrdReader",
+            suffixes=(".nhdr", ".nrrd"),
+            magic=((0, b"NRRD00"),),
+            summary="NRRD, with its data inside or beside",
+        ),
+    ]
