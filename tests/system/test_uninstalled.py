@@ -154,6 +154,7 @@ def test_without_any_plugin_the_core_works_in_memory(user: Environment) -> None:
         "wkplug-medical",
         "wkplug-mrc",
         "wkplug-numba",
+        "wkplug-pims",
         "wkplug-tensorstore",
         "wkplug-tiff",
         "wkplug-wkw",

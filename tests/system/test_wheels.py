@@ -22,6 +22,7 @@ BUNDLED = {
     "wkplug-medical",
     "wkplug-mrc",
     "wkplug-numba",
+    "wkplug-pims",
     "wkplug-tensorstore",
     "wkplug-tiff",
     "wkplug-wkw",
