@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug.errors import CorruptImageError, LayerExistsError, TooLargeError, UnsupportedOperationError
-from wkplug.ops.importing import cutting, planning, writing
+from wkplug.ops.importing import cutting, options, writing
 from wkplug.ops.importing.volume import Reading
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def tiled(path: Path, data: Any, tile: int = 64) -> Path:
 
 def allow(monkeypatch: pytest.MonkeyPatch, count: int, workers: int = 2) -> None:
     """Let imports have so many bytes for voxels."""
-    of = planning.Budget.of
+    of = options.Budget.of
 
-    def small(memory: Any, executor: Any = None) -> planning.Budget:
-        return planning.Budget(count, workers, shared=of(memory, executor).shared)
+    def small(memory: Any, executor: Any = None) -> options.Budget:
+        return options.Budget(count, workers, shared=of(memory, executor).shared)
 
-    monkeypatch.setattr(planning.Budget, "of", small)
+    monkeypatch.setattr(options.Budget, "of", small)
 
 
 @settings(max_examples=60, deadline=None)

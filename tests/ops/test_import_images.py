@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.errors import UnalignedError, UnsupportedImageDataError
-from wkplug.ops.importing import planning, writing
+from wkplug.ops.importing import options, writing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,6 +202,7 @@ def test_flips_reverse_the_layers_axes_after_swapping(
     assert np.array_equal(voxels(layer)[0], expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*WARNING. flip_:UserWarning")
 @pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("swap", [False, True])
 def test_smaller_sections_are_filled_up_and_flipped_with_the_layer(
@@ -209,8 +210,7 @@ def test_smaller_sections_are_filled_up_and_flipped_with_the_layer(
 ) -> None:
     small, large = noise((20, 30)), noise((25, 33))
     paths = [write(tmp_path / "a.tif", small), write(tmp_path / "b.tif", large)]
-    with warnings.catch_warnings(), pytest.warns(UserWarning, match="Some images are larger than expected,"):
-        warnings.filterwarnings("ignore", "\\[WARNING\\] flip_", UserWarning)
+    with pytest.warns(UserWarning, match="Some images are larger than expected,"):
         layer = dataset.add_layer_from_images(paths, "a", flip_x=flips[0], flip_y=flips[1], swap_xy=swap)
     expected = np.zeros((33, 25, 2), "uint8")
     expected[:30, :20, 0], expected[:, :, 1] = small.T, large.T
@@ -349,7 +349,7 @@ def test_boxes_are_bounded_by_the_memory_and_nothing_is_lost_at_their_borders(
 ) -> None:
     data = noise((150, 20, 30))
     # Little enough for a box of 32 sections, and not for two.
-    monkeypatch.setattr(planning.Budget, "of", lambda *_: planning.Budget(20 * 30 * 100, 1))
+    monkeypatch.setattr(options.Budget, "of", lambda *_: options.Budget(20 * 30 * 100, 1))
     begun = []
     original = writing._Import.begin
 

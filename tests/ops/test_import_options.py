@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError, WkplugError
-from wkplug.ops.importing import planning
+from wkplug.ops.importing import options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ def test_a_single_flip_is_told_to_be_another_way_than_in_the_reference(
 ) -> None:
     data = noise((20, 30))
     Pillow.fromarray(data).save(tmp_path / "a.png")
-    planning._tell_of_flips.cache_clear()
+    options._tell_of_flips.cache_clear()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
         for name in ("a", "b"):

@@ -20,7 +20,8 @@ from wkplug.ops import pools
 from wkplug.ops.importing import files as image_files
 from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.journal import Record, digest
-from wkplug.ops.importing.planning import Budget, ImportOptions, VolumePlan, plan_volumes
+from wkplug.ops.importing.options import Budget, ImportOptions
+from wkplug.ops.importing.planning import VolumePlan, plan_volumes
 from wkplug.ops.importing.readers import ImageFile, Wanted
 from wkplug.ops.importing.stacks import Stack
 from wkplug.ops.importing.writing import check_free, write_volume

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from wkplug.abc import Box, Executor
     from wkplug.dataset import Dataset, Layer
     from wkplug.ops.importing.cutting import Cutting, Extent
-    from wkplug.ops.importing.planning import ImportOptions, LayerPlan, VolumePlan
+    from wkplug.ops.importing.options import ImportOptions
+    from wkplug.ops.importing.planning import LayerPlan, VolumePlan
     from wkplug.ops.importing.volume import Reading, Span
 
 __all__ = ["check_free", "write_volume"]

@@ -1,0 +1,129 @@
+"""What an import is asked for: the parameters that hold for all of its layers, and what it may use.
+
+Who calls it: `planning`, `writing` and `wkplug.ops.images`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.builtin.executors import available_workers
+from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset.legacy.notices import warn_user
+from wkplug.errors import InvalidArgumentError, UnalignedError
+from wkplug.geometry import Mag, Vec3Int
+from wkplug.ops import memory as amounts
+from wkplug.ops.importing.axes import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wkplug.geometry import MagLike, Vec3IntLike, VecIntLike
+
+__all__ = ["Budget", "ImportOptions"]
+
+_LIBRARIES = 128 * 2**20
+"""What engines and codecs take once they are loaded, and between their calls; less is left for voxels."""
+
+
+@attrs.frozen(kw_only=True)
+class ImportOptions:
+    """The parameters of an import that hold for all of its layers; see `Dataset.add_layer_from_images`."""
+
+    data_format: str | None = None
+    mag: MagLike = 1
+    chunk_shape: VecIntLike | int | None = None
+    shard_shape: VecIntLike | int | None = None
+    chunks_per_shard: VecIntLike | int | None = None
+    compress: bool | Mapping[str, Any] = True
+    topleft: Vec3IntLike = (0, 0, 0)
+    swap_xy: bool = False
+    flip_x: bool = False
+    flip_y: bool = False
+    flip_z: bool = False
+    dtype: Any = None
+    channel: int | None = None
+    czi_channel: int | None = None
+    timepoint: int | None = None
+    scale: int | None = None
+    batch_size: int | None = None
+    memory: int | str | None = None
+    allow_multiple_layers: bool = False
+    max_layers: int = 20
+    truncate_rgba_to_rgb: bool = True
+
+    @property
+    def request(self) -> LayoutRequest:
+        """The layout parameters alone."""
+        return LayoutRequest(
+            chunk_shape=self.chunk_shape,
+            shard_shape=self.shard_shape,
+            chunks_per_shard=self.chunks_per_shard,
+            compress=self.compress,
+        )
+
+    @property
+    def part(self) -> Part:
+        """What is taken of every file."""
+        return Part(timepoint=self.timepoint, channel=self.czi_channel, level=self.scale or 0)
+
+    def check(self) -> None:
+        """Refuse what is wrong whatever the images are, and remark on what is unusual."""
+        self.request.check_power_of_two()
+        # With swap_xy, both libraries do the same.
+        if self.flip_x != self.flip_y and not self.swap_xy:
+            _tell_of_flips(*(("x", "y") if self.flip_x else ("y", "x")))
+        if self.max_layers < 1:
+            raise InvalidArgumentError(
+                f"max_layers is {self.max_layers}: no layer may be added.", hint="Give at least 1."
+            )
+        topleft, mag = Vec3Int(self.topleft), Mag(self.mag)
+        if min(topleft) < 0:
+            raise InvalidArgumentError(
+                f"topleft is {topleft.to_tuple()}.", hint="Layers have no voxels at negative positions."
+            )
+        if any(low % factor for low, factor in zip(topleft, mag, strict=True)):
+            raise UnalignedError(
+                f"topleft is {topleft.to_tuple()}, which no voxel of mag {mag} starts at.",
+                hint=f"It is in voxels of Mag(1): give multiples of {mag.to_tuple()}.",
+            )
+
+
+@cache
+def _tell_of_flips(flipped: str, other: str) -> None:
+    """Warn once in the life of a process: who knows it now will not learn more from it in a loop."""
+    warn_user(
+        f"[WARNING] flip_{flipped} reverses the {flipped} axis of the layer. The webknossos "
+        f"library reverses {other} instead: pass flip_{other} to get what it makes.",
+        UserWarning,
+    )
+
+
+@attrs.frozen
+class Budget:
+    """What an import may use: bytes for voxels, and the calls that run side by side, in this process or elsewhere."""
+
+    bytes: int
+    workers: int
+    shared: bool = True
+
+    @classmethod
+    def of(cls, memory: int | str | None, executor: Any = None) -> Budget:
+        """What is left of `memory` (see `wkplug.ops.memory`); executor: None for threads."""
+        from wkplug.ops.importing.pipeline import shares_memory
+
+        budget = amounts.memory_budget(memory)
+        left = max(amounts.LEAST_MEMORY, amounts.for_voxels(budget) - _LIBRARIES)
+        if executor is None:
+            return cls(left, available_workers())
+        workers = getattr(executor, "workers", None) or getattr(executor, "_max_workers", None)
+        known = workers if isinstance(workers, int) and workers > 0 else available_workers()
+        return cls(left, known, shared=shares_memory(executor))
+
+    @property
+    def each(self) -> int:
+        """The bytes of one process."""
+        return self.bytes if self.shared else self.bytes // self.workers
