@@ -38,10 +38,10 @@ CATCHERS = {
     "reads all for a part": "a_block_costs",
     "missing is corrupt": "missing_file",
     "any scene opens": "a_scene_that_is_not_there",
-    "a library's own error": "truncated_files",
-    "damage is zeros": "truncated_files",
-    "damage crashes": "scribbled_files",
-    "sizes believed": "truncated_files",
+    "a library's own error": "damaged_files",
+    "damage is zeros": "damaged_files",
+    "damage crashes": "damaged_files",
+    "sizes believed": "damaged_files",
 }
 
 

@@ -37,12 +37,16 @@ class _Reporter:
 
     @pytest.hookimpl
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        bench = sys.modules.get("wkplug.testing.bench")  # not imported here: then there are no suites either
-        if bench is None:
-            return
+        # Not imported here: then there are no suites either.
+        bench, images = (sys.modules.get(f"wkplug.testing.{name}") for name in ("bench", "images.samples"))
+        kinds = tuple(
+            kind
+            for kind in (getattr(bench, "BackendFixtures", None), getattr(images, "ImageFixtures", None))
+            if kind is not None
+        )
         for item in items:
             kind = getattr(item, "cls", None)
-            if kind is not None and issubclass(kind, bench.BackendFixtures):
+            if kind is not None and issubclass(kind, kinds):
                 self.members.add(item.nodeid)
 
     @pytest.hookimpl

@@ -6,6 +6,7 @@ Runs in a child process of the kit (see `wkplug.testing.images.damage`), whose m
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import shutil
 import warnings
@@ -37,7 +38,7 @@ _MOST = 1 << 23  # voxels; a header that claims more is read in part
 
 
 def try_damaged_images(
-    reader: ImageReader, folder: str, samples: list[Any], kind: str, rounds: int
+    reader: ImageReader, folder: str, samples: list[Any], rounds: int
 ) -> list[tuple[str, bool]]:
     """Give for each damage a line that says what came of it, and whether that is fine."""
     from wkplug.builtin.local import LocalLocation
@@ -53,12 +54,17 @@ def try_damaged_images(
             shutil.copyfile(path, home / Path(path).name)
         target = home / Path(source).name
         sound = target.read_bytes()
-        for how, bad in _cuts(sound) if kind == "cut" else _scribbles(sound, rounds):
+        for how, bad in itertools.chain(_cuts(sound), _scribbles(sound, rounds)):
             target.write_bytes(bad)
-            exact = kind == "cut" or checksums
-            allowed = _CUT if kind == "cut" else _SCRIBBLED
+            cut = how.startswith("cut")
             line, fine = _look(
-                reader, LocalLocation(str(target)), scene, expected, tolerance, allowed, exact=exact
+                reader,
+                LocalLocation(str(target)),
+                scene,
+                expected,
+                tolerance,
+                _CUT if cut else _SCRIBBLED,
+                exact=cut or checksums,
             )
             outcomes.append((f"{name}, {how}: {line}", fine))
         shutil.rmtree(home)

@@ -27,8 +27,7 @@ __all__ = ["HandlesPart"]
 
 _DESCRIPTORS = Path("/proc/self/fd")
 _PICKLE_BYTES = 16_384
-_READ = "wkplug.testing.images.jobs:read_everything"
-_OPEN = "wkplug.testing.images.jobs:open_and_read"
+_READ = "wkplug.testing.images.jobs:read_twice"
 
 
 class HandlesPart(ImageFixtures):
@@ -100,13 +99,12 @@ class HandlesPart(ImageFixtures):
 
     def test_images_and_readers_work_in_a_fresh_process(self, bench: ImageBench) -> None:
         sample = bench.samples[-1]
-        with bench.open(sample) as image:
-            jobs: list[children.Job] = [
-                (_READ, (image,)),
-                (_OPEN, (bench.reader, bench.place(sample.path), sample.scene)),
-            ]
-            with promised("images and readers work in another process", sample=sample):
-                results = children.together(jobs)
+        with (
+            bench.open(sample) as image,
+            promised("images and readers work in another process", sample=sample),
+        ):
+            arguments = (image, bench.reader, bench.place(sample.path), sample.scene)
+            results = children.run(_READ, *arguments)
         for found in results:
             promise = "another process reads the same"
             compare(found, sample.expected, promise, tolerance=sample.tolerance, sample=sample)

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wkplug.abc import Image, ImageReader, Location
 
-__all__ = ["open_and_read", "read_everything"]
+__all__ = ["read_twice"]
 
 
-def read_everything(image: Image) -> Any:
-    """Read an image that arrived pickled."""
+def read_twice(image: Image, reader: ImageReader, location: Location, scene: int) -> list[Any]:
+    """Read an image that arrived pickled, and the same file with a reader that did."""
     with image:
-        return image.read()
-
-
-def open_and_read(reader: ImageReader, location: Location, scene: int) -> Any:
-    """Open an image with a reader that arrived pickled."""
-    with reader.open(location, scene=scene) as image:
-        return image.read()
+        first = image.read()
+    with reader.open(location, scene=scene) as again:
+        return [first, again.read()]
