@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from wkplug_medical.dicom import DicomReader
 
+from wkplug import registry
 from wkplug.abc import ProbeScore
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
@@ -136,6 +137,13 @@ def test_files_without_an_image_are_refused() -> None:
 def test_files_without_a_preamble_are_not_claimed() -> None:
     head = (REAL / "no_meta.dcm").read_bytes()[:4096]
     assert DicomReader().probe(LocalLocation(REAL / "no_meta.dcm"), head) == ProbeScore.NO
+
+
+def test_a_file_that_begins_like_a_tiff_is_dicom_all_the_same() -> None:
+    location = LocalLocation(REAL / "CT_small.dcm")
+    head = location.read(0, 4096)
+    assert head.startswith(b"II*\0")
+    assert registry.choose_reader(location, head).name == "dicom"
 
 
 def test_bits_that_are_no_part_of_a_value_are_cleared(tmp_path: Path) -> None:

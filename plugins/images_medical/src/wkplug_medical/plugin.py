@@ -23,6 +23,7 @@ def wkplug_image_readers() -> list[ImageReaderSpec]:
             factory="wkplug_medical.dicom:DicomReader",
             suffixes=(".dcm", ".dicom", ".ima"),
             magic=((128, b"DICM"),),
+            priority=1,  # before it may stand what you like: many files begin like a TIFF, for old viewers
             summary="DICOM, single images and frames",
         ),
         ImageReaderSpec(
