@@ -25,6 +25,7 @@ from wkplug.errors import (
     PluginBrokenError,
     PluginMissingError,
     UnknownFormatError,
+    UnsupportedOperationError,
     WkplugError,
 )
 from wkplug.registry.kinds import BACKEND
@@ -100,6 +101,13 @@ def choose_backend(
     offers = [offer for offer in tables.offers(BACKEND) if offer.spec.format == data_format]
     if not offers:
         raise no_such_format(tables, data_format)
+    if purpose != "r" and not thorough and not any(offer.spec.writes for offer in offers):
+        done = "created" if purpose == "create" else "written to"
+        raise UnsupportedOperationError(
+            f"{data_format} arrays cannot be {done} ({location.url}): no installed plugin writes that format, "
+            f"{', '.join(offer.spec.name for offer in offers)} only reads it.",
+            hint="Copy the layer with another data_format, and write to the copy.",
+        )
     wish = _backend_wish(tables, data_format, location.url, explicit)
     verb = {"r": "reading", "r+": "writing to", "create": "creating"}[purpose]
     made: dict[str, Any] = {}
