@@ -147,6 +147,8 @@ def _plain(value: Any) -> Any:
     """A value of JSON."""
     if value is None or value == "":
         return None
+    if isinstance(value, int):
+        return int(value)
     if isinstance(value, pydicom.multival.MultiValue | list):
         return [_plain(each) for each in value]
     return number if (number := _number(value)) is not None and not isinstance(value, str) else str(value)
