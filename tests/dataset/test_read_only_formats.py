@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 tensorstore = pytest.importorskip("tensorstore")
 
 AXES = {
-    "n5": (("c", "x", "y", "z"), ("x", "y", "z"), ("t", "x", "y", "z"), ("t", "c", "x", "y", "z"), ("z", "c", "y", "x")),
+    "n5": (("c", "x", "y", "z"),
+           ("x", "y", "z"), ("t", "x", "y", "z"), ("t", "c", "x", "y", "z"), ("z", "c", "y", "x")),
     "neuroglancerPrecomputed": (("c", "x", "y", "z"),),
 }  # fmt: skip
 
@@ -90,7 +91,7 @@ def written(folder: Path, sample: Sample, voxels: np.ndarray) -> wk.Dataset:
 def test_what_others_wrote_is_read_by_every_way_of_reading(data_format: str, tmp_path: Path) -> None:
     number = 0
 
-    @examples(5)
+    @examples(10)
     @given(
         axes=st.sampled_from(AXES[data_format]),
         mag=st.sampled_from(((1, 1, 1), (2, 2, 1))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -269,3 +270,22 @@ def test_the_readers_buffer_is_bounded_by_bytes(mag: wk.MagView, monkeypatch: py
     assert mag.get_buffered_slice_reader().buffer_size == 16
     monkeypatch.setattr(slice_reader, "BUFFER_BYTES", 1)
     assert mag.get_buffered_slice_reader().buffer_size == 16
+
+
+def test_the_default_buffer_of_tiny_slices_is_found_at_once(mag: wk.MagView) -> None:
+    view = mag.get_view(absolute_offset=(0, 0, 0), size=(1, 1, 64), read_only=True)
+    steps = 0
+
+    def count(frame: object, event: str, argument: object) -> Any:
+        nonlocal steps
+        steps += event == "line"
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        reader = view.get_buffered_slice_reader()
+    finally:
+        sys.settrace(before)
+    assert reader.buffer_size == 32
+    assert steps < 2000

@@ -74,11 +74,11 @@ class BufferedSliceReader:
         for axis, length in enumerate(self._box[1]):
             if axis in self._inner():
                 per_slice *= length
-        fitting = BUFFER_BYTES // max(1, per_slice) // chunk * chunk
+        fitting = min(shard, BUFFER_BYTES // max(1, per_slice) // chunk * chunk)
         # A divisor of the shard, so that refilling on its multiples never straddles two shards.
         while fitting and shard % fitting:
             fitting -= chunk
-        return max(min(shard, fitting), chunk)
+        return max(fitting, chunk)
 
     def _inner(self) -> tuple[int, ...]:
         """The positions of c and of the two spatial axes that a slice spans; other axes are gone through."""
