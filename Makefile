@@ -34,7 +34,7 @@ env: .venv/.installed
 peer: $(PEER)/.installed
 $(PEER)/.installed:
 	$(PYTHON) -m venv $(PEER)
-	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check 'webknossos[tifffile]==4.3.3'
+	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check 'webknossos[numba,tifffile]==4.3.3'
 	touch $@
 
 demo: env
