@@ -1,47 +1,53 @@
 """The contract that plugins are written against; with `wkplug.geometry` and `wkplug.errors` all they import.
 
 Specs say what a plugin offers (`wkplug.abc.specs`), abstract classes what it must do. Importing this package
-loads attrs and pluggy, never numpy or an engine.
+loads nothing but this file, and no name of it ever loads numpy or an engine: names are imported from their own
+modules when they are first used (PEP 562), so that reading a mag doesn't pay for image readers and exporters.
 """
 
-from wkplug.abc.arrays import (
-    Array,
-    ArrayBackend,
-    ArrayCapabilities,
-    ArraySpec,
-    Box,
-    CreateArray,
-    Layout,
-    LayoutWish,
-    Mode,
-    OpenArray,
-    ProbeScore,
-    Problem,
-)
-from wkplug.abc.dialects import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
-from wkplug.abc.executors import Executor
-from wkplug.abc.exporters import ContactSheet, Exporter, ExportLevel, ExportVolume, Panel
-from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening
-from wkplug.abc.importers import ForeignLayer, ForeignMag, Importer
-from wkplug.abc.interpolations import Interpolation
-from wkplug.abc.locations import Filesystem, Location
-from wkplug.abc.markers import API, PROJECT, hookimpl
-from wkplug.abc.remotes import RemoteService
-from wkplug.abc.specs import (
-    ArrayBackendSpec,
-    CommandSpec,
-    ExecutorSpec,
-    ExporterSpec,
-    Factory,
-    FilesystemSpec,
-    ImageReaderSpec,
-    ImporterSpec,
-    InterpolationSpec,
-    MetadataDialectSpec,
-    RemoteSpec,
-    SettingsSpec,
-    Spec,
-)
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wkplug.abc.arrays import (
+        Array,
+        ArrayBackend,
+        ArrayCapabilities,
+        ArraySpec,
+        Box,
+        CreateArray,
+        Layout,
+        LayoutWish,
+        Mode,
+        OpenArray,
+        ProbeScore,
+        Problem,
+    )
+    from wkplug.abc.dialects import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
+    from wkplug.abc.executors import Executor
+    from wkplug.abc.exporters import ContactSheet, Exporter, ExportLevel, ExportVolume, Panel
+    from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening
+    from wkplug.abc.importers import ForeignLayer, ForeignMag, Importer
+    from wkplug.abc.interpolations import Interpolation
+    from wkplug.abc.locations import Filesystem, Location
+    from wkplug.abc.markers import API, PROJECT, hookimpl
+    from wkplug.abc.remotes import RemoteService
+    from wkplug.abc.specs import (
+        ArrayBackendSpec,
+        CommandSpec,
+        ExecutorSpec,
+        ExporterSpec,
+        Factory,
+        FilesystemSpec,
+        ImageReaderSpec,
+        ImporterSpec,
+        InterpolationSpec,
+        MetadataDialectSpec,
+        RemoteSpec,
+        SettingsSpec,
+        Spec,
+    )
 
 __all__ = [
     "API",
@@ -94,3 +100,34 @@ __all__ = [
     "Spec",
     "hookimpl",
 ]
+
+_NAMES: dict[str, tuple[str, ...]] = {
+    "arrays": (
+        "Array", "ArrayBackend", "ArrayCapabilities", "ArraySpec", "Box", "CreateArray", "Layout",
+        "LayoutWish", "Mode", "OpenArray", "ProbeScore", "Problem",
+    ),
+    "dialects": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"),
+    "executors": ("Executor",),
+    "exporters": ("ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "Panel"),
+    "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening"),
+    "importers": ("ForeignLayer", "ForeignMag", "Importer"),
+    "interpolations": ("Interpolation",),
+    "locations": ("Filesystem", "Location"),
+    "markers": ("API", "PROJECT", "hookimpl"),
+    "remotes": ("RemoteService",),
+    "specs": (
+        "ArrayBackendSpec", "CommandSpec", "ExecutorSpec", "ExporterSpec", "Factory", "FilesystemSpec",
+        "ImageReaderSpec", "ImporterSpec", "InterpolationSpec", "MetadataDialectSpec", "RemoteSpec",
+        "SettingsSpec", "Spec",
+    ),
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    for module, names in _NAMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"wkplug.abc.{module}"), name)
+            return value
+    raise AttributeError(f"module 'wkplug.abc' has no attribute {name!r}")

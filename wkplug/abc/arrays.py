@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from enum import IntEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import attrs
 
@@ -122,8 +122,7 @@ class LayoutWish:
     shard_shape: tuple[int, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Problem:
+class Problem(NamedTuple):
     """A reason why a backend can't do something here, or shouldn't.
 
     An "error" takes the backend out of the choice (and is raised where the user asked for it by name, as
@@ -286,8 +285,7 @@ class Array(ABC):
         return numpy.dtype(self.spec.dtype)
 
 
-@attrs.frozen(kw_only=True)
-class OpenArray:
+class OpenArray(NamedTuple):
     """The request that `wkplug_open_array` carries: what is to be opened, how, and who was chosen for it."""
 
     location: Location
@@ -296,8 +294,7 @@ class OpenArray:
     backend: ArrayBackend
 
 
-@attrs.frozen(kw_only=True)
-class CreateArray:
+class CreateArray(NamedTuple):
     """The request that `wkplug_create_array` carries."""
 
     location: Location

@@ -5,15 +5,15 @@ factory is the text "package.module:attribute" or a callable. The registry calls
 argument, the plugin's settings: an instance of its settings class where it declared one (see
 `SettingsSpec`), otherwise the mapping found under `[plugin.NAME]` in the configuration.
 
-Nothing here imports numpy or a storage engine, so that listing plugins stays cheap.
+Every process that opens an array imports this and what it lists, so nothing here imports numpy, an engine or
+even attrs: making eleven attrs classes costs more than finding and asking all plugins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import attrs
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, dataclass_transform
 
 from wkplug.abc.converters import strings
 
@@ -35,9 +35,56 @@ __all__ = [
 
 Factory = str | Callable[..., Any]
 
+# Fields that hold texts; a single text is taken as one, a list becomes a tuple.
+_TEXTS = frozenset({"aliases", "categories", "formats", "markers", "schemes", "suffixes"})
 
-@attrs.frozen(kw_only=True)
-class Spec:
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _Declared:
+    """Turns annotated fields into keywords of the constructor; class attributes are their defaults.
+
+    Values: compared and hashed by what is in them, never changed.
+    """
+
+    @classmethod
+    def fields(cls) -> tuple[str, ...]:
+        """Give the names of all fields, inherited ones first."""
+        return tuple(name for kind in reversed(cls.__mro__) for name in getattr(kind, "__annotations__", ()))
+
+    def __init__(self, **values: Any) -> None:
+        fields = self.fields()
+        for name in values:
+            if name not in fields:
+                raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument '{name}'")
+        for name in fields:
+            if name not in values and not hasattr(type(self), name):
+                raise TypeError(f"{type(self).__name__}() needs the keyword argument '{name}'")
+        for name, value in values.items():
+            vars(self)[name] = strings(value) if name in _TEXTS else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: its {name} can't be changed.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: its {name} can't be deleted.")
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in self.fields())
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        said = (f"{name}={getattr(self, name)!r}" for name in self.fields())
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+class Spec(_Declared):
     """What all specs share.
 
     `name` is unique within its kind. `priority` decides between equally sure candidates, higher first;
@@ -50,7 +97,6 @@ class Spec:
     summary: str = ""
 
 
-@attrs.frozen(kw_only=True)
 class ArrayBackendSpec(Spec):
     """A storage format and one implementation of it; see `wkplug.abc.ArrayBackend`.
 
@@ -59,18 +105,16 @@ class ArrayBackendSpec(Spec):
     """
 
     format: str
-    markers: tuple[str, ...] = attrs.field(default=(), converter=strings)
+    markers: tuple[str, ...] = ()
     writes: bool = True
 
 
-@attrs.frozen(kw_only=True)
 class FilesystemSpec(Spec):
     """URL schemes that one `wkplug.abc.Filesystem` opens ("s3", "gs"); "" stands for plain local paths."""
 
-    schemes: tuple[str, ...] = attrs.field(converter=strings)
+    schemes: tuple[str, ...]
 
 
-@attrs.frozen(kw_only=True)
 class ImageReaderSpec(Spec):
     """Image files that one `wkplug.abc.ImageReader` opens.
 
@@ -78,31 +122,28 @@ class ImageReaderSpec(Spec):
     a file can be recognised without importing the reader. `directories` says that the reader takes folders.
     """
 
-    suffixes: tuple[str, ...] = attrs.field(default=(), converter=strings)
+    suffixes: tuple[str, ...] = ()
     magic: tuple[tuple[int, bytes], ...] = ()
     directories: bool = False
 
 
-@attrs.frozen(kw_only=True)
 class ImporterSpec(Spec):
     """Foreign containers that one `wkplug.abc.Importer` describes; `markers` are file names inside them."""
 
-    suffixes: tuple[str, ...] = attrs.field(default=(), converter=strings)
-    markers: tuple[str, ...] = attrs.field(default=(), converter=strings)
+    suffixes: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
 class ExporterSpec(Spec):
     """Files that one `wkplug.abc.Exporter` writes.
 
     `consumes` is "volume" (a `wkplug.abc.ExportVolume`) or "sheet" (a `wkplug.abc.ContactSheet`, the preview picture).
     """
 
-    suffixes: tuple[str, ...] = attrs.field(default=(), converter=strings)
+    suffixes: tuple[str, ...] = ()
     consumes: str = "volume"
 
 
-@attrs.frozen(kw_only=True)
 class InterpolationSpec(Spec):
     """A down- or upsampling mode; `categories` are the layer categories that it is honest for.
 
@@ -112,25 +153,22 @@ class InterpolationSpec(Spec):
     """
 
     implements: str | None = None
-    aliases: tuple[str, ...] = attrs.field(default=(), converter=strings)
-    categories: tuple[str, ...] = attrs.field(default=("color", "segmentation"), converter=strings)
+    aliases: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ("color", "segmentation")
 
 
-@attrs.frozen(kw_only=True)
 class ExecutorSpec(Spec):
     """A place where chunked work runs; `distributed` says that work may leave this machine."""
 
     distributed: bool = False
 
 
-@attrs.frozen(kw_only=True)
 class MetadataDialectSpec(Spec):
     """Metadata of other tools, written beside the data of layers of these `formats`."""
 
-    formats: tuple[str, ...] = attrs.field(converter=strings)
+    formats: tuple[str, ...]
 
 
-@attrs.frozen(kw_only=True)
 class RemoteSpec(Spec):
     """A service behind dataset URLs.
 
@@ -138,15 +176,13 @@ class RemoteSpec(Spec):
     "package.module:attribute".
     """
 
-    schemes: tuple[str, ...] = attrs.field(default=(), converter=strings)
-    exports: dict[str, str] = attrs.field(factory=dict)
+    schemes: tuple[str, ...] = ()
+    exports: Mapping[str, str] = MappingProxyType({})
 
 
-@attrs.frozen(kw_only=True)
 class CommandSpec(Spec):
     """A further command of `wkplug`; the factory returns a `click.Command`."""
 
 
-@attrs.frozen(kw_only=True)
 class SettingsSpec(Spec):
     """A class that validates the table `[plugin.NAME]`; `name` is the plugin's, the factory an attrs class."""

@@ -13,8 +13,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import attrs
-
 from wkplug.abc.arrays import ArrayBackend, ProbeScore, Problem
 from wkplug.config import Rule, current
 from wkplug.config.hints import listed
@@ -124,7 +122,7 @@ def choose_backend(
         wish=wish,
         thorough=thorough,
     )
-    return attrs.evolve(choice, winner=made[choice.name])
+    return choice._replace(winner=made[choice.name])
 
 
 def _problems(
@@ -287,7 +285,7 @@ def choose_format(tables: Tables, location: Location, *, thorough: bool = False)
             choice = select(
                 "data format", only, what=f"opening '{location.url}'", wish=wish, thorough=thorough
             )
-            return attrs.evolve(choice, winner=rule.format)
+            return choice._replace(winner=rule.format)
     candidates = []
     present: dict[str, bool] = {}
     for name in names:
@@ -319,7 +317,7 @@ def choose_format(tables: Tables, location: Location, *, thorough: bool = False)
         ),
         thorough=thorough,
     )
-    return attrs.evolve(choice, winner=choice.name)
+    return choice._replace(winner=choice.name)
 
 
 def _probe(tables: Tables, offers: list[Offer], location: Location, present: dict[str, bool]) -> int:

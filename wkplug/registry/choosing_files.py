@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from wkplug.abc.arrays import ProbeScore, Problem
 from wkplug.abc.images import ImageReader
 from wkplug.config import current
@@ -87,7 +85,7 @@ def choose_filesystem(tables: Tables, url: str) -> Choice:
             f'Choose in the configuration:\n[filesystems]\n{scheme or "file"} = "{names[0]}"'
         ),
     )
-    return attrs.evolve(choice, winner=made[choice.name])
+    return choice._replace(winner=made[choice.name])
 
 
 # --- readers ----------------------------------------------------------------------------------------------
@@ -152,7 +150,7 @@ def choose_reader(
         ),
         thorough=thorough,
     )
-    return attrs.evolve(choice, winner=made[choice.name])
+    return choice._replace(winner=made[choice.name])
 
 
 def _refused(candidates: list[Any]) -> bool:
@@ -328,7 +326,7 @@ def choose_importer(tables: Tables, location: Location, explicit: str | None = N
         what=f"importing '{location.url}'",
         advice=lambda names: f'Name one: importer="{names[0]}"',
     )
-    return attrs.evolve(choice, winner=made[choice.name])
+    return choice._replace(winner=made[choice.name])
 
 
 def _simple(tables: Tables, kind: Kind, offers: list[Offer], wish: Wish | None, what: str) -> Choice:
@@ -345,4 +343,4 @@ def _simple(tables: Tables, kind: Kind, offers: list[Offer], wish: Wish | None, 
         wish=wish,
         advice=lambda names: f'Name one: {kind.words}="{names[0]}"',
     )
-    return attrs.evolve(choice, winner=made[choice.name])
+    return choice._replace(winner=made[choice.name])

@@ -18,9 +18,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,8 +28,7 @@ __all__ = ["EntryPoint", "canonical", "find"]
 _GROUP = "wkplug.v"
 
 
-@attrs.frozen(kw_only=True)
-class EntryPoint:
+class EntryPoint(NamedTuple):
     """One line of an `entry_points.txt`: `name = value` in the group of API number `api`.
 
     `hidden_by` names the version of the same distribution that comes earlier on `sys.path`, if there is one.

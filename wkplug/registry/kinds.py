@@ -5,18 +5,9 @@ A table and nothing else; a new kind is a new line here, a hook in `hookspecs` a
 
 from __future__ import annotations
 
-import attrs
+from typing import NamedTuple
 
 from wkplug.abc import specs
-from wkplug.abc.arrays import ArrayBackend
-from wkplug.abc.dialects import MetadataDialect
-from wkplug.abc.executors import Executor
-from wkplug.abc.exporters import Exporter
-from wkplug.abc.images import ImageReader
-from wkplug.abc.importers import Importer
-from wkplug.abc.interpolations import Interpolation
-from wkplug.abc.locations import Filesystem
-from wkplug.abc.remotes import RemoteService
 
 __all__ = [
     "BACKEND",
@@ -36,31 +27,33 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class Kind:
-    """One kind: `words` for texts ("image reader"), `known` its key in known.toml; `makes` is its type."""
+class Kind(NamedTuple):
+    """One kind: `words` for texts ("image reader"), `known` its key in known.toml.
+
+    `makes` is the name of its abstract class in `wkplug.abc`, which is imported when the first one is made.
+    """
 
     words: str
     hook: str
     spec: type[specs.Spec]
-    makes: type | None
+    makes: str | None
     known: str
 
 
-BACKEND = Kind("array backend", "wkplug_array_backends", specs.ArrayBackendSpec, ArrayBackend, "backends")
+BACKEND = Kind("array backend", "wkplug_array_backends", specs.ArrayBackendSpec, "ArrayBackend", "backends")
 COMMAND = Kind("command", "wkplug_commands", specs.CommandSpec, None, "commands")
 DIALECT = Kind(
-    "metadata dialect", "wkplug_metadata_dialects", specs.MetadataDialectSpec, MetadataDialect, "dialects"
+    "metadata dialect", "wkplug_metadata_dialects", specs.MetadataDialectSpec, "MetadataDialect", "dialects"
 )
-EXECUTOR = Kind("executor", "wkplug_executors", specs.ExecutorSpec, Executor, "executors")
-EXPORTER = Kind("exporter", "wkplug_exporters", specs.ExporterSpec, Exporter, "exporters")
-FILESYSTEM = Kind("filesystem", "wkplug_filesystems", specs.FilesystemSpec, Filesystem, "filesystems")
-IMPORTER = Kind("importer", "wkplug_importers", specs.ImporterSpec, Importer, "importers")
+EXECUTOR = Kind("executor", "wkplug_executors", specs.ExecutorSpec, "Executor", "executors")
+EXPORTER = Kind("exporter", "wkplug_exporters", specs.ExporterSpec, "Exporter", "exporters")
+FILESYSTEM = Kind("filesystem", "wkplug_filesystems", specs.FilesystemSpec, "Filesystem", "filesystems")
+IMPORTER = Kind("importer", "wkplug_importers", specs.ImporterSpec, "Importer", "importers")
 INTERPOLATION = Kind(
-    "interpolation mode", "wkplug_interpolations", specs.InterpolationSpec, Interpolation, "interpolations"
+    "interpolation mode", "wkplug_interpolations", specs.InterpolationSpec, "Interpolation", "interpolations"
 )
-READER = Kind("image reader", "wkplug_image_readers", specs.ImageReaderSpec, ImageReader, "readers")
-REMOTE = Kind("remote service", "wkplug_remotes", specs.RemoteSpec, RemoteService, "remotes")
+READER = Kind("image reader", "wkplug_image_readers", specs.ImageReaderSpec, "ImageReader", "readers")
+REMOTE = Kind("remote service", "wkplug_remotes", specs.RemoteSpec, "RemoteService", "remotes")
 SETTINGS = Kind("settings class", "wkplug_settings", specs.SettingsSpec, None, "settings")
 
 KINDS: tuple[Kind, ...] = (

@@ -15,9 +15,8 @@ from __future__ import annotations
 import sys
 import threading
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import attrs
 import pluggy
 
 from wkplug.abc.markers import API, PROJECT
@@ -44,8 +43,7 @@ __all__ = ["Manager", "Offer"]
 _BUILTIN_MODULE = "wkplug.builtin.plugin"
 
 
-@attrs.frozen
-class Offer:
+class Offer(NamedTuple):
     """A spec, and the plugin that gave it."""
 
     plugin: Plugin

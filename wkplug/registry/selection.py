@@ -12,9 +12,7 @@ Called by `wkplug.registry.choosing`; rendered by `wkplug.registry.explain`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug.errors import AmbiguousChoiceError, UnableError, WkplugError
 
@@ -26,8 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "Choice", "Ranked", "Wish", "select", "unable"]
 
 
-@attrs.frozen(kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Someone who might do it.
 
     group: what a tie is about; members of one group (implementations of one format) never tie. plugin: its
@@ -42,16 +39,14 @@ class Candidate:
     assess: Callable[[], Sequence[Problem]] = tuple
 
 
-@attrs.frozen(kw_only=True)
-class Wish:
+class Wish(NamedTuple):
     """Names that somebody asked for, best first, and who that was: "argument", a variable, a file's line."""
 
     names: tuple[str, ...]
     source: str
 
 
-@attrs.frozen(kw_only=True)
-class Ranked:
+class Ranked(NamedTuple):
     """One line of a ranking. `problems` is None where nobody had to ask."""
 
     name: str
@@ -67,8 +62,7 @@ class Ranked:
         return not any(problem.severity == "error" for problem in self.problems or ())
 
 
-@attrs.frozen(kw_only=True)
-class Choice:
+class Choice(NamedTuple):
     """What was chosen: `winner` is the object itself, `name` its name.
 
     ranking: all candidates, best first, those that are unable last. decided_by: what settled it. reasons:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-import attrs
-
 __all__ = ["BUILTIN", "Plugin", "PluginWarning", "State", "cause_of"]
 
 BUILTIN = "builtin"
@@ -32,7 +30,6 @@ class State(StrEnum):
     BROKEN = "broken"
 
 
-@attrs.define(kw_only=True, eq=False)
 class Plugin:
     """One plugin as installed. Only the manager changes it.
 
@@ -41,18 +38,25 @@ class Plugin:
     `unknown_hooks` those that only a newer core calls.
     """
 
-    name: str
-    module: str
-    distribution: str
-    version: str
-    api: int
-    folder: str = ""
     state: State = State.ENABLED
     reason: str = ""
     stage: str = ""
     error: Exception | None = None
     hooks: tuple[str, ...] = ()
     unknown_hooks: tuple[str, ...] = ()
+
+    def __init__(
+        self, *, name: str, module: str, distribution: str, version: str, api: int, folder: str = ""
+    ) -> None:
+        self.name = name
+        self.module = module
+        self.distribution = distribution
+        self.version = version
+        self.api = api
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"<Plugin {self.name} ({self.described}): {self.state}>"
 
     @property
     def described(self) -> str:

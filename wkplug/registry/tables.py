@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
+from wkplug import abc
 from wkplug.config import Settings, Table, current
 from wkplug.config.hints import did_you_mean
 from wkplug.errors import (
@@ -124,10 +123,8 @@ class Tables:
             raise
         except Exception as error:
             raise self._broken(plugin, stage, error) from error
-        if kind.makes is not None and not isinstance(made, kind.makes):
-            wrong = PluginError(
-                f"its factory gave a {type(made).__name__}, which is no {kind.makes.__name__}"
-            )
+        if kind.makes is not None and not isinstance(made, getattr(abc, kind.makes)):
+            wrong = PluginError(f"its factory gave a {type(made).__name__}, which is no {kind.makes}")
             raise self._broken(plugin, stage, wrong) from wrong
         return made
 
@@ -141,6 +138,8 @@ class Tables:
         if not offered:
             return table
         stage = "failed to give its settings class"
+        import attrs
+
         try:
             kind = _resolved(offered[0].spec.factory)
             fields = {field.alias: field for field in attrs.fields(kind)}
