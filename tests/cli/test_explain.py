@@ -117,7 +117,7 @@ def test_an_image_is_explained_by_its_readers(tmp_path: Path, capsys: pytest.Cap
     ("name", "words"),
     [
         ("nothing", "Error: There is nothing at"),
-        ("scan.czi", "  pip install wkplug-czi\n"),
+        ("cells.scan", "  pip install wkplug-scan\n"),
     ],
 )
 def test_what_nobody_opens_is_an_error_that_helps(
@@ -129,9 +129,9 @@ def test_what_nobody_opens_is_an_error_that_helps(
 ) -> None:
     from wkplug.registry.catalogue import known
 
-    monkeypatch.setitem(known(), "wkplug-czi", {"plugin": "czi", "suffixes": [".czi"]})
+    monkeypatch.setitem(known(), "wkplug-scan", {"plugin": "scan", "suffixes": [".scan"]})
     if "." in name:
-        (tmp_path / name).write_bytes(b"ZISRAWFILE")
+        (tmp_path / name).write_bytes(b"SCANNERFILE")
     assert words in explain(capsys, tmp_path / name, code=1)
 
 

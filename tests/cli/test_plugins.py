@@ -82,7 +82,7 @@ def test_debug_of_an_unknown_plugin_suggests_one() -> None:
     ("variables", "note"),
     [
         ({"WKPLUG_STRICT": "1"}, "Note: everything else ends with this error: The plugin 'raising'"),
-        ({"WKPLUG_PLUGINS__REQUIRED": "wkplug-czi"}, "asks for 'wkplug-czi', which is not installed."),
+        ({"WKPLUG_PLUGINS__REQUIRED": "wkplug-scan"}, "asks for 'wkplug-scan', which is not installed."),
         ({"WKPLUG_CONFIG": "/nonexistent.toml"}, "Warning: the configuration is left out of account: "),
         ({"WKPLUG_BLOCK": "builtin"}, "The plugin 'builtin' can't be blocked"),
     ],
