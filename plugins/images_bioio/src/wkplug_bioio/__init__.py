@@ -1,0 +1,1 @@
+"""Every installed bioio reader for wkplug."""

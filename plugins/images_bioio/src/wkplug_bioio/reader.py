@@ -1,0 +1,210 @@
+"""Every bioio reader that is installed, for files that no reader of wkplug takes.
+
+Readers are found by their entry points, as bioio finds them, and tried in the order of how well they fit: the
+longest suffix, then the reader that claims the fewest. Scenes and levels are bioio's, voxels come through dask and only
+those of a region are computed, mosaics are put together where the reader can. A voxel size counts with its unit only,
+which few readers give. Files are read from local paths.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+from contextlib import suppress
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
+from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path
+from wkplug.abc.images import PickleByReopening
+from wkplug.errors import PluginMissingError, UnsupportedImageDataError, UnsupportedImageFormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box, Location
+
+__all__ = ["BioioImage", "BioioReader"]
+
+_GROUP = "bioio.readers"
+_TILES = "M"
+_UNITS = {
+    "angstrom": 0.1,
+    "nanometer": 1.0,
+    "nm": 1.0,
+    "micrometer": 1e3,
+    "micron": 1e3,
+    "um": 1e3,
+    "µm": 1e3,
+    "μm": 1e3,
+    "millimeter": 1e6,
+    "mm": 1e6,
+    "centimeter": 1e7,
+    "cm": 1e7,
+    "meter": 1e9,
+    "m": 1e9,
+}
+
+
+class BioioReader(ImageReader):
+    """Opens whatever the installed bioio readers open."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        del settings
+
+    def probe(self, location: Location, head: bytes) -> ProbeScore:
+        """See `ImageReader.probe`: goes by the suffix; NO without bioio readers."""
+        if not head or location.local_path() is None or not metadata.entry_points(group=_GROUP):
+            return ProbeScore.NO
+        return ProbeScore.SUFFIX if _readers(location.name) else ProbeScore.NO
+
+    def open(self, location: Location, *, scene: int = 0) -> BioioImage:
+        """See `ImageReader.open`. PluginMissingError if no bioio reader is installed."""
+        return BioioImage(self, location, scene)
+
+
+class BioioImage(PickleByReopening, Image):
+    """One scene of a file that a bioio reader opened."""
+
+    thread_safe = True  # by its lock: a bioio reader has a current scene and a current level
+
+    def __init__(self, reader: BioioReader, location: Location, scene: int = 0) -> None:
+        super().__init__(reader, location, scene)
+        self._lock = threading.Lock()
+        self._levels: dict[int, Any] = {}
+        self._file = self._opened(local_path(location, "bioio"))
+        try:
+            with image_errors(location, "a file of bioio"):
+                self.info = self._describe()
+        except BaseException:
+            self.close()
+            raise
+
+    def _opened(self, path: str) -> Any:
+        if not metadata.entry_points(group=_GROUP):
+            raise PluginMissingError(
+                "The reader 'bioio' needs a reader of bioio, but none is installed.",
+                hint="pip install bioio-tifffile, bioio-nd2, bioio-lif... see bioio's documentation",
+            )
+        readers = _readers(path)
+        if not readers:
+            raise UnsupportedImageFormatError(
+                f"No installed bioio reader takes {self.location.url}.", self.location.url,
+                hint="bioio chooses by the suffix; rename the file, or install the reader.",
+            )  # fmt: skip
+        failures = []
+        for name, kind in readers:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    return kind.get_reader()(path)
+            except Exception as error:  # noqa: BLE001  # readers fail in any way; the next may open the file
+                failures.append(f"{name}: {error or type(error).__name__}")
+        raise corrupt_image(self.location, "a file of bioio", "; ".join(failures))
+
+    def _describe(self) -> ImageInfo:
+        file = self._file
+        scenes = tuple(str(name) for name in file.scenes)
+        check_scene(self.location, self.scene, len(scenes))
+        arrays = [self._level(level) for level in range(len(file.resolution_levels))]
+        axes = tuple(str(name).lower() for name in arrays[0].dims)
+        same = [array for array in arrays if array.dims == arrays[0].dims]
+        dtype = arrays[0].dtype
+        if dtype.kind not in "buif" or dtype.itemsize > 8 or dtype.name == "float16":
+            raise UnsupportedImageDataError(
+                f"{self.location.url} has samples of the type {dtype}, which no layer can hold.",
+                self.location.url,
+                hint="Convert the image to integers or floats of 8 to 64 bits.",
+            )
+        shape = arrays[0].shape
+        samples = shape[axes.index("s")] if "s" in axes else 1
+        channels = shape[axes.index("c")] if "c" in axes else 1
+        names = tuple(str(name) for name in file.channel_names or ())
+        notes = ("The tiles of this mosaic are an axis (m): its reader can't put them together.",)
+        return ImageInfo(
+            axes=axes,
+            shape=shape,
+            dtype="uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name,
+            voxel_size=_voxel_size(file),
+            photometric="rgb" if samples in (3, 4) else "",
+            channel_names=names if samples == 1 and len(names) == channels else (),
+            levels=len(same),
+            level_shapes=[array.shape for array in same],
+            scenes=scenes if len(scenes) > 1 else (),
+            block_shape=arrays[0].data.chunksize,
+            details={"reader": type(file).__module__.partition(".")[0]},
+            notes=notes if "m" in axes else (),
+        )
+
+    def _level(self, level: int) -> Any:
+        """The lazy array of a level."""
+        if level not in self._levels:
+            file = self._file
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                file.set_scene(self.scene)
+                if level != file.current_resolution_level:
+                    file.set_resolution_level(level)
+                array = file.xarray_dask_data
+                if _TILES in array.dims:
+                    with suppress(NotImplementedError):
+                        array = file.mosaic_xarray_dask_data
+            self._levels[level] = array
+        return self._levels[level]
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        with self._lock, image_errors(self.location, "a file of bioio"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if self._file is None:
+                self._file = self._opened(local_path(self.location, "bioio"))
+            array = self._level(level).data
+            if box is not None:
+                array = array[tuple(slice(low, low + n) for low, n in zip(*box, strict=True))]
+            # In this thread: who imports with many threads or processes has chosen how many.
+            voxels = np.asarray(array.compute(scheduler="synchronous"))
+            return voxels.astype(self.info.dtype, copy=True)
+
+    def close(self) -> None:
+        """See `Image.close`; reading opens the file again."""
+        with self._lock:
+            self._file = None
+            self._levels.clear()
+
+
+def _readers(name: str) -> list[tuple[str, Any]]:
+    """The entry points that claim the suffix, the best fit first, with their metadata classes."""
+    found = []
+    for point in metadata.entry_points(group=_GROUP):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                loaded = point.load()
+            kind = getattr(loaded, "ReaderMetadata", loaded)
+            suffixes = {f".{each.lower().lstrip('.')}" for each in kind.get_supported_extensions()}
+        except Exception:  # noqa: BLE001, S112  # a reader that is broken is as if it weren't there
+            continue
+        longest = max((len(suffix) for suffix in suffixes if name.lower().endswith(suffix)), default=0)
+        if longest:
+            found.append((-longest, len(suffixes), point.name, kind))
+    return [(each[2], each[3]) for each in sorted(found, key=lambda each: each[:3])]
+
+
+def _voxel_size(file: Any) -> tuple[float | None, float | None, float | None]:
+    """Nanometres along x, y, z where bioio gives a size and its unit."""
+    try:
+        sizes, properties = file.physical_pixel_sizes, file.dimension_properties
+    except Exception:  # noqa: BLE001  # readers fail at metadata that they don't know
+        return (None, None, None)
+    found = []
+    for axis in "XYZ":
+        size, unit = getattr(sizes, axis, None), getattr(getattr(properties, axis, None), "unit", None)
+        factor = _UNITS.get(str(unit).lower())
+        number = float(size) * factor if size is not None and factor is not None else 0.0
+        found.append(number if 0 < number < math.inf else None)
+    return found[0], found[1], found[2]
