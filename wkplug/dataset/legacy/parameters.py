@@ -16,40 +16,38 @@ from __future__ import annotations
 
 import inspect
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
-
-import attrs
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from wkplug.dataset.legacy.notices import deprecated
 from wkplug.errors import ArgumentConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from types import FunctionType
 
 __all__ = ["Call", "Renamed", "give", "older", "older_names"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-@attrs.frozen
-class Renamed:
+class Renamed(NamedTuple):
     """What an old keyword is called today, and how its value is put into today's terms."""
 
     name: str
     convert: Callable[[Any], Any] | None = None
 
 
-@attrs.define
 class Call:
     """One call on its way from an older spelling to today's: the object, its arguments by name.
 
     finish: what an older meaning asks for that no argument of today says, done to the result.
     """
 
-    method: str
-    target: Any
-    arguments: dict[str, Any]
-    finish: Callable[[Any], None] | None = None
+    def __init__(self, method: str, target: Any, arguments: dict[str, Any]) -> None:
+        self.method = method
+        self.target = target
+        self.arguments = arguments
+        self.finish: Callable[[Any], None] | None = None
 
     def run(self, function: Callable[..., Any]) -> Any:
         """Make the call in today's words."""
@@ -80,8 +78,7 @@ def give(arguments: dict[str, Any], method: str, old: str, new: str, value: Any)
 Rewrite: TypeAlias = "Callable[[Call], None]"
 
 
-@attrs.frozen
-class _Era:
+class _Era(NamedTuple):
     """All that a method's older spellings need, worked out once when its class is made."""
 
     title: str
@@ -161,8 +158,9 @@ def older(
     }
 
     def decorate(method: F) -> F:
-        parameters = list(inspect.signature(method).parameters.values())[1:]
-        today = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        # All methods pass here whenever the package is imported, so that a signature, which says the same, is too slow.
+        code = cast("FunctionType", method).__code__
+        today = code.co_varnames[1 : code.co_argcount]
         era = _Era(
             title=method.__qualname__.removesuffix(".__init__"),
             renamed=renames,
@@ -193,7 +191,7 @@ def older(
             return method(*args, **kwargs)
 
         # Where a method passes keywords on, Python refuses none, so that each call is looked at before it is made.
-        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        open_ended = bool(code.co_flags & inspect.CO_VARKEYWORDS)
         looks_first = open_ended or by_position is not None or (recognise is not None and not refusal)
         chosen = call_or_recognise if looks_first else call
         vars(chosen)["__older__"] = era
