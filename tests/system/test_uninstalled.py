@@ -147,6 +147,7 @@ def test_without_images_tiff_comes_in_and_the_preview_says_what_it_needs(user: E
 
 def test_without_any_plugin_the_core_works_in_memory(user: Environment) -> None:
     bundled = (
+        "wkplug-bioformats",
         "wkplug-bioio",
         "wkplug-czi",
         "wkplug-dm",

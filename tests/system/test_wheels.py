@@ -15,6 +15,7 @@ from tests.system.conftest import EXAMPLE, ROOT, Environment, names_in, run
 pytestmark = pytest.mark.system
 
 BUNDLED = {
+    "wkplug-bioformats",
     "wkplug-bioio",
     "wkplug-czi",
     "wkplug-dm",

@@ -1,0 +1,1 @@
+"""Bio-Formats for wkplug: Java, with the jar that the user installs."""
