@@ -44,7 +44,7 @@ class FramesImage(Image):
         self._named = bool(getattr(sequence, "sizes", None)) and hasattr(sequence, "bundle_axes")
         if self._named:
             sizes = {str(axis): int(length) for axis, length in sequence.sizes.items()}
-            self._frame_axes = [axis for axis in ("c", "y", "x") if axis in sizes]
+            self._frame_axes: list[str] = [axis for axis in ("c", "y", "x") if axis in sizes]
             self._steps = [axis for axis in sizes if axis not in self._frame_axes]
             axes = (*self._steps, *self._frame_axes)
             shape = tuple(sizes[axis] for axis in axes)
