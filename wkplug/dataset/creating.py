@@ -7,7 +7,7 @@ empty or carries our mark.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug import registry, storage
@@ -40,6 +40,7 @@ __all__ = [
     "add_mag",
     "claimed",
     "create_array",
+    "delete_layer",
     "delete_mag",
     "list_mag",
     "make_room",
@@ -140,7 +141,7 @@ def create_array(
     make_room(layer, location, data_format)
     if mark is not None:
         storage.set_mark(location, mark)
-    return storage.create_array(location, data_format, spec, backend=explicit)
+    return storage.create_array(location, data_format, spec, backend=explicit, told=True)
 
 
 @contextmanager
@@ -243,18 +244,38 @@ def list_mag(
 
 
 def delete_mag(layer: Layer, view: MagView) -> None:
-    """Take a mag off the list, then delete its files if they are the layer's own; of links only the link."""
+    """Take a mag off the list, then delete its files if they are the layer's own; of links only the link.
+
+    LockTimeoutError if another job is filling the mag.
+    """
     from wkplug.properties import operations
 
-    layer.dataset.store.apply(operations.RemoveMag(layer.name, view.mag))
-    location = view.location
-    storage.forget(location)
-    if location.parent == layer.location:
-        location.delete(recursive=True)
-        return
-    link = layer.location.child(view.mag.to_layer_name())
-    if is_link(link):
-        link.delete()
+    with claimed(layer, view.mag):
+        layer.dataset.store.apply(operations.RemoveMag(layer.name, view.mag))
+        location = view.location
+        storage.forget(location)
+        if location.parent == layer.location:
+            location.delete(recursive=True)
+            return
+        link = layer.location.child(view.mag.to_layer_name())
+        if is_link(link):
+            link.delete()
+
+
+def delete_layer(layer: Layer) -> None:
+    """Take a layer off the list, then delete its folder; of links only the link, of foreign mags nothing.
+
+    LockTimeoutError if another job is filling one of its mags.
+    """
+    from wkplug.properties import operations
+
+    with ExitStack() as stack:
+        for mag in sorted(layer.mags):
+            stack.enter_context(claimed(layer, mag))
+        for view in layer.mags.values():
+            view.array_source.forget()
+        layer.dataset.store.apply(operations.RemoveLayer(layer.name))
+        layer.location.delete(recursive=True)
 
 
 def rename_layer(layer: Layer, name: str) -> None:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from wkplug import registry, storage
+from wkplug.dataset import creating
 from wkplug.dataset.data_format import DataFormat, default_data_format
 from wkplug.dataset.dataset_copying import DatasetCopying
 from wkplug.dataset.dtypes import check_category, check_layer_dtype
@@ -440,14 +441,8 @@ class Dataset(DatasetCopying, OlderDataset):
     def delete_layer(self, layer_name: str) -> None:
         """Take a layer off the list and delete its folder; of links only the link, of foreign mags nothing."""
         self._writable("its layers")
-        layer = self.get_layer(layer_name)
-        for view in layer.mags.values():
-            view.array_source.forget()
-        from wkplug.properties import operations
-
-        self._store.apply(operations.RemoveLayer(layer_name))
+        creating.delete_layer(self.get_layer(layer_name))
         self._layers.pop(layer_name, None)
-        layer.location.delete(recursive=True)
 
     def layer_was_renamed(self, old: str, new: str) -> None:
         """Follow a layer that got another name; for `Layer`."""

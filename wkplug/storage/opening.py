@@ -138,9 +138,8 @@ def _opened(
         entry = _Entry(settings, fingerprint, array, chosen)
         if fingerprint is not None:
             _cache.put(key, entry)
-    return ArrayHandle(
-        place, entry.backend, mode, axes, _opener(place, entry.backend, mode, axes), entry.array
-    )
+    opener = _opener(place, entry.backend, mode, axes)
+    return ArrayHandle(place, entry.backend, mode, axes, opener, entry.array, entry.fingerprint)
 
 
 def _tell(choice: Choice) -> None:
@@ -161,16 +160,20 @@ def _opener(
 
 
 def create_array(
-    location: Any, data_format: str, spec: ArraySpec, *, backend: str | None = None
+    location: Any, data_format: str, spec: ArraySpec, *, backend: str | None = None, told: bool = False
 ) -> ArrayHandle:
-    """Create an empty array at `location` and give a handle for writing; ConflictError if one is there."""
+    """Create an empty array at `location` and give a handle for writing; ConflictError if one is there.
+
+    told: whether the user knows what the backend warns of here, because the array's layer was added with it.
+    """
     from wkplug import registry
 
     place = locate(location)
     choice = registry.choose_backend(
         place, data_format=data_format, mode="create", explicit=backend, spec=spec
     )
-    _tell(choice)
+    if not told:
+        _tell(choice)
     chosen: ArrayBackend = choice.winner
     array = registry.create_array(CreateArray(location=place, spec=spec, backend=chosen))
     forget(place)
