@@ -201,7 +201,10 @@ def _describe(
         entry.data_format = str(data_format)
     if isinstance(entry, SegmentationLayerProperties):
         entry = attrs.evolve(entry, attachments=AttachmentsProperties())
-    changes: list[operations.Operation] = [operations.AddLayer(entry), *_keys_of(source, name)]
+    changes: list[operations.Operation] = [
+        operations.AddLayer(entry, like=_raw(source)),
+        *_keys_of(source, name),
+    ]
     attached = _raw(source).get("attachments") if pointing_from is not None else None
     if pointing_from is not None and attached:
         places = {

@@ -38,6 +38,8 @@ from wkplug.properties.unstructure import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wkplug.properties.state import Entry, State
 
 __all__ = [
@@ -68,16 +70,18 @@ class Operation(ABC):
 class AddLayer(Operation):
     """Add a layer at the end; LayerExistsError (an IndexError) if there is one of that name.
 
-    New names are checked strictly, see `check_layer_name`.
+    New names are checked strictly, see `check_layer_name`. `like` is the JSON object of the layer that this one is
+    a copy of: what it says in `boundingBox` and `additionalAxes` that nobody here knows is taken over.
     """
 
     properties: LayerProperties
+    like: Mapping[str, Any] | None = None
 
     def replay(self, state: State) -> State:
         """Give the state after the change."""
         check_layer_name(self.properties.name)
         _check_free(state, self.properties.name)
-        return state.with_layer(layer_to_json(self.properties))
+        return state.with_layer(layer_to_json(self.properties, self.like))
 
 
 @attrs.frozen
@@ -94,7 +98,7 @@ class RemoveLayer(Operation):
 
 @attrs.frozen
 class RenameLayer(Operation):
-    """Rename a layer, with the paths of mags and attachments that lie in its own folder."""
+    """Rename a layer, with the paths of what lies in its own folder, and in the dataset's view configuration."""
 
     old: str
     new: str
@@ -115,7 +119,25 @@ class RenameLayer(Operation):
                 else self._moved(value)
                 for kind, value in attachments.items()
             }
-        return state.with_layer(result, instead_of=self.old)
+        renamed = state.with_layer(result, instead_of=self.old)
+        view = state.head.get("defaultViewConfiguration")
+        if not isinstance(view, dict):
+            return renamed
+        return renamed.with_head({**state.head, "defaultViewConfiguration": self._named(view)})
+
+    def _named(self, view: dict[str, Any]) -> dict[str, Any]:
+        """Give the dataset's view configuration with the new name wherever it had the old one."""
+        result = dict(view)
+        layers, order = view.get("layers"), view.get("colorLayerOrder")
+        if isinstance(layers, dict):
+            result["layers"] = {
+                self.new if name == self.old else name: value for name, value in layers.items()
+            }
+        if isinstance(order, list):
+            result["colorLayerOrder"] = [self.new if name == self.old else name for name in order]
+        if view.get("nativelyRenderedLayerName") == self.old:
+            result["nativelyRenderedLayerName"] = self.new
+        return result
 
     def _moved(self, entry: Any) -> Any:
         path = entry.get("path") if isinstance(entry, dict) else None

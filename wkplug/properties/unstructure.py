@@ -8,6 +8,7 @@ Who calls it: `wkplug.properties.operations`, and `wkplug.properties.converter`.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -118,8 +119,8 @@ def _placed(raw: dict[str, Any], channel_index: int | None) -> dict[str, Any]:
     return raw
 
 
-def layer_to_json(layer: LayerProperties) -> dict[str, Any]:
-    """Write a layer that is new to the file."""
+def layer_to_json(layer: LayerProperties, like: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write a layer that is new to the file; `like` has a box whose unknown keys it gets."""
     raw: dict[str, Any] = {
         "name": layer.name,
         "category": layer.category,
@@ -137,6 +138,10 @@ def layer_to_json(layer: LayerProperties) -> dict[str, Any]:
     raw["elementClass"] = element_class_from_dtype(str(layer.dtype), layer.num_channels)
     written = {key: value_into_json(key, value, None) for key, value in raw.items()}
     kept = {key: value for key, value in written.items() if value is not None}
+    if like is not None:
+        # What belongs to the box itself is overwritten, and what nobody here knows stays.
+        kept["boundingBox"] = deepcopy(like.get("boundingBox") or {})
+        kept["additionalAxes"] = deepcopy(like.get("additionalAxes") or [])
     return box_into_json(kept, layer.bounding_box)
 
 
