@@ -55,6 +55,8 @@ class Attachment:
     json_key: ClassVar[str] = ""
     """The key in the properties file, which is also the folder that copies go to."""
     is_list: ClassVar[bool] = True
+    data_formats: ClassVar[tuple[str, ...]] = ("zarr3", "hdf5")
+    """How attachments of this kind may be stored."""
 
     @classmethod
     def from_path_and_name(
@@ -68,11 +70,18 @@ class Attachment:
         """Describe an attachment; nothing is read.
 
         path: if relative, to `dataset_path`, or without one to the working directory.
-        LayerNameError (a ValueError) for a name that a file can't have, ValueError for an unknown data format.
+        LayerNameError (a ValueError) for a name that a file can't have, AttachmentError (a ValueError) for a data
+        format that attachments of this kind can't have.
         """
         check_layer_name(name, what="attachment")
+        chosen = attachment_format(data_format)
+        if chosen not in cls.data_formats:
+            raise AttachmentError(
+                f"A {cls.type_name} attachment can't be stored as {str(chosen)!r}.",
+                hint=f"Give {' or '.join(map(repr, cls.data_formats))}.",
+            )
         location = _located(path, None if dataset_path is None else storage.locate(dataset_path))
-        return cls(name, to_path(location), attachment_format(data_format))
+        return cls(name, to_path(location), chosen)
 
     @property
     def location(self) -> Location:
@@ -93,6 +102,7 @@ class MeshAttachment(Attachment):
     container_name = "meshes"
     type_name = "mesh"
     json_key = "meshes"
+    data_formats = ("zarr3", "hdf5", "neuroglancerPrecomputed")
 
 
 class AgglomerateAttachment(Attachment):
@@ -156,6 +166,7 @@ class SegmentStatisticsAttachment(Attachment):
     type_name = "segmentStatistics"
     json_key = "segmentStatistics"
     is_list = False
+    data_formats = ("zarr3",)
 
 
 class CumsumAttachment(Attachment):
@@ -165,6 +176,7 @@ class CumsumAttachment(Attachment):
     type_name = "cumsum"
     json_key = "cumsum"
     is_list = False
+    data_formats = ("zarr3", "json")
 
 
 class ConnectomeAttachment(Attachment):
