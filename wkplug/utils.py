@@ -107,15 +107,20 @@ def copytree(
     threads: int | None = 10,
     progress_desc: str | None = None,
 ) -> None:
-    """Copy a folder with all below it, between any two places; `ignore` says of a name whether it stays behind."""
-    from wkplug import storage
+    """Copy a folder with all below it, between any two places.
 
-    del threads, progress_desc  # the copy is as fast as the places are
+    ignore: says of a name in the folder whether it stays behind. threads: how many files are copied at once; None for
+    what suits the places. progress_desc: shows a progress bar of that name on a terminal.
+    """
+    from wkplug import storage
+    from wkplug.ops import pools
+
     source, target = storage.locate(in_path), storage.locate(out_path)
     skip = (
         () if ignore is None else tuple(name for entry in source.list() if ignore(name := entry.rstrip("/")))
     )
-    storage.copy_tree(source, target, skip=skip)
+    with pools.described(progress_desc) as progress:
+        storage.copy_tree(source, target, skip=skip, threads=threads, progress=progress)
 
 
 def rmtree(path: str | os.PathLike[str] | Path) -> None:

@@ -86,6 +86,12 @@ class ArraySource:
         """Use a handle that was opened for writing elsewhere: by creating the array."""
         self._handle, self._writing = handle, True
 
+    def close(self) -> None:
+        """Let go of the array, after writing what its engine may hold back; it is opened again at the next use."""
+        if self._handle is not None and self._writing:
+            self._handle.flush()
+        self._handle, self._writing = None, False
+
     def forget(self) -> None:
         """Open again at the next use, because the array's shape or files have changed."""
         self._handle, self._writing = None, False

@@ -20,7 +20,7 @@ from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap
 from wkplug.errors import MissingError, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from wkplug.abc import Location
 
@@ -31,11 +31,20 @@ _SPARSE_FROM = 1 << 20
 _PIECE = 1 << 22
 
 
-def copy_tree(source: Location, target: Location, *, skip: Collection[str] = ()) -> int:
+def copy_tree(
+    source: Location,
+    target: Location,
+    *,
+    skip: Collection[str] = (),
+    threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
     """Copy the folder (or file) `source` to `target`, and give the number of files.
 
     `skip` holds names of files and folders to leave out, at any depth, or paths below `source` ("color/1").
-    Files that are at the target are replaced, others stay. MissingError if there is no source, StorageError
+    threads: how many files are copied at once; by default one on local disks, several elsewhere. progress is called
+    with the number of files done and of all, by this thread, after each. Files that are at the target are replaced,
+    others stay. MissingError if there is no source, StorageError
     if one lies inside the other.
     """
     if source == target or _inside(source, target) or _inside(target, source):
@@ -53,18 +62,30 @@ def copy_tree(source: Location, target: Location, *, skip: Collection[str] = ())
             place.make_folder()
         else:
             files.append((source.child(*parts), place))
-    if from_path is not None and to_path is not None:
-        for pair in files:
-            _copy_file(*pair, durable=False)
+    local = from_path is not None and to_path is not None
+    workers = (1 if local else _THREADS) if threads is None else max(1, threads)
+    for done, _ in enumerate(_copied(files, workers, durable=not local), 1):
+        if progress is not None:
+            progress(done, len(files))
+    if local:
         for folder in {os.path.dirname(place.url) for _, place in files}:  # noqa: PTH120 - plain text
             sync_folder(folder)
-    else:
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="wkplug-copy") as pool:
-            for done in [pool.submit(_copy_file, *pair) for pair in files]:
-                done.result()
     return len(files)
+
+
+def _copied(files: list[tuple[Location, Location]], workers: int, *, durable: bool) -> Iterator[None]:
+    """Copy files, and say so after each."""
+    if workers == 1:
+        for pair in files:
+            _copy_file(*pair, durable=durable)
+            yield
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="wkplug-copy") as pool:
+        for done in [pool.submit(_copy_file, *pair, durable=durable) for pair in files]:
+            done.result()
+            yield
 
 
 def _is_file(location: Location) -> bool:

@@ -96,15 +96,19 @@ class Zarr3ArrayInfo(ArrayInfo):
 
 
 class BaseArray:
-    """One array of any installed format, by its path; boxes are in voxels of the array, with its axes."""
+    """One array of any installed format, by its path; boxes are in voxels of the array, with its axes.
+
+    It is opened for reading, and for writing by the first write or resize.
+    """
 
     data_format: ClassVar[DataFormat | None] = None
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         from wkplug import storage
+        from wkplug.dataset.sources import ArraySource
 
-        self._location = storage.locate(path)
-        self._handle: ArrayHandle | None = None
+        data_format = None if self.data_format is None else str(self.data_format)
+        self._source = ArraySource(storage.locate(path), data_format, None)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> BaseArray:
@@ -137,7 +141,7 @@ class BaseArray:
             options=dict(array_info.options if config is None else config),
         )
         array = cls.get_class(array_info.data_format)(path)
-        array._handle = storage.create_array(array._location, array_info.data_format, spec)
+        array._source.adopt(storage.create_array(array._source.location, array_info.data_format, spec))
         return array
 
     @staticmethod
@@ -152,17 +156,10 @@ class BaseArray:
         made.__dict__.update(array.__dict__)
         return made
 
-    def _opened(self) -> ArrayHandle:
-        if self._handle is None:
-            from wkplug import storage
-
-            self._handle = storage.open_array(self._location, self.data_format, mode="r+")
-        return self._handle
-
     @property
     def info(self) -> ArrayInfo:
         """The facts of the array."""
-        handle = self._opened()
+        handle = self._source.handle
         facts = array_info(handle, handle.backend.format)
         return Zarr3ArrayInfo.from_array_info(facts) if facts.data_format == "zarr3" else facts
 
@@ -170,7 +167,7 @@ class BaseArray:
         """Read a box, all channels; zeros beyond the array."""
         from wkplug.dataset import voxels
 
-        return voxels.read(self._opened(), self._box(bbox))
+        return voxels.read(self._source.handle, self._box(bbox))
 
     def write(self, bbox: NDBoundingBox, data: ArrayLike) -> None:
         """Write a box, all channels, inside the array."""
@@ -179,31 +176,29 @@ class BaseArray:
         from wkplug.dataset import voxels
 
         start, shape = self._box(bbox)
-        voxels.write(self._opened(), (start, shape), numpy.asarray(data).reshape(shape))
+        voxels.write(self._source.writing_handle, (start, shape), numpy.asarray(data).reshape(shape))
 
     def resize(self, new_bbox: NDBoundingBox) -> None:
         """Let the array end where the box ends, along all axes but the channels."""
         start, shape = self._box(new_bbox)
-        handle = self._opened()
+        handle = self._source.writing_handle
         if handle.backend.capabilities.bounded:
             handle.resize(tuple(low + length for low, length in zip(start, shape, strict=True)))
 
     def list_bounding_boxes(self) -> Iterator[NDBoundingBox]:
         """Iterate over the boxes of the shards that are stored."""
-        axes = self._opened().spec.axes
-        for start, shape in self._opened().stored_boxes():
+        axes = self._source.handle.spec.axes
+        for start, shape in self._source.handle.stored_boxes():
             yield NormalizedBoundingBox(start, shape, axes)
 
     def close(self) -> None:
         """Let go of the array; using it again opens it again."""
-        if self._handle is not None:
-            self._handle.flush()
-            self._handle = None
+        self._source.close()
 
     def _box(self, bbox: NDBoundingBox) -> tuple[tuple[int, ...], tuple[int, ...]]:
         from wkplug.dataset.regions import Frame, from_bounding_box
 
-        spec = self._opened().spec
+        spec = self._source.handle.spec
         lengths = tuple(spec.num_channels if axis == "c" else 1 for axis in spec.axes)
         if not isinstance(bbox, NDBoundingBox):
             raise ArrayException(
@@ -223,7 +218,8 @@ class TensorStoreArray(BaseArray):
     ) -> None:
         del dimension_names  # the array itself knows them
         super().__init__(path)
-        self._handle = _cached_array
+        if _cached_array is not None:
+            self._source.adopt(_cached_array)
 
 
 def _over(box: NormalizedBoundingBox, shape: VecInt, channels: int) -> tuple[int, ...]:
