@@ -17,16 +17,18 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+import attrs
+
 from wkplug.abc import Executor
-from wkplug.errors import ForkError, InvalidArgumentError
+from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from wkplug.config import Settings
     from wkplug.dataset.view import View
 
-__all__ = ["AnyExecutor", "Runner", "SupportsSubmit", "adapted", "run"]
+__all__ = ["AnyExecutor", "NamedExecutor", "Runner", "SupportsSubmit", "adapted", "run"]
 
 _AHEAD = 4
 """How many calls per worker wait or run at once: enough to keep all busy, few enough to hold their results."""
@@ -39,8 +41,25 @@ class SupportsSubmit(Protocol):
         """Start a call and give something with `result()`."""
 
 
-AnyExecutor: TypeAlias = "SupportsSubmit | Literal['sequential', 'threads', 'processes'] | str | None"
+@attrs.frozen
+class NamedExecutor:
+    """An executor by its name, with options such as {"workers": 4}: made when work begins, and shut down after it."""
+
+    name: str
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+AnyExecutor: TypeAlias = (
+    "SupportsSubmit | NamedExecutor | Literal['sequential', 'threads', 'processes'] | str | None"
+)
 """What `executor=` may be."""
+
+_CLUSTER_TOOLS = 'pip install cluster_tools, then executor=cluster_tools.get_executor("{}", ...)'
+_LIBRARIES = {
+    "dask": "pip install distributed, then executor=distributed.Client(...).get_executor()",
+    **{name: _CLUSTER_TOOLS.format(name) for name in ("kubernetes", "pbs", "slurm")},
+}
+"""Executors that users ask for by name and that, without a plugin, can be passed as they are."""
 
 
 class _WithSettings:
@@ -104,10 +123,8 @@ def adapted(
     `views` are those that will be worked on: a pool of forked processes is checked against their engines.
     InvalidArgumentError for what is no executor, UnknownNameError for unknown names, ForkError as said.
     """
-    if executor is None or isinstance(executor, str):
-        from wkplug import registry
-
-        made = registry.executor(default if executor is None else executor)
+    if executor is None or isinstance(executor, (str, NamedExecutor)):
+        made = _made(executor or default)
         with Runner(made, workers=made.workers, owned=True) as runner:
             yield runner
         return
@@ -122,6 +139,23 @@ def adapted(
         return
     _refuse_fork(executor, views)
     yield Runner(executor, workers=_workers(executor), owned=False)
+
+
+def _made(wanted: str | NamedExecutor) -> Executor:
+    """Make an executor by its name; one that no plugin knows is an error that says where such executors come from."""
+    from wkplug import registry
+
+    named = NamedExecutor(wanted) if isinstance(wanted, str) else wanted
+    try:
+        return registry.executor(named.name, named.options or None)
+    except UnknownNameError as error:
+        library = _LIBRARIES.get(named.name.partition("+")[0])
+        if library is not None:
+            error.hint = (
+                f"Install a plugin that brings it as `wkplug_executors`, or pass the executor itself: {library}.\n"
+                f"{error.hint}"
+            )
+        raise
 
 
 def _workers(executor: Any) -> int:
@@ -171,7 +205,7 @@ def run(
     """
     from wkplug.dataset.progress import progress_bar
 
-    if (default if executor is None else executor) == "sequential":
+    if _name(default if executor is None else executor) == "sequential":
         with progress_bar(progress_desc, len(items)) as advance:
             for item in items:
                 result = function(item)
@@ -186,6 +220,10 @@ def run(
             yield from _as_one_job(runner, function, items, advance)
         else:
             yield from _in_order(runner, function, items, advance)
+
+
+def _name(executor: AnyExecutor) -> Any:
+    return executor.name if isinstance(executor, NamedExecutor) else executor
 
 
 def _in_order(
