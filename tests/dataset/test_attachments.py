@@ -44,17 +44,19 @@ def test_every_kind_is_listed_copied_renamed_and_deleted(
     layer: wk.SegmentationLayer, tmp_path: Path, key: str
 ) -> None:
     kind = KINDS[key]
-    (tmp_path / "file.hdf5").write_text("data")
-    made = kind.from_path_and_name(tmp_path / "file.hdf5", "one", data_format="hdf5")
+    stored = {"segmentStatistics": "zarr3", "cumsum": "json"}.get(key, "hdf5")
+    name = "file" if stored == "zarr3" else f"file.{stored}"
+    (tmp_path / name).write_text("data")
+    made = kind.from_path_and_name(tmp_path / name, "one", data_format=stored)
     assert made == kind.from_path_and_name(
-        "../file.hdf5", "one", data_format="hdf5", dataset_path=layer.dataset.path
+        f"../{name}", "one", data_format=stored, dataset_path=layer.dataset.path
     )
-    assert made != kind.from_path_and_name(tmp_path / "file.hdf5", "two", data_format="hdf5")
+    assert made != kind.from_path_and_name(tmp_path / name, "two", data_format=stored)
     layer.attachments.add_attachment_as_ref(made)
     assert list(layer.attachments) == [made]
-    entry = {"name": "one", "path": str(tmp_path / "file.hdf5"), "dataFormat": "hdf5"}
+    entry = {"name": "one", "path": str(tmp_path / name), "dataFormat": stored}
     assert listed(layer) == {key: [entry] if kind.is_list else entry}
-    assert made.data_format == wk.AttachmentDataFormat.HDF5
+    assert made.data_format == wk.AttachmentDataFormat(stored)
     if kind.is_list:
         with pytest.raises(ValueError, match=r"already a .* attachment called 'one'"):
             layer.attachments.add_attachment_as_ref(made)
@@ -62,7 +64,7 @@ def test_every_kind_is_listed_copied_renamed_and_deleted(
     else:
         assert getattr(layer.attachments, kind.container_name) == made
     copied = layer.attachments.add_attachment_as_copy(made, new_name="two")
-    assert copied.path == layer.path / key / "two.hdf5"
+    assert copied.path == layer.path / key / f"two{name.removeprefix('file')}"
     assert copied.path.read_text() == "data"
     layer.attachments.rename_attachment(copied, new_name="three")
     renamed = list(layer.attachments)[-1]
@@ -81,6 +83,23 @@ def test_names_and_formats_that_can_not_be(layer: wk.SegmentationLayer, tmp_path
         wk.MeshAttachment.from_path_and_name(tmp_path, "a/b", data_format="hdf5")
     with pytest.raises(ValueError, match="no data format of attachments"):
         wk.MeshAttachment.from_path_and_name(tmp_path, "a", data_format="hdf6")
+    allowed = {
+        "meshes": {"zarr3", "hdf5", "neuroglancerPrecomputed"},
+        "agglomerates": {"zarr3", "hdf5"},
+        "connectomes": {"zarr3", "hdf5"},
+        "segmentIndex": {"zarr3", "hdf5"},
+        "segmentStatistics": {"zarr3"},
+        "cumsum": {"zarr3", "json"},
+    }
+    for key, kind in KINDS.items():
+        for stored in wk.AttachmentDataFormat:
+            if stored in allowed[key]:
+                assert kind.from_path_and_name(tmp_path, "a", data_format=stored).data_format == stored
+                continue
+            with pytest.raises(
+                ValueError, match=f"A {kind.type_name} attachment can't be stored as '{stored}'"
+            ):
+                kind.from_path_and_name(tmp_path, "a", data_format=stored)
     read_only = wk.Dataset.open(layer.dataset.path, read_only=True).get_layer("seg").as_segmentation_layer()
     with pytest.raises(RuntimeError, match="read-only"):
         read_only.attachments.add_attachment_as_ref(
@@ -141,8 +160,9 @@ def test_older_names_warn_and_do_the_same(layer: wk.SegmentationLayer, tmp_path:
     (tmp_path / "f.hdf5").write_text("x")
     attachments = layer.attachments
     for method in ("add_mesh", "add_agglomerate", "add_connectome", "set_segment_index", "set_cumsum"):
+        stored = "json" if method == "set_cumsum" else "hdf5"
         with pytest.warns(DeprecationWarning, match=f"`{method}` is deprecated"):
-            getattr(attachments, method)(tmp_path / "f.hdf5", name="a", data_format="hdf5")
+            getattr(attachments, method)(tmp_path / "f.hdf5", name="a", data_format=stored)
     assert len(list(attachments)) == 5
     made = wk.MeshAttachment.from_path_and_name(tmp_path / "f.hdf5", "b", data_format="hdf5")
     with pytest.warns(DeprecationWarning, match="add_attachment_as_ref"):

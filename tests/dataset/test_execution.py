@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import sys
 import threading
 import time
@@ -214,6 +215,23 @@ def test_what_is_no_executor_is_refused(mag: wk.MagView) -> None:
     assert '"threads"' in str(caught.value)
     with pytest.raises(UnknownNameError, match="thread"):
         mag.for_each_chunk(print, executor="thread")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("slurm", r'executor=cluster_tools.get_executor\("slurm", ...\)'),
+        ("kubernetes", r'executor=cluster_tools.get_executor\("kubernetes", ...\)'),
+        ("dask", r"pip install distributed, then executor=distributed.Client\(...\).get_executor\(\)"),
+    ],
+)
+def test_an_executor_that_no_plugin_brings_says_what_to_install(
+    mag: wk.MagView, name: str, text: str
+) -> None:
+    with pytest.raises(KeyError, match=f"No plugin knows the executor '{name}'.") as caught:
+        mag.for_each_chunk(print, executor=name)
+    assert re.search(text, str(caught.value))
+    assert "installed: processes, sequential, threads" in str(caught.value)
 
 
 def test_adapted_executors_run_plans() -> None:

@@ -286,3 +286,85 @@ def test_mags_in_old_files_are_found_without_a_path(make_layer: MakeLayer) -> No
     (layer.path / "1").rename(layer.path / "1-1-1")
     file.write_text(json.dumps(document))
     assert wk.Dataset.open(layer.dataset.path).get_layer("color").get_mag(1).read().all()
+
+
+def test_a_mag_that_a_job_is_filling_is_not_deleted(
+    make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wkplug.dataset import creating
+    from wkplug.errors import LockTimeoutError
+
+    monkeypatch.setattr(creating, "_WAIT_FOR_OTHERS", 0.05)
+    layer = make_layer()
+    layer.add_mag(1)
+    layer.add_mag(2)
+    with creating.claimed(layer, wk.Mag(2)):
+        with pytest.raises(LockTimeoutError, match="is being written by another job"):
+            layer.delete_mag(2)
+        with pytest.raises(TimeoutError, match="is being written by another job"):
+            layer.dataset.delete_layer("color")
+        layer.delete_mag(1)
+    assert list(layer.mags) == [wk.Mag(2)]
+    assert (layer.path / "2").is_dir()
+    layer.dataset.delete_layer("color")
+    assert not layer.path.exists()
+
+
+def test_renaming_a_layer_renames_it_in_the_view_configuration(make_layer: MakeLayer) -> None:
+    layer = make_layer()
+    make_layer("other")
+    dataset = layer.dataset
+    dataset.default_view_configuration = wk.DatasetViewConfiguration(
+        zoom=2.0,
+        layers={"color": wk.LayerViewConfiguration(alpha=50), "other": wk.LayerViewConfiguration(alpha=20)},
+        color_layer_order=["other", "color"],
+        natively_rendered_layer_name="color",
+    )
+    layer.name = "renamed"
+    view = wk.Dataset.open(dataset.path).default_view_configuration
+    assert view is not None
+    assert view.layers == {
+        "renamed": wk.LayerViewConfiguration(alpha=50),
+        "other": wk.LayerViewConfiguration(alpha=20),
+    }
+    assert (view.color_layer_order, view.natively_rendered_layer_name) == (["other", "renamed"], "renamed")
+    assert view.zoom == 2.0
+
+
+def test_what_nobody_knows_of_a_box_is_copied_too(dataset: wk.Dataset) -> None:
+
+    box = wk.NDBoundingBox((0, 0, 0, 0), (2, 8, 8, 8), ("t", "x", "y", "z"))
+    dataset.add_layer("a", "color", bounding_box=box)
+    file = dataset.path / "datasource-properties.json"
+    document = json.loads(file.read_text())
+    document["dataLayers"][0]["boundingBox"]["theirs"] = {"a": 1}
+    document["dataLayers"][0]["additionalAxes"][0]["unit"] = "second"
+    file.write_text(json.dumps(document))
+    dataset = wk.Dataset.open(dataset.path)
+    dataset.add_layer_like(dataset.get_layer("a"), "like")
+    dataset.add_layer_as_copy(dataset.get_layer("a"), "copy")
+    for layer in json.loads(file.read_text())["dataLayers"]:
+        assert layer["boundingBox"]["theirs"] == {"a": 1}, layer["name"]
+        assert layer["additionalAxes"] == [{"name": "t", "bounds": [0, 2], "index": 0, "unit": "second"}]
+        assert dataset.get_layer(layer["name"]).bounding_box == box
+
+
+def test_a_format_that_does_badly_at_a_place_is_told_once_per_step() -> None:
+    import uuid
+
+    dataset = wk.Dataset(f"memory://{uuid.uuid4().hex}/ds", voxel_size=(1, 1, 1))
+    with pytest.warns(UserWarning, match="not recommended") as caught:
+        layer = dataset.add_layer(
+            "a", "color", data_format="wkw", bounding_box=wk.BoundingBox((0, 0, 0), (32,) * 3)
+        )
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mag = layer.add_mag(1, shard_shape=32)
+        mag.write(np.ones((32, 32, 32), "u1"))
+        assert mag.read().all()
+        assert wk.Dataset.open(dataset.path).get_layer("a").get_mag(1).read().all()
+    for count, copy in enumerate([dataset.add_layer_like, dataset.add_layer_as_copy]):
+        with pytest.warns(UserWarning, match="not recommended") as caught:
+            copy(layer, f"copy{count}")
+        assert len(caught) == 1

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -188,3 +188,68 @@ def test_helpers_of_scripts(tmp_path: Path) -> None:
     assert not (tmp_path / "copy").exists()
     assert wk.utils.is_fs_path(tmp_path)
     assert not wk.utils.is_fs_path("memory://somewhere")
+
+
+def test_copies_of_trees_take_threads_and_show_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import contextlib
+    import threading
+
+    from wkplug.dataset import progress
+    from wkplug.storage import copying
+
+    names, shown = set(), []
+    copy = copying._copy_file
+
+    def watched(*args: Any, **options: Any) -> None:
+        names.add(threading.current_thread().name)
+        copy(*args, **options)
+
+    @contextlib.contextmanager
+    def bar(description: str | None, total: int) -> Any:
+        shown.append((description, total))
+        yield lambda: shown.append("one")
+
+    monkeypatch.setattr(copying, "_copy_file", watched)
+    monkeypatch.setattr(progress, "progress_bar", bar)
+    for index in range(6):
+        (tmp_path / "tree" / f"a{index}").mkdir(parents=True)
+        (tmp_path / "tree" / f"a{index}" / "file").write_text(str(index))
+    wk.utils.copytree(tmp_path / "tree", tmp_path / "one", threads=1, ignore=lambda name: name == "a0")
+    assert names == {threading.current_thread().name}
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
+        f"a{index}" for index in range(1, 6)
+    ]
+    names.clear()
+    wk.utils.copytree(tmp_path / "tree", tmp_path / "two", threads=3, progress_desc="Copying")
+    assert names
+    assert all(name.startswith("wkplug-copy") for name in names)
+    assert shown == [("Copying", 6), *["one"] * 6]
+    assert (tmp_path / "two" / "a5" / "file").read_text() == "5"
+
+
+def test_arrays_are_opened_for_writing_when_they_are_written_to(
+    tmp_path: Path, make_layer: MakeLayer, data_format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wkplug import storage
+
+    mag = make_layer(size=(32, 32, 32), data_format=data_format).add_mag(1, chunk_shape=32, shard_shape=32)
+    modes = []
+    opened = storage.open_array
+
+    def watched(*args: Any, mode: str, **options: Any) -> Any:
+        modes.append(mode)
+        return opened(*args, mode=mode, **options)
+
+    monkeypatch.setattr(storage, "open_array", watched)
+    array = wk.BaseArray.open(mag.path)
+    box = wk.BoundingBox((0, 0, 0), (32, 32, 32))
+    assert not array.read(box).any()
+    assert list(array.list_bounding_boxes()) == []
+    assert set(modes) == {"r"}
+    array.write(box, np.ones((1, 32, 32, 32), "u1"))
+    assert modes[-1] == "r+"
+    assert array.read(box).all()
+    array.close()
+    assert mag.read().all()

@@ -126,11 +126,49 @@ def test_a_warning_reaches_scripts_without_a_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "executor"),
-    [("sequential", "sequential"), ("multiprocessing", "processes"), ("slurm", "slurm"), (None, None)],
+    ("options", "name", "given"),
+    [
+        ({"distribution_strategy": "sequential", "jobs": 2}, "sequential", {}),
+        ({"distribution_strategy": "multiprocessing", "jobs": 2}, "processes", {"workers": 2}),
+        ({"distribution_strategy": "multiprocessing", "processes": 3}, "processes", {"workers": 3}),
+        ({"jobs": 4}, "processes", {"workers": 4}),
+        (
+            {"distribution_strategy": "slurm", "jobs": 5, "job_resources": '{"mem": "4G"}'},
+            "slurm",
+            {"workers": 5, "job_resources": {"mem": "4G"}},
+        ),
+    ],
 )
-def test_namespaces_of_options_name_an_executor(strategy: str | None, executor: str | None) -> None:
+def test_namespaces_of_options_name_an_executor_and_its_workers(
+    options: dict[str, Any], name: str, given: dict[str, Any]
+) -> None:
+    from wkplug.dataset.execution import NamedExecutor, adapted
     from wkplug.dataset.legacy.namespaces import executor_of
 
-    assert executor_of(SimpleNamespace(distribution_strategy=strategy, jobs=2)) == executor
+    found = executor_of(SimpleNamespace(**options))
+    assert found == NamedExecutor(name, given)
     assert executor_of(SimpleNamespace()) is None
+    if name != "slurm":
+        with adapted(found) as runner:
+            assert runner.workers == given.get("workers", 1)
+
+
+def test_a_namespace_given_to_a_method_says_how_many_workers_it_has(
+    make_layer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wkplug import registry
+
+    made = []
+    executor = registry.executor
+
+    def watched(name: str, options: Any = None) -> Any:
+        made.append((name, options))
+        return executor("threads", options)
+
+    monkeypatch.setattr(registry, "executor", watched)
+    mag = make_layer(size=(64, 64, 64)).add_mag(1, chunk_shape=32, shard_shape=32)
+    with pytest.warns(DeprecationWarning, match="args"):
+        assert mag.content_is_equal(
+            mag, args=SimpleNamespace(distribution_strategy="multiprocessing", jobs=3)
+        )
+    assert made == [("processes", {"workers": 3})]
