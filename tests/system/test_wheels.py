@@ -21,6 +21,7 @@ BUNDLED = {
     "wkplug-dm",
     "wkplug-hdf5",
     "wkplug-images",
+    "wkplug-lif",
     "wkplug-medical",
     "wkplug-mrc",
     "wkplug-numba",

@@ -1,0 +1,1 @@
+"""Leica LIF for wkplug, through liffile."""

@@ -1,0 +1,63 @@
+"""What the XML of a LIF image says about voxel sizes and channels. What it doesn't say stays unknown."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+__all__ = ["channel_colors", "channel_names", "voxel_size"]
+
+_DESCRIPTION = "./Data/Image/ImageDescription"
+_AXES = {"1": 0, "2": 1, "3": 2}  # DimID of x, y, z
+_UNITS = {"m": 1e9, "mm": 1e6, "um": 1e3, "µm": 1e3, "nm": 1.0}
+_COLORS = MappingProxyType(
+    {
+        "red": (255, 0, 0),
+        "green": (0, 255, 0),
+        "blue": (0, 0, 255),
+        "cyan": (0, 255, 255),
+        "magenta": (255, 0, 255),
+        "yellow": (255, 255, 0),
+        "gray": (255, 255, 255),
+    }
+)
+
+
+def voxel_size(image: Element) -> tuple[float | None, float | None, float | None]:
+    """Nanometres along x, y, z: the length from the first to the last voxel, divided by the steps between."""
+    found: list[float | None] = [None, None, None]
+    for dimension in image.findall(f"{_DESCRIPTION}/Dimensions/DimensionDescription"):
+        axis, factor = _AXES.get(dimension.get("DimID", "")), _UNITS.get(dimension.get("Unit", ""))
+        try:
+            steps = int(dimension.get("NumberOfElements", "")) - 1
+            length = abs(float(dimension.get("Length", "")))
+        except ValueError:
+            continue
+        if axis is not None and factor is not None and steps > 0 and 0 < length < math.inf:
+            found[axis] = length / steps * factor
+    return found[0], found[1], found[2]
+
+
+def channel_names(image: Element, count: int) -> tuple[str, ...]:
+    """The dyes of all channels, () if none is named."""
+    names = []
+    for channel in _channels(image):
+        named = {each.findtext("Key"): each.findtext("Value") for each in channel.findall("ChannelProperty")}
+        names.append(named.get("DyeName") or "")
+    return tuple(names) if len(names) == count and any(names) else ()
+
+
+def channel_colors(image: Element, count: int) -> tuple[tuple[int, int, int] | None, ...]:
+    """The colours of all channels' tables, () if none is one plain colour."""
+    found = [_COLORS.get(channel.get("LUTName", "").lower()) for channel in _channels(image)]
+    return tuple(found) if len(found) == count and any(found) else ()
+
+
+def _channels(image: Element) -> list[Element]:
+    """The channels in the order in which they lie in the file."""
+    channels = image.findall(f"{_DESCRIPTION}/Channels/ChannelDescription")
+    return sorted(channels, key=lambda channel: int(channel.get("BytesInc", "0")))
