@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "wkplug"
 
 FLOORS = {
+    "lazy": 0,
     "errors": 0,
     "geometry": 0,
     "abc": 1,

@@ -7,7 +7,9 @@ modules when they are first used (PEP 562), so that reading a mag doesn't pay fo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wkplug.lazy import names_of
 
 if TYPE_CHECKING:
     from wkplug.abc.arrays import (
@@ -48,6 +50,30 @@ if TYPE_CHECKING:
         SettingsSpec,
         Spec,
     )
+else:
+    __getattr__ = names_of(
+        __name__,
+        {
+            "arrays": (
+                "Array", "ArrayBackend", "ArrayCapabilities", "ArraySpec", "Box", "CreateArray", "Layout",
+                "LayoutWish", "Mode", "OpenArray", "ProbeScore", "Problem",
+            ),
+            "dialects": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"),
+            "executors": ("Executor",),
+            "exporters": ("ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "Panel"),
+            "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening"),
+            "importers": ("ForeignLayer", "ForeignMag", "Importer"),
+            "interpolations": ("Interpolation",),
+            "locations": ("Filesystem", "Location"),
+            "markers": ("API", "PROJECT", "hookimpl"),
+            "remotes": ("RemoteService",),
+            "specs": (
+                "ArrayBackendSpec", "CommandSpec", "ExecutorSpec", "ExporterSpec", "Factory", "FilesystemSpec",
+                "ImageReaderSpec", "ImporterSpec", "InterpolationSpec", "MetadataDialectSpec", "RemoteSpec",
+                "SettingsSpec", "Spec",
+            ),
+        },
+    )  # fmt: skip
 
 __all__ = [
     "API",
@@ -100,34 +126,3 @@ __all__ = [
     "Spec",
     "hookimpl",
 ]
-
-_NAMES: dict[str, tuple[str, ...]] = {
-    "arrays": (
-        "Array", "ArrayBackend", "ArrayCapabilities", "ArraySpec", "Box", "CreateArray", "Layout",
-        "LayoutWish", "Mode", "OpenArray", "ProbeScore", "Problem",
-    ),
-    "dialects": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"),
-    "executors": ("Executor",),
-    "exporters": ("ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "Panel"),
-    "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening"),
-    "importers": ("ForeignLayer", "ForeignMag", "Importer"),
-    "interpolations": ("Interpolation",),
-    "locations": ("Filesystem", "Location"),
-    "markers": ("API", "PROJECT", "hookimpl"),
-    "remotes": ("RemoteService",),
-    "specs": (
-        "ArrayBackendSpec", "CommandSpec", "ExecutorSpec", "ExporterSpec", "Factory", "FilesystemSpec",
-        "ImageReaderSpec", "ImporterSpec", "InterpolationSpec", "MetadataDialectSpec", "RemoteSpec",
-        "SettingsSpec", "Spec",
-    ),
-}  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    for module, names in _NAMES.items():
-        if name in names:
-            value = globals()[name] = getattr(import_module(f"wkplug.abc.{module}"), name)
-            return value
-    raise AttributeError(f"module 'wkplug.abc' has no attribute {name!r}")

@@ -21,7 +21,6 @@ import os
 import stat
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from wkplug.abc import Filesystem, Location
 from wkplug.builtin.failures import sort_failure
@@ -339,6 +338,8 @@ class LocalFilesystem(Filesystem):
         del options
         if not url.lower().startswith("file:"):
             return LocalLocation(url)
+        from urllib.parse import unquote, urlsplit
+
         split = urlsplit(url)
         if split.netloc not in ("", "localhost"):
             raise InvalidArgumentError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -35,7 +36,7 @@ def config(*, as_json: bool) -> None:
     click.echo(columns(("KEY", "VALUE", "SOURCE"), rows))
     click.echo("\nfiles:")
     for path in config_files(os.environ):
-        click.echo(f"  {path}" + ("" if path.is_file() else " (not there)"))
+        click.echo(f"  {path}" + ("" if Path(path).is_file() else " (not there)"))
 
 
 def _shown(key: str, value: Any) -> Any:

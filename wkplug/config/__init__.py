@@ -21,8 +21,8 @@ from wkplug.config.model import DEFAULT, Rule, Settings, Table, flatten
 from wkplug.config.sources import config_files, read_environment, read_file, read_older_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
+    from os import PathLike
 
 __all__ = ["DEFAULT", "Rule", "Settings", "Table", "adopt", "current", "load", "reload", "settings"]
 
@@ -48,7 +48,7 @@ def current() -> Settings:
     return _process.base
 
 
-def load(environ: Mapping[str, str], files: list[Path] | None = None) -> Settings:
+def load(environ: Mapping[str, str], files: Sequence[str | PathLike[str]] | None = None) -> Settings:
     """Read the settings from variables and files (those that `environ` leads to, by default)."""
     result = Settings().merged(read_older_variables(environ))
     for path in config_files(environ) if files is None else files:

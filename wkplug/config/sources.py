@@ -8,13 +8,15 @@ variables may be left over from something else.
 Called by `wkplug.config` once per process.
 """
 
+# ruff: noqa: PTH118, PTH123
+# The reason for both: every process comes through here, and pathlib costs more than looking for all files.
+
 from __future__ import annotations
 
 import os
 import re
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wkplug.config.hints import did_you_mean
@@ -35,7 +37,7 @@ _OLDER: dict[str, KeyPath] = {
 _FILE_ONLY = ("rules", "storage")  # URLs and globs don't fit into the names of variables
 
 
-def config_files(environ: Mapping[str, str], platform: str = sys.platform) -> Iterator[Path]:
+def config_files(environ: Mapping[str, str], platform: str = sys.platform) -> Iterator[str]:
     """Iterate over the files to read, lowest first; those of system and user need not exist."""
     home = environ.get("HOME") or environ.get("USERPROFILE")
     if platform == "win32":
@@ -47,15 +49,18 @@ def config_files(environ: Mapping[str, str], platform: str = sys.platform) -> It
         user = environ.get("XDG_CONFIG_HOME") or (f"{home}/{inside_home}" if home else None)
     for folder in (system, user):
         if folder:
-            yield Path(folder) / "wkplug" / "config.toml"
+            yield os.path.join(folder, "wkplug", "config.toml")
     if environ.get("WKPLUG_CONFIG"):
-        yield Path(environ["WKPLUG_CONFIG"])
+        yield environ["WKPLUG_CONFIG"]
 
 
-def read_file(path: Path, *, must_exist: bool = False) -> Iterator[tuple[KeyPath, Any, str]]:
+def read_file(
+    path: str | os.PathLike[str], *, must_exist: bool = False
+) -> Iterator[tuple[KeyPath, Any, str]]:
     """Iterate over what a file says. ConfigError if it can't be read, or is not TOML."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         if not must_exist:
             return
@@ -141,7 +146,7 @@ def _as_toml(text: str) -> Any:
         return text
 
 
-def _named(path: Path) -> str | None:
+def _named(path: str | os.PathLike[str]) -> str | None:
     return (
         "It is named by the variable WKPLUG_CONFIG." if os.environ.get("WKPLUG_CONFIG") == str(path) else None
     )

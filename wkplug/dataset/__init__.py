@@ -1,11 +1,31 @@
-"""The Dataset API: datasets, layers, mags and views, as their users know them."""
+"""The Dataset API: datasets, layers, mags and views, as their users know them; each loads when it is first used."""
 
-from wkplug.dataset.array_info import ArrayInfo
-from wkplug.dataset.data_format import DataFormat
-from wkplug.dataset.dataset import Dataset
-from wkplug.dataset.layer import Layer
-from wkplug.dataset.mag_view import MagView
-from wkplug.dataset.segmentation_layer import SegmentationLayer
-from wkplug.dataset.view import View
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wkplug.lazy import names_of
+
+if TYPE_CHECKING:
+    from wkplug.dataset.array_info import ArrayInfo
+    from wkplug.dataset.data_format import DataFormat
+    from wkplug.dataset.dataset import Dataset
+    from wkplug.dataset.layer import Layer
+    from wkplug.dataset.mag_view import MagView
+    from wkplug.dataset.segmentation_layer import SegmentationLayer
+    from wkplug.dataset.view import View
+else:
+    __getattr__ = names_of(
+        __name__,
+        {
+            "array_info": ("ArrayInfo",),
+            "data_format": ("DataFormat",),
+            "dataset": ("Dataset",),
+            "layer": ("Layer",),
+            "mag_view": ("MagView",),
+            "segmentation_layer": ("SegmentationLayer",),
+            "view": ("View",),
+        },
+    )
 
 __all__ = ["ArrayInfo", "DataFormat", "Dataset", "Layer", "MagView", "SegmentationLayer", "View"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import pathlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pathlib
+
     from wkplug.abc import Location
 
 __all__ = ["is_link", "to_path"]
@@ -16,7 +17,9 @@ def to_path(location: Location) -> pathlib.Path:
     """Give the path object for a place. UPath, and fsspec with it, is only imported where it is needed."""
     local = location.local_path()
     if local is not None:
-        return pathlib.Path(local)
+        from pathlib import Path
+
+        return Path(local)
     from upath import UPath
 
     native = location.native("fsspec")

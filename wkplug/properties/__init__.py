@@ -8,30 +8,64 @@ The document, with all keys that other software keeps in it, is the truth; model
 
 Not here: folders, arrays, and what a layer can do (`wkplug.dataset`).
 
-Who calls it: `wkplug.dataset`, `wkplug.ops`. Importing it imports neither numpy nor cattrs.
+Who calls it: `wkplug.dataset`, `wkplug.ops`. Its names load when they are first used, and none loads numpy or cattrs.
 """
 
-from wkplug.properties.converter import get_dataset_converter
-from wkplug.properties.dialect_files import layer_facts
-from wkplug.properties.element_class import dtype_from_element_class, element_class_from_dtype
-from wkplug.properties.models import (
-    CURRENT_VERSION,
-    AttachmentProperties,
-    AttachmentsProperties,
-    DatasetProperties,
-    LayerProperties,
-    MagViewProperties,
-    SegmentationLayerProperties,
-)
-from wkplug.properties.names import check_existing_layer_name, check_layer_name
-from wkplug.properties.store import PropertiesStore
-from wkplug.properties.transformations import (
-    AffineCoordinateTransformation,
-    CoordinateTransformation,
-    ThinPlateSplineCoordinateTransformation,
-)
-from wkplug.properties.units import LengthUnit, VoxelSize, as_voxel_size, length_unit_from_str
-from wkplug.properties.view_configuration import DatasetViewConfiguration, LayerViewConfiguration
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wkplug.lazy import names_of
+
+if TYPE_CHECKING:
+    from wkplug.properties.converter import get_dataset_converter
+    from wkplug.properties.dialect_files import layer_facts
+    from wkplug.properties.element_class import dtype_from_element_class, element_class_from_dtype
+    from wkplug.properties.models import (
+        CURRENT_VERSION,
+        AttachmentProperties,
+        AttachmentsProperties,
+        DatasetProperties,
+        LayerProperties,
+        MagViewProperties,
+        SegmentationLayerProperties,
+    )
+    from wkplug.properties.names import check_existing_layer_name, check_layer_name
+    from wkplug.properties.store import PropertiesStore
+    from wkplug.properties.transformations import (
+        AffineCoordinateTransformation,
+        CoordinateTransformation,
+        ThinPlateSplineCoordinateTransformation,
+    )
+    from wkplug.properties.units import LengthUnit, VoxelSize, as_voxel_size, length_unit_from_str
+    from wkplug.properties.view_configuration import DatasetViewConfiguration, LayerViewConfiguration
+else:
+    __getattr__ = names_of(
+        __name__,
+        {
+            "converter": ("get_dataset_converter",),
+            "dialect_files": ("layer_facts",),
+            "element_class": ("dtype_from_element_class", "element_class_from_dtype"),
+            "models": (
+                "AttachmentProperties",
+                "AttachmentsProperties",
+                "CURRENT_VERSION",
+                "DatasetProperties",
+                "LayerProperties",
+                "MagViewProperties",
+                "SegmentationLayerProperties",
+            ),
+            "names": ("check_existing_layer_name", "check_layer_name"),
+            "store": ("PropertiesStore",),
+            "transformations": (
+                "AffineCoordinateTransformation",
+                "CoordinateTransformation",
+                "ThinPlateSplineCoordinateTransformation",
+            ),
+            "units": ("LengthUnit", "VoxelSize", "as_voxel_size", "length_unit_from_str"),
+            "view_configuration": ("DatasetViewConfiguration", "LayerViewConfiguration"),
+        },
+    )
 
 __all__ = [
     "CURRENT_VERSION",

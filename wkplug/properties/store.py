@@ -15,7 +15,6 @@ Who calls it: `wkplug.dataset`.
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from contextlib import contextmanager
@@ -250,7 +249,9 @@ class PropertiesStore:
             except ConflictError:
                 if attempt + 1 == _ATTEMPTS:
                     raise
-                time.sleep(random.uniform(0, min(0.5, 0.01 * 2**attempt)))  # noqa: S311 - no secret
+                from random import uniform
+
+                time.sleep(uniform(0, min(0.5, 0.01 * 2**attempt)))  # noqa: S311 - no secret
                 base = draft = self._up_to_date()
                 for operations in self._pending:
                     for operation in operations:

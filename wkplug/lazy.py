@@ -1,0 +1,40 @@
+"""Packages whose names are imported when they are first used (PEP 562).
+
+A process that reads one array needs a small part of what packages export, and pays for each module that it loads. A
+package that exports more than most of its users need names its modules in a table, and type checkers read plain
+imports beside it:
+
+    if TYPE_CHECKING:
+        from wkplug.abc.arrays import Array
+    else:
+        __getattr__ = names_of(__name__, {"arrays": ("Array",)})
+
+Who calls it: the `__init__` of packages, and nobody else. What `import wkplug` offers is more than a table; see there.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["names_of"]
+
+
+def names_of(package: str, table: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a package from a table: module of the package -> the names that it lends."""
+    modules = {name: module for module, names in table.items() for name in names}
+
+    def get(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(f"{package}.{modules[name]}"), name)
+        # Found without this function from now on.
+        setattr(sys.modules[package], name, value)
+        return value
+
+    return get
