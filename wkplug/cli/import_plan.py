@@ -27,9 +27,10 @@ def plan_text(plan: ImportPlan, target: str, pyramid: Mapping[str, Any]) -> str:
         lines += ["", *_source(volume)]
         for layer in volume.layers:
             lines += _layer(plan, volume, layer, pyramid)
+    files = f"{len(plan.files)} files of {size_text(plan.source_bytes)}, " if plan.files else ""
     lines += [
         "",
-        f"{len(plan.files)} files of {size_text(plan.source_bytes)}, {size_text(plan.bytes)} of voxels in mag "
+        f"{files}{size_text(plan.bytes)} of voxels in mag "
         f"{Mag(plan.options.mag)}, {size_text(plan.memory)} of them in memory at once",
         "Nothing was written (--dry-run).",
     ]
@@ -53,8 +54,9 @@ def _source(planned: VolumePlan) -> Iterator[str]:
     told = ", ".join(f"{axis} -> {renamed[axis]}" for axis in kept if renamed.get(axis, axis) != axis)
     if count > 1:
         told = f"{told}, files -> z" if told else "files -> z"
-    reader = getattr(first, "reader_name", "frames")
-    yield f"  {info.dtype}, axes {axes}{f'; {told}' if told else ''}; reader {reader}"
+    importer = getattr(first, "importer_name", None)
+    by = f"importer {importer}" if importer else f"reader {getattr(first, 'reader_name', 'frames')}"
+    yield f"  {info.dtype}, axes {axes}{f'; {told}' if told else ''}; {by}"
     cut = planned.cutting
     box = tuple(min(edge, length) for edge, length in zip(cut.box, volume.size, strict=True))
     again = f", decoded {cut.decodes:.1f} times" if cut.decodes > 1.05 else ""

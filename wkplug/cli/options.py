@@ -22,6 +22,7 @@ __all__ = [
     "PLANE_SHAPE",
     "SHAPE",
     "VOXEL_SIZE",
+    "Numbers",
     "downsample_options",
     "executor_options",
     "make_executor",
@@ -31,8 +32,8 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Numbers(click.ParamType[tuple[Any, ...]]):
-    """Numbers with commas between them, as many as are in `example`; `single`: or one for all."""
+class Numbers(click.ParamType[tuple[Any, ...]]):
+    """A parameter type: numbers with commas between them, as many as are in `example`; `single`: or one for all."""
 
     def __init__(self, name: str, kind: type[int] | type[float], example: str, *, single: bool) -> None:
         self.name = name
@@ -44,6 +45,7 @@ class _Numbers(click.ParamType[tuple[Any, ...]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Any, ...]:
+        """Give the numbers as a tuple; a usage error for anything else."""
         if isinstance(value, tuple):
             return value
         try:
@@ -103,10 +105,10 @@ class _MagType(click.ParamType["Mag"]):
             self.fail(str(error), param, ctx)
 
 
-VOXEL_SIZE = _Numbers("x,y,z", float, "1,1,1", single=False)
-SHAPE = _Numbers("n or x,y,z", int, "1,1,1", single=True)
-PLANE_SHAPE = _Numbers("n or x,y", int, "512,512", single=True)
-BOX = _Numbers("x,y,z,w,h,d", int, "0,0,0,512,512,64", single=False)
+VOXEL_SIZE = Numbers("x,y,z", float, "1,1,1", single=False)
+SHAPE = Numbers("n or x,y,z", int, "1,1,1", single=True)
+PLANE_SHAPE = Numbers("n or x,y", int, "512,512", single=True)
+BOX = Numbers("x,y,z,w,h,d", int, "0,0,0,512,512,64", single=False)
 MAG = _MagType()
 
 

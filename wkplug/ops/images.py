@@ -17,13 +17,12 @@ from wkplug.dataset.dataset import Dataset
 from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError
 from wkplug.geometry import Mag
 from wkplug.ops import pools
-from wkplug.ops.importing import files as image_files
 from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.journal import Record, digest
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import VolumePlan, plan_volumes
 from wkplug.ops.importing.readers import ImageFile, Wanted
-from wkplug.ops.importing.stacks import Stack
+from wkplug.ops.importing.sources import group_input, resolve_input
 from wkplug.ops.importing.writing import check_free, write_volume
 from wkplug.properties import VoxelSize
 
@@ -36,7 +35,15 @@ if TYPE_CHECKING:
     from wkplug.geometry import Vec3FloatLike
     from wkplug.ops.plan import Progress
 
-__all__ = ["ConversionLayerMapping", "ImportPlan", "add_layer_from_images", "from_images", "plan_import"]
+__all__ = [
+    "ConversionLayerMapping",
+    "ImportPlan",
+    "add_layer_from_images",
+    "from_images",
+    "plan_import",
+    "voxel_size_of",
+    "write_volumes",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -56,8 +63,13 @@ class ImportPlan:
     continues: bool
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Where all voxels come from: files, and arrays of containers."""
+        return tuple(file.path for planned in self.volumes for file in planned.volume.files)
+
+    @property
     def files(self) -> tuple[Location, ...]:
-        """All image files, in the order of layers and sections."""
+        """All image files, in the order of layers and sections; none of containers, whose files are not looked at."""
         every = (file for planned in self.volumes for file in planned.volume.files)
         return tuple(file.location for file in every if isinstance(file, ImageFile))
 
@@ -101,7 +113,7 @@ class ImportPlan:
         else:
             dataset = Dataset(self.target, name=self.name, voxel_size_with_unit=self.voxel_size)  # type: ignore[arg-type]  # likewise
             record.begin(self.fingerprint)
-        _write(dataset, self.volumes, self.options, executor, progress)
+        write_volumes(dataset, self.volumes, self.options, executor, progress)
         if then is not None:
             then(dataset)
         record.end()
@@ -141,11 +153,12 @@ def plan_import(
     missing_slices: str = "error",
     reader: str | None = None,
     use_bioformats: bool | None = None,
+    importer: str | None = None,
     overwrite: bool = False,
     executor: Any = None,
     **options: Any,
 ) -> ImportPlan:
-    """Look at image files and say which dataset they make; see `Dataset.from_images` for the parameters.
+    """Look at image files, or a container, and say which dataset they make; see `Dataset.from_images`.
 
     voxel_size_from_files: without a voxel size, take what the files say. overwrite: something may be at `output_path`,
     which the caller deletes before the plan is executed. Otherwise DatasetExistsError, unless it is what this import
@@ -165,13 +178,19 @@ def plan_import(
             f"There is already something at {target.url}.", hint="Choose another path, or delete it first."
         )
     wanted = Wanted(reader, use_bioformats=use_bioformats)
-    groups = _groups(
-        storage.locate(input_path), map_filepath_to_layer_name, z_slices_sort_key, missing_slices, wanted
+    groups = group_input(
+        storage.locate(input_path),
+        map_filepath_to_layer_name,
+        z_slices_sort_key,
+        missing_slices,
+        wanted,
+        importer,
     )
     if layer_name is not None:
         single = len(groups) == 1
         groups = {layer_name if single else f"{layer_name}_{group}": files for group, files in groups.items()}
     import_options = ImportOptions(allow_multiple_layers=True, **options)
+    import_options.tell_of_flips()
     mag_folder = Mag(import_options.mag).to_layer_name()
     volumes = plan_volumes(
         groups,
@@ -184,7 +203,7 @@ def plan_import(
     plan = ImportPlan(
         target=target,
         name=name,
-        voxel_size=_voxel_size_of(volumes) if size is None else size,
+        voxel_size=voxel_size_of(volumes) if size is None else size,
         voxel_size_of_files=size is None,
         volumes=volumes,
         options=import_options,
@@ -198,7 +217,7 @@ def plan_import(
     return plan
 
 
-def _voxel_size_of(volumes: tuple[VolumePlan, ...]) -> VoxelSize:
+def voxel_size_of(volumes: tuple[VolumePlan, ...]) -> VoxelSize:
     """The voxel size that all files say; InvalidArgumentError if they say none, or not the same."""
     said = {planned.volume.voxel_size: planned.volume.path for planned in volumes}
     if len(said) > 1:
@@ -220,33 +239,6 @@ def _size_text(size: tuple[float, float, float] | None) -> str:
     return "unknown" if size is None else f"{' x '.join(f'{length:g}' for length in size)} nm"
 
 
-def _groups(
-    root: Location,
-    mapping: ConversionLayerMapping | str | Callable[[Any], str],
-    sort_key: Callable[[Any], Any] | None,
-    missing_slices: str,
-    reader: Wanted,
-) -> dict[str, Stack]:
-    """Find the files of each layer, in the order of their sections."""
-    found = image_files.collect(root)
-    if found == [(root.name, root)]:
-        files = [(root.name, ImageFile.choose(root, reader))]
-        root_name = root.name.rpartition(".")[0] or root.name
-    else:
-        files = image_files.find_images(found, root.url, reader)
-        root_name = root.name
-    stacks = {}
-    for name, members in image_files.group(files, root_name, mapping).items():
-        if sort_key is not None:
-            from upath import UPath
-
-            members.sort(key=lambda item: sort_key(UPath(item[0])))
-        # Where the order was given, numbers say nothing.
-        policy = missing_slices if sort_key is None else "close"
-        stacks[name] = Stack.of([path for path, _ in members], [file for _, file in members], policy)
-    return stacks
-
-
 def add_layer_from_images(
     dataset: Dataset,
     images: Any,
@@ -257,6 +249,7 @@ def add_layer_from_images(
     missing_slices: str = "error",
     reader: str | None = None,
     use_bioformats: bool | None = None,
+    importer: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Layer:
@@ -270,22 +263,31 @@ def add_layer_from_images(
             hint="Open it without read_only=True.",
         )
     import_options = ImportOptions(**options)
+    import_options.tell_of_flips()
     mag = Mag(import_options.mag)
     wanted = Wanted(reader, use_bioformats=use_bioformats)
     with pools.pool(executor) as runner:
         volumes = plan_volumes(
-            {layer_name: image_files.resolve_images(images, wanted, missing_slices)},
+            resolve_input(
+                images,
+                layer_name,
+                wanted,
+                missing_slices,
+                importer,
+                several=import_options.allow_multiple_layers,
+            ),
             category,
             import_options,
             Budget.of(import_options.memory, runner),
             location_of=lambda layer: dataset.location.child(layer, mag.to_layer_name()),
             backend_for=dataset.backend_for,
         )
-        check_free(dataset, volumes[0], mag)
-        return _write(dataset, volumes, import_options, runner, progress)[0]
+        for volume in volumes:
+            check_free(dataset, volume, mag)
+        return write_volumes(dataset, volumes, import_options, runner, progress)[0]
 
 
-def _write(
+def write_volumes(
     dataset: Dataset,
     volumes: Iterable[VolumePlan],
     options: ImportOptions,

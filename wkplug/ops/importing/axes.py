@@ -80,11 +80,12 @@ class Meaning:
     fixed: dict[str, int]
 
     @classmethod
-    def of(cls, info: ImageInfo, path: str, part: Part = EVERYTHING) -> Meaning:
+    def of(cls, info: ImageInfo, path: str, part: Part = EVERYTHING, *, exact: bool = False) -> Meaning:
         """Interpret a file; UnsupportedImageDataError if it has no x or y.
 
         A file with channels and with samples keeps its samples as an axis of their own. Without a z axis, the
-        only axis that is left becomes z, or else the pages of unknown meaning.
+        only axis that is left becomes z, or else the pages of unknown meaning; unless the names are exact, as in
+        containers, where time is never anything else.
         """
         for axis in ("x", "y"):
             if axis not in info.axes:
@@ -101,7 +102,7 @@ class Meaning:
         z: str | None = None
         if "z" in long:
             z = "z"
-        elif len(steps) == 1 and steps[0] != _SAMPLES:
+        elif len(steps) == 1 and steps[0] != _SAMPLES and not exact:
             z = steps[0]
         elif "q" in steps:
             z = "q"

@@ -31,6 +31,8 @@ def guess_category(volume: Volume) -> str:
     """
     import numpy
 
+    if numpy.dtype(volume.dtype) in (numpy.int64, numpy.uint64):
+        return "segmentation"  # no image has such values
     if volume.num_channels > 1 or volume.others or numpy.dtype(volume.dtype).kind == "f":
         return "color"
     values, equal = [], []

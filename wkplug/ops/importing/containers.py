@@ -3,26 +3,35 @@
 A folder may be a container (an OME-Zarr image, say) instead of a folder of image files: an importer that recognises
 it says which layers it holds, where they lie and what their axes are. From there on their finest resolutions are images
 like any others: cut, flipped, converted and written by the same code. Coarser resolutions are computed anew.
+
+A folder of images may be long and is not listed again for every importer; one whose files merely are called like those
+of a container stays a folder of images.
+
+Who calls it: `sources`.
 """
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from wkplug import registry, storage
-from wkplug.abc import ForeignLayer, Image, ImageInfo
+from wkplug.abc import ForeignLayer, Image, ImageInfo, ProbeScore
 from wkplug.errors import UnknownNameError, UnsupportedImageDataError
 from wkplug.geometry import grids
+from wkplug.ops.importing.readers import readable_suffixes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, Importer, Location
+    from wkplug.registry import Choice
 
-__all__ = ["Container", "StoredImage", "find_container"]
+__all__ = ["Container", "StoredImage", "choose_container", "describe_container", "is_sure"]
 
 
 @attrs.frozen(slots=False)
@@ -31,6 +40,13 @@ class Container:
 
     importer_name: str
     layer: ForeignLayer
+
+    exact = True
+
+    @property
+    def category(self) -> str:
+        """See `Source.category`."""
+        return self.layer.category
 
     @property
     def path(self) -> str:
@@ -43,7 +59,7 @@ class Container:
         with self.open() as image:
             return image.info
 
-    @property
+    @cached_property
     def topleft(self) -> tuple[int, int, int]:
         """Where the first voxel lies in the dataset, in voxels of the finest resolution."""
         with self.open() as image:
@@ -62,18 +78,44 @@ class Container:
         return f"{self.info.shape} {self.info.dtype}"
 
 
-def find_container(location: Location, importer: str | None = None) -> tuple[Container, ...]:
-    """Describe the container at a place, nothing if no importer knows it (an error if one was named)."""
-    if importer is None and next(iter(location.list()), None) is None:
-        return ()
+def choose_container(location: Location, importer: str | None = None) -> Choice | None:
+    """Find the importer that knows what is at a place, None if there is none (an error if one was named)."""
+    if importer is not None:
+        return registry.choose_importer(location, importer)
+    names = tuple(location.list())
+    if not names and (
+        location.local_path() is not None or location.name.lower().endswith(readable_suffixes())
+    ):
+        return None  # a file; servers don't list what they have, but may be asked for a container's files
     try:
-        choice = registry.choose_importer(location, importer)
+        return registry.choose_importer(cast("Location", _Listed(location, names)))
     except UnknownNameError:
-        if importer is not None:
-            raise
-        return ()
+        return None
+
+
+def describe_container(choice: Choice, location: Location) -> tuple[Container, ...]:
+    """Give the layers of a container; CorruptDataError if it is damaged, which see `is_sure`."""
     layers: tuple[ForeignLayer, ...] = choice.winner.describe(location)
     return tuple(Container(choice.name, layer) for layer in layers)
+
+
+def is_sure(choice: Choice) -> bool:
+    """Whether an importer has recognised a container by its contents; otherwise it may be something else."""
+    score = next((ranked.score for ranked in choice.ranking if ranked.name == choice.name), 0)
+    return score >= ProbeScore.CERTAIN
+
+
+class _Listed:
+    """A place whose names are known."""
+
+    def __init__(self, location: Location, names: tuple[str, ...]) -> None:
+        self._location, self._names = location, names
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._location, name)
+
+    def list(self) -> Iterator[str]:
+        return iter(self._names)
 
 
 class StoredImage(Image):
@@ -156,9 +198,21 @@ class _Described(Image):
 def _with_facts(info: ImageInfo, layer: ForeignLayer) -> ImageInfo:
     return attrs.evolve(
         info,
+        photometric="rgb" if _is_colour(info, layer) else info.photometric,
         voxel_size=layer.voxel_size,
         channel_names=layer.channel_names,
         channel_colors=layer.channel_colors,
         details=layer.details,
         notes=layer.notes,
+    )
+
+
+_RGB = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+
+
+def _is_colour(info: ImageInfo, layer: ForeignLayer) -> bool:
+    """Whether three channels are the colours of one image: they say so, or say nothing."""
+    count = info.shape[info.axes.index("c")] if "c" in info.axes else 1
+    return count == len(_RGB) and (
+        layer.channel_colors == _RGB or not (layer.channel_names or layer.channel_colors)
     )

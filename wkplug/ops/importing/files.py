@@ -40,6 +40,7 @@ __all__ = [
     "group",
     "layer_name_from",
     "natural_key",
+    "part_of_name",
     "resolve_images",
 ]
 
@@ -179,13 +180,18 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_$@\-.]")
 
 def layer_name_from(text: str) -> str:
     """Make a layer name of any text: what no name may hold is left out, as are leading dots."""
-    name = _NOT_IN_NAMES.sub("", text).lstrip(".").rstrip(".")
+    name = part_of_name(text).strip(".")
     if not name:
         raise LayerNameError(
             f"No layer name can be made of {text!r}: it has no letter, digit or any of _ $ @ -.",
             hint="Pass layer_name, or a function as map_filepath_to_layer_name.",
         )
     return name
+
+
+def part_of_name(text: str) -> str:
+    """Leave out what no layer name may hold."""
+    return _NOT_IN_NAMES.sub("", text)
 
 
 def group(

@@ -33,6 +33,10 @@ def is_frames(images: Any) -> bool:
 class Frames:
     """A sequence of frames, see `readers.Source`."""
 
+    exact = False
+    category = ""
+    topleft = (0, 0, 0)
+
     def __init__(self, sequence: Any) -> None:
         self._sequence = sequence
 

@@ -70,12 +70,15 @@ class ImportOptions:
         """What is taken of every file."""
         return Part(timepoint=self.timepoint, channel=self.czi_channel, level=self.scale or 0)
 
-    def check(self) -> None:
-        """Refuse what is wrong whatever the images are, and remark on what is unusual."""
-        self.request.check_power_of_two()
+    def tell_of_flips(self) -> None:
+        """Say, once, where flips mean something else than in the library whose methods these are."""
         # With swap_xy, both libraries do the same.
         if self.flip_x != self.flip_y and not self.swap_xy:
             _tell_of_flips(*(("x", "y") if self.flip_x else ("y", "x")))
+
+    def check(self) -> None:
+        """Refuse what is wrong whatever the images are."""
+        self.request.check_power_of_two()
         if self.max_layers < 1:
             raise InvalidArgumentError(
                 f"max_layers is {self.max_layers}: no layer may be added.", hint="Give at least 1."

@@ -28,6 +28,7 @@ from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingB
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
 from wkplug.ops.importing.cutting import Cutting, Extent
+from wkplug.ops.importing.files import part_of_name
 from wkplug.ops.importing.journal import digest
 from wkplug.ops.importing.volume import Volume
 from wkplug.properties import check_layer_name
@@ -108,8 +109,8 @@ def plan_volumes(
 ) -> tuple[VolumePlan, ...]:
     """Describe all layers. groups: the files of each layer by its name.
 
-    category: None guesses. location_of: where the mag's array of a layer will lie. backend_for: the implementation
-    that was asked for, by data format.
+    category: None takes what a container says, or guesses. location_of: where the mag's array of a layer will lie.
+    backend_for: the implementation that was asked for, by data format.
     """
     options.check()
     if category is not None:
@@ -148,7 +149,7 @@ def _cut(
     import numpy
 
     mag = Mag(options.mag)
-    start = Vec3Int(options.topleft) // mag.to_vec3_int()
+    start = Vec3Int(options.topleft) // mag.to_vec3_int() + Vec3Int(volume.topleft)
     num_channels = layers[-1].channels.stop - layers[0].channels.start
     extent = Extent(
         start=start.to_tuple(),
@@ -189,6 +190,8 @@ def _remarks(volume: Volume, name: str) -> Iterator[str]:
     if missing > 0 and len(volume.files) > 1:
         yield f"{missing} sections of the layer {name!r} are missing, and are zero there."
     for file in volume.files:
+        if file.exact:
+            yield from (f"{file.path}: {note}" for note in file.info.notes)
         scenes = file.info.scenes
         if len(scenes) > 1:
             yield f"{file.path} holds {len(scenes)} images; only the first, {scenes[0]!r}, is imported."
@@ -197,7 +200,7 @@ def _remarks(volume: Volume, name: str) -> Iterator[str]:
 
 def _layers(volume: Volume, name: str, category: str | None, options: ImportOptions) -> list[LayerPlan]:
     channel_groups = _channel_groups(volume, name, options)
-    wanted = guess_category(volume) if category is None else category
+    wanted = category or volume.files[0].category or guess_category(volume)
     dtype = volume.dtype if options.dtype is None else dtype_name(options.dtype)
     try:
         check_layer_dtype(wanted, dtype)
@@ -241,7 +244,10 @@ def _channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[t
     if volume.is_rgb and count == 3:
         return [(name, range(3))]
     if options.allow_multiple_layers:
-        return [(f"{name}__channel{index}", range(index, index + 1)) for index in range(count)]
+        return [
+            (f"{name}__{label}", range(index, index + 1))
+            for index, label in enumerate(_channel_labels(volume)[:count])
+        ]
     if count == 3 and volume.dtype == "uint8":
         return [(name, range(3))]
     raise UnsupportedImageDataError(
@@ -249,6 +255,15 @@ def _channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[t
         volume.path,
         hint="Pass allow_multiple_layers=True for a layer per channel, or channel=... for one of them.",
     )
+
+
+def _channel_labels(volume: Volume) -> list[str]:
+    """The names of channels where they are told apart by names that a layer may have, or else numbers."""
+    source = volume.files[0]
+    names = [part_of_name(name) for name in source.info.channel_names] if source.exact else []
+    if len(names) == volume.num_channels and all(names) and len(set(names)) == len(names):
+        return names
+    return [f"channel{index}" for index in range(volume.num_channels)]
 
 
 def _color(volume: Volume, channel: int, number: int) -> tuple[int, int, int]:
@@ -265,8 +280,9 @@ def _color(volume: Volume, channel: int, number: int) -> tuple[int, int, int]:
 
 
 def _bounding_box(volume: Volume, options: ImportOptions, num_channels: int) -> NDBoundingBox:
-    topleft = Vec3Int(options.topleft)
-    size = Vec3Int(volume.size_x, volume.size_y, volume.size_z) * Mag(options.mag).to_vec3_int()
+    mag = Mag(options.mag).to_vec3_int()
+    topleft = Vec3Int(options.topleft) + Vec3Int(volume.topleft) * mag
+    size = Vec3Int(volume.size) * mag
     if not volume.others:
         return BoundingBox(topleft, size)
     zeros = (0,) * (len(volume.others) + 1)

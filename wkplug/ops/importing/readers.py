@@ -33,6 +33,18 @@ class Source(Protocol):
     def info(self) -> ImageInfo:
         """What the header says."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether the names of axes and channels mean what they say, as in containers; files are less careful."""
+
+    @property
+    def category(self) -> str:
+        """The category that it says, "" if it doesn't."""
+
+    @property
+    def topleft(self) -> tuple[int, int, int]:
+        """Where the first voxel lies along x, y and z, in voxels."""
+
     def open(self) -> Image:
         """Open the image, to be closed by the caller."""
 
@@ -59,6 +71,10 @@ class Wanted:
 
 class ImageFile:
     """An image file that some reader accepts; pickles as its place and the reader's name."""
+
+    exact = False
+    category = ""
+    topleft = (0, 0, 0)
 
     def __init__(self, location: Location, reader: ImageReader, reader_name: str) -> None:
         self.location = location

@@ -99,7 +99,7 @@ class Volume:
 
     def meaning(self, file: Source) -> Meaning:
         """What the axes of one of the files mean."""
-        return Meaning.of(file.info, file.path, self.part)
+        return Meaning.of(file.info, file.path, self.part, exact=file.exact)
 
     @property
     def path(self) -> str:
@@ -110,6 +110,12 @@ class Volume:
     def size(self) -> tuple[int, int, int]:
         """Voxels along x, y and z."""
         return self.size_x, self.size_y, self.size_z
+
+    @property
+    def topleft(self) -> tuple[int, int, int]:
+        """Where the first voxel lies, in voxels of the images: files lie at 0, containers know their place."""
+        x, y, z = self.files[0].topleft
+        return (y, x, z) if self.swap_xy else (x, y, z)
 
     @property
     def is_rgb(self) -> bool:
@@ -217,7 +223,7 @@ class Reading:
         import numpy
 
         volume, info = self._volume, image.info
-        meaning = Meaning.of(info, file.path, volume.part)
+        meaning = Meaning.of(info, file.path, volume.part, exact=file.exact)
         width, height = meaning.plane
         columns, rows = (y, x) if volume.swap_xy else (x, y)
         wanted = {

@@ -9,6 +9,7 @@ Who calls it: `wkplug.ops` through the factory that `wkplug_knossos.plugin` name
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -124,12 +125,17 @@ class KnossosImage(Image):
         start, shape = ((0, 0, 0), self.info.shape) if box is None else box
         result = numpy.zeros(shape, self.info.dtype, order="F")
         stop = tuple(a + n for a, n in zip(start, shape, strict=True))
-        for number, place in self.cubes.items():
+        touched_x, touched_y, touched_z = (
+            range(low + a // _EDGE, low - (-b // _EDGE))
+            for low, a, b in zip(self._low, start, stop, strict=True)
+        )
+        for number in itertools.product(touched_x, touched_y, touched_z):
+            place = self.cubes.get(number)
+            if place is None:
+                continue
             first = [(index - low) * _EDGE for index, low in zip(number, self._low, strict=True)]
             begin = [max(a, b) for a, b in zip(start, first, strict=True)]
             end = [min(a, b + _EDGE) for a, b in zip(stop, first, strict=True)]
-            if any(b <= a for a, b in zip(begin, end, strict=True)):
-                continue
             inside = tuple(slice(a - f, b - f) for a, b, f in zip(begin, end, first, strict=True))
             outside = tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, start, strict=True))
             result[outside] = self._cube(place)[inside]

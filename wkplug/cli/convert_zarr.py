@@ -1,0 +1,60 @@
+"""`wkplug convert-zarr`: an array or image of another tool to a layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wkplug.cli.converting import (
+    convert_layer,
+    downsampling_option,
+    flip_option,
+    layer_options,
+    memory_option,
+    overwrite_option,
+)
+from wkplug.cli.options import downsample_options, executor_options, storage_options
+
+if TYPE_CHECKING:
+    from wkplug.abc import Executor
+
+__all__ = ["convert_zarr"]
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@layer_options(voxel_size_needed=False)
+@click.option(
+    "--is-segmentation-layer/--no-is-segmentation-layer",
+    "is_segmentation",
+    default=False,
+    show_default=True,
+    help="Whether the voxels are segment ids.",
+)
+@click.option("--importer", help="Name of the importer to use; found by what SOURCE holds if left out.")
+@flip_option
+@memory_option
+@storage_options
+@downsampling_option
+@downsample_options
+@overwrite_option
+@executor_options
+def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any) -> None:
+    """Convert the Zarr array SOURCE to a layer of the dataset at TARGET.
+
+    An OME-Zarr image, an N5 or precomputed volume, or whatever an importer knows will do as well; of several
+    resolutions the finest is taken. Axes without names are x, y, z. A dataset that is there gets one more layer.
+    """
+    from wkplug.ops.importing.sources import container_input
+
+    groups = container_input(source, options["layer_name"], options["importer"])
+    convert_layer(
+        groups,
+        target,
+        executor,
+        options,
+        category="segmentation" if options["is_segmentation"] else "color",
+        allow_multiple_layers=True,
+    )

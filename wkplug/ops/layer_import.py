@@ -1,0 +1,113 @@
+"""Importing one volume as a layer of a dataset, which may be there already: raw files and containers.
+
+As in `wkplug.ops.images`, everything is described and checked before anything is written, and the same call again goes
+on with what was stopped.
+
+Who calls it: `wkplug convert-raw`, `convert-zarr` and `convert-knossos`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug import storage
+from wkplug.dataset.dataset import Dataset
+from wkplug.errors import DatasetExistsError
+from wkplug.geometry import Mag
+from wkplug.ops.images import voxel_size_of, write_volumes
+from wkplug.ops.importing.options import Budget, ImportOptions
+from wkplug.ops.importing.planning import VolumePlan, plan_volumes
+from wkplug.ops.importing.writing import check_free
+from wkplug.properties.document import FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wkplug.abc import Location
+    from wkplug.dataset import Layer
+    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.ops.importing.stacks import Stack
+    from wkplug.ops.plan import Progress
+    from wkplug.properties import VoxelSize
+
+__all__ = ["LayerImport", "plan_layer"]
+
+
+@attrs.frozen(kw_only=True)
+class LayerImport:
+    """What will be written."""
+
+    target: Location
+    voxel_size: VoxelSize
+    volumes: tuple[VolumePlan, ...]
+    options: ImportOptions
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the voxels come from."""
+        return tuple(file.path for planned in self.volumes for file in planned.volume.files)
+
+    @property
+    def bytes(self) -> int:
+        """The voxels before they are compressed, in bytes."""
+        return sum(planned.bytes for planned in self.volumes)
+
+    def execute(
+        self, *, executor: AnyExecutor = None, progress: Progress | None = None
+    ) -> tuple[Dataset, list[Layer]]:
+        """Create or open the dataset, and write the layers."""
+        dataset = Dataset(self.target, voxel_size_with_unit=self.voxel_size, exist_ok=True)  # type: ignore[arg-type]  # a Location is a place, too
+        return dataset, write_volumes(dataset, self.volumes, self.options, executor, progress)
+
+
+def plan_layer(
+    groups: Mapping[str, Stack],
+    target: Any,
+    voxel_size: VoxelSize | None = None,
+    *,
+    category: str | None = None,
+    overwrite: bool = False,
+    executor: Any = None,
+    **options: Any,
+) -> LayerImport:
+    """Say how the sources of `groups`, by layer name, become layers of the dataset at `target`.
+
+    voxel_size: None takes that of the dataset, or what the sources say. overwrite: what is there doesn't count.
+    options: the fields of `ImportOptions`. DatasetExistsError for something that is no dataset, an error of
+    `Dataset` for one with another voxel size, LayerExistsError for names that are taken.
+    """
+    place = storage.locate(target)
+    names = list(place.list())
+    dataset: Dataset | None = None
+    if FILE_NAME in names and not overwrite:
+        if voxel_size is None:
+            dataset = Dataset.open(place)  # type: ignore[arg-type]  # a Location is a place, too
+        else:
+            dataset = Dataset(place, voxel_size_with_unit=voxel_size, exist_ok=True)  # type: ignore[arg-type]  # likewise
+    elif names and not overwrite:
+        raise DatasetExistsError(
+            f"There is already something at {place.url}, which is no dataset.",
+            hint="Choose another path, or delete it first.",
+        )
+    import_options = ImportOptions(**options)
+    mag = Mag(import_options.mag)
+    volumes = plan_volumes(
+        groups,
+        category,
+        import_options,
+        Budget.of(import_options.memory, executor),
+        location_of=lambda layer: place.child(layer, mag.to_layer_name()),
+        **({} if dataset is None else {"backend_for": dataset.backend_for}),
+    )
+    if dataset is not None:
+        voxel_size = dataset.voxel_size_with_unit
+        for volume in volumes:
+            check_free(dataset, volume, mag)
+    return LayerImport(
+        target=place,
+        voxel_size=voxel_size_of(volumes) if voxel_size is None else voxel_size,
+        volumes=volumes,
+        options=import_options,
+    )
