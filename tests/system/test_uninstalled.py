@@ -156,6 +156,7 @@ def test_without_any_plugin_the_core_works_in_memory(user: Environment) -> None:
         "wkplug-lif",
         "wkplug-medical",
         "wkplug-mrc",
+        "wkplug-nd2",
         "wkplug-numba",
         "wkplug-pims",
         "wkplug-tensorstore",

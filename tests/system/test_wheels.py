@@ -24,6 +24,7 @@ BUNDLED = {
     "wkplug-lif",
     "wkplug-medical",
     "wkplug-mrc",
+    "wkplug-nd2",
     "wkplug-numba",
     "wkplug-pims",
     "wkplug-tensorstore",

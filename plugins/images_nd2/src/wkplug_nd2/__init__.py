@@ -1,0 +1,1 @@
+"""Nikon ND2 for wkplug, through nd2."""

@@ -1,0 +1,21 @@
+"""What this distribution offers; imports nothing heavy."""
+
+from __future__ import annotations
+
+from wkplug.abc import ImageReaderSpec, hookimpl
+
+__all__ = ["wkplug_image_readers"]
+
+
+@hookimpl
+def wkplug_image_readers() -> list[ImageReaderSpec]:
+    """One reader for Nikon ND2 files."""
+    return [
+        ImageReaderSpec(
+            name="nd2",
+            factory="wkplug_nd2.reader:Nd2Reader",
+            suffixes=(".nd2",),
+            magic=((0, b"\xda\xce\xbe\x0a"),),
+            summary="Nikon ND2",
+        )
+    ]

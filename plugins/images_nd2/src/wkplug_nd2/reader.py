@@ -1,0 +1,206 @@
+"""Nikon ND2 files through nd2: each stage position is a scene.
+
+Axes are the loops of the experiment in the file's order, then c, y, x and s, those of length 1 left out. A frame (all
+channels of one moment and place) is decoded as one. The library gives zeros for frames that the file hasn't;
+here they are an error. A place that is no local path is read by ranges.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
+from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
+from wkplug.abc.images import PickleByReopening
+from wkplug.errors import UnsupportedImageDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box, Location
+
+__all__ = ["Nd2Image", "Nd2Reader"]
+
+_MAGIC = b"\xda\xce\xbe\x0a"
+_LEGACY = b"\x00\x00\x00\x0cjP  \r\n\x87\x0a"  # the first version is a JPEG 2000 file
+_POSITION = "P"
+_FRAME = "CYXS"
+
+
+class Nd2Reader(ImageReader):
+    """Opens ND2 files."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        del settings
+
+    def probe(self, location: Location, head: bytes) -> ProbeScore:
+        """See `ImageReader.probe`."""
+        if head.startswith(_MAGIC):
+            return ProbeScore.MAGIC
+        named = location.name.lower().endswith(".nd2")
+        return ProbeScore.SUFFIX if named and head.startswith(_LEGACY) else ProbeScore.NO
+
+    def open(self, location: Location, *, scene: int = 0) -> Nd2Image:
+        """See `ImageReader.open`."""
+        return Nd2Image(self, location, scene)
+
+
+class Nd2Image(PickleByReopening, Image):
+    """One stage position of an ND2 file."""
+
+    thread_safe = True  # by its lock
+
+    def __init__(self, reader: Nd2Reader, location: Location, scene: int = 0) -> None:
+        super().__init__(reader, location, scene)
+        self._lock = threading.Lock()
+        self._file: Any = None
+        self._source: Any = None
+        try:
+            with image_errors(location, "ND2"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.info = self._describe(self._opened())
+        except BaseException:
+            self.close()
+            raise
+
+    def _opened(self) -> Any:
+        import nd2
+
+        if self._file is None:
+            self._source = path_or_file(self.location)
+            self._file = nd2.ND2File(self._source)
+        return self._file
+
+    def _describe(self, file: Any) -> ImageInfo:
+        sizes = {str(axis): int(length) for axis, length in file.sizes.items()}
+        positions = sizes.get(_POSITION, 1)
+        check_scene(self.location, self.scene, positions)
+        dtype = np.dtype(file.dtype)
+        if dtype.kind not in "uif" or dtype.itemsize > 8 or dtype.name == "float16":
+            raise UnsupportedImageDataError(
+                f"{self.location.url} has samples of the type {dtype}, which no layer can hold.",
+                self.location.url,
+                hint="Convert the image to integers or floats of 8 to 64 bits.",
+            )
+        self._loops = [axis for axis in sizes if axis not in _FRAME and axis != _POSITION]
+        # A channel that is a loop of the experiment, too, lies in the frame nevertheless.
+        frame = [axis for axis in _FRAME if axis in sizes]
+        self._order = [axis for axis in sizes if axis not in _FRAME]
+        self._lengths = tuple(sizes[axis] for axis in self._order)
+        shape = (*(sizes[axis] for axis in self._loops), *(sizes[axis] for axis in frame))
+        if min(shape) <= 0:
+            raise corrupt_image(self.location, "ND2", f"its header claims the shape {shape}")
+        names, colors, size, notes = _described(file)
+        count = sizes.get("C", 1)
+        return ImageInfo(
+            axes=tuple(axis.lower() for axis in (*self._loops, *frame)),
+            shape=shape,
+            dtype=dtype.newbyteorder("=").name,
+            voxel_size=size,
+            photometric="rgb" if sizes.get("S") == 3 else "",
+            channel_names=names if len(names) == count and any(names) and "S" not in sizes else (),
+            channel_colors=colors if len(colors) == count and "S" not in sizes else (),
+            level_shapes=(shape,),
+            scenes=_names(file, positions) if positions > 1 else (),
+            block_shape=(*(1 for _ in self._loops), *(sizes[axis] for axis in frame)),
+            details={"version": ".".join(str(part) for part in file.version)},
+            notes=notes,
+        )
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        del level
+        shape = self.info.shape
+        start, extent = box if box is not None else ((0,) * len(shape), shape)
+        region = tuple(slice(low, low + n) for low, n in zip(start, extent, strict=True))
+        lead = len(self._loops)
+        with self._lock, image_errors(self.location, "ND2"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            file = self._opened()
+            result = np.empty(extent, self.info.dtype)
+            for index in np.ndindex(*extent[:lead]):
+                place = {
+                    axis: low + offset
+                    for axis, low, offset in zip(self._loops, start, index, strict=False)
+                }  # fmt: skip
+                place[_POSITION] = self.scene
+                indices = tuple(place[axis] for axis in self._order)
+                number = int(np.ravel_multi_index(indices, self._lengths)) if indices else 0
+                self._check_frame(file, number)
+                result[index] = file.read_frame(number).reshape(shape[lead:])[region[lead:]]
+            return result
+
+    def _check_frame(self, file: Any, number: int) -> None:
+        """Refuse a frame that the file hasn't, for which the library would give zeros."""
+        offsets = getattr(getattr(file, "_rdr", None), "_frame_offsets", None)
+        if not isinstance(offsets, dict):
+            return  # the first version, which has no such table
+        if number not in offsets:
+            raise corrupt_image(self.location, "ND2", f"frame {number} is missing")
+        attributes = file.attributes
+        packed = attributes.compressionType == "lossless"
+        stop = offsets[number] + (0 if packed else (attributes.widthBytes or 0) * attributes.heightPx)
+        if stop > self.location.size():
+            raise corrupt_image(self.location, "ND2", f"frame {number} reaches beyond the end of the file")
+
+    def close(self) -> None:
+        """See `Image.close`; reading opens the file again."""
+        with self._lock:
+            file, self._file = self._file, None
+            source, self._source = self._source, None
+        if file is not None:
+            with suppress(Exception):  # nothing was written
+                file.close()
+        if source is not None and not isinstance(source, str):
+            source.close()
+
+
+def _described(file: Any) -> tuple[Any, Any, Any, tuple[str, ...]]:
+    """Names and colours of channels, the voxel size, and a note if the library can't make sense of the metadata."""
+    try:
+        return (*_channels(file), _voxel_size(file), ())
+    except Exception as error:  # noqa: BLE001  # voxels don't depend on what microscopes write about lenses
+        return (
+            (),
+            (),
+            (None, None, None),
+            (f"Its metadata can't be understood: {error or type(error).__name__}",),
+        )
+
+
+def _voxel_size(file: Any) -> tuple[float | None, float | None, float | None]:
+    """Nanometres along x, y, z, of the axes that were calibrated; the library would say 1 of others."""
+    channels = getattr(file.metadata, "channels", None) or []
+    volume = getattr(channels[0], "volume", None) if channels else None
+    if volume is None:
+        return (None, None, None)
+    pairs = zip(volume.axesCalibrated, volume.axesCalibration, strict=True)
+    found = [float(size) * 1e3 if known and size and size > 0 else None for known, size in pairs]
+    return found[0], found[1], found[2]
+
+
+def _channels(file: Any) -> tuple[tuple[str, ...], tuple[tuple[int, int, int] | None, ...]]:
+    """The names of the channels, and their colours."""
+    channels = [each.channel for each in getattr(file.metadata, "channels", None) or []]
+    colors = []
+    for channel in channels:
+        color = getattr(channel, "color", None)
+        colors.append(None if color is None else (int(color.r), int(color.g), int(color.b)))
+    return tuple(str(channel.name or "") for channel in channels), tuple(colors)
+
+
+def _names(file: Any, count: int) -> tuple[str, ...]:
+    """A name for each position; its number where it has none."""
+    names: list[str] = []
+    for loop in file.experiment:
+        if getattr(loop, "type", "") == "XYPosLoop":
+            names = [str(point.name or "") for point in loop.parameters.points]
+    names += [""] * (count - len(names))
+    return tuple(name or f"position {number}" for number, name in enumerate(names[:count]))
