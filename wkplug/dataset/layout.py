@@ -6,9 +6,7 @@ all eras that users write them with.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
-
-import attrs
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wkplug.abc import ArraySpec, Layout, LayoutWish
 from wkplug.dataset.legacy.notices import warn_user
@@ -26,8 +24,7 @@ __all__ = ["LayoutRequest", "array_shape", "array_spec"]
 _DEFAULT_CHUNK = 32
 
 
-@attrs.frozen(kw_only=True)
-class LayoutRequest:
+class LayoutRequest(NamedTuple):
     """The layout parameters of `add_mag` and its relatives, as the user gave them; None: the format's default.
 
     chunk_shape, shard_shape: one number for all of x, y, z, or three (or one per axis of the array).

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import attrs
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,10 +10,9 @@ if TYPE_CHECKING:
 __all__ = ["OpenOptions"]
 
 
-@attrs.frozen(kw_only=True)
-class OpenOptions:
+class OpenOptions(NamedTuple):
     """read_only refuses changes; allow_incomplete reads marked mags; backends maps formats to implementations."""
 
+    backends: Mapping[str, str]
     read_only: bool = False
     allow_incomplete: bool = False
-    backends: Mapping[str, str] = attrs.field(factory=dict, hash=False)

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
-
-import attrs
+from typing import Any, NamedTuple, TypeAlias
 
 from wkplug.abc import Box
 from wkplug.errors import AxisError, GeometryError, InvalidArgumentError, OutOfBoundsError
@@ -36,8 +34,7 @@ Region: TypeAlias = Box
 _POSITIONS = ("relative_offset", "absolute_offset", "relative_bounding_box", "absolute_bounding_box")
 
 
-@attrs.frozen
-class Frame:
+class Frame(NamedTuple):
     """The axes of an array, and where x, y and z are among them (None where one is missing)."""
 
     axes: tuple[str, ...]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
 from wkplug.dataset import chunks, voxels
-from wkplug.dataset.array_info import ArrayInfo, array_info
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from wkplug.abc import Box
+    from wkplug.dataset.array_info import ArrayInfo
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.indexing import LazyVoxels
     from wkplug.dataset.slice_reader import BufferedSliceReader
@@ -157,6 +157,8 @@ class View(OlderView):
     def info(self) -> ArrayInfo:
         """The facts of the array: dtype, chunk and shard shape, compression."""
         handle = self._source.handle
+        from wkplug.dataset.array_info import array_info
+
         return array_info(handle, handle.backend.format)
 
     def get_dtype(self) -> np.dtype[Any]:
@@ -290,11 +292,7 @@ class View(OlderView):
         """Check what can be checked before anything is touched; give the data and where they go."""
         import numpy
 
-        if self._read_only:
-            raise ReadOnlyError(
-                f"The view of {self._source.location.url} is read-only.",
-                hint="Open the dataset without read_only=True; mags that belong to another dataset are written there.",
-            )
+        self._check_writable()
         frame, factors, bounds = self._frame, self._factors, self._region()
         array = voxels.with_all_axes(frame, numpy.asarray(data), self.num_channels)
         shape = tuple(length * factor for length, factor in zip(array.shape, factors, strict=True))
@@ -318,6 +316,13 @@ class View(OlderView):
         region = (region[0], shape)
         check_readable(frame, region)
         return array, region
+
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise ReadOnlyError(
+                f"The view of {self._source.location.url} is read-only.",
+                hint="Open the dataset without read_only=True; mags that belong to another dataset are written there.",
+            )
 
     def _check_inside(self, region: Region) -> None:
         own = self._region()

@@ -304,7 +304,7 @@ def _for_format(
         edge = edges.pop()
         if not edges and edge & (edge - 1) == 0:
             chunk = edge
-    return attrs.evolve(asked, chunk_shape=chunk, shard_shape=request.shard_shape)
+    return asked._replace(chunk_shape=chunk, shard_shape=request.shard_shape)
 
 
 def _overwrite(

@@ -11,8 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from wkplug import storage
 from wkplug.errors import InvalidArgumentError, MagExistsError
 
@@ -61,11 +59,11 @@ def with_codecs_of(
     spec = source.spec
     options = {key: value for key, value in spec.options.items() if value is not None}
     if not spec.compressed or not options or not (compress is None or compress is True):
-        return attrs.evolve(request, compress=spec.compressed if compress is None else compress)
-    kept = attrs.evolve(request, compress=options)
+        return request._replace(compress=spec.compressed if compress is None else compress)
+    kept = request._replace(compress=options)
     problems = backend.problems(spec_of(kept), place, "create")
     refused = any(problem.severity == "error" for problem in problems)
-    return attrs.evolve(request, compress=True) if refused else kept
+    return request._replace(compress=True) if refused else kept
 
 
 def recorded_path(dataset: Dataset, location: Location, *, make_relative: bool = False) -> str:

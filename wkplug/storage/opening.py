@@ -14,9 +14,7 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug.abc import Array, ArrayBackend, CreateArray, OpenArray
 from wkplug.errors import MissingError
@@ -36,8 +34,7 @@ __all__ = ["create_array", "forget", "open_array", "reopen"]
 _MOST_ARRAYS = 256
 
 
-@attrs.frozen(eq=False)
-class _Entry:
+class _Entry(NamedTuple):
     settings: Any
     fingerprint: Fingerprint
     array: Array

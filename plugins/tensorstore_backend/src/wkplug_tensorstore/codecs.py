@@ -9,9 +9,7 @@ Who calls it: `zarr3`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import attrs
+from typing import Any, NamedTuple
 
 from wkplug.errors import CorruptDataError, UnsupportedOperationError
 from wkplug_tensorstore.stored import check_chunk, lengths
@@ -22,8 +20,7 @@ _COMPRESSORS = frozenset({"gzip", "zstd", "blosc"})
 _MAX_DEPTH = 4
 
 
-@attrs.frozen
-class CodecFacts:
+class CodecFacts(NamedTuple):
     """What a list of codecs means: the innermost chunk, whether it is compressed, and the list around it."""
 
     chunk_shape: tuple[int, ...]

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any
-
-import attrs
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug.errors import CorruptDataError, StorageError, TooLargeError, UnsupportedDtypeError
 
@@ -61,8 +60,7 @@ USUAL_AXES: Mapping[int, tuple[str, ...]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class ShardKeys:
+class ShardKeys(NamedTuple):
     """Where the shard of a grid cell lies: `prefix`, then the cell's numbers joined by `separator`."""
 
     prefix: str = ""
@@ -79,8 +77,7 @@ class ShardKeys:
         return re.compile(f"{re.escape(self.prefix)}({joined})")
 
 
-@attrs.frozen(kw_only=True)
-class StoredArray:
+class StoredArray(NamedTuple):
     """An array as its metadata describe it.
 
     spec: in the contract's terms. metadata: in the engine's, further members of its spec in `extra`.
@@ -96,7 +93,7 @@ class StoredArray:
     metadata: Mapping[str, Any]
     file: Location
     root: Location
-    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    extra: Mapping[str, Any] = MappingProxyType({})
     transpose: tuple[int, ...] | None = None
     origin: tuple[int, ...] | None = None
     keys: ShardKeys | None = None

@@ -131,7 +131,7 @@ def with_names(stored: StoredArray, attributes: Location) -> StoredArray:
         names = None
     rank = len(stored.metadata["shape"])
     axes = axis_names(None, names, rank, stored.file.url)
-    return attrs.evolve(stored, spec=attrs.evolve(stored.spec, axes=axes))
+    return stored._replace(spec=attrs.evolve(stored.spec, axes=axes))
 
 
 def _compressor(document: Mapping[str, Any], where: str) -> Mapping[str, Any] | None:
