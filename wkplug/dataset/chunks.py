@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import execution
 from wkplug.dataset.legacy.notices import warn_user
 from wkplug.errors import GeometryError, InvalidArgumentError
 from wkplug.geometry import Vec3Int, VecInt, grids
@@ -172,6 +171,8 @@ def for_each(
     progress_desc: str | None,
 ) -> None:
     """Call `function((chunk, index))` for every chunk."""
+    from wkplug.dataset import execution
+
     work = [(chunk, index) for index, chunk in enumerate(_views(view, chunk_grid(view, chunk_shape)))]
     for _ in execution.run(function, work, executor=executor, progress_desc=progress_desc, views=(view,)):
         pass
@@ -185,6 +186,8 @@ def map_each(
     progress_desc: str | None,
 ) -> list[Any]:
     """Call `function(chunk)` for every chunk and give the results in the order of the chunks."""
+    from wkplug.dataset import execution
+
     work = _views(view, chunk_grid(view, chunk_shape))
     return list(execution.run(function, work, executor=executor, progress_desc=progress_desc, views=(view,)))
 
@@ -199,6 +202,8 @@ def zipped(
     progress_desc: str | None,
 ) -> None:
     """Call `function((source chunk, target chunk, index))` for every pair of corresponding chunks."""
+    from wkplug.dataset import execution
+
     if (source_chunk_shape is None) != (target_chunk_shape is None):
         raise InvalidArgumentError(
             "Either both source_chunk_shape and target_chunk_shape must be given or none.",

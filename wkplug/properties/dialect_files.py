@@ -15,22 +15,23 @@ from __future__ import annotations
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from wkplug.abc import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
+from wkplug import abc
 from wkplug.errors import MissingError
 
 if TYPE_CHECKING:
-    from wkplug.abc import Location
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from wkplug.abc import LayerFacts, Location, MagFacts, MetadataDialect
     from wkplug.properties.models import LayerProperties, MagViewProperties
     from wkplug.properties.state import State
     from wkplug.properties.units import VoxelSize
 
 __all__ = ["DialectFiles", "DialectsOf", "layer_facts"]
 
-DialectsOf = Callable[[str], Sequence[MetadataDialect]]
+DialectsOf: TypeAlias = "Callable[[str], Sequence[MetadataDialect]]"
 """Gives the dialects of a data format; `wkplug.registry.dialects`, unless a test says otherwise."""
 
 
@@ -44,7 +45,7 @@ def layer_facts(layer: LayerProperties, voxel_size: VoxelSize) -> LayerFacts:
     """Collect what dialects are told about a layer."""
     size = voxel_size.to_nanometer()
     mags = sorted(layer.mags, key=lambda entry: (entry.mag.max_dim, entry.mag.to_tuple()))
-    return LayerFacts(
+    return abc.LayerFacts(
         name=layer.name,
         category=layer.category,
         data_format=str(layer.data_format),
@@ -60,7 +61,7 @@ def _mag_facts(entry: MagViewProperties, layer: str) -> MagFacts:
     path = (entry.path if entry.path is not None else f"./{layer}/{entry.mag.to_layer_name()}").rstrip("/")
     folder = path.rpartition("/")[2]
     x, y, z = entry.mag.to_tuple()
-    return MagFacts(mag=(x, y, z), folder=folder, inside=path.removeprefix("./") == f"{layer}/{folder}")
+    return abc.MagFacts(mag=(x, y, z), folder=folder, inside=path.removeprefix("./") == f"{layer}/{folder}")
 
 
 class DialectFiles:
@@ -91,7 +92,7 @@ class DialectFiles:
         described = (str(state.head["id"].get("name", "")), formats)
         if described == self._described:
             return
-        facts = DatasetFacts(name=described[0], data_formats=formats)
+        facts = abc.DatasetFacts(name=described[0], data_formats=formats)
         dialects = {id(dialect): dialect for name in formats for dialect in self._dialects(name)}
         results = [
             self._write(
