@@ -3,7 +3,9 @@
 wkplug runs in the environment that runs this, webknossos in one of its own, as a black box. Children run with
 bytecode caching on: without it every import is a compilation, and imports are part of what is measured. They
 run without `site`, and get their paths from here: the import hooks of an editable install, which this
-environment has and no user's, cost as much as all of Python's own start.
+environment has and no user's, cost as much as all of Python's own start. For the same reason wkplug and all of its
+plugins stand in one folder of links, as an ordinary installation has them in `site-packages`, instead of one place
+for each on the path of every import.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ from typing import IO, Any
 __all__ = ["Sides", "warm"]
 
 _HERE = Path(__file__).parent
-_PEER = _HERE.parent / ".cache" / "peer" / "bin" / "python"
+_ROOT = _HERE.parent
+_PEER = _ROOT / ".cache" / "peer" / "bin" / "python"
 
 
 def _python(side: str) -> str:
@@ -32,7 +35,7 @@ def _environment() -> dict[str, str]:
 
 
 def _paths(side: str) -> list[str]:
-    """The places that `site` would have added."""
+    """The places that `site` would have added, but for those of this repository's own sources."""
     code = "import sys; kept = set(sys.path); import site; site.main(); print(*(set(sys.path) - kept), sep='\\n')"
     output = subprocess.run(
         [_python(side), "-S", "-P", "-c", code],
@@ -41,7 +44,7 @@ def _paths(side: str) -> list[str]:
         text=True,
         env=_environment(),
     ).stdout
-    return output.split("\n")[:-1]
+    return [path for path in output.split("\n")[:-1] if not Path(path).is_relative_to(_ROOT / "plugins")]
 
 
 class Sides:
@@ -51,11 +54,13 @@ class Sides:
         self._log_path = folder / "workers.log"
         self._log: IO[bytes] = self._log_path.open("wb")
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
-        # An editable package is on no path; here it is, and nothing else of the repository.
-        (folder / "packages").mkdir()
-        (folder / "packages" / "wkplug").symlink_to(_HERE.parent / "wkplug")
+        packages = folder / "packages"
+        packages.mkdir()
+        for package in [_ROOT / "wkplug", *_ROOT.glob("plugins/*/src/*")]:
+            if (package / "__init__.py").is_file():
+                (packages / package.name).symlink_to(package)
         self._environments = {
-            side: {**_environment(), "PYTHONPATH": os.pathsep.join([str(folder / "packages"), *_paths(side)])}
+            side: {**_environment(), "PYTHONPATH": os.pathsep.join([str(packages), *_paths(side)])}
             for side in ("wkplug", "webknossos")
         }
         self._environments["engines"] = self._environments["wkplug"]
