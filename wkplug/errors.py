@@ -22,7 +22,7 @@ WkplugError
 │   │   └── UnsupportedVersionError  AssertionError
 │   ├── LayerNotFoundError     IndexError, KeyError
 │   │   └── OnlyLayerError     RuntimeError                 the only layer of a category, but there are more or none
-│   ├── LayerExistsError       IndexError
+│   ├── LayerExistsError       IndexError, ValueError
 │   ├── LayerNameError         ValueError, AssertionError
 │   ├── LayerMismatchError     AssertionError, ValueError   an existing layer differs from the one asked for
 │   ├── CategoryError          RuntimeError, ValueError, TypeError
@@ -240,7 +240,7 @@ class OnlyLayerError(LayerNotFoundError, RuntimeError):
     """The only layer of a category was asked for, but there are several, or none."""
 
 
-class LayerExistsError(DatasetError, IndexError):
+class LayerExistsError(DatasetError, IndexError, ValueError):
     """The dataset already has a layer of that name."""
 
 
