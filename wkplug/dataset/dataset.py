@@ -419,6 +419,8 @@ class Dataset(DatasetCopying, OlderDataset):
                 **further,
             )
         layer = self.get_layer(layer_name)
+        for unknown in further.keys() - {"bounding_box", "largest_segment_id", "mappings"}:
+            raise TypeError(f"get_or_add_layer() got an unexpected keyword argument {unknown!r}")
         if dtype is not None and dtype_per_channel is not None:
             raise ArgumentConflictError(
                 "Both dtype and dtype_per_channel were given.", hint="Give dtype, the dtype of one channel."

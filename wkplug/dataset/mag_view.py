@@ -175,6 +175,8 @@ class MagView(OlderMagView, View):
         """
         from wkplug.ops import rechunking
 
+        if target_path is None:
+            self._check_writable()
         rechunking.compress(self, target_path=target_path, executor=executor)
 
     def rechunk(

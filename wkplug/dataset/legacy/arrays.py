@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wkplug.storage import ArrayHandle
 
-__all__ = ["BaseArray", "TensorStoreArray", "Zarr3ArrayInfo", "Zarr3Config"]
+__all__ = ["BaseArray", "TensorStoreArray", "Zarr3ArrayInfo", "Zarr3Config", "check_options"]
 
 _KEYS = {"name": "default", "configuration": {"separator": "/"}}
 
@@ -64,6 +64,15 @@ class Zarr3Config:
             raise KeyError(name)
         value = getattr(self, name)
         return [dict(codec) for codec in value] if name == "codecs" else dict(value)
+
+
+def check_options(compress: Any, data_format: str) -> None:
+    """Refuse a `Zarr3Config` for an array of another format; InvalidArgumentError, an AssertionError."""
+    if isinstance(compress, Zarr3Config) and data_format != "zarr3":
+        raise InvalidArgumentError(
+            f"A Zarr3Config was given for an array in the format {data_format}.",
+            hint="Give compress=True or False, or a mapping of options that the format knows.",
+        )
 
 
 @attrs.frozen(kw_only=True)
