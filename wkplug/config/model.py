@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
@@ -71,8 +71,7 @@ def _thaw(value: Any) -> Any:
     return [_thaw(item) for item in value] if isinstance(value, tuple) else value
 
 
-@attrs.frozen(kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """One `[[rules]]` entry: choices for all places whose URL matches.
 
     `match` is a glob over the whole URL or absolute path: `*` stays within a folder, `**` doesn't, and a
@@ -82,8 +81,8 @@ class Rule:
 
     match: str
     format: str | None = None
-    backends: Table = attrs.field(factory=Table)
-    readers: Table = attrs.field(factory=Table)
+    backends: Table = Table()
+    readers: Table = Table()
     source: str = DEFAULT
 
     def matches(self, url: str) -> bool:

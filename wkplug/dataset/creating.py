@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug import registry, storage
 from wkplug.dataset import layout
-from wkplug.dataset.legacy.arrays import check_options
 from wkplug.dataset.mag_view import MagView
 from wkplug.dataset.paths import is_link
 from wkplug.errors import (
@@ -133,6 +132,8 @@ def create_array(
         )
     location = layer.location.child(mag.to_layer_name())
     data_format = str(layer.data_format)
+    from wkplug.dataset.legacy.arrays import check_options
+
     check_options(request.compress, data_format)
     explicit = layer.dataset.backend_for(data_format)
     choice = registry.choose_backend(location, data_format=data_format, mode="create", explicit=explicit)
