@@ -409,7 +409,7 @@ def test_every_scheme_of_fsspec_that_is_a_place_is_listed() -> None:
 
     from wkplug.builtin import plugin
 
-    (_, catch_all) = plugin.wkplug_filesystems()
+    (*_, catch_all) = plugin.wkplug_filesystems()
     wrappers = {"async_wrapper", "asyncwrapper", "cached", "file", "generic", "local", "pyscript"}
     assert set(known_implementations) - wrappers <= set(catch_all.schemes)
 

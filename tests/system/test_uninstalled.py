@@ -153,6 +153,7 @@ def test_without_any_plugin_the_core_works_in_memory(user: Environment) -> None:
         "wkplug-dm",
         "wkplug-hdf5",
         "wkplug-images",
+        "wkplug-knossos",
         "wkplug-lif",
         "wkplug-medical",
         "wkplug-mrc",

@@ -21,6 +21,7 @@ BUNDLED = {
     "wkplug-dm",
     "wkplug-hdf5",
     "wkplug-images",
+    "wkplug-knossos",
     "wkplug-lif",
     "wkplug-medical",
     "wkplug-mrc",

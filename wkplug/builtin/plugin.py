@@ -68,6 +68,12 @@ def wkplug_filesystems() -> Iterator[FilesystemSpec]:
         summary="files on this machine",
     )
     yield FilesystemSpec(
+        name="zip",
+        schemes=("zip",),
+        factory="wkplug.builtin.zipped:ZipFilesystem",
+        summary="files in zip archives: zip://inner::outer",
+    )
+    yield FilesystemSpec(
         name="fsspec",
         schemes=_FSSPEC_SCHEMES,
         factory="wkplug.builtin.fsspec_places:FsspecFilesystem",

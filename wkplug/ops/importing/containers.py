@@ -19,6 +19,7 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.abc import ForeignLayer, Image, ImageInfo, ProbeScore
+from wkplug.builtin.zipped import ZipLocation, is_zip
 from wkplug.errors import UnknownNameError, UnsupportedImageDataError
 from wkplug.geometry import grids
 from wkplug.ops.importing.readers import readable_suffixes
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Box, Importer, Location
     from wkplug.registry import Choice
 
-__all__ = ["Container", "StoredImage", "choose_container", "describe_container", "is_sure"]
+__all__ = ["Container", "StoredImage", "choose_container", "describe_container", "inside", "is_sure"]
 
 
 @attrs.frozen(slots=False)
@@ -76,6 +77,15 @@ class Container:
     def signature(self) -> str:
         """Containers are taken to stay as they are: looking at all of their files would take too long."""
         return f"{self.info.shape} {self.info.dtype}"
+
+
+def inside(location: Location) -> Location:
+    """Give the inside of a zip archive whose suffix an importer knows; every other place is given back."""
+    offers = registry.get_manager().collect("wkplug_importers")
+    suffixes = tuple(suffix for offer in offers for suffix in offer.spec.suffixes)
+    if location.name.lower().endswith(suffixes) and is_zip(location):
+        return ZipLocation(location)
+    return location
 
 
 def choose_container(location: Location, importer: str | None = None) -> Choice | None:

@@ -19,7 +19,7 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
 )
 from wkplug.ops.importing import files as image_files
-from wkplug.ops.importing.containers import choose_container, describe_container, is_sure
+from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.files import ConversionLayerMapping, layer_name_from
 from wkplug.ops.importing.frames import is_frames
 from wkplug.ops.importing.readers import ImageFile, Wanted
@@ -118,6 +118,7 @@ def _containers(
             f"{root.url} is a dataset already, not images or a container of another tool.",
             hint="To copy it, or to store it in another format: wkplug copy-dataset, or Dataset.copy_dataset.",
         )
+    root = inside(root)
     choice = choose_container(root, importer)
     if choice is None:
         return (), None

@@ -60,7 +60,7 @@ class OmeZarrImporter(Importer):
     def describe(self, location: Location) -> tuple[ForeignLayer, ...]:
         """See `Importer.describe`; UnsupportedOperationError for images whose axes no layer can have."""
         node = _Node.read(location)
-        name = location.name.removesuffix(".zarr").removesuffix(".ome") or "color"
+        name = _base(location) or "color"
         if node.is_array:
             return (_bare(node, name),)
         if node.multiscales:
@@ -113,6 +113,14 @@ def _json(location: Location) -> dict[str, Any] | None:
     if not isinstance(found, dict):
         raise CorruptDataError(f"{location.url} is damaged: it is no JSON object.")
     return found
+
+
+def _base(location: Location) -> str:
+    """A container's name without the suffixes that say what it is."""
+    name = location.name
+    for suffix in (".zip", ".ozx", ".zarr", ".ome"):
+        name = name.removesuffix(suffix)
+    return name
 
 
 def _bare(node: _Node, name: str) -> ForeignLayer:
@@ -276,5 +284,5 @@ def _collection(node: _Node) -> list[tuple[str, Location]]:
     names = [str(name) for name in series] if isinstance(series, list) else []
     if not names:
         names = sorted((n.rstrip("/") for n in node.location.list() if n.rstrip("/").isdigit()), key=int)
-    base = node.location.name.removesuffix(".zarr").removesuffix(".ome")
+    base = _base(node.location)
     return [(f"{base}_{name.replace('/', '_')}", node.location.child(*name.split("/"))) for name in names]

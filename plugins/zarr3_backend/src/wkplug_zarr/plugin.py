@@ -73,7 +73,7 @@ def wkplug_importers() -> tuple[ImporterSpec, ...]:
         ImporterSpec(
             name="ome-zarr",
             factory="wkplug_zarr.importing:OmeZarrImporter",
-            suffixes=(".zarr",),
+            suffixes=(".zarr", ".ozx", ".zarr.zip"),
             markers=("zarr.json", ".zgroup", ".zarray"),
             summary="OME-Zarr 0.1 to 0.5 with labels, collections of images, bare Zarr arrays",
         ),
