@@ -9,10 +9,12 @@ Who calls it: `older` methods with an `args`, and `wkplug.utils.get_executor_for
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset.execution import NamedExecutor
 from wkplug.dataset.legacy.parameters import Renamed
+
+if TYPE_CHECKING:
+    from wkplug.dataset.execution import NamedExecutor
 
 __all__ = ["ARGS", "executor_of"]
 
@@ -42,6 +44,8 @@ def executor_of(namespace: Any) -> NamedExecutor | None:
     resources = getattr(namespace, "job_resources", None)
     if resources and text not in _STRATEGIES:
         options["job_resources"] = json.loads(resources) if isinstance(resources, str) else dict(resources)
+    from wkplug.dataset.execution import NamedExecutor
+
     return NamedExecutor(name, options)
 
 
