@@ -278,3 +278,59 @@ def test_every_public_name_of_the_package_is_there() -> None:
 
     missing = [name for name in dir(wkplug) if not hasattr(wkplug, name)]
     assert missing == []
+
+
+READ = """
+import sys
+import wkplug
+
+layer = wkplug.Dataset.open(sys.argv[1]).get_layer("color")
+layer.get_mag(1).read(absolute_offset=(0, 0, 0), size=(32, 32, 32))
+ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0].startswith("wkplug")}
+
+import attrs
+
+for name, module in ours.items():
+    kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and kind.__module__ == name]
+    print(name, sum(attrs.has(kind) for kind in kinds))
+"""
+
+
+@pytest.mark.parametrize("data_format", ["wkw", "zarr3"])
+def test_a_read_loads_a_bounded_part_of_the_package(data_format: str, tmp_path: Path) -> None:
+    """A fresh process pays for each module, and about three times as much for each class that attrs makes.
+
+    Who needs more than this on the way to a read: import it where it is used, or make a small value a NamedTuple.
+    """
+    import wkplug as wk
+
+    layer = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).add_layer(
+        "color",
+        "color",
+        dtype="uint8",
+        data_format=data_format,
+        bounding_box=wk.BoundingBox((0, 0, 0), (64, 64, 64)),
+    )
+    layer.add_mag(1)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(tmp_path / "ds")],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    classes = {name: int(count) for name, count in map(str.split, done.stdout.splitlines())}
+    core = {name for name in classes if name.partition(".")[0] == "wkplug"}
+    unused = {
+        "abc.dialects",
+        "abc.exporters",
+        "abc.images",
+        "abc.importers",
+        "abc.interpolations",
+        "cli",
+        "ops",
+    }
+    assert core & {f"wkplug.{name}" for name in unused} == set()
+    assert len(core) <= 100, sorted(core)
+    made = {name: count for name, count in classes.items() if count}
+    assert sum(made.values()) <= 20, made
