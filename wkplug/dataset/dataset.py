@@ -7,55 +7,38 @@ Creating, opening, adding and deleting layers. The properties file is the truth,
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from wkplug import registry, storage
-from wkplug.dataset import creating
-from wkplug.dataset.data_format import DataFormat, default_data_format
+from wkplug import storage
 from wkplug.dataset.dataset_copying import DatasetCopying
-from wkplug.dataset.dtypes import check_category, check_layer_dtype
-from wkplug.dataset.layer import Layer
-from wkplug.dataset.legacy.datasets import ADDING_LAYERS, CONSTRUCTING, ONLY_SEGMENTATION, OlderDataset
-from wkplug.dataset.legacy.layer import DOWNSAMPLING
-from wkplug.dataset.legacy.notices import deprecated, warn_user
+from wkplug.dataset.dataset_importing import DatasetImporting
+from wkplug.dataset.dataset_layers import DatasetLayers
+from wkplug.dataset.legacy.datasets import CONSTRUCTING, OlderDataset
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.open_options import OpenOptions
-from wkplug.dataset.paths import is_link, to_path
-from wkplug.dataset.segmentation_layer import SegmentationLayer, whole_number
+from wkplug.dataset.paths import to_path
 from wkplug.errors import (
-    ArgumentConflictError,
-    CategoryError,
     DatasetExistsError,
     DatasetMismatchError,
     DatasetNotFoundError,
     InvalidArgumentError,
-    LayerExistsError,
-    LayerMismatchError,
-    LayerNotFoundError,
     NotADatasetFolderError,
     ReadOnlyError,
 )
-from wkplug.geometry import BoundingBox, NDBoundingBox, Vec3Float
 from wkplug.properties import (
-    LayerProperties,
     PropertiesStore,
-    SegmentationLayerProperties,
     VoxelSize,
-    check_layer_name,
 )
 
 if TYPE_CHECKING:
     import os
     import pathlib
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from wkplug.abc import Location
-    from wkplug.dataset.execution import AnyExecutor
-    from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
-    from wkplug.ops.importing.files import ConversionLayerMapping
-    from wkplug.ops.sampling import SamplingModes
+    from wkplug.dataset.layer import Layer
+    from wkplug.geometry import Vec3Float, Vec3FloatLike
     from wkplug.properties import DatasetViewConfiguration
 
 __all__ = ["Dataset"]
@@ -63,7 +46,7 @@ __all__ = ["Dataset"]
 D = TypeVar("D", bound="Dataset")
 
 
-class Dataset(DatasetCopying, OlderDataset):
+class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
     """A dataset on disk or in a bucket.
 
     `Dataset(path, voxel_size=(x, y, z))` creates one, `Dataset.open(path)` opens one. Voxel sizes are nanometres
@@ -261,378 +244,6 @@ class Dataset(DatasetCopying, OlderDataset):
         """
         self._writable("anything")
         return self._store.update()
-
-    # --- layers -------------------------------------------------------------------------------------------
-
-    @property
-    def layers(self) -> Mapping[str, Layer]:
-        """All layers by name, in the file's order."""
-        return MappingProxyType({name: self._layer(name) for name in self._store.layer_names()})
-
-    def _layer(self, name: str) -> Layer:
-        layer = self._layers.get(name)
-        if layer is None:
-            properties = self._store.layer(name)
-            kind = SegmentationLayer if properties.category == "segmentation" else Layer
-            layer = self._layers[name] = kind(
-                self, properties, self.read_only or is_link(self._location.child(name))
-            )
-        return layer
-
-    def get_layer(self, layer_name: str) -> Layer:
-        """Give a layer; LayerNotFoundError (an IndexError) if there is none of that name."""
-        if layer_name not in self._store.layer_names():
-            there = ", ".join(map(repr, self._store.layer_names())) or "none"
-            raise LayerNotFoundError(
-                f"The dataset {self.name!r} has no layer {layer_name!r}; it has {there}.",
-                hint="Check the spelling, or add the layer with dataset.add_layer.",
-            )
-        return self._layer(layer_name)
-
-    def get_color_layers(self) -> list[Layer]:
-        """Give all color layers, in the file's order."""
-        return [layer for layer in self.layers.values() if layer.category == "color"]
-
-    def get_segmentation_layers(self) -> list[SegmentationLayer]:
-        """Give all segmentation layers, in the file's order."""
-        return [layer for layer in self.layers.values() if isinstance(layer, SegmentationLayer)]
-
-    @older(**ONLY_SEGMENTATION)
-    def get_segmentation_layer(self, layer_name: str) -> SegmentationLayer:
-        """Give a segmentation layer; CategoryError (a TypeError) if it is of the other category."""
-        return self.get_layer(layer_name).as_segmentation_layer()
-
-    def calculate_bounding_box(self) -> NDBoundingBox:
-        """Give the smallest box that holds all layers' boxes, empty without layers."""
-        boxes = [layer.bounding_box for layer in self.layers.values()]
-        if not boxes:
-            return BoundingBox.empty()
-        result = boxes[0]
-        for box in boxes[1:]:
-            result = result.extended_by(box)
-        return result
-
-    @older(**ADDING_LAYERS)
-    def add_layer(
-        self,
-        layer_name: str,
-        category: str,
-        *,
-        dtype: Any = None,
-        dtype_per_channel: Any = None,
-        num_channels: int | None = None,
-        data_format: str | DataFormat | None = None,
-        bounding_box: NDBoundingBox | None = None,
-        largest_segment_id: int | None = None,
-        mappings: Sequence[str] | None = None,
-    ) -> Layer:
-        """Add a layer without mags.
-
-        layer_name: letters, digits and _ $ @ - and, not first, a dot (LayerNameError, a ValueError).
-        category: "color" or "segmentation".
-        dtype: of one channel; uint8 by default (UnsupportedDtypeError, a ValueError, if the category can't have it).
-        bounding_box: in Mag(1) voxels; empty by default. Its axes become the layer's.
-        largest_segment_id, mappings: for segmentation layers.
-        LayerExistsError (an IndexError) if the dataset has a layer of that name.
-        """
-        self._writable("its layers")
-        check_layer_name(layer_name)
-        if dtype is not None and dtype_per_channel is not None:
-            raise ArgumentConflictError(
-                "Both dtype and dtype_per_channel were given.", hint="Give dtype, the dtype of one channel."
-            )
-        if dtype_per_channel is not None:
-            deprecated("dtype_per_channel", "dtype")
-        wanted = dtype if dtype is not None else dtype_per_channel
-        check_category(category)
-        dtype_name = check_layer_dtype(category, "uint8" if wanted is None else wanted)
-        if layer_name in self._store.layer_names():
-            raise LayerExistsError(
-                f"The dataset {self.name!r} already has a layer {layer_name!r}.",
-                hint="Use dataset.get_layer or dataset.get_or_add_layer, or choose another name.",
-            )
-        channels = 1 if num_channels is None else num_channels
-        if channels < 1:
-            raise InvalidArgumentError(
-                f"num_channels is {num_channels}.", hint="A layer has at least one channel."
-            )
-        if channels != 1 and not (channels == 3 and dtype_name == "uint8"):
-            warn_user(
-                f"[WARNING] A layer with {channels} channels of {dtype_name} "
-                "can't be shown by every viewer; one channel, "
-                "or three of uint8, always can.",
-                UserWarning,
-            )
-        chosen = default_data_format() if data_format is None else DataFormat(data_format)
-        box = (BoundingBox.empty() if bounding_box is None else bounding_box).normalize_axes(channels)
-        common: dict[str, Any] = {
-            "name": layer_name, "category": category, "bounding_box": box, "dtype": dtype_name,
-            "num_channels": channels, "data_format": str(chosen), "mags": [],
-        }  # fmt: skip
-        properties: LayerProperties
-        if category == "segmentation":
-            properties = SegmentationLayerProperties(
-                **common, largest_segment_id=whole_number(largest_segment_id), mappings=list(mappings or [])
-            )
-        elif largest_segment_id is not None or mappings:
-            raise CategoryError(
-                f"largest_segment_id and mappings belong to segmentation layers; {layer_name!r} is to be a color layer."
-            )
-        else:
-            properties = LayerProperties(**common)
-        for problem in registry.choose_backend(
-            self._location.child(layer_name),
-            data_format=str(chosen),
-            mode="create",
-            explicit=self.backend_for(chosen),
-        ).warnings:
-            warn_user(f"[WARNING] {problem.text}", UserWarning)
-        from wkplug.properties import operations
-
-        self._store.apply(operations.AddLayer(properties))
-        return self._layer(layer_name)
-
-    @older(**ADDING_LAYERS)
-    def get_or_add_layer(
-        self,
-        layer_name: str,
-        category: str,
-        *,
-        dtype: Any = None,
-        dtype_per_channel: Any = None,
-        num_channels: int | None = None,
-        data_format: str | DataFormat | None = None,
-        **further: Any,
-    ) -> Layer:
-        """Give the layer, added if need be; LayerMismatchError (an AssertionError) if it differs from what is asked.
-
-        An existing layer's data format is not compared. `further` are `add_layer`'s other parameters.
-        """
-        if layer_name not in self._store.layer_names():
-            return self.add_layer(
-                layer_name,
-                category,
-                dtype=dtype,
-                dtype_per_channel=dtype_per_channel,
-                num_channels=num_channels,
-                data_format=data_format,
-                **further,
-            )
-        layer = self.get_layer(layer_name)
-        for unknown in further.keys() - {"bounding_box", "largest_segment_id", "mappings"}:
-            raise TypeError(f"get_or_add_layer() got an unexpected keyword argument {unknown!r}")
-        if dtype is not None and dtype_per_channel is not None:
-            raise ArgumentConflictError(
-                "Both dtype and dtype_per_channel were given.", hint="Give dtype, the dtype of one channel."
-            )
-        wanted = dtype if dtype is not None else dtype_per_channel
-        asked = {
-            "category": category,
-            "dtype": None if wanted is None else check_layer_dtype(category, wanted),
-            "num_channels": num_channels,
-        }
-        found = {"category": layer.category, "dtype": layer.dtype.name, "num_channels": layer.num_channels}
-        for what, value in asked.items():
-            if value is not None and value != found[what]:
-                raise LayerMismatchError(
-                    f"The layer {layer_name!r} exists with {what}={found[what]!r}, but {value!r} was asked for.",
-                    hint="Use dataset.get_layer to take it as it is, or choose another name.",
-                )
-        return layer
-
-    def delete_layer(self, layer_name: str) -> None:
-        """Take a layer off the list and delete its folder; of links only the link, of foreign mags nothing."""
-        self._writable("its layers")
-        creating.delete_layer(self.get_layer(layer_name))
-        self._layers.pop(layer_name, None)
-
-    def layer_was_renamed(self, old: str, new: str) -> None:
-        """Follow a layer that got another name; for `Layer`."""
-        layer = self._layers.pop(old, None)
-        if layer is not None:
-            self._layers[new] = layer
-
-    # --- verbs that span several layers: `wkplug.ops` does them -------------------------------------------
-
-    @classmethod
-    def from_images(
-        cls,
-        input_path: str | os.PathLike[str],
-        output_path: str | os.PathLike[str],
-        voxel_size: Vec3FloatLike | None = None,
-        name: str | None = None,
-        *,
-        map_filepath_to_layer_name: ConversionLayerMapping
-        | str
-        | Callable[[Any], str] = "inspect_single_file",
-        z_slices_sort_key: Callable[[Any], Any] | None = None,
-        voxel_size_with_unit: VoxelSize | None = None,
-        layer_name: str | None = None,
-        layer_category: str | None = None,
-        data_format: str | DataFormat | None = None,
-        chunk_shape: VecIntLike | int | None = None,
-        shard_shape: VecIntLike | int | None = None,
-        chunks_per_shard: VecIntLike | int | None = None,
-        compress: bool | Mapping[str, Any] = True,
-        swap_xy: bool = False,
-        flip_x: bool = False,
-        flip_y: bool = False,
-        flip_z: bool = False,
-        max_layers: int = 20,
-        batch_size: int | None = None,
-        executor: AnyExecutor = None,
-        reader: str | None = None,
-        use_bioformats: bool | None = None,
-        missing_slices: str = "error",
-        memory: int | str | None = None,
-    ) -> Dataset:
-        """Make a dataset of an image file, or of the image files of a folder.
-
-        voxel_size: nanometres along x, y, z; or voxel_size_with_unit.
-        map_filepath_to_layer_name: how files become layers, see `ConversionLayerMapping`; or a function from a
-            path (relative to the input) to a name. Files of one layer are its sections along z.
-        z_slices_sort_key: the order of sections, as of `sorted`; natural order (2 before 10) by default.
-        layer_category: "color" or "segmentation"; guessed from name and voxels if left out.
-        swap_xy: exchange rows and columns; flip_x, flip_y, flip_z: then reverse that axis of the layer.
-        batch_size: how many sections are held at once; chosen by the memory if left out.
-        executor: where the work runs, threads by default. memory: what the process may take, such as "2GB"; 1 GB by
-            default, or half of the machine's if that is less.
-        reader: the name of the image reader to use; use_bioformats: True for Bio-Formats, False for never.
-        missing_slices: what to do where a number is missing in the names of sections: "error", "fill" (zeros), or
-            "close" (as if there was no gap).
-
-        x are the columns and y the rows of the images. Downsampling is a step of its own. An import that was stopped
-        goes on where it was when it is called again with the same arguments.
-        """
-        from wkplug.ops import images
-
-        return images.from_images(
-            input_path,
-            output_path,
-            voxel_size,
-            name,
-            map_filepath_to_layer_name=map_filepath_to_layer_name,
-            z_slices_sort_key=z_slices_sort_key,
-            voxel_size_with_unit=voxel_size_with_unit,
-            layer_name=layer_name,
-            layer_category=layer_category,
-            data_format=data_format,
-            chunk_shape=chunk_shape,
-            shard_shape=shard_shape,
-            chunks_per_shard=chunks_per_shard,
-            compress=compress,
-            swap_xy=swap_xy,
-            flip_x=flip_x,
-            flip_y=flip_y,
-            flip_z=flip_z,
-            max_layers=max_layers,
-            batch_size=batch_size,
-            executor=executor,
-            reader=reader,
-            use_bioformats=use_bioformats,
-            missing_slices=missing_slices,
-            memory=memory,
-        )
-
-    def add_layer_from_images(
-        self,
-        images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Any,
-        layer_name: str,
-        category: str | None = "color",
-        *,
-        data_format: str | DataFormat | None = None,
-        mag: MagLike = 1,
-        chunk_shape: VecIntLike | int | None = None,
-        shard_shape: VecIntLike | int | None = None,
-        chunks_per_shard: VecIntLike | int | None = None,
-        compress: bool | Mapping[str, Any] = True,
-        topleft: Vec3IntLike = (0, 0, 0),
-        swap_xy: bool = False,
-        flip_x: bool = False,
-        flip_y: bool = False,
-        flip_z: bool = False,
-        dtype: Any = None,
-        channel: int | None = None,
-        czi_channel: int | None = None,
-        scale: int | None = None,
-        batch_size: int | None = None,
-        allow_multiple_layers: bool = False,
-        max_layers: int = 20,
-        truncate_rgba_to_rgb: bool = True,
-        executor: AnyExecutor = None,
-        reader: str | None = None,
-        timepoint: int | None = None,
-        use_bioformats: bool | None = None,
-        missing_slices: str = "error",
-        memory: int | str | None = None,
-    ) -> Layer:
-        """Add a layer from an image file, a folder, a glob text, or a list of files (sections in that order).
-
-        images may also be an opened `pims.FramesSequence`. category: None guesses. mag: what the images are, their
-        box is that much larger. topleft: Mag(1) voxels.
-        dtype: converts the values (without scaling). channel: takes just one; czi_channel: the same of a file's own
-        channel axis, so that colours in it are left. timepoint: takes just one. scale: a coarser resolution that
-        the file holds, 0 is the finest. allow_multiple_layers: channels that are no colours become layers of their
-        own, called NAME__channelN; gives the first one then.
-        Other parameters as in `from_images`.
-        """
-        from wkplug.ops import images as importing
-
-        return importing.add_layer_from_images(
-            self,
-            images,
-            layer_name,
-            category,
-            data_format=data_format,
-            mag=mag,
-            chunk_shape=chunk_shape,
-            shard_shape=shard_shape,
-            chunks_per_shard=chunks_per_shard,
-            compress=compress,
-            topleft=topleft,
-            swap_xy=swap_xy,
-            flip_x=flip_x,
-            flip_y=flip_y,
-            flip_z=flip_z,
-            dtype=dtype,
-            channel=channel,
-            czi_channel=czi_channel,
-            scale=scale,
-            batch_size=batch_size,
-            allow_multiple_layers=allow_multiple_layers,
-            max_layers=max_layers,
-            truncate_rgba_to_rgb=truncate_rgba_to_rgb,
-            executor=executor,
-            reader=reader,
-            timepoint=timepoint,
-            use_bioformats=use_bioformats,
-            missing_slices=missing_slices,
-            memory=memory,
-        )
-
-    @older(**DOWNSAMPLING["downsample_dataset"])
-    def downsample(
-        self,
-        *,
-        sampling_mode: str | SamplingModes = "anisotropic",
-        coarsest_mag: MagLike | None = None,
-        interpolation_mode: str = "default",
-        compress: bool = True,
-        memory: int | str | None = None,
-        executor: AnyExecutor = None,
-    ) -> None:
-        """Downsample every layer that has mags; see `Layer.downsample`."""
-        from wkplug.ops import pyramids
-
-        pyramids.downsample_dataset(
-            self,
-            sampling_mode=sampling_mode,
-            coarsest_mag=coarsest_mag,
-            interpolation_mode=interpolation_mode,
-            compress=compress,
-            memory=memory,
-            executor=executor,
-        )
 
     # --- rules --------------------------------------------------------------------------------------------
 

@@ -5,11 +5,12 @@ One-line delegations to `wkplug.ops`; `Dataset` inherits them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.legacy.copying import OlderCopyingDataset
 from wkplug.dataset.legacy.datasets import COMPRESSING_ALL, COPYING
 from wkplug.dataset.legacy.parameters import older
+from wkplug.dataset.parts import DatasetPart, part_of
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["DatasetCopying"]
 
 
-class DatasetCopying(OlderCopyingDataset):
+@part_of("wkplug.dataset.dataset", "Dataset")
+class DatasetCopying(DatasetPart, OlderCopyingDataset):
     """A base of `Dataset`."""
 
     def add_layer_like(self, other_layer: Layer, layer_name: str) -> Layer:
@@ -233,6 +235,3 @@ class DatasetCopying(OlderCopyingDataset):
     def check_writable(self, what: str) -> None:
         """Raise ReadOnlyError if the dataset may not be changed; `what` is what was to change."""
         self._as_dataset()._writable(what)
-
-    def _as_dataset(self) -> Dataset:
-        return cast("Dataset", self)

@@ -5,22 +5,23 @@ One-line delegations to `wkplug.ops`; `Layer` inherits them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.legacy.copying import OlderCopyingLayer
+from wkplug.dataset.parts import LayerPart, part_of
 
 if TYPE_CHECKING:
     import os
 
     from wkplug.dataset.execution import AnyExecutor
-    from wkplug.dataset.layer import Layer
     from wkplug.dataset.mag_view import MagView
     from wkplug.geometry import MagLike, VecIntLike
 
 __all__ = ["LayerCopying"]
 
 
-class LayerCopying(OlderCopyingLayer):
+@part_of("wkplug.dataset.layer", "Layer")
+class LayerCopying(LayerPart, OlderCopyingLayer):
     """A base of `Layer`."""
 
     def add_mag_as_copy(
@@ -116,6 +117,3 @@ class LayerCopying(OlderCopyingLayer):
         return existing.add_mag_from_array(
             self._as_layer(), mag, path, move=move, extend_layer_bounding_box=extend_layer_bounding_box
         )
-
-    def _as_layer(self) -> Layer:
-        return cast("Layer", self)

@@ -1,0 +1,212 @@
+"""The methods of `Dataset` that take in images, and the one that makes the pyramids of all layers.
+
+One-line delegations to `wkplug.ops`; `Dataset` inherits them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wkplug.dataset.legacy.layer import DOWNSAMPLING
+from wkplug.dataset.legacy.parameters import older
+from wkplug.dataset.parts import DatasetPart, part_of
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wkplug.dataset.data_format import DataFormat
+    from wkplug.dataset.dataset import Dataset
+    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.dataset.layer import Layer
+    from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
+    from wkplug.ops.importing.files import ConversionLayerMapping
+    from wkplug.ops.sampling import SamplingModes
+    from wkplug.properties import VoxelSize
+
+__all__ = ["DatasetImporting"]
+
+
+@part_of("wkplug.dataset.dataset", "Dataset")
+class DatasetImporting(DatasetPart):
+    """A base of `Dataset`."""
+
+    @classmethod
+    def from_images(
+        cls,
+        input_path: str | os.PathLike[str],
+        output_path: str | os.PathLike[str],
+        voxel_size: Vec3FloatLike | None = None,
+        name: str | None = None,
+        *,
+        map_filepath_to_layer_name: ConversionLayerMapping
+        | str
+        | Callable[[Any], str] = "inspect_single_file",
+        z_slices_sort_key: Callable[[Any], Any] | None = None,
+        voxel_size_with_unit: VoxelSize | None = None,
+        layer_name: str | None = None,
+        layer_category: str | None = None,
+        data_format: str | DataFormat | None = None,
+        chunk_shape: VecIntLike | int | None = None,
+        shard_shape: VecIntLike | int | None = None,
+        chunks_per_shard: VecIntLike | int | None = None,
+        compress: bool | Mapping[str, Any] = True,
+        swap_xy: bool = False,
+        flip_x: bool = False,
+        flip_y: bool = False,
+        flip_z: bool = False,
+        max_layers: int = 20,
+        batch_size: int | None = None,
+        executor: AnyExecutor = None,
+        reader: str | None = None,
+        use_bioformats: bool | None = None,
+        missing_slices: str = "error",
+        memory: int | str | None = None,
+    ) -> Dataset:
+        """Make a dataset of an image file, or of the image files of a folder.
+
+        voxel_size: nanometres along x, y, z; or voxel_size_with_unit.
+        map_filepath_to_layer_name: how files become layers, see `ConversionLayerMapping`; or a function from a
+            path (relative to the input) to a name. Files of one layer are its sections along z.
+        z_slices_sort_key: the order of sections, as of `sorted`; natural order (2 before 10) by default.
+        layer_category: "color" or "segmentation"; guessed from name and voxels if left out.
+        swap_xy: exchange rows and columns; flip_x, flip_y, flip_z: then reverse that axis of the layer.
+        batch_size: how many sections are held at once; chosen by the memory if left out.
+        executor: where the work runs, threads by default. memory: what the process may take, such as "2GB"; 1 GB by
+            default, or half of the machine's if that is less.
+        reader: the name of the image reader to use; use_bioformats: True for Bio-Formats, False for never.
+        missing_slices: what to do where a number is missing in the names of sections: "error", "fill" (zeros), or
+            "close" (as if there was no gap).
+
+        x are the columns and y the rows of the images. Downsampling is a step of its own. An import that was stopped
+        goes on where it was when it is called again with the same arguments.
+        """
+        from wkplug.ops import images
+
+        return images.from_images(
+            input_path,
+            output_path,
+            voxel_size,
+            name,
+            map_filepath_to_layer_name=map_filepath_to_layer_name,
+            z_slices_sort_key=z_slices_sort_key,
+            voxel_size_with_unit=voxel_size_with_unit,
+            layer_name=layer_name,
+            layer_category=layer_category,
+            data_format=data_format,
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            chunks_per_shard=chunks_per_shard,
+            compress=compress,
+            swap_xy=swap_xy,
+            flip_x=flip_x,
+            flip_y=flip_y,
+            flip_z=flip_z,
+            max_layers=max_layers,
+            batch_size=batch_size,
+            executor=executor,
+            reader=reader,
+            use_bioformats=use_bioformats,
+            missing_slices=missing_slices,
+            memory=memory,
+        )
+
+    def add_layer_from_images(
+        self,
+        images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Any,
+        layer_name: str,
+        category: str | None = "color",
+        *,
+        data_format: str | DataFormat | None = None,
+        mag: MagLike = 1,
+        chunk_shape: VecIntLike | int | None = None,
+        shard_shape: VecIntLike | int | None = None,
+        chunks_per_shard: VecIntLike | int | None = None,
+        compress: bool | Mapping[str, Any] = True,
+        topleft: Vec3IntLike = (0, 0, 0),
+        swap_xy: bool = False,
+        flip_x: bool = False,
+        flip_y: bool = False,
+        flip_z: bool = False,
+        dtype: Any = None,
+        channel: int | None = None,
+        czi_channel: int | None = None,
+        scale: int | None = None,
+        batch_size: int | None = None,
+        allow_multiple_layers: bool = False,
+        max_layers: int = 20,
+        truncate_rgba_to_rgb: bool = True,
+        executor: AnyExecutor = None,
+        reader: str | None = None,
+        timepoint: int | None = None,
+        use_bioformats: bool | None = None,
+        missing_slices: str = "error",
+        memory: int | str | None = None,
+    ) -> Layer:
+        """Add a layer from an image file, a folder, a glob text, or a list of files (sections in that order).
+
+        images may also be an opened `pims.FramesSequence`. category: None guesses. mag: what the images are, their
+        box is that much larger. topleft: Mag(1) voxels.
+        dtype: converts the values (without scaling). channel: takes just one; czi_channel: the same of a file's own
+        channel axis, so that colours in it are left. timepoint: takes just one. scale: a coarser resolution that
+        the file holds, 0 is the finest. allow_multiple_layers: channels that are no colours become layers of their
+        own, called NAME__channelN; gives the first one then.
+        Other parameters as in `from_images`.
+        """
+        from wkplug.ops import images as importing
+
+        return importing.add_layer_from_images(
+            self._as_dataset(),
+            images,
+            layer_name,
+            category,
+            data_format=data_format,
+            mag=mag,
+            chunk_shape=chunk_shape,
+            shard_shape=shard_shape,
+            chunks_per_shard=chunks_per_shard,
+            compress=compress,
+            topleft=topleft,
+            swap_xy=swap_xy,
+            flip_x=flip_x,
+            flip_y=flip_y,
+            flip_z=flip_z,
+            dtype=dtype,
+            channel=channel,
+            czi_channel=czi_channel,
+            scale=scale,
+            batch_size=batch_size,
+            allow_multiple_layers=allow_multiple_layers,
+            max_layers=max_layers,
+            truncate_rgba_to_rgb=truncate_rgba_to_rgb,
+            executor=executor,
+            reader=reader,
+            timepoint=timepoint,
+            use_bioformats=use_bioformats,
+            missing_slices=missing_slices,
+            memory=memory,
+        )
+
+    @older(**DOWNSAMPLING["downsample_dataset"])
+    def downsample(
+        self,
+        *,
+        sampling_mode: str | SamplingModes = "anisotropic",
+        coarsest_mag: MagLike | None = None,
+        interpolation_mode: str = "default",
+        compress: bool = True,
+        memory: int | str | None = None,
+        executor: AnyExecutor = None,
+    ) -> None:
+        """Downsample every layer that has mags; see `Layer.downsample`."""
+        from wkplug.ops import pyramids
+
+        pyramids.downsample_dataset(
+            self._as_dataset(),
+            sampling_mode=sampling_mode,
+            coarsest_mag=coarsest_mag,
+            interpolation_mode=interpolation_mode,
+            compress=compress,
+            memory=memory,
+            executor=executor,
+        )
