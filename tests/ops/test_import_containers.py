@@ -1,0 +1,354 @@
+"""Containers of other tools come in like images: their layers, places, axes and names, voxel by voxel."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+import wkplug as wk
+from wkplug.builtin.local import LocalLocation
+from wkplug.errors import (
+    AmbiguousChoiceError,
+    CorruptDataError,
+    CorruptImageError,
+    InvalidArgumentError,
+    LayerExistsError,
+    MissingError,
+    UnknownNameError,
+    UnsupportedImageDataError,
+)
+from wkplug.ops import images
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPACE = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"]
+CHANNEL = {"name": "c", "type": "channel"}
+TIME = {"name": "t", "type": "time"}
+
+
+def noise(shape: tuple[int, ...], dtype: str = "uint16", seed: int = 0) -> Any:
+    return np.random.default_rng(seed).integers(1, 250, shape).astype(dtype)
+
+
+def write_image(
+    place: Path, array: Any, axes: list[dict[str, str]], version: int = 3, *, shift: float = 0.0, **more: Any
+) -> Path:
+    """An OME-Zarr image of one resolution: 0.5 um along z, 0.25 um along y and x."""
+    scale = [{"z": 0.5, "y": 0.25, "x": 0.25}.get(axis["name"], 1.0) for axis in axes]
+    steps: list[dict[str, Any]] = [{"type": "scale", "scale": scale}]
+    if shift:
+        steps.append({"type": "translation", "translation": [shift * (axis["name"] == "x") for axis in axes]})
+    multiscale = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}
+    group = zarr.open_group(place, mode="w", zarr_format=version)  # type: ignore[arg-type]
+    if version == 3:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale], **more}
+    else:
+        group.attrs.update({"multiscales": [{"version": "0.4", **multiscale}], **more})
+    group.create_array("0", data=array, chunks=tuple(min(16, length) for length in array.shape))
+    return place
+
+
+def convert(place: Path, **options: Any) -> wk.Dataset:
+    """Import a container; the voxel size is what it says."""
+    plan = images.plan_import(place, place.parent / "out", voxel_size_from_files=True, **options)
+    return plan.execute()
+
+
+def voxels(dataset: wk.Dataset, name: str) -> Any:
+    return dataset.get_layer(name).get_mag(1).read()
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_image_with_labels_becomes_two_layers(tmp_path: Path, version: int) -> None:
+    data = noise((10, 20, 30))
+    labels = np.repeat(np.arange(1, 11, dtype="uint32"), 600).reshape(10, 20, 30)
+    place = write_image(tmp_path / "a.ome.zarr", data, SPACE, version, shift=2.5)
+    listed = zarr.open_group(place / "labels", mode="w", zarr_format=version)  # type: ignore[arg-type]
+    listed.attrs.update({"labels": ["cells"]} if version == 2 else {"ome": {"labels": ["cells"]}})
+    write_image(place / "labels" / "cells", labels, SPACE, version)
+    dataset = convert(place)
+    assert dataset.voxel_size == (250, 250, 500)
+    assert {name: layer.category for name, layer in dataset.layers.items()} == {
+        "a": "color",
+        "cells": "segmentation",
+    }
+    assert dataset.get_layer("a").bounding_box == wk.BoundingBox((10, 0, 0), (30, 20, 10))
+    assert np.array_equal(voxels(dataset, "a")[0], data.T)
+    assert np.array_equal(voxels(dataset, "cells")[0], labels.T)
+    assert dataset.get_segmentation_layer("cells").largest_segment_id == 10
+
+
+def test_channels_become_layers_of_their_names_and_colours(tmp_path: Path) -> None:
+    data = noise((2, 4, 20, 30))
+    channels = [{"label": "DAPI 1", "color": "0000FF"}, {"label": "GFP", "color": "00FF00"}]
+    place = write_image(tmp_path / "a.zarr", data, [CHANNEL, *SPACE], omero={"channels": channels})
+    dataset = convert(place)
+    assert list(dataset.layers) == ["a__DAPI1", "a__GFP"]
+    for number, layer in enumerate(dataset.layers.values()):
+        assert np.array_equal(layer.get_mag(1).read()[0], data[number].T)
+        assert layer.default_view_configuration is not None
+        assert layer.default_view_configuration.color == ((0, 0, 255), (0, 255, 0))[number]
+
+
+@pytest.mark.parametrize(
+    ("channels", "layers"),
+    [
+        ([], ["a"]),
+        ([{"color": "FF0000"}, {"color": "00FF00"}, {"color": "0000FF"}], ["a"]),
+        ([{"label": "x"}, {"label": "x"}, {"label": "y"}], ["a__channel0", "a__channel1", "a__channel2"]),
+    ],
+)
+def test_three_channels_of_8_bits_are_colours_unless_they_have_names(
+    tmp_path: Path, channels: list[dict[str, str]], layers: list[str]
+) -> None:
+    data = noise((3, 4, 20, 30), "uint8")
+    more = {"omero": {"channels": channels}} if channels else {}
+    dataset = convert(write_image(tmp_path / "a.zarr", data, [CHANNEL, *SPACE], **more))
+    assert list(dataset.layers) == layers
+    if len(layers) == 1:
+        assert np.array_equal(voxels(dataset, "a"), data.transpose(0, 3, 2, 1))
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_time_stays_time_even_without_depth(tmp_path: Path, depth: int) -> None:
+    data = noise((4, depth, 20, 30))
+    dataset = convert(write_image(tmp_path / "a.zarr", data, [TIME, *SPACE]))
+    layer = dataset.get_layer("a")
+    assert layer.bounding_box.axes[0] == "t"
+    for t in range(4):
+        box = wk.NDBoundingBox((t, 0, 0, 0, 0), (1, 1, 30, 20, depth), ("t", "c", "x", "y", "z"))
+        assert np.array_equal(
+            layer.get_mag(1).read(absolute_bounding_box=box).reshape(30, 20, depth), data[t].T
+        )
+
+
+def test_what_images_are_asked_for_works_for_containers(tmp_path: Path) -> None:
+    data = noise((10, 20, 30))
+    place = write_image(tmp_path / "a.zarr", data, SPACE, shift=2.5)
+    dataset = wk.Dataset.from_images(
+        place, tmp_path / "out", (1, 1, 1), layer_name="x", layer_category="segmentation", swap_xy=True,
+        flip_z=True, data_format="wkw",
+    )  # fmt: skip
+    layer = dataset.get_layer("x")
+    assert (layer.category, str(layer.data_format)) == ("segmentation", "wkw")
+    assert layer.bounding_box == wk.BoundingBox((0, 10, 0), (20, 30, 10))
+    assert np.array_equal(voxels(dataset, "x")[0], data[::-1].transpose(1, 2, 0))
+
+
+def test_a_container_becomes_a_layer_of_a_dataset_that_is_there(tmp_path: Path) -> None:
+    data = noise((10, 20, 30))
+    place = write_image(tmp_path / "a.zarr", data, SPACE, shift=2.5)
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(1, 1, 1))
+    layer = dataset.add_layer_from_images(place, "x", topleft=(2, 4, 6), mag=2, dtype="uint8")
+    assert layer.bounding_box == wk.BoundingBox((22, 4, 6), (60, 40, 20))
+    assert np.array_equal(layer.get_mag(2).read()[0], data.T.astype("uint8"))
+    with pytest.raises(LayerExistsError):
+        dataset.add_layer_from_images(place, "x")
+
+
+def test_several_layers_are_only_added_where_that_is_allowed(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
+    zarr.open_group(place / "labels", mode="w", zarr_format=3).attrs["ome"] = {"labels": ["cells"]}
+    write_image(place / "labels" / "cells", noise((4, 20, 30), "uint32"), SPACE)
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(1, 1, 1))
+    with pytest.raises(UnsupportedImageDataError, match=r"a\.zarr holds 2 layers: a, cells\.") as caught:
+        dataset.add_layer_from_images(place, "x")
+    assert "allow_multiple_layers=True" in caught.value.hint
+    assert not dataset.layers
+    dataset.add_layer_from_images(place, "x", None, allow_multiple_layers=True)
+    assert {name: layer.category for name, layer in dataset.layers.items()} == {
+        "x": "color",
+        "x_cells": "segmentation",
+    }
+
+
+def test_notes_of_the_importer_are_warnings(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "a", data=noise((30, 20, 10)), chunks=(16, 16, 10), zarr_format=3)
+    with pytest.warns(UserWarning, match="doesn't name its axes; they were taken as x, y, z"):
+        dataset = wk.Dataset.from_images(tmp_path / "a", tmp_path / "out", (1, 1, 1))
+    assert dataset.get_layer("a").bounding_box.size == (30, 20, 10)
+
+
+def test_ids_of_64_bits_are_a_segmentation(tmp_path: Path) -> None:
+    data = noise((4, 20, 30), "uint64") << np.uint64(40)
+    place = tmp_path / "a"
+    zarr.create_array(place, data=data, zarr_format=3, dimension_names=["z", "y", "x"])
+    dataset = wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1))
+    assert dataset.get_layer("a").category == "segmentation"
+    assert np.array_equal(voxels(dataset, "a")[0], data.T)
+
+
+# --- what is a container, and what isn't ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("attributes.json", "{}"),
+        ("attributes.json", '{"dimensions": 7}'),
+        ("attributes.json", "no json"),
+        ("info", "about these images"),
+        ("info", '{"scales": null}'),
+        (".zgroup", '{"zarr_format": 2}'),
+        ("zarr.json", '{"zarr_format": 3, "node_type": "group"}'),
+        ("zarr.json", "{"),
+    ],
+)
+def test_images_beside_a_file_of_a_containers_name_are_images(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "em").mkdir()
+    for z in range(3):
+        tifffile.imwrite(tmp_path / "em" / f"s{z}.tif", noise((20, 30), seed=z))
+    (tmp_path / "em" / name).write_text(text)
+    dataset = wk.Dataset.from_images(tmp_path / "em", tmp_path / "out", (1, 1, 1))
+    assert dataset.get_layer("em").bounding_box.size == (30, 20, 3)
+
+
+def test_a_damaged_container_without_images_says_what_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "zarr.json").write_text("{")
+    with pytest.raises(CorruptDataError, match=r"zarr\.json is damaged: it is no JSON"):
+        wk.Dataset.from_images(tmp_path / "a.zarr", tmp_path / "out", (1, 1, 1))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_image_of_a_container_is_not_replaced_by_a_picture_beside_it(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
+    document = json.loads((place / "zarr.json").read_text())
+    document["attributes"]["ome"]["multiscales"][0]["datasets"] = []
+    (place / "zarr.json").write_text(json.dumps(document))
+    tifffile.imwrite(place / "thumbnail.tif", noise((20, 30)))
+    with pytest.raises(CorruptDataError, match="its image has no datasets"):
+        wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1))
+
+
+def test_a_dataset_is_no_container(tmp_path: Path) -> None:
+    wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).write_layer("em", "color", noise((8, 8, 8), "uint8"))
+    with pytest.raises(InvalidArgumentError, match=r"ds is a dataset already, not images") as caught:
+        wk.Dataset.from_images(tmp_path / "ds", tmp_path / "out", (1, 1, 1))
+    assert "wkplug copy-dataset" in caught.value.hint
+
+
+def test_an_importer_may_be_named(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
+    (place / "attributes.json").write_text('{"dimensions": [8, 8, 8]}')
+    with pytest.raises(AmbiguousChoiceError) as caught:
+        convert(place)
+    assert 'importer="' in caught.value.hint
+    assert list(convert(place, importer="ome-zarr").layers) == ["a"]
+    with pytest.raises(UnknownNameError, match="zebra"):
+        images.plan_import(place, tmp_path / "out2", (1, 1, 1), importer="zebra")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MissingError):
+        images.plan_import(tmp_path / "empty", tmp_path / "out2", (1, 1, 1), importer="ome-zarr")
+
+
+def test_a_reader_that_is_named_takes_files_of_a_container_folder(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
+    with pytest.raises(CorruptImageError):
+        images.plan_import(place / "0" / "c", tmp_path / "out", (1, 1, 1), reader="tifffile")
+
+
+def test_a_long_folder_of_images_is_not_listed_for_every_importer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "em").mkdir()
+    for z in range(3):
+        tifffile.imwrite(tmp_path / "em" / f"s{z}.tif", noise((20, 30), seed=z))
+    listed = []
+    original = LocalLocation.list
+
+    def counting(self: LocalLocation) -> Any:
+        listed.append(self.url)
+        return original(self)
+
+    monkeypatch.setattr(LocalLocation, "list", counting)
+    images.plan_import(tmp_path / "em", tmp_path / "out", (1, 1, 1))
+    # Once for all importers; whether it is a folder; its files.
+    assert listed.count(str(tmp_path / "em")) <= 3
+
+
+# --- round trips -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".n5", ".ozx", ".precomputed"])
+@pytest.mark.parametrize(("category", "dtype"), [("color", "uint8"), ("segmentation", "uint64")])
+def test_what_was_exported_comes_back(tmp_path: Path, suffix: str, category: Any, dtype: str) -> None:
+    data = noise((100, 40, 30), dtype)
+    dataset = wk.Dataset(tmp_path / "ds", voxel_size=(4, 5, 6))
+    layer = dataset.write_layer("em", category, data, absolute_offset=(10, 20, 30))
+    layer.export(tmp_path / f"a{suffix}")
+    again = convert(tmp_path / f"a{suffix}")
+    (only,) = again.layers.values()
+    assert (only.name, only.category, only.dtype) == ("a", category, dtype)
+    assert again.voxel_size == (4, 5, 6)
+    assert np.array_equal(only.get_mag(1).read()[0], data)
+    if suffix == ".precomputed":
+        assert only.bounding_box == layer.bounding_box
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_what_the_ome_zarr_package_writes_is_read(tmp_path: Path, version: str) -> None:
+    formats = pytest.importorskip("ome_zarr.format")
+    writer = pytest.importorskip("ome_zarr.writer")
+    data = noise((2, 12, 40, 50))
+    root = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2 if version == "0.4" else 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        writer.write_image(
+            data, root, axes="czyx", fmt=formats.FormatV04() if version == "0.4" else formats.FormatV05()
+        )
+    dataset = wk.Dataset.from_images(tmp_path / "a.zarr", tmp_path / "out", (1, 1, 1))
+    found = [layer.get_mag(1).read()[0] for layer in dataset.layers.values()]
+    assert np.array_equal(found, data.transpose(0, 3, 2, 1))
+
+
+def test_an_import_of_a_container_that_was_stopped_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = noise((64, 20, 30))
+    place = write_image(tmp_path / "a.zarr", data, SPACE)
+    chunk = next(path for path in sorted(place.glob("0/c/3/**/*")) if path.is_file())
+    kept = shutil.copy(chunk, tmp_path / "kept")
+    chunk.write_bytes(b"damaged")
+    options = {"batch_size": 32, "shard_shape": 32, "layer_category": "color"}
+    with pytest.raises(CorruptDataError):
+        convert(place, **options)
+    shutil.copy(kept, chunk)
+    assert np.array_equal(voxels(convert(place, **options), "a")[0], data.T)
+
+
+@pytest.mark.usefixtures("tmp_path")
+def test_containers_behind_urls_are_found(tmp_path: Path) -> None:
+    import fsspec
+
+    data = noise((4, 20, 30))
+    place = write_image(tmp_path / "a.zarr", data, SPACE)
+    memory = fsspec.filesystem("memory")
+    memory.put(str(place), "/containers/a.zarr", recursive=True)
+    try:
+        dataset = wk.Dataset.from_images("memory://containers/a.zarr", tmp_path / "out", (1, 1, 1))
+        assert np.array_equal(voxels(dataset, "a")[0], data.T)
+    finally:
+        memory.rm("/containers", recursive=True)
+
+
+def test_the_plan_of_a_large_container_keeps_to_the_memory(tmp_path: Path) -> None:
+    place = tmp_path / "a"
+    zarr.create_array(
+        place, shape=(1024, 4096, 4096), chunks=(64, 64, 64), dtype="uint16", zarr_format=3,
+        dimension_names=["z", "y", "x"],
+    )  # fmt: skip
+    plan = images.plan_import(place, tmp_path / "out", (1, 1, 1), memory="1GB", layer_category="color")
+    assert plan.memory < 1 << 30
+    (volume,) = plan.volumes
+    assert volume.volume.block == (64, 64, 64)
+    assert volume.cutting.decodes == 1
+    assert all(edge % 64 == 0 for edge in volume.cutting.box)
