@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from wkplug.builtin.interpolations.halves import halved_middles, is_halved
 from wkplug.builtin.interpolations.tiled import TiledMode, members, rows
 
 if TYPE_CHECKING:
@@ -28,6 +29,17 @@ class Median(TiledMode):
     """
 
     name: ClassVar[str] = "median"
+
+    def reduce(self, block: NDArray[Any], factors: tuple[int, ...]) -> NDArray[Any]:
+        """See `Interpolation.reduce`."""
+        if not is_halved(block, factors):
+            return super().reduce(block, factors)
+        shape = tuple(length // factor for length, factor in zip(block.shape, factors, strict=True))
+        out = np.empty(shape, block.dtype, order="F")
+        for lead in np.ndindex(*shape[:-3]):
+            for part, low, high in halved_middles(block[lead], factors[-1]):
+                out[lead][part] = self.halfway(low, high).T
+        return out
 
     def fill(self, out: NDArray[Any], block: NDArray[Any], factors: tuple[int, ...]) -> None:
         """See `TiledMode.fill`."""
