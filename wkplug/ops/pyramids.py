@@ -183,15 +183,14 @@ def downsample_mag_list(
     unfinished = [mag for mag in existing if storage.read_mark(layer.get_mag(mag).location) is not None]
     with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
         handles: dict[Mag, storage.ArrayHandle] = {}
-        # The finest is the last to be entered, and so the first to be listed.
+        # The finest is the last to be entered, and so the first to be done with.
         for finer, target in reversed(list(zip([source, *targets], targets, strict=False))):
             job = mark_of(layer, finer, target, interpolation)
-            making = (
-                creating.overwritten_mag(layer, target, job)
-                if target in existing
-                else creating.new_mag(layer, target, request, "pyramid", job)
-            )
-            handles[target] = stack.enter_context(making)
+            if target in existing:
+                handles[target] = stack.enter_context(creating.overwritten_mag(layer, target, job))
+            else:
+                stack.enter_context(creating.claimed(layer, target))
+                handles[target] = creating.create_array(layer, target, request, "pyramid", mark=job)
         sweep = Sweep(
             layer=layer,
             source=(source, view.array_source.handle),
@@ -215,6 +214,20 @@ def downsample_mag_list(
                     storage.forget(location)
             raise
         sweep.run(passes, runner, progress)
+        _finish(layer, {target: handles[target] for target in targets if target not in existing})
+
+
+def _finish(layer: Layer, made: dict[Mag, storage.ArrayHandle]) -> None:
+    """List the mags that are complete, all with one change of the properties, and take their marks off."""
+    for handle in made.values():
+        handle.flush()
+    if made:
+        with layer.dataset.update():
+            for mag, handle in made.items():
+                creating.list_mag(layer, mag, handle)
+    for mag, handle in made.items():
+        storage.clear_mark(handle.location)
+        layer.get_mag(mag).array_source.forget()
 
 
 def redownsample(layer: Layer, **options: Any) -> None:
