@@ -103,3 +103,29 @@ def test_a_damaged_file_is_an_error_that_names_it(stack: Path, capsys: pytest.Ca
     told = inspect(capsys, stack, code=1)
     assert f"{stack} can't be read as a TIFF" in told
     assert "copy or export it again" in told
+
+
+def test_a_container_is_described_layer_by_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import wkplug as wk
+
+    dataset = wk.Dataset(tmp_path / "ds", voxel_size=(4, 5, 6))
+    layer = dataset.write_layer(
+        "em", "color", np.ones((40, 30, 20), "uint8"), absolute_offset=(8, 0, 16), downsample=False
+    )
+    layer.export(tmp_path / "a.precomputed")
+    told = inspect(capsys, tmp_path / "a.precomputed")
+    assert "importer: precomputed" in told
+    lines = {line[:12].strip(): line[12:] for line in told.split("\n\n")[1].splitlines()}
+    assert told.split("\n\n")[1].startswith("a   color\n")
+    assert lines["axes"] == "c 1, x 40, y 30, z 20"
+    assert lines["top left"] == "8, 0, 16"
+    assert lines["mags"] == "1, 2, 4"
+    assert lines["voxel size"] == "x 4 nm, y 5 nm, z 6 nm"
+    facts: Any = json.loads(inspect(capsys, tmp_path / "a.precomputed", "--json"))
+    assert facts["importer"]["chosen"] == "precomputed"
+    (one,) = facts["layers"]
+    assert (one["topleft"], one["image"]["dtype"], one["category"]) == ([8, 0, 16], "uint8", "color")
+    # A file of a marker's name makes no container.
+    (tmp_path / "em").mkdir()
+    (tmp_path / "em" / "info").write_text("about")
+    assert "wkplug convert --dry-run" in inspect(capsys, tmp_path / "em", code=1)

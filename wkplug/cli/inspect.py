@@ -1,4 +1,4 @@
-"""`wkplug inspect`: what an image file holds, which reader takes it and why, and what layer it would become."""
+"""`wkplug inspect`: what an image or a container holds, who takes it and why, and what layers it would become."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wkplug.abc import ImageInfo
-    from wkplug.ops.inspecting import ImageReport
+    from wkplug.ops.inspecting import ContainerReport, ImageReport, LayerPreview
 
 __all__ = ["inspect", "told"]
 
@@ -24,12 +24,16 @@ __all__ = ["inspect", "told"]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def inspect(*, file: str, reader: str | None, scene: int, as_json: bool) -> None:
-    """Print what the image FILE holds, which reader takes it, and what layer it would become.
+    """Print what the image FILE (or container of another tool) holds, who takes it, and what layer it would become.
 
     Only headers are read, nothing is written. A dash stands for what the file doesn't say.
     """
-    from wkplug.ops.inspecting import inspect_image
+    from wkplug.ops.inspecting import inspect_container, inspect_image
 
+    container = None if reader is not None or scene else inspect_container(file)
+    if container is not None:
+        click.echo(json.dumps(container.to_json(), indent=2) if as_json else _told_container(container))
+        return
     report = inspect_image(file, reader=reader, scene=scene)
     click.echo(json.dumps(report.to_json(), indent=2) if as_json else told(report))
 
@@ -42,17 +46,40 @@ def told(report: ImageReport) -> str:
     info = report.info
     size = "folder" if report.size is None else size_text(report.size)
     lines = [f"{report.path}   ({size})", render(report.choice), ""]
-    lines += [f"{name:<12}{value}" for name, value in _facts(report, info) if value]
+    lines += [f"{name:<12}{value}" for name, value in _facts(info, _scenes(report)) if value]
     lines += [f"note: {note}" for note in info.notes]
-    return "\n".join([*lines, "", *_layer(report)])
+    return "\n".join([*lines, "", *_layer(report.layer)])
 
 
-def _facts(report: ImageReport, info: ImageInfo) -> list[tuple[str, str]]:
-    scenes = ""
-    if info.scenes:
-        listed = ", ".join(f"{number} {name}" for number, name in enumerate(info.scenes[:20]))
-        more = f", and {len(info.scenes) - 20} more" if len(info.scenes) > 20 else ""
-        scenes = f"{report.scene} of {len(info.scenes)} ({listed}{more})"
+def _told_container(report: ContainerReport) -> str:
+    """Give the layers of a container as text."""
+    from wkplug.geometry import Mag
+    from wkplug.registry.explain import render
+
+    lines = [report.path, render(report.choice)]
+    for layer in report.layers:
+        lines += ["", f"{layer.name}   {layer.category or '- (color or segmentation: will be guessed)'}"]
+        facts = [
+            *_facts(layer.info, ""),
+            ("top left", ", ".join(map(str, layer.topleft)) if any(layer.topleft) else ""),
+            ("mags", ", ".join(str(Mag(mag)) for mag in layer.mags)),
+        ]
+        lines += [f"{name:<12}{value}" for name, value in facts if value]
+        lines += [f"note: {note}" for note in layer.info.notes]
+        lines += _layer(layer.layer)
+    return "\n".join(lines)
+
+
+def _scenes(report: ImageReport) -> str:
+    scenes = report.info.scenes
+    if not scenes:
+        return ""
+    listed = ", ".join(f"{number} {name}" for number, name in enumerate(scenes[:20]))
+    more = f", and {len(scenes) - 20} more" if len(scenes) > 20 else ""
+    return f"{report.scene} of {len(scenes)} ({listed}{more})"
+
+
+def _facts(info: ImageInfo, scenes: str) -> list[tuple[str, str]]:
     levels = ", ".join(_times(shape) for shape in info.level_shapes) or str(info.levels)
     details = ", ".join(f"{key} {value}" for key, value in info.details.items() if value not in ("", None))
     return [
@@ -91,8 +118,7 @@ def _channels(info: ImageInfo) -> str:
     )
 
 
-def _layer(report: ImageReport) -> list[str]:
-    layer = report.layer
+def _layer(layer: LayerPreview) -> list[str]:
     if layer.problem:
         return [f"can't become a layer: {layer.problem}"]
     moves = [

@@ -1,4 +1,4 @@
-"""What an image file holds, which reader takes it and why, and what it would become: `wkplug inspect`.
+"""What an image file or a container holds, who takes it and why, and what it would become: `wkplug inspect`.
 
 Nothing is written, and no voxel is decoded: all comes from the file's headers. The work of importing is in
 `wkplug.ops.importing`; here only its reading of the axes (`Meaning`) is shown.
@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.errors import MissingError, UnsupportedImageDataError, UnsupportedImageFormatError
-from wkplug.ops.importing.axes import Meaning
+from wkplug.errors import (
+    CorruptDataError,
+    MissingError,
+    UnsupportedImageDataError,
+    UnsupportedImageFormatError,
+)
+from wkplug.ops.importing.axes import EVERYTHING, Meaning
+from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.readers import HEAD_BYTES
 
 if TYPE_CHECKING:
     from wkplug.abc import ImageInfo, Location
     from wkplug.registry import Choice
 
-__all__ = ["ImageReport", "LayerPreview", "inspect_image"]
+__all__ = [
+    "ContainerReport",
+    "ImageReport",
+    "LayerPreview",
+    "StoredLayer",
+    "inspect_container",
+    "inspect_image",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +74,69 @@ class ImageReport:
         }
 
 
+@attrs.frozen(kw_only=True)
+class StoredLayer:
+    """One layer of a container: its name and category ("" if unknown), where its first voxel lies, all of its mags."""
+
+    name: str
+    category: str
+    topleft: tuple[int, int, int]
+    mags: tuple[tuple[int, int, int], ...]
+    info: ImageInfo
+    layer: LayerPreview
+
+
+@attrs.frozen(kw_only=True)
+class ContainerReport:
+    """A container (`path`), the choice of its importer, and its layers."""
+
+    path: str
+    choice: Choice
+    layers: tuple[StoredLayer, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give everything as JSON values; lengths in nanometres."""
+        from wkplug.registry.explain import as_facts
+
+        layers = []
+        for layer in self.layers:
+            facts = attrs.asdict(layer)
+            image = {**facts.pop("info"), "unit": "nanometer"}
+            layers.append({**facts, "image": image})
+        return {"path": self.path, "importer": as_facts(self.choice), "layers": layers}
+
+
+def inspect_container(path: str, *, importer: str | None = None) -> ContainerReport | None:
+    """Look at a container of another tool; None if no importer knows what is there.
+
+    importer: the one to take, whatever it says. CorruptDataError for a container that is damaged.
+    """
+    from wkplug.storage import locate
+
+    location = inside(locate(path))
+    choice = choose_container(location, importer)
+    if choice is None:
+        return None
+    try:
+        containers = describe_container(choice, location)
+    except CorruptDataError:
+        if importer is not None or is_sure(choice):
+            raise
+        return None
+    layers = tuple(
+        StoredLayer(
+            name=container.layer.name,
+            category=container.category,
+            topleft=container.topleft,
+            mags=tuple(mag.mag for mag in container.layer.mags),
+            info=container.info,
+            layer=_layer(container.info, container.path, exact=True),
+        )
+        for container in containers
+    )
+    return ContainerReport(path=location.url, choice=choice, layers=layers)
+
+
 def inspect_image(path: str, *, reader: str | None = None, scene: int = 0) -> ImageReport:
     """Look at an image file (or a folder that some reader takes as one).
 
@@ -100,9 +176,9 @@ def _beginning(location: Location) -> tuple[int | None, bytes]:
     return location.size(), location.read(0, HEAD_BYTES)
 
 
-def _layer(info: ImageInfo, path: str) -> LayerPreview:
+def _layer(info: ImageInfo, path: str, *, exact: bool = False) -> LayerPreview:
     try:
-        meaning = Meaning.of(info, path)
+        meaning = Meaning.of(info, path, EVERYTHING, exact=exact)
     except UnsupportedImageDataError as error:
         return LayerPreview(problem=error.message)
     becomes = {}
