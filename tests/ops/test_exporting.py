@@ -339,3 +339,131 @@ def test_coarser_mags_can_be_the_finest_of_an_export(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         tifffile.imread(tmp_path / "stack" / "em_30.tiff").T, layer.get_mag("2-2-1").read()[0, :, :, 0]
     )
+
+
+def test_computed_resolutions_take_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wkplug.ops.exporting import levels as module
+
+    layer, _ = layer_of(tmp_path / "ds")
+    view = layer.get_mag(1)
+    expected = resolutions(layer, view, region_to_export(layer, view, None), "xyz")[-1]
+    wanted = expected.read(((0,) * 4, expected.shape))
+    sizes = []
+    read = module._Stored.__call__
+
+    def recorded(self: Any, box: Any) -> NDArray[Any]:
+        sizes.append(int(np.prod(box[1])))
+        return read(self, box)
+
+    monkeypatch.setattr(module, "_PIECE_BYTES", 1 << 15)
+    monkeypatch.setattr(module._Stored, "__call__", recorded)
+    monkeypatch.setattr(module, "_STEP", 4)
+    level = resolutions(layer, view, region_to_export(layer, view, None), "xyz")[-1]
+    np.testing.assert_array_equal(level.read(((0,) * 4, level.shape)), wanted)
+    assert len(sizes) > 20
+    assert max(sizes) <= 1 << 15
+
+
+def test_the_dtype_of_the_array_counts_where_the_layer_says_another(tmp_path: Path) -> None:
+    layer, voxels = layer_of(tmp_path / "ds", dtype="uint16")
+    file = tmp_path / "ds" / "datasource-properties.json"
+    file.write_text(file.read_text().replace('"uint16"', '"uint8"'))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layer = wk.Dataset.open(tmp_path / "ds").get_layer("em")
+        for name in ("a.n5", "a.ozx", "a.precomputed", "a.ome.tif"):
+            layer.export(tmp_path / name)
+    np.testing.assert_array_equal(read_n5(tmp_path / "a.n5"), voxels)
+    assert read_ozx(tmp_path / "a.ozx")["0"].dtype == np.uint16
+
+
+def test_what_is_read_and_other_datasets_are_never_replaced(tmp_path: Path) -> None:
+    layer, voxels = layer_of(tmp_path / "ds")
+    layer_of(tmp_path / "other")
+    for place in ("ds", "ds/em", "ds/em/1", "ds/datasource-properties.json", "."):
+        with pytest.raises(
+            errors.ExportError, match="can't be replaced: the layer that is exported lies there"
+        ):
+            layer.export(tmp_path / place, "n5", overwrite=True)
+    with pytest.raises(errors.ExportError, match="can't be replaced: it is a dataset") as caught:
+        layer.export(tmp_path / "other", "n5", overwrite=True)
+    assert "delete the dataset first" in str(caught.value)
+    np.testing.assert_array_equal(wk.Dataset.open(tmp_path / "ds").get_layer("em").get_mag(1).read(), voxels)
+    assert {path.name for path in tmp_path.iterdir()} == {"ds", "other"}
+
+
+def test_links_lead_to_the_place_but_full_folders_behind_them_stay(tmp_path: Path) -> None:
+    layer, _ = layer_of(tmp_path / "ds")
+    for name in ("empty", "full"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}-link").symlink_to(name)
+    (tmp_path / "full" / "kept").write_text("kept")
+    (tmp_path / "later.ozx").symlink_to("made.ozx")
+    layer.export(tmp_path / "empty-link", "n5")
+    layer.export(tmp_path / "later.ozx")
+    layer.export(tmp_path / "full-link", "n5", overwrite=True)
+    assert (tmp_path / "empty" / "s0").is_dir()
+    assert (tmp_path / "made.ozx").is_file()
+    assert (tmp_path / "later.ozx").is_symlink()
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["kept"]
+    assert (tmp_path / "full-link" / "s0").is_dir()
+    assert not (tmp_path / "full-link").is_symlink()
+
+
+def test_places_that_can_not_be_written_are_errors_that_say_why(tmp_path: Path) -> None:
+    layer, _ = layer_of(tmp_path / "ds")
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(errors.StorageError, match=r"could not be written: .*file is a file"):
+        layer.export(tmp_path / "file" / "a.n5")
+    with pytest.raises(errors.StorageError, match=r"a\.n5 could not be written"):
+        layer.export("/proc/a.n5")
+    with pytest.raises(errors.StorageError, match="the name is too long"):
+        layer.export(tmp_path / "stack", "tiff_stack", digits=300)
+    assert {path.name for path in tmp_path.iterdir()} == {"ds", "file"}
+    layer.export(tmp_path / "arrays", "ozx")
+    assert (tmp_path / "arrays").is_file()
+
+
+def test_what_still_runs_when_an_export_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    from wkplug.ops import plan
+
+    ended = []
+
+    def work(item: int) -> None:
+        if item == 0:
+            raise ValueError("the first fails")
+        time.sleep(0.05)
+        ended.append(item)
+
+    with ThreadPoolExecutor(2) as executor:
+        with pytest.raises(ValueError, match="the first fails"):
+            for _ in plan.run((0, 1, 2, 3), work, executor=executor):
+                pass
+        before = list(ended)
+        time.sleep(0.2)
+        assert ended == before
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"tile_size": "x"}, "'x' is no size of a plane"),
+        ({"batch_size": 2.5}, "batch_size is 2.5: it must be a whole number"),
+        ({"filename_prefix": 3}, "The filename_prefix 3 is no part of a file's name"),
+    ],
+)
+def test_options_of_the_wrong_kind_are_errors(tmp_path: Path, options: dict[str, Any], text: str) -> None:
+    layer, _ = layer_of(tmp_path / "ds")
+    with pytest.raises(errors.InvalidArgumentError, match=text):
+        layer.export(tmp_path / "a", "tiff_stack", **options)
+    with pytest.raises(errors.InvalidArgumentError, match="'abc' is no shard_shape"):
+        layer.export(tmp_path / "a.ozx", shard_shape="abc")
+
+
+def test_one_number_is_the_size_of_square_tiles(tmp_path: Path) -> None:
+    layer, _ = layer_of(tmp_path / "ds")
+    layer.export(tmp_path / "tiles", "tiff_stack", tile_size=64)
+    assert tifffile.imread(tmp_path / "tiles" / "30" / "1" / "1.tiff").shape == (64, 64)

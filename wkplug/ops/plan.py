@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -108,6 +109,8 @@ def run(
     finally:
         for future in pending:
             future.cancel()
+        # What runs already can't be stopped; whoever cleans up after an error must not do so under its feet.
+        wait(future for future in pending if isinstance(future, Future) and not future.cancelled())
 
 
 def _workers(executor: Any) -> int:

@@ -19,6 +19,7 @@ from wkplug.ops.exporting import targets
 from wkplug.ops.exporting.levels import region_to_export, resolutions
 from wkplug.ops.exporting.mapping import mapped
 from wkplug.ops.pools import pool
+from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
     import os
@@ -54,8 +55,14 @@ def export_layer(
             raise CategoryError(
                 f"The mapping {mapping!r} can't be applied: {layer.name!r} is no segmentation."
             )
-        levels = mapped(layer, levels, mapping)
-    with pool(executor) as runner, targets.finished(str(output_path), overwrite=overwrite) as place:
+        levels = mapped(layer, levels, mapping, view.get_dtype())
+    folder = layer.dataset.location
+    sources = [folder, folder.child(FILE_NAME), *(mag.location for mag in layer.mags.values())]
+    # The pool ends first: what is still running when something fails writes into the place that is deleted then.
+    with (
+        targets.finished(str(output_path), overwrite=overwrite, keep=sources) as place,
+        pool(executor) as runner,
+    ):
 
         def run(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
             tasks = tuple(items)
@@ -65,7 +72,7 @@ def export_layer(
             name=layer.name,
             category=layer.category,
             axes=layer.frame.axes,
-            dtype=layer.dtype.name,
+            dtype=view.get_dtype().name,
             voxel_size=layer.dataset.voxel_size.to_tuple(),
             levels=levels,
             map=run,

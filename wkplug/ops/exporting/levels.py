@@ -7,6 +7,7 @@ mirrored, as in all pyramids. All readers pickle.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,7 +17,7 @@ from wkplug.abc import ExportLevel
 from wkplug.dataset import voxels
 from wkplug.dataset.regions import from_bounding_box
 from wkplug.errors import OutOfBoundsError
-from wkplug.geometry import Mag, Vec3Int
+from wkplug.geometry import Mag, Vec3Int, grids
 from wkplug.ops.sampling import default_coarsest_mag, mags_to_downsample
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ __all__ = ["region_to_export", "resolutions"]
 
 _SMALLEST = 16  # pixels: planes that are no longer than this get no coarser version
 _MOST = 5  # coarser versions of a plane
+_PIECE_BYTES = 1 << 25  # of a resolution, from which the next one is computed
+_STEP = 32  # voxels: pieces are cut at multiples, so that few chunks are decoded twice
 
 
 def region_to_export(layer: Layer, view: MagView, bounding_box: NDBoundingBox | None) -> Region:
@@ -69,10 +72,10 @@ def resolutions(layer: Layer, view: MagView, region: Region, pyramid: str) -> tu
     )
     for mag in mags:
         there = layer.mags.get(mag)
-        if there is not None and _fits(layer, there, region) and storage.read_mark(there.location) is None:
+        if there is not None and _fits(layer, there, region) and _serves(there, view):
             levels.append(_stored(there, region))
         else:
-            levels.append(_computed(layer, levels[-1], mag))
+            levels.append(_computed(layer, levels[-1], mag, view.get_dtype().name))
     return tuple(levels)
 
 
@@ -115,6 +118,11 @@ def _fits(layer: Layer, view: MagView, region: Region) -> bool:
     )
 
 
+def _serves(view: MagView, finest: MagView) -> bool:
+    """Whether the mag is complete and of the dtype of the finest: arrays may differ from what the layer says."""
+    return storage.read_mark(view.location) is None and view.get_dtype() == finest.get_dtype()
+
+
 def _stored(view: MagView, region: Region) -> ExportLevel:
     start = tuple(low // factor for low, factor in zip(region[0], view.factors, strict=True))
     stop = (-(-(low + n) // factor) for low, n, factor in zip(*region, view.factors, strict=True))
@@ -128,7 +136,7 @@ def _stored(view: MagView, region: Region) -> ExportLevel:
     )
 
 
-def _computed(layer: Layer, finer: ExportLevel, mag: Mag) -> ExportLevel:
+def _computed(layer: Layer, finer: ExportLevel, mag: Mag, dtype: str) -> ExportLevel:
     relative = Mag([coarse // fine for coarse, fine in zip(mag, finer.mag, strict=True)])
     factors = layer.frame.factors(relative.to_tuple())
     name = "mode" if layer.category == "segmentation" else "median"
@@ -137,7 +145,7 @@ def _computed(layer: Layer, finer: ExportLevel, mag: Mag) -> ExportLevel:
         start=tuple(first // factor for first, factor in zip(finer.start, factors, strict=True)),
         shape=tuple(-(-length // factor) for length, factor in zip(finer.shape, factors, strict=True)),
         chunk_shape=finer.chunk_shape,
-        read=_Computed(finer, factors, name, layer.category, layer.dtype.name),
+        read=_Computed(finer, factors, name, layer.category, dtype),
     )
 
 
@@ -155,7 +163,11 @@ class _Stored:
 
 @attrs.frozen
 class _Computed:
-    """Computes a resolution from the one before while it is read."""
+    """Computes a resolution from the one before while it is read.
+
+    Each piece of it takes no more than `_PIECE_BYTES` of the one before, which may be computed itself: what is held at
+    once doesn't grow with the number of resolutions.
+    """
 
     finer: ExportLevel
     factors: tuple[int, ...]
@@ -164,7 +176,28 @@ class _Computed:
     dtype: str
 
     def __call__(self, box: Box) -> NDArray[Any]:
+        import numpy
+
         start, shape = box
+        result = numpy.empty(shape, self.dtype, order="F")
+        for first, length in grids.cells((0,) * len(shape), shape, self._piece(shape)):
+            here = tuple(slice(low, low + n) for low, n in zip(first, length, strict=True))
+            result[here] = self._reduced(
+                tuple(low + more for low, more in zip(start, first, strict=True)), length
+            )
+        return result
+
+    def _piece(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        import numpy
+
+        piece = list(shape)
+        voxels = _PIECE_BYTES // (numpy.dtype(self.dtype).itemsize * math.prod(self.factors))
+        while math.prod(piece) > voxels and max(piece) > _STEP:
+            axis = piece.index(max(piece))
+            piece[axis] = -(-piece[axis] // (2 * _STEP)) * _STEP
+        return tuple(piece)
+
+    def _reduced(self, start: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[Any]:
         extent = self.finer.shape
         low = tuple(first * factor for first, factor in zip(start, self.factors, strict=True))
         wanted = tuple(length * factor for length, factor in zip(shape, self.factors, strict=True))

@@ -9,6 +9,7 @@ import attrs
 from wkplug.errors import AttachmentError, ExportError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, ExportLevel
@@ -19,10 +20,12 @@ __all__ = ["mapped"]
 _TABLE = "segment_to_agglomerate"
 
 
-def mapped(layer: Layer, levels: tuple[ExportLevel, ...], name: str) -> tuple[ExportLevel, ...]:
-    """Give the levels with ids of the agglomerate attachment `name`; ids beyond its table become 0.
+def mapped(
+    layer: Layer, levels: tuple[ExportLevel, ...], name: str, dtype: np.dtype[Any]
+) -> tuple[ExportLevel, ...]:
+    """Give the levels, of `dtype`, with ids of the agglomerate attachment `name`; ids beyond its table become 0.
 
-    AttachmentError if the layer has no such attachment, ExportError if one of its ids is too large for the layer.
+    AttachmentError if the layer has no such attachment, ExportError if one of its ids is too large for it.
     """
     import numpy
 
@@ -38,7 +41,6 @@ def mapped(layer: Layer, levels: tuple[ExportLevel, ...], name: str) -> tuple[Ex
             hint="Give one of these as the mapping.",
         )
     table = agglomerate_files.read(attachment.location, str(attachment.data_format), [_TABLE])[_TABLE]
-    dtype = layer.dtype
     if table.size and int(table.max()) > numpy.iinfo(dtype).max:
         raise ExportError(
             f"The mapping {name!r} has ids up to {table.max()}, more than {dtype} can hold.",

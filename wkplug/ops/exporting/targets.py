@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from wkplug import registry, storage
+from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.parts import TEMPORARY_PREFIX
-from wkplug.errors import ExportError
+from wkplug.errors import ExportError, StorageError
+from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from wkplug.abc import Exporter, Location
 
@@ -34,35 +36,112 @@ def choose(target: str, name: str | None) -> Exporter:
 
 
 @contextmanager
-def finished(target: str, *, overwrite: bool) -> Iterator[Location]:
+def finished(target: str, *, overwrite: bool, keep: Sequence[Location] = ()) -> Iterator[Location]:
     """Give a local place to write to, which becomes `target` when all has gone well, and is deleted otherwise.
 
-    ExportError if there is something at `target` already, unless `overwrite`; an empty folder is nothing.
+    keep: what is read; never replaced, and neither is a folder around it. A link is followed to where it leads, but
+    a folder with something in it is never replaced through one: then the link is.
+
+    ExportError if there is something at `target` already, unless `overwrite`; an empty folder is nothing. If it is
+    what is read, or a dataset, also then. StorageError where the system doesn't let us write.
     """
     place = storage.locate(target)
     path = place.local_path()
-    if not overwrite and place.exists() and not (path is not None and _is_empty_folder(path)):
-        raise ExportError(
-            f"There is already something at {place.url}.",
-            hint="Choose another path, or pass overwrite=True (--overwrite-existing).",
-        )
-    folder = None if path is None else os.path.dirname(path)  # noqa: PTH120 - plain text
-    if folder is not None:
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - the same
-    scratch = tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder)
+    if path is not None:
+        path = _followed(path)
+        place = storage.locate(path)
+    if place.exists() and not (path is not None and _is_empty_folder(path)):
+        if not overwrite:
+            raise ExportError(
+                f"There is already something at {place.url}.",
+                hint="Choose another path, or pass overwrite=True (--overwrite-existing).",
+            )
+        _check_replaceable(place, keep)
+    scratch = _scratch(path, place)
+    written = storage.locate(os.path.join(scratch, place.name))  # noqa: PTH118 - plain text
     try:
-        written = storage.locate(os.path.join(scratch, place.name))  # noqa: PTH118 - the same
-        yield written
-        if overwrite:
-            place.delete(recursive=True)
+        try:
+            yield written
+        except OSError as error:
+            if isinstance(error, StorageError):
+                raise
+            raise sort_failure(error, "written", place.url) from error
         if path is None:
-            storage.copy_tree(written, place)
+            _upload(written, place, overwrite=overwrite)
         else:
-            if os.path.isdir(path):  # noqa: PTH112 - the same
-                os.rmdir(path)  # noqa: PTH106 - the same; it is empty
-            os.rename(str(written.local_path()), path)  # noqa: PTH104 - the same
+            _move(str(written.local_path()), path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _followed(path: str) -> str:
+    real = os.path.realpath(path)
+    through_link = os.path.islink(path) and os.path.isdir(real) and not _is_empty_folder(real)  # noqa: PTH112, PTH114
+    return path if through_link else real
+
+
+def _check_replaceable(place: Location, keep: Sequence[Location]) -> None:
+    """ExportError for what is read, folders around it, and other datasets."""
+    path = place.local_path()
+    for source in keep:
+        here, there = source.local_path() or source.url, path or place.url
+        if path is not None and source.local_path() is not None:
+            here, there = os.path.realpath(here), os.path.realpath(there)
+        if f"{here.rstrip('/')}/".startswith(f"{there.rstrip('/')}/"):
+            raise ExportError(
+                f"{place.url} can't be replaced: the layer that is exported lies there.",
+                hint="Choose another path.",
+            )
+    if path is not None and os.path.islink(path):  # noqa: PTH114 - plain text
+        return
+    if place.child(FILE_NAME).exists():
+        raise ExportError(
+            f"{place.url} can't be replaced: it is a dataset.",
+            hint="Choose another path, or delete the dataset first.",
+        )
+
+
+def _scratch(path: str | None, place: Location) -> str:
+    """Make the hidden folder; beside the target, so that it can be moved there."""
+    folder = None if path is None else os.path.dirname(path)  # noqa: PTH120 - plain text
+    try:
+        if folder is not None:
+            os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - the same
+        return tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=folder)
+    except FileExistsError as error:
+        raise StorageError(
+            f"{place.url} could not be written: {folder} is a file.", hint="Choose another path."
+        ) from error
+    except OSError as error:
+        raise sort_failure(error, "written", place.url) from error
+
+
+def _move(new: str, path: str) -> None:
+    """Put `new` into the place of what is at `path`, which comes back if that fails."""
+    old = f"{new}.replaced"
+    try:
+        there = os.path.lexists(path)
+        if there:
+            os.rename(path, old)  # noqa: PTH104 - plain text
+        try:
+            os.rename(new, path)  # noqa: PTH104 - the same
+        except BaseException:
+            if there:
+                os.rename(old, path)  # noqa: PTH104 - the same
+            raise
+    except OSError as error:
+        raise sort_failure(error, "written", path) from error
+
+
+def _upload(written: Location, place: Location, *, overwrite: bool) -> None:
+    if overwrite:
+        place.delete(recursive=True)
+    try:
+        storage.copy_tree(written, place)
+    except BaseException:
+        with suppress(StorageError):
+            place.delete(recursive=True)
+        raise
 
 
 def _is_empty_folder(path: str) -> bool:

@@ -47,7 +47,7 @@ class OmeTiffExporter(Exporter):
         if source.dtype not in _DTYPES:
             raise ExportError(
                 f"OME-TIFF can't hold {source.dtype}; the layer {source.name!r} has it.",
-                hint="Export with tiff_stack or ozx, or copy the layer to uint32 first.",
+                hint="Export with tiff_stack or ozx, or copy the layer to a dtype of 32 bits first.",
             )
         import tifffile
 

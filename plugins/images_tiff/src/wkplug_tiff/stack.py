@@ -30,13 +30,27 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+def _pair(value: Any) -> tuple[int, int] | None:
+    """Widen n to (x, y)."""
+    if value is None:
+        return None
+    try:
+        x, y = (value, value) if isinstance(value, int) else (int(number) for number in value)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{value!r} is no size of a plane.", hint="Give two whole numbers, (x, y), or one for both."
+        ) from error
+    return x, y
+
+
 @attrs.frozen(kw_only=True)
 class _Options:
     """What users may say.
 
     batch_size: sections that are read at once. digits: of the numbers in names; by default as many as the largest
     needs. from_zero: names count from the box's first section, not from the dataset's. scale_down: each plane becomes
-    smaller by this factor. tile_size: (x, y) pixels of a tile; tiles_per_dimension: how many tiles along (x, y).
+    smaller by this factor. tile_size: pixels of a tile, n or (x, y); tiles_per_dimension: how many tiles there
+    are, likewise.
     """
 
     batch_size: int | None = None
@@ -44,15 +58,20 @@ class _Options:
     filename_prefix: str = ""
     from_zero: bool = False
     scale_down: int = 1
-    tile_size: tuple[int, int] | None = None
-    tiles_per_dimension: tuple[int, int] | None = None
+    tile_size: tuple[int, int] | None = attrs.field(default=None, converter=_pair)
+    tiles_per_dimension: tuple[int, int] | None = attrs.field(default=None, converter=_pair)
 
     def __attrs_post_init__(self) -> None:
         for name in ("batch_size", "digits", "scale_down", "tile_size", "tiles_per_dimension"):
             value = getattr(self, name)
-            if value is not None and min(value if isinstance(value, tuple) else (value,)) < 1:
+            numbers = () if value is None else value if isinstance(value, tuple) else (value,)
+            if any(not isinstance(number, int) for number in numbers):
+                raise InvalidArgumentError(f"{name} is {value!r}: it must be a whole number.")
+            if numbers and min(numbers) < 1:
                 raise InvalidArgumentError(f"{name} is {value}: it must be at least 1.")
-        if any(sign in self.filename_prefix for sign in ("/", "\\", "\0")):
+        if not isinstance(self.filename_prefix, str) or any(
+            sign in self.filename_prefix for sign in ("/", "\\", "\0")
+        ):
             raise InvalidArgumentError(
                 f"The filename_prefix {self.filename_prefix!r} is no part of a file's name."
             )

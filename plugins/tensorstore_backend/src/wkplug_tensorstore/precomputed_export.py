@@ -25,7 +25,7 @@ __all__ = ["PrecomputedExporter"]
 _AXES = ("x", "y", "z", "c")
 _CHUNK = 64
 _SHARD_BITS = 6  # a shard is 4 x 4 x 4 chunks, 256 voxels along an edge
-_DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32")
+_DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "float32")
 
 
 class PrecomputedExporter(Exporter):

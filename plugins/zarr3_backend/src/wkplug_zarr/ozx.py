@@ -55,7 +55,7 @@ class OzxExporter(Exporter):
         problems = Ngff05().problems(facts)
         if problems:
             raise ExportError(problems[0])
-        scratch = target.parent.child("arrays")
+        scratch = target.parent.child(f"{target.name}.arrays")
         group = Ngff05().layer_files(facts)[_GROUP]
         with zipfile.ZipFile(str(target.local_path()), "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
             archive.comment = json.dumps(_COMMENT, separators=(",", ":")).encode()
@@ -114,7 +114,12 @@ def _spec(
 
 def _three(value: Any) -> tuple[int, int, int]:
     """Widen n to (x, y, z)."""
-    x, y, z = (value,) * 3 if isinstance(value, int) else (int(number) for number in value)
+    try:
+        x, y, z = (value,) * 3 if isinstance(value, int) else (int(number) for number in value)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"{value!r} is no shard_shape.", hint="Give three whole numbers, (x, y, z), or one for all."
+        ) from error
     return x, y, z
 
 
