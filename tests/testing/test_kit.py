@@ -61,7 +61,7 @@ def test_the_kit_imports_nothing_of_wkplug_but_the_contract_and_the_registry():
     code += "import sys; print(' '.join(sorted(m for m in sys.modules if m.startswith('wkplug.'))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     parts = {name.split(".")[1] for name in done.stdout.split()}
-    assert parts <= {"abc", "errors", "geometry", "registry", "config", "testing"}
+    assert parts <= {"abc", "errors", "geometry", "lazy", "registry", "config", "testing"}
 
 
 def test_unknown_names_are_attribute_errors():
