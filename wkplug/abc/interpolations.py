@@ -46,6 +46,13 @@ class Interpolation(ABC):
                 result = numpy.repeat(result, factor, axis=axis)
         return result
 
+    def prepare(self, dtype: str, nbytes: int) -> None:
+        """Hear what is to come in this process: blocks of `dtype` with about `nbytes` bytes of source in all.
+
+        Called before the blocks of a long operation, several times for the same one, and not at all where nobody
+        knows. An engine that is slow to start may decide here whether that will pay.
+        """
+
     def takes(self, block: NDArray[Any], factors: tuple[int, ...]) -> bool:
         """Whether this implementation is worth using for `block`; asked where another one could do it as well.
 
