@@ -201,3 +201,17 @@ def test_an_unknown_mode_is_a_key_error_that_lists_the_known() -> None:
     with pytest.raises(KeyError, match="median") as caught:
         registry.interpolation("FOO", category="color", dtype="uint8")
     assert "FOO" in str(caught.value)
+
+
+@pytest.mark.parametrize("fz", [1, 2])
+@pytest.mark.parametrize("shape", [(70, 2300, 6), (262_200, 2, 4), (34, 38, 700)])
+def test_medians_of_bytes_are_the_same_in_blocks_of_many_tiles(shape: tuple[int, ...], fz: int) -> None:
+    data = np.random.default_rng(len(shape)).integers(0, 256, (2, *shape)).astype("u1")
+    places = itertools.product(*(range(factor) for factor in (2, 2, fz)))
+    members = [data[:, x::2, y::2, z::fz].astype(int) for x, y, z in places]
+    low, high = np.sort(members, axis=0)[4 * fz // 2 - 1 : 4 * fz // 2 + 1]
+    for block in (data, np.asfortranarray(data), data[:, ::-1].copy()[:, ::-1]):
+        found = interpolations.Median().reduce(block, (1, 2, 2, fz))
+        np.testing.assert_array_equal(found, (low + high) // 2)
+        found = interpolations.MedianUnbiased().reduce(block, (1, 2, 2, fz))
+        np.testing.assert_array_equal(found, np.rint((low + high) / 2))

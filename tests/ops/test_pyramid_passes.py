@@ -148,6 +148,21 @@ def test_each_voxel_is_read_once_and_each_shard_written_once(
     assert len(shards) == len(set(shards)) == 2 * 2 * 2 + 1 + 1
 
 
+def test_an_interpolation_hears_beforehand_how_much_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wkplug.registry.choosing_modes import Implementations
+
+    heard: list[Any] = []
+    reduce = Implementations.reduce
+    monkeypatch.setattr(Implementations, "prepare", lambda _, *told: heard.append(told))
+    monkeypatch.setattr(Implementations, "reduce", lambda *args: heard.append("reduce") or reduce(*args))
+    data = np.random.default_rng(5).integers(1, 255, (1, 200, 130, 70)).astype("u2")
+    make(tmp_path / "d", data).downsample_mag_list(1, [2, 4], executor="sequential")
+    assert heard[0] == ("uint16", data.nbytes)
+    assert set(heard) == {heard[0], "reduce"}
+
+
 def test_what_was_never_written_is_never_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box = wk.BoundingBox((0, 0, 0), (4096, 4096, 4096))
     layer = wk.Dataset(tmp_path / "d", voxel_size=(1, 1, 1)).add_layer("a", "color", bounding_box=box)

@@ -37,6 +37,7 @@ class ShardReduction:
     """The work of one task of a pyramid: compute the task's box, in voxels of the first step's mag, of all steps.
 
     source_bounds: the source's own box; beyond it the source is its own mirror image (the border voxel counts twice).
+    coming: how many bytes of the source this process is going to read, all tasks together; 0 if nobody knows.
     tile, nested: as of `tiles_of`. stored: which shards of the source there are, None if all must be looked at.
     cells: what tasks of this process share, so that a task may be a single tile; None where tasks run in other
     processes: then each is a region of whole cells, and this object pickles.
@@ -50,9 +51,12 @@ class ShardReduction:
     nested: tuple[tuple[int, ...], ...] = ()
     stored: StoredShards | None = None
     cells: Cells | None = None
+    coming: int = 0
 
     def __call__(self, task: Task) -> None:
         """Compute the task's box, and write what it completes."""
+        if self.coming:
+            self.interpolation.prepare(self.source.array.dtype.name, self.coming)
         cells = Cells(self.steps) if self.cells is None else self.cells
         for tile in tiles_of(task.box, self.tile, self.nested):
             self._reduce(tile, cells)

@@ -109,6 +109,8 @@ class Sweep:
         done, total = 0, sum(count for _, _, count in works)
         for work, planned, most in works:
             tasks, count = self._tasks(work, planned)
+            size = grids.volume(work.source_bounds) * work.source.array.dtype.itemsize * count // most
+            work.coming = size // (1 if work.cells is not None else runner.workers)
 
             def tell(finished: int, _: int, before: int = done + most - count) -> None:
                 if progress is not None:

@@ -39,6 +39,11 @@ class Implementations(Interpolation):
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.members,))
 
+    def prepare(self, dtype: str, nbytes: int) -> None:
+        """Tell all of them."""
+        for member in self.members:
+            member.prepare(dtype, nbytes)
+
     def reduce(self, block: NDArray[Any], factors: tuple[int, ...]) -> NDArray[Any]:
         """Let the first that takes the block compute it."""
         for member in self.members[:-1]:

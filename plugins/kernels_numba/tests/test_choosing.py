@@ -69,6 +69,26 @@ def test_one_large_block_pays_at_once_and_infinity_never() -> None:
     assert not Engine().pays(("median", "uint8"), 1e9, float("inf"))
 
 
+def test_what_is_announced_is_decided_before_anything_is_lost() -> None:
+    engine = Engine()
+    median, mode = ("median", "uint8"), ("mode", "uint32")
+    engine.expects(median, 0.7, 0.8)
+    assert not engine.pays(median, 0.1, 0.8)
+    engine.expects(median, 0.9, 0.8)
+    assert engine.pays(median, 0.0, 0.8)
+    engine.expects(mode, 0.05, 0.8)  # numba is there now
+    assert engine.pays(mode, 0.0, 0.8)
+    engine.expects(("max", "uint8"), 1e9, float("inf"))
+    assert not engine.pays(("max", "uint8"), 0.0, float("inf"))
+
+
+def test_a_large_job_that_is_announced_starts_with_the_compiled_mode() -> None:
+    announced = SMALL_JOB.replace("    for _", "    mode.prepare('uint8', 10**10)\n    for _")
+    assert run(announced.replace("{SETTINGS}", "{}")) == run(SMALL_JOB.replace("{SETTINGS}", "{}")).replace(
+        "False", "True"
+    )
+
+
 def test_losses_are_counted_once_by_any_number_of_threads() -> None:
     engine = Engine()
     answers: list[bool] = []

@@ -2,9 +2,9 @@
 
 Importing numba and making its first compiled function ready takes 0.8 s of CPU in every process (0.3 s the
 import, 0.5 s the first function; measured with the compiled code on disk), each further function some 0.01 s.
-In that time numpy reduces gigabytes, so a small job shall never know that numba is there. What is to come is
-not known, so it is decided as one decides between renting and buying: rent until the rent adds up to the price.
-That costs at most twice what would have been best.
+In that time numpy reduces gigabytes, so a small job shall never know that numba is there. Where what is to come
+is not known, it is decided as one decides between renting and buying: rent until the rent adds up to the price.
+That costs at most twice what would have been best. Where it is known, as of pyramids, nothing is lost first.
 
 Imports nothing heavy; `wkplug_numba.modes` asks it before each block.
 """
@@ -32,6 +32,14 @@ class Engine:
     def started(self) -> bool:
         """Whether anything compiled is in use."""
         return bool(self._ready)
+
+    def expects(self, function: tuple[str, str], lost: float, after: float) -> None:
+        """Decide beforehand: `lost` seconds are going to be lost if nothing compiled is used."""
+        if function in self._ready:
+            return
+        with self._lock:
+            if lost > (after * _FURTHER if self._ready else after):
+                self._ready.add(function)
 
     def pays(self, function: tuple[str, str], lost: float, after: float) -> bool:
         """Whether to use a compiled function from now on; `lost`: seconds that are lost if not.

@@ -40,6 +40,11 @@ class _Compiled(Interpolation):
             raise ModuleNotFoundError("No module named 'numba'", name="numba")
         self.settings = NumbaSettings.of(settings)
 
+    def prepare(self, dtype: str, nbytes: int) -> None:
+        """See `Interpolation.prepare`."""
+        if self.dtypes is None or dtype in self.dtypes:
+            engine().expects((self.name, dtype), nbytes * self.lost * 1e-9, self.settings.after)
+
     def takes(self, block: NDArray[Any], factors: tuple[int, ...]) -> bool:
         """See `Interpolation.takes`."""
         dtype = block.dtype.name
@@ -96,7 +101,7 @@ class Median(_Compiled):
     """The median, the mean of two middle integers cut towards zero."""
 
     name: ClassVar[str] = "median"
-    lost: ClassVar[float] = 0.5
+    lost: ClassVar[float] = 0.4
     even: ClassVar[bool] = False
 
     def run(self, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int) -> None:
