@@ -63,7 +63,7 @@ def entry(name: str, value: Any, *, level: int) -> Iterator[str]:
     yield from markdown(inspect.getdoc(value) or "")
     if not inspect.isclass(value):
         return
-    for member, attribute in sorted(vars(value).items()):
+    for member, attribute in sorted(members(value).items()):
         if member.startswith("_"):
             continue
         function = getattr(attribute, "fget", None) or getattr(attribute, "__func__", attribute)
@@ -72,6 +72,18 @@ def entry(name: str, value: Any, *, level: int) -> Iterator[str]:
         shown = member if isinstance(attribute, property) else f"{member}{signature(function)}"
         yield from (f"**`{shown}`**", "")
         yield from markdown(inspect.getdoc(function) or "")
+
+
+def members(kind: type) -> dict[str, Any]:
+    """Give what a class has of its own and of the unlisted bases that it is put together of; no older names."""
+    public = set(dir(import_module("wkplug")))
+    listed = [base for base in kind.__mro__[1:] if base.__name__ in public]
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        part = re.match(r"wkplug\.dataset\.(?!legacy)", base.__module__)
+        if base is kind or (part and not any(issubclass(one, base) for one in listed)):
+            found |= vars(base)
+    return found
 
 
 def signature(value: Any) -> str:

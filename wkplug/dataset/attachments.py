@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import attrs
 
 from wkplug import storage
-from wkplug.dataset.legacy.attachment_formats import attachment_format, attachment_suffix, recorded_format
+from wkplug.dataset.legacy.attachment_formats import (
+    attachment_format,
+    attachment_suffix,
+    formats_of,
+    recorded_format,
+)
 from wkplug.dataset.legacy.attachments import LegacyAttachments
 from wkplug.dataset.paths import to_path
 from wkplug.errors import AttachmentError, UnsafePathError
@@ -55,8 +60,6 @@ class Attachment:
     json_key: ClassVar[str] = ""
     """The key in the properties file, which is also the folder that copies go to."""
     is_list: ClassVar[bool] = True
-    data_formats: ClassVar[tuple[str, ...]] = ("zarr3", "hdf5")
-    """How attachments of this kind may be stored."""
 
     @classmethod
     def from_path_and_name(
@@ -75,10 +78,10 @@ class Attachment:
         """
         check_layer_name(name, what="attachment")
         chosen = attachment_format(data_format)
-        if chosen not in cls.data_formats:
+        if chosen not in (allowed := formats_of(cls.json_key)):
+            formats = " or ".join(map(repr, map(str, allowed)))
             raise AttachmentError(
-                f"A {cls.type_name} attachment can't be stored as {str(chosen)!r}.",
-                hint=f"Give {' or '.join(map(repr, cls.data_formats))}.",
+                f"A {cls.type_name} attachment can't be stored as {str(chosen)!r}.", hint=f"Give {formats}."
             )
         location = _located(path, None if dataset_path is None else storage.locate(dataset_path))
         return cls(name, to_path(location), chosen)
@@ -102,7 +105,6 @@ class MeshAttachment(Attachment):
     container_name = "meshes"
     type_name = "mesh"
     json_key = "meshes"
-    data_formats = ("zarr3", "hdf5", "neuroglancerPrecomputed")
 
 
 class AgglomerateAttachment(Attachment):
@@ -166,7 +168,6 @@ class SegmentStatisticsAttachment(Attachment):
     type_name = "segmentStatistics"
     json_key = "segmentStatistics"
     is_list = False
-    data_formats = ("zarr3",)
 
 
 class CumsumAttachment(Attachment):
@@ -176,7 +177,6 @@ class CumsumAttachment(Attachment):
     type_name = "cumsum"
     json_key = "cumsum"
     is_list = False
-    data_formats = ("zarr3", "json")
 
 
 class ConnectomeAttachment(Attachment):

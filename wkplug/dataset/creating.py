@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug import registry, storage
-from wkplug.dataset import layout
 from wkplug.dataset.mag_view import MagView
 from wkplug.dataset.paths import is_link
 from wkplug.errors import (
@@ -132,9 +131,13 @@ def create_array(
         )
     location = layer.location.child(mag.to_layer_name())
     data_format = str(layer.data_format)
-    from wkplug.dataset.legacy.arrays import check_options
 
-    check_options(request.compress, data_format)
+    from wkplug.dataset import layout
+
+    if not isinstance(request.compress, bool):
+        from wkplug.dataset.legacy.arrays import check_options
+
+        check_options(request.compress, data_format)
     explicit = layer.dataset.backend_for(data_format)
     choice = registry.choose_backend(location, data_format=data_format, mode="create", explicit=explicit)
     factors = layer.frame.factors(mag.to_tuple())

@@ -1,8 +1,8 @@
 """`Dataset`: a folder of layers that belong together, described by datasource-properties.json.
 
-Creating, opening, adding and deleting layers. The properties file is the truth, kept by
-`wkplug.properties.PropertiesStore`; what spans several objects (importing, downsampling, copying) lives in
-`wkplug.ops` and is delegated to in one line.
+Creating and opening. The properties file is the truth, kept by `wkplug.properties.PropertiesStore`. The methods around
+layers, around images and around copies are in files of their own, see `wkplug.dataset.parts`; what spans several
+objects lives in `wkplug.ops` and is delegated to in one line.
 """
 
 from __future__ import annotations

@@ -62,8 +62,9 @@ class DatasetImporting(DatasetPart):
         use_bioformats: bool | None = None,
         missing_slices: str = "error",
         memory: int | str | None = None,
+        importer: str | None = None,
     ) -> Dataset:
-        """Make a dataset of an image file, or of the image files of a folder.
+        """Make a dataset of an image file, of the image files of a folder, or of a container of another tool.
 
         voxel_size: nanometres along x, y, z; or voxel_size_with_unit.
         map_filepath_to_layer_name: how files become layers, see `ConversionLayerMapping`; or a function from a
@@ -77,6 +78,9 @@ class DatasetImporting(DatasetPart):
         reader: the name of the image reader to use; use_bioformats: True for Bio-Formats, False for never.
         missing_slices: what to do where a number is missing in the names of sections: "error", "fill" (zeros), or
             "close" (as if there was no gap).
+
+        importer: the name of the importer of containers (OME-Zarr, N5, ...) to use, found by the contents if left out.
+            Layers of a container keep names, categories, channels' names and colours, and their place.
 
         x are the columns and y the rows of the images. Downsampling is a step of its own. An import that was stopped
         goes on where it was when it is called again with the same arguments.
@@ -109,6 +113,7 @@ class DatasetImporting(DatasetPart):
             use_bioformats=use_bioformats,
             missing_slices=missing_slices,
             memory=memory,
+            importer=importer,
         )
 
     def add_layer_from_images(
@@ -142,15 +147,16 @@ class DatasetImporting(DatasetPart):
         use_bioformats: bool | None = None,
         missing_slices: str = "error",
         memory: int | str | None = None,
+        importer: str | None = None,
     ) -> Layer:
-        """Add a layer from an image file, a folder, a glob text, or a list of files (sections in that order).
+        """Add a layer from an image file, a folder, a container, a glob text, or a list of files in their order.
 
         images may also be an opened `pims.FramesSequence`. category: None guesses. mag: what the images are, their
         box is that much larger. topleft: Mag(1) voxels.
         dtype: converts the values (without scaling). channel: takes just one; czi_channel: the same of a file's own
         channel axis, so that colours in it are left. timepoint: takes just one. scale: a coarser resolution that
         the file holds, 0 is the finest. allow_multiple_layers: channels that are no colours become layers of their
-        own, called NAME__channelN; gives the first one then.
+        own, called NAME__channelN, and containers may have several; gives the first one then.
         Other parameters as in `from_images`.
         """
         from wkplug.ops import images as importing
@@ -185,6 +191,7 @@ class DatasetImporting(DatasetPart):
             use_bioformats=use_bioformats,
             missing_slices=missing_slices,
             memory=memory,
+            importer=importer,
         )
 
     @older(**DOWNSAMPLING["downsample_dataset"])

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
-
-import attrs
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from wkplug.abc import Executor
 from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError
@@ -41,12 +39,11 @@ class SupportsSubmit(Protocol):
         """Start a call and give something with `result()`."""
 
 
-@attrs.frozen
-class NamedExecutor:
+class NamedExecutor(NamedTuple):
     """An executor by its name, with options such as {"workers": 4}: made when work begins, and shut down after it."""
 
     name: str
-    options: Mapping[str, Any] = attrs.field(factory=dict)
+    options: Mapping[str, Any] | None = None
 
 
 AnyExecutor: TypeAlias = (
@@ -147,7 +144,7 @@ def _made(wanted: str | NamedExecutor) -> Executor:
 
     named = NamedExecutor(wanted) if isinstance(wanted, str) else wanted
     try:
-        return registry.executor(named.name, named.options or None)
+        return registry.executor(named.name, named.options)
     except UnknownNameError as error:
         library = _LIBRARIES.get(named.name.partition("+")[0])
         if library is not None:

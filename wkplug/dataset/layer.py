@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import creating, resizing
+from wkplug.dataset import creating
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.layer_copying import LayerCopying
 from wkplug.dataset.layer_mags import LayerMags
@@ -154,12 +154,13 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     @bounding_box.setter
     def bounding_box(self, box: NDBoundingBox) -> None:
+        from wkplug.dataset import resizing
+        from wkplug.properties import operations
+
         self._writable("change its bounding box")
         region = self._checked_region(box)
         own = list(self.mags.values())
         resizing.grow(own, grids.hull(region, self.region))
-        from wkplug.properties import operations
-
         self._dataset.store.apply(operations.SetBox(self._name, self._normalized(region)))
         resizing.shrink(own, region)
 
@@ -170,11 +171,12 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     def extend_bounding_box(self, box: NDBoundingBox) -> None:
         """Extend the bounding box so that it holds `box` too: a union, also when several processes do it at once."""
+        from wkplug.dataset import resizing
+        from wkplug.properties import operations
+
         self._writable("change its bounding box")
         region = self._checked_region(box)
         resizing.grow(self.mags.values(), grids.hull(self.region, region))
-        from wkplug.properties import operations
-
         self._dataset.store.apply(operations.ExtendBox(self._name, self._normalized(region)))
 
     def _checked_region(self, box: NDBoundingBox) -> Region:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import creating
-from wkplug.dataset.layout import LayoutRequest
 from wkplug.dataset.legacy.layer import ADDING_MAGS
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.parts import LayerPart, part_of
@@ -69,6 +68,8 @@ class LayerMags(LayerPart):
         """
         layer = self._as_layer()
         layer.check_writable("get another mag")
+        from wkplug.dataset.layout import LayoutRequest
+
         request = LayoutRequest(
             chunk_shape=chunk_shape,
             shard_shape=shard_shape,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
-from wkplug.dataset import chunks
 from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import (
@@ -168,6 +167,8 @@ class View(VoxelAccess, OlderView):
         multiples of these. `read_only=None` inherits; writable views that are not aligned with the shards come with
         a UserWarning.
         """
+        from wkplug.dataset import chunks
+
         return chunks.cut(self, chunk_shape, chunk_border_alignments, read_only=read_only)
 
     # --- work on chunks -----------------------------------------------------------------------------------
@@ -193,6 +194,8 @@ class View(VoxelAccess, OlderView):
 
         InvalidArgumentError (an AssertionError) for other chunk shapes; the first failing call's own error.
         """
+        from wkplug.dataset import chunks
+
         chunks.for_each(self, func_per_chunk, chunk_shape, executor, progress_desc)
 
     @older(**CHUNKS)
@@ -208,6 +211,8 @@ class View(VoxelAccess, OlderView):
 
         All else is as with `for_each_chunk`; results that come from other processes must pickle.
         """
+        from wkplug.dataset import chunks
+
         return chunks.map_each(self, func_per_chunk, chunk_shape, executor, progress_desc)
 
     @older(**ZIPPED_CHUNKS)
@@ -230,6 +235,8 @@ class View(VoxelAccess, OlderView):
 
         InvalidArgumentError (an AssertionError) for shapes that don't fit.
         """
+        from wkplug.dataset import chunks
+
         chunks.zipped(
             self, target_view, func_per_chunk, source_chunk_shape, target_chunk_shape, executor, progress_desc
         )

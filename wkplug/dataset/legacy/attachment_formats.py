@@ -7,7 +7,7 @@ from typing import Any
 
 from wkplug.errors import AttachmentError
 
-__all__ = ["AttachmentDataFormat", "attachment_format", "attachment_suffix", "recorded_format"]
+__all__ = ["AttachmentDataFormat", "attachment_format", "attachment_suffix", "formats_of", "recorded_format"]
 
 
 class AttachmentDataFormat(StrEnum):
@@ -27,6 +27,17 @@ class AttachmentDataFormat(StrEnum):
         return self.value
 
 
+_FORMATS = {
+    "meshes": (
+        AttachmentDataFormat.Zarr3,
+        AttachmentDataFormat.HDF5,
+        AttachmentDataFormat.NeuroglancerPrecomputed,
+    ),
+    "segmentStatistics": (AttachmentDataFormat.Zarr3,),
+    "cumsum": (AttachmentDataFormat.Zarr3, AttachmentDataFormat.JSON),
+}
+"""What attachments of a kind, by its key in the properties file, may be stored as; the others as Zarr or HDF5."""
+
 _SUFFIXES = {AttachmentDataFormat.HDF5: ".hdf5", AttachmentDataFormat.JSON: ".json"}
 
 
@@ -41,6 +52,11 @@ def recorded_format(text: str) -> str:
         return AttachmentDataFormat(text)
     except AttachmentError:
         return text
+
+
+def formats_of(kind: str) -> tuple[AttachmentDataFormat, ...]:
+    """Give the data formats that attachments of a kind (its key in the properties file) may have."""
+    return _FORMATS.get(kind, (AttachmentDataFormat.Zarr3, AttachmentDataFormat.HDF5))
 
 
 def attachment_suffix(data_format: str) -> str:

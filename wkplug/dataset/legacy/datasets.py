@@ -12,6 +12,7 @@ from wkplug.dataset.legacy.namespaces import ARGS
 from wkplug.dataset.legacy.nested import NestedConversionLayerMapping
 from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import Call
+from wkplug.dataset.parts import DatasetPart
 from wkplug.errors import DatasetNotFoundError, OnlyLayerError, UnsupportedDtypeError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 
-class OlderDataset:
+class OlderDataset(DatasetPart):
     """The properties and methods that datasets once had; each warns and names what to write instead."""
 
     ConversionLayerMapping = NestedConversionLayerMapping()
@@ -80,9 +81,6 @@ class OlderDataset:
     @classmethod
     def _constructor(cls) -> type[Dataset]:
         return cast("type[Dataset]", cls)
-
-    def _as_dataset(self) -> Dataset:
-        return cast("Dataset", self)
 
 
 def _either(voxel_size: Any, scale: Any, method: str) -> Any:

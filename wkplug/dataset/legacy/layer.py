@@ -6,21 +6,21 @@ older names elsewhere in this package.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.legacy.namespaces import ARGS
 from wkplug.dataset.legacy.notices import deprecated
+from wkplug.dataset.parts import LayerPart
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from wkplug.dataset.layer import Layer
     from wkplug.dataset.mag_view import MagView
 
 __all__ = ["ADDING_MAGS", "DOWNSAMPLING", "UPSAMPLING", "OlderLayer"]
 
 
-class OlderLayer:
+class OlderLayer(LayerPart):
     """The properties and methods that layers once had; each warns and names what to write instead."""
 
     @property
@@ -48,9 +48,6 @@ class OlderLayer:
         """Deprecated: `get_finest_mag`."""
         deprecated("Layer.get_best_mag()", "Layer.get_finest_mag()")
         return self._as_layer().get_finest_mag()
-
-    def _as_layer(self) -> Layer:
-        return cast("Layer", self)
 
 
 ADDING_MAGS: dict[str, Any] = {

@@ -8,7 +8,6 @@ Who calls it: `older` methods with an `args`, and `wkplug.utils.get_executor_for
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.legacy.parameters import Renamed
@@ -43,6 +42,8 @@ def executor_of(namespace: Any) -> NamedExecutor | None:
         options["workers"] = int(jobs)
     resources = getattr(namespace, "job_resources", None)
     if resources and text not in _STRATEGIES:
+        import json
+
         options["job_resources"] = json.loads(resources) if isinstance(resources, str) else dict(resources)
     from wkplug.dataset.execution import NamedExecutor
 

@@ -81,7 +81,6 @@ Rewrite: TypeAlias = "Callable[[Call], None]"
 class _Era(NamedTuple):
     """All that a method's older spellings need, worked out once when its class is made."""
 
-    title: str
     renamed: Mapping[str, Renamed]
     ignored: frozenset[str]
     order: tuple[str, ...]
@@ -94,10 +93,14 @@ class _Era(NamedTuple):
         """Whether Python had to refuse this call, and one of the older eras would not have."""
         return not self.keywords.isdisjoint(kwargs) or len(self.today) < len(args) - 1 <= len(self.order)
 
-    def translate(self, args: tuple[Any, ...], kwargs: dict[str, Any], *, by_position: bool) -> Call:
-        """Put a call into today's words: everything by name."""
+    def translate(
+        self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, by_position: bool
+    ) -> Call:
+        """Put a call of the method into today's words: everything by name."""
         target, *values = args
-        call = Call(self.title, target, {})
+        # Asked for now, because a method may get the name of the class that it becomes a part of.
+        title = method.__qualname__.removesuffix(".__init__")
+        call = Call(title, target, {})
         # Older positions count if there are more values than today allows, or if their types gave them away.
         old = by_position or len(values) > len(self.today)
         order = self.order if old else self.today
@@ -109,14 +112,14 @@ class _Era(NamedTuple):
         # Words that are old themselves warn for themselves, and are no advice.
         advice = [f"{name}=..." for name in unnamed if name not in self.keywords]
         if old and advice:
-            deprecated(f"{self.title}() without the names of its arguments", ", ".join(advice))
+            deprecated(f"{title}() without the names of its arguments", ", ".join(advice))
         for name, value in zip(order, values, strict=False):
             # A position that had to be filled on the way to a later one says nothing.
             if value is not None or name in self.today:
                 call.arguments[name] = value
         for name, value in kwargs.items():
             if call.arguments.get(name) is not None:
-                raise TypeError(f"{self.title}() got multiple values for argument {name!r}")
+                raise TypeError(f"{title}() got multiple values for argument {name!r}")
             call.arguments[name] = value
         if self.rewrite is not None:
             self.rewrite(call)
@@ -129,7 +132,7 @@ class _Era(NamedTuple):
         for name in self.ignored:
             if name in call.arguments:
                 call.arguments.pop(name)
-                deprecated(f"{self.title}({name}=...)", "")
+                deprecated(f"{title}({name}=...)", "")
         return call
 
 
@@ -162,7 +165,6 @@ def older(
         code = cast("FunctionType", method).__code__
         today = code.co_varnames[1 : code.co_argcount]
         era = _Era(
-            title=method.__qualname__.removesuffix(".__init__"),
             renamed=renames,
             ignored=frozenset(ignored),
             order=tuple(order) or today,
@@ -181,13 +183,13 @@ def older(
             except refusal:
                 if recognise is None or not recognise(args, kwargs):
                     raise
-            return era.translate(args, kwargs, by_position=False).run(method)
+            return era.translate(method, args, kwargs, by_position=False).run(method)
 
         @wraps(method)
         def call_or_recognise(*args: Any, **kwargs: Any) -> Any:
             old_order = by_position is not None and by_position(args)
             if old_order or era.refused(args, kwargs) or (recognise is not None and recognise(args, kwargs)):
-                return era.translate(args, kwargs, by_position=old_order).run(method)
+                return era.translate(method, args, kwargs, by_position=old_order).run(method)
             return method(*args, **kwargs)
 
         # Where a method passes keywords on, Python refuses none, so that each call is looked at before it is made.
