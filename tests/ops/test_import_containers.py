@@ -229,6 +229,14 @@ def test_a_damaged_image_of_a_container_is_not_replaced_by_a_picture_beside_it(t
         wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1))
 
 
+def test_an_array_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
+    shutil.rmtree(place / "0")
+    with pytest.raises(CorruptDataError, match=r"'a' name the array .*a\.zarr/0, which is not there"):
+        wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_dataset_is_no_container(tmp_path: Path) -> None:
     wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).write_layer("em", "color", noise((8, 8, 8), "uint8"))
     with pytest.raises(InvalidArgumentError, match=r"ds is a dataset already, not images") as caught:

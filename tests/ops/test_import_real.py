@@ -62,3 +62,30 @@ def test_sections_of_an_electron_microscope(data: Path, tmp_path: Path, data_for
 def test_one_folder_of_the_microscope_is_guessed_to_be_an_image(data: Path, tmp_path: Path) -> None:
     layer = only_layer(wk.Dataset.from_images(data / "temca2" / "1" / "60", tmp_path / "out", (4, 4, 40)))
     assert layer.category == "color"
+
+
+@pytest.mark.filterwarnings("ignore:.*doesn't name its axes:UserWarning")
+@pytest.mark.parametrize(
+    ("place", "driver", "key"),
+    [
+        ("simple_ng_dataset/color", "neuroglancer_precomputed", "."),
+        ("simple_zarr_dataset/color/1-1-1", "zarr", "."),
+    ],
+)
+def test_containers_of_other_tools(data: Path, tmp_path: Path, place: str, driver: str, key: str) -> None:
+    import tensorstore
+
+    kvstore = {"driver": "file", "path": str(data / place / key)}
+    expected = tensorstore.open({"driver": driver, "kvstore": kvstore}).result().read().result()
+    if driver == "neuroglancer_precomputed":
+        expected = expected.transpose(3, 0, 1, 2)
+    dataset = wk.Dataset.from_images(data / place, tmp_path / "out", (1, 1, 1))
+    found = np.concatenate([layer.get_mag(1).read() for layer in dataset.layers.values()])
+    assert np.array_equal(found, expected)
+
+
+def test_a_bare_folder_of_wkw(data: Path, tmp_path: Path) -> None:
+    expected = wk.Dataset.open(data / "simple_wkw_dataset").get_layer("color").get_mag(1).read()
+    dataset = wk.Dataset.from_images(data / "simple_wkw_dataset" / "color", tmp_path / "out", (1, 1, 1))
+    found = np.concatenate([layer.get_mag(1).read() for layer in dataset.layers.values()])
+    assert np.array_equal(found[:, :24, :24, :24], expected[:, :24, :24, :24])

@@ -20,7 +20,7 @@ import attrs
 from wkplug import registry, storage
 from wkplug.abc import ForeignLayer, Image, ImageInfo, ProbeScore
 from wkplug.builtin.zipped import ZipLocation, is_zip
-from wkplug.errors import UnknownNameError, UnsupportedImageDataError
+from wkplug.errors import CorruptDataError, MissingError, UnknownNameError, UnsupportedImageDataError
 from wkplug.geometry import grids
 from wkplug.ops.importing.readers import readable_suffixes
 
@@ -69,10 +69,16 @@ class Container:
         return x, y, z
 
     def open(self) -> Image:
-        """Open the finest resolution."""
+        """Open the finest resolution; CorruptDataError if the container names an array that is not there."""
         importer: Importer = registry.importer(self.importer_name)
-        image = importer.open(self.layer.mags[0])
-        return StoredImage(self.layer) if image is None else _Described(self.layer, image)
+        try:
+            image = importer.open(self.layer.mags[0])
+            return StoredImage(self.layer) if image is None else _Described(self.layer, image)
+        except MissingError as error:
+            raise CorruptDataError(
+                f"The metadata of the layer {self.layer.name!r} name the array {self.path}, which is not there.",
+                hint="The container is damaged or was not copied as a whole.",
+            ) from error
 
     def signature(self) -> str:
         """Containers are taken to stay as they are: looking at all of their files would take too long."""
