@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug import errors, storage
-from wkplug.ops import AbstractTransform, AffineTransform, transform
+from wkplug.ops import AffineTransform, transform
 from wkplug.testing.profiles import examples
 
 from .test_pyramids import make
@@ -76,7 +76,9 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     size = draw(st.tuples(*(st.integers(1, 40),) * 3))
     low = draw(st.tuples(*(st.integers(0, 20),) * 3))
     dtype = draw(st.sampled_from(("uint8", "int16", "uint32", "uint64", "float32")))
-    data = random.integers(1, 120, (draw(st.sampled_from((1, 3))), *size)).astype(dtype)
+    data = random.integers(1, 120, (draw(st.sampled_from((1, 3))) if dtype == "uint8" else 1, *size)).astype(
+        dtype
+    )
     middle = np.eye(4)
     middle[:3, 3] = (np.array(low) + np.array(size) / 2) * np.array(mag)
     turn = np.eye(4)
@@ -104,7 +106,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def test_random_maps_boxes_mags_and_dtypes_are_as_scipy_has_them() -> None:
-    @examples(60)
+    @examples(15)
     @given(cases())
     def check(case: dict[str, Any]) -> None:
         mag = wk.Mag(case["mag"])
@@ -116,7 +118,7 @@ def test_random_maps_boxes_mags_and_dtypes_are_as_scipy_has_them() -> None:
             if case["kept"] is not None:
                 result.bounding_box = box
                 background[:] = case["kept"]
-                result.add_mag(mag, chunk_shape=16, shard_shape=16).write(background)
+                result.add_mag(mag, chunk_shape=32, shard_shape=32).write(background)
             there = AffineTransform(case["matrix"])
             given = {"inverse_transform": there.inverse().apply} if case["free"] else {"transform": there}
             found = transform(
@@ -148,7 +150,7 @@ def test_random_maps_boxes_mags_and_dtypes_are_as_scipy_has_them() -> None:
 
 
 def test_identity_and_whole_steps_are_exact_whatever_the_interpolation(tmp_path: Path) -> None:
-    data = np.random.default_rng(1).integers(0, 2**16, (3, 37, 20, 45)).astype("uint16")
+    data = np.random.default_rng(1).integers(0, 2**16, (1, 37, 20, 45)).astype("uint16")
     layer = make(tmp_path / "d", data, (3, 4, 5))
     for number, (step, how) in enumerate(
         (((0, 0, 0), "nearest"), ((7, 33, -5), "nearest"), ((7, -4, 2), "linear"))
@@ -260,27 +262,10 @@ def test_masked_voxels_come_from_nowhere(tmp_path: Path) -> None:
         assert along_x(result)[: len(expected)] == expected
 
 
-class Wave(AbstractTransform):
-    """Along x, as far as y says; pickles."""
-
-    def __init__(self, sign: int = 1) -> None:
-        self.sign = sign
-
-    def apply(self, points: np.ndarray) -> np.ndarray:
-        result = points.copy()
-        result[:, 0] += self.sign * (points[:, 1] % 3)
-        result[points[:, 2] == 2] = np.nan
-        return result
-
-    def inverse(self) -> Wave:
-        return Wave(-self.sign)
-
-    def transform_bbox(self, bbox: wk.BoundingBox) -> wk.BoundingBox:
-        return wk.BoundingBox(bbox.topleft, (bbox.size.x + 2, bbox.size.y, bbox.size.z))
-
-
 @pytest.mark.parametrize("executor", ["sequential", "threads", "processes"])
 def test_maps_of_ones_own_run_everywhere_and_nan_is_nowhere(tmp_path: Path, executor: str) -> None:
+    from waves import Wave
+
     data = np.random.default_rng(1).integers(1, 255, (1, 40, 33, 4)).astype("uint8")
     layer = make(tmp_path / "d", data)
     result = output(layer)
@@ -413,7 +398,7 @@ def test_contradictions_are_refused_before_anything_is_written(tmp_path: Path) -
     box = wk.NDBoundingBox((0, 0, 0, 0), (2, 5, 4, 3), ("t", "x", "y", "z"))
     times = dataset.add_layer("times", "color", bounding_box=box)
     segments = output(layer, "segments", category="segmentation")
-    long = dataset.add_layer("long", "color", dtype="int64", bounding_box=layer.bounding_box)
+    long = dataset.add_layer("long", "color", dtype="int16", bounding_box=layer.bounding_box)
     wide.bounding_box = layer.bounding_box
     wide.add_mag(1)
 
@@ -432,7 +417,7 @@ def test_contradictions_are_refused_before_anything_is_written(tmp_path: Path) -
     )
     refused(
         ValueError,
-        r"The dtype of the output layer \(int64\) does not match",
+        r"The dtype of the output layer \(int16\) does not match",
         layer,
         long,
         there,
@@ -466,7 +451,7 @@ def test_contradictions_are_refused_before_anything_is_written(tmp_path: Path) -
         mag=2,
         hint="one of these",
     )
-    refused(KeyError, "The layer 'long' has no mags", long, output(long, "long2"), there)
+    refused(KeyError, "The layer 'long' has no mags", long, output(long, "other"), there)
     refused(
         KeyError,
         "The mask layer 'empty' has no mag 1 .* it has none",

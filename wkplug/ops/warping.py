@@ -157,9 +157,14 @@ class Warp:
             last = first + length - 1
             if not (low <= last and high >= first):
                 return None
-            begin = math.floor(max(low, first))
+            low, high = max(low, first), min(high, last)
+            begin, stop = (
+                (math.floor(low), math.floor(high) + 2)
+                if self.linear
+                else (math.floor(low + 0.5), math.floor(high + 0.5) + 1)
+            )
             start.append(begin)
-            shape.append(min(math.floor(min(high, last)) + 2, last + 1) - begin)
+            shape.append(min(stop, last + 1) - begin)
         return tuple(start), tuple(shape)
 
     def _extent(self, where: Coordinates) -> list[tuple[float, float]]:
@@ -189,7 +194,7 @@ class Warp:
         # Samples outside are computed too, from any voxel, and not taken.
         low, stop = needed[0], grids.stop_of(needed)
         safe = [
-            numpy.where((along >= first) & (along <= end - 1), along, first) - first
+            numpy.where(along >= first, numpy.minimum(along, end - 1), first) - first
             for along, first, end in zip(where, low, stop, strict=True)
         ]
         nearest = _flat([numpy.floor(along + 0.5).astype(numpy.intp) for along in safe], needed[1])
