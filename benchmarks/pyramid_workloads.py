@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from meter import cpu_seconds, folder_bytes, metered, peak_bytes
 
-__all__ = ["busy", "make", "outside", "pyramid"]
+__all__ = ["busy", "codec", "make", "outside", "pyramid"]
 
 _MAGS = (2, 4, 8)
 
@@ -61,8 +61,15 @@ def pyramid(
     mode: str = "default",
     memory: str | None = None,
     done: Any = None,
+    compiled: bool = False,
 ) -> dict[str, Any]:
-    """Compute three mags, take their sizes and check sums, and delete them again; `done`: called between."""
+    """Compute three mags, take their sizes and check sums, and delete them again.
+
+    done: called between. compiled: wkplug takes its compiled kernels, however little there is to do.
+    """
+    if compiled:
+        with m.settings(plugin={"numba": {"after": 0}}):
+            return pyramid(m, path, shard, compress, executor, mode, memory, done)
     layer = m.Dataset.open(path).get_layer("made")
     for mag in _MAGS:
         if m.Mag(mag) in layer.mags:
@@ -87,7 +94,38 @@ def pyramid(
     return {**result, "bytes": size, "sums": sums, "peak": peak, "more": peak - before}
 
 
-def outside(m: Any, path: str, shard: int | None, compress: Any = True) -> dict[str, float]:
+def codec(m: Any, path: str, shard: int, block_type: int) -> dict[str, Any]:
+    """What the package `wkw` alone takes to read mag 1 and to write the others: no pyramid takes less."""
+    import wkw
+
+    layer = m.Dataset.open(path).get_layer("made")
+    mags = [m.Mag(mag) for mag in _MAGS]
+    layer.downsample_mag_list(m.Mag(1), mags, executor="sequential", shard_shape=shard)
+    arrays = {mag: np.asfortranarray(layer.get_mag(mag).read()) for mag in _MAGS}
+    for mag in _MAGS:
+        layer.delete_mag(mag)
+    edge = layer.bounding_box.size.to_tuple()[0]
+    with metered() as result, wkw.Dataset.open(f"{path}/made/1") as source:
+        for x, y, z in np.ndindex(*(edge // shard,) * 3):
+            source.read((x * shard, y * shard, z * shard), (shard,) * 3)
+        for mag, data in arrays.items():
+            # The package writes whole files only: those of small mags are as small here.
+            size = data.shape[1]
+            step = min(size, shard)
+            header = wkw.Header(np.uint8, block_len=32, file_len=step // 32, block_type=block_type)
+            with wkw.Dataset.create(f"{path}/codec-{mag}", header) as target:
+                for x, y, z in np.ndindex(*(size // step,) * 3):
+                    start = (x * step, y * step, z * step)
+                    part = data[(slice(None), *(slice(low, low + step) for low in start))]
+                    target.write(start, np.asfortranarray(part))
+    for mag in _MAGS:
+        shutil.rmtree(f"{path}/codec-{mag}")
+    return result
+
+
+def outside(
+    m: Any, path: str, shard: int | None, compress: Any = True, compiled: bool = False
+) -> dict[str, float]:
     """The share of a pyramid's CPU, in one thread, that is spent outside the reads and writes of arrays."""
     layer = m.Dataset.open(path).get_layer("made")
     kind = type(layer.get_mag(1).array_source.handle.array)
@@ -109,7 +147,7 @@ def outside(m: Any, path: str, shard: int | None, compress: Any = True) -> dict[
     for name in originals:
         setattr(kind, name, timed(name))
     try:
-        result = pyramid(m, path, shard, compress, done=lambda: counted.append(inside))
+        result = pyramid(m, path, shard, compress, done=lambda: counted.append(inside), compiled=compiled)
     finally:
         for name, function in originals.items():
             setattr(kind, name, function)
