@@ -371,6 +371,14 @@ def test_a_full_disk_is_said_and_leaves_the_old_file(tmp_path: Path) -> None:
         subprocess.run(["umount", str(tmp_path)], check=True)
 
 
+def test_a_pipe_that_nobody_writes_to_is_an_error_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.tif")
+    with pytest.raises(
+        StorageError, match=r"pipe\.tif could not be read: it is a pipe or a device, no file\."
+    ):
+        LocalLocation(tmp_path / "pipe.tif").read(0, 16)
+
+
 WRITER = """
 import sys
 from wkplug.builtin.local import LocalLocation

@@ -467,3 +467,29 @@ def test_one_number_is_the_size_of_square_tiles(tmp_path: Path) -> None:
     layer, _ = layer_of(tmp_path / "ds")
     layer.export(tmp_path / "tiles", "tiff_stack", tile_size=64)
     assert tifffile.imread(tmp_path / "tiles" / "30" / "1" / "1.tiff").shape == (64, 64)
+
+
+def test_the_hidden_folder_goes_even_if_something_is_still_written_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    from wkplug.ops.exporting import targets
+
+    calls = []
+    rmtree = shutil.rmtree
+
+    def late(path: str, **options: Any) -> None:
+        calls.append(path)
+        rmtree(path, **options)
+        if len(calls) == 1:
+            (tmp_path / "out" / path.rsplit("/", 1)[1] / "late").mkdir(parents=True)
+
+    monkeypatch.setattr(shutil, "rmtree", late)
+    with (
+        pytest.raises(errors.StorageFullError, match=r"x\.n5 could not be written: there is no space left"),
+        targets.finished(str(tmp_path / "out" / "x.n5"), overwrite=False),
+    ):
+        raise OSError(28, "No space left on device")
+    assert len(calls) == 2
+    assert list((tmp_path / "out").iterdir()) == []

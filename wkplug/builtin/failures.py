@@ -136,6 +136,8 @@ def sort_failure(error: BaseException, action: str, url: str) -> StorageError:
         )
     if number == errno.EISDIR or isinstance(error, IsADirectoryError):
         return StorageError(f"{start}it is a folder where a file was expected.")
+    if number == errno.ESPIPE:
+        return StorageError(f"{start}it is a pipe or a device, no file.")
     if number == errno.ENAMETOOLONG:
         return StorageError(f"{start}the name is too long for this file system.")
     if number == errno.ELOOP:

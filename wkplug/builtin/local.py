@@ -10,7 +10,7 @@ It is no place for caches, retries (local calls either work or don't) or knowled
 Who calls it: `wkplug.storage.locate`, the registry through `LocalFilesystem`, and tests.
 """
 
-# ruff: noqa: PTH100, PTH103, PTH105, PTH106, PTH108, PTH112, PTH116, PTH118, PTH120, PTH123
+# ruff: noqa: PTH100, PTH103, PTH105, PTH106, PTH108, PTH112, PTH116, PTH118, PTH120
 # The reason for all of them: paths are plain text here, since pathlib costs more than the system calls.
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ class LocalLocation(Location):
 
     def _read(self, ranges: Sequence[tuple[int | None, int | None]]) -> list[bytes]:
         try:
-            with open(self._path, "rb", buffering=0) as file:
+            with open(self._path, "rb", buffering=0, opener=_open_at_once) as file:
                 size = os.fstat(file.fileno()).st_size
                 results: list[bytes] = []
                 for start, stop in ranges:
@@ -352,3 +352,8 @@ class LocalFilesystem(Filesystem):
 
 def _version(facts: os.stat_result) -> str:
     return f"{facts.st_mtime_ns:x}-{facts.st_size:x}-{facts.st_ino:x}"
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe that nobody writes to would otherwise hold us for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

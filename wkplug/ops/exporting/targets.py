@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -71,7 +72,16 @@ def finished(target: str, *, overwrite: bool, keep: Sequence[Location] = ()) -> 
         else:
             _move(str(written.local_path()), path)
     finally:
+        _remove(scratch)
+
+
+def _remove(scratch: str) -> None:
+    """Delete the hidden folder; after a failure, an engine may still be writing what it had begun."""
+    for pause in (0.0, 0.1, 0.4, 1.0):
+        time.sleep(pause)
         shutil.rmtree(scratch, ignore_errors=True)
+        if not os.path.lexists(scratch):
+            return
 
 
 def _followed(path: str) -> str:
