@@ -389,6 +389,16 @@ def test_a_transform_that_fails_leaves_no_complete_mag_and_may_be_run_again(tmp_
         )
 
 
+def test_a_mag_that_another_job_has_left_is_not_made_to_look_complete(tmp_path: Path) -> None:
+    layer = make(tmp_path / "d", ramp(5, 1, 1))
+    result = output(layer, bounding_box=layer.bounding_box)
+    result.add_mag(1)
+    storage.set_mark(result.get_mag(1).location, storage.Mark(job="downsample out 1 -> 2"))
+    with pytest.raises(errors.IncompleteMagError, match="is not complete: downsample out 1 -> 2"):
+        transform(layer, result, moved(0))
+    assert storage.read_mark(result.get_mag(1).location) is not None
+
+
 def test_contradictions_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     layer = make(tmp_path / "d", ramp(5, 1, 1))
     dataset, result, there = layer.dataset, output(layer), moved(4)

@@ -26,6 +26,7 @@ from wkplug.geometry import BoundingBox, Mag, grids
 from wkplug.ops import plan, pools, pyramids, sweeping
 from wkplug.ops import transform_input as checks
 from wkplug.ops.warping import Grid, Warp
+from wkplug.storage.marks import check_complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,7 +118,9 @@ def transform(
     )
     with execution.adapted(executor, default="threads", views=views) as runner:
         existing = view.mag in output_layer.mags
-        unfinished = existing and storage.read_mark(output_layer.get_mag(view.mag).location) is not None
+        left = storage.read_mark(output_layer.get_mag(view.mag).location) if existing else None
+        if left is not None and left.job != job.job:
+            check_complete(output_layer.get_mag(view.mag).location)  # what another job has left stays refused
         with _made(output_layer, view.mag, request, job) as handle:
             factors = view.mag.to_tuple()
             bounds = box.in_mag(view.mag)
@@ -129,7 +132,7 @@ def transform(
             try:
                 sizes = _Sizes.planned(target, factors, runner, budget, chunk, buffer, output_layer.name)
             except TooLargeError:
-                _undo(handle, existing=existing, unfinished=unfinished)
+                _undo(handle, existing=existing, unfinished=left is not None)
                 raise
             warp = Warp(
                 source=source,
