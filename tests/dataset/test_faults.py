@@ -170,7 +170,7 @@ def dying(self, box, data):
     write(self, box, data)
 handles.ArrayHandle.write = dying
 wk.Dataset.from_images(arguments["images"], arguments["path"], (1, 1, 1), data_format="zarr3",
-                       layer_name="color", chunk_shape=32, shard_shape=32)
+                       layer_name="color", chunk_shape=32, shard_shape=32, batch_size=32)
 """
 
 

@@ -77,7 +77,7 @@ def in_mag(sample: Sample, box: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 @on_all_engines
 def test_boxes_are_written_and_read_along_all_axes(data_format: str, engine: str) -> None:
-    @examples(8)
+    @examples(6)
     @given(data=st.data(), sample=samples(data_format=data_format, engine=engine))
     def check(data: st.DataObject, sample: Sample) -> None:
         expected = sample.voxels()
@@ -130,7 +130,7 @@ def test_cxyz_is_the_same_voxels_in_another_order(data_format: str, engine: str)
 
 @on_all_engines
 def test_views_of_views_see_what_lies_in_them(data_format: str, engine: str) -> None:
-    @examples(8)
+    @examples(6)
     @given(data=st.data(), sample=samples(data_format=data_format, engine=engine))
     def check(data: st.DataObject, sample: Sample) -> None:
         expected = sample.voxels()
@@ -187,7 +187,7 @@ def test_single_channels_and_positions_are_read_alone(data_format: str, engine: 
 
 @on_all_engines
 def test_what_is_stored_is_listed_by_whole_shards(data_format: str, engine: str) -> None:
-    @examples(8)
+    @examples(6)
     @given(data=st.data(), sample=samples(data_format=data_format, engine=engine))
     def check(data: st.DataObject, sample: Sample) -> None:
         with dataset_of((sample, None)) as (mag,):
