@@ -63,6 +63,16 @@ def test_colours_are_shown_as_they_are(tmp_path: Path) -> None:
     assert np.array_equal(panel.pixels, data[..., 0].transpose(2, 1, 0))
 
 
+@pytest.mark.filterwarnings("ignore:A layer with", "ignore:.*can't be shown by every viewer")
+def test_arrays_of_another_dtype_than_the_layers_are_shown(tmp_path: Path) -> None:
+    dataset = make(tmp_path)
+    add(dataset, "rgb", np.random.default_rng(0).integers(0, 9999, (3, 9, 8, 1)).astype("uint16"))
+    file = next(tmp_path.rglob("datasource-properties.json"))
+    file.write_text(file.read_text().replace('"uint16"', '"uint24"'))
+    panel = preview.contact_sheet(wk.Dataset.open(file.parent)).rows[0][1][0]
+    assert panel.pixels.dtype == np.uint8
+
+
 def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:
     dataset = make(tmp_path)
     data = np.linspace(1, 2, 200, dtype="float32").reshape(20, 10, 1)

@@ -174,14 +174,14 @@ def _coloured(layer: Layer, view: MagView, section: BoundingBox, across: str, do
     plane = _plane(view, section, across, down)
     if layer.category == "segmentation":
         return _label_colours(plane[..., 0])
-    return _stretched(layer, plane)
+    return _stretched(plane)
 
 
-def _stretched(layer: Layer, plane: NDArray[Any]) -> NDArray[Any]:
+def _stretched(plane: NDArray[Any]) -> NDArray[Any]:
     """Map values to 0..255: colours as they are, everything else from its 0.5th to its 99.5th percentile."""
     import numpy
 
-    if plane.shape[2] >= 3 and layer.dtype == numpy.uint8:
+    if plane.shape[2] >= 3 and plane.dtype == numpy.uint8:
         return numpy.ascontiguousarray(plane[..., :3])
     grey = plane[..., 0].astype(numpy.float64)
     finite = grey[numpy.isfinite(grey)]

@@ -61,7 +61,7 @@ def draw(sheet: ContactSheet) -> Pillow.Image:
     """Arrange and draw all rows."""
     rows = [(title, _scaled(panels)) for title, panels in sheet.rows]
     title_font, row_font, font = _font(22), _font(16), _font(14)
-    panels_width = max((sum(item.width + _GAP for item in row) for _, row in rows), default=0)
+    panels_width = max((sum(_room(item, font) + _GAP for item in row) for _, row in rows), default=0)
     titles_width = max((row_font.getlength(title) for title, _ in rows), default=0) + _GAP
     width = _GAP + math.ceil(max(panels_width, titles_width, title_font.getlength(sheet.title) + _GAP))
     heights = [28 + max((item.height for item in row), default=0) + 24 + _GAP for _, row in rows]
@@ -72,13 +72,23 @@ def draw(sheet: ContactSheet) -> Pillow.Image:
     for (title, row), height in zip(rows, heights, strict=True):
         canvas.text((_GAP, top), title, fill=_INK, font=row_font)
         left = _GAP
-        # One bar for all planes of a row, a third of the narrowest at most.
-        bar = _round_length(min((item.width * item.nanometres_per_pixel for item in row), default=3.0) / 3)
+        # One bar for all planes of a row, a third of the narrowest that has room for it at most.
+        lengths = (item.width * item.nanometres_per_pixel for item in row if _has_bar(item))
+        bar = _round_length(min(lengths, default=3.0) / 3)
         for item in row:
             _draw_panel(picture, canvas, item, left, top + 28, bar, font)
-            left += item.width + _GAP
+            left += _room(item, font) + _GAP
         top += height
     return picture
+
+
+def _room(item: _Placed, font: Any) -> int:
+    """The pixels that a panel and its caption need across."""
+    return max(item.width, int(math.ceil(font.getlength(item.panel.caption))))
+
+
+def _has_bar(item: _Placed) -> bool:
+    return item.height >= 40 and item.width >= 60
 
 
 def _scaled(panels: tuple[Panel, ...]) -> list[_Placed]:
@@ -116,7 +126,7 @@ def _draw_scale_bar(
     canvas: ImageDraw.ImageDraw, item: _Placed, left: int, top: int, length: float, font: Any
 ) -> None:
     """Draw a bar of that many nanometres where there is room for its label."""
-    if item.height < 40 or item.width < 60:
+    if not _has_bar(item):
         return
     pixels = max(2, round(length / item.nanometres_per_pixel))
     right, bottom = left + item.width - 10, top + item.height - 10
