@@ -84,7 +84,8 @@ def draw(sheet: ContactSheet) -> Pillow.Image:
 
 def _room(item: _Placed, font: Any) -> int:
     """The pixels that a panel and its caption need across."""
-    return max(item.width, int(math.ceil(font.getlength(item.panel.caption))))
+    caption: float = font.getlength(item.panel.caption)
+    return max(item.width, math.ceil(caption))
 
 
 def _has_bar(item: _Placed) -> bool:
