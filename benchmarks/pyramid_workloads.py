@@ -156,7 +156,7 @@ def outside(
 
 def busy(m: Any, path: str) -> dict[str, Any]:
     """How many tiles each worker of the default executor computed."""
-    from wkplug.ops import blocks
+    from wkplug.ops.pyramids import blocks
 
     tiles: dict[int, int] = {}
     original = blocks.ShardReduction.__call__

@@ -45,7 +45,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "wkplug.dataset.slice_writer": ("BufferedSliceWriter",),
     "wkplug.dataset.transfer": ("TransferMode",),
     "wkplug.ops.images": ("ConversionLayerMapping",),
-    "wkplug.ops.sampling": ("SamplingModes",),
+    "wkplug.ops.pyramids.sampling": ("SamplingModes",),
 }  # fmt: skip
 
 _ROOMS = (

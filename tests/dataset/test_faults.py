@@ -35,7 +35,7 @@ def filled(dataset: wk.Dataset, data_format: str = "zarr3") -> wk.Layer:
 # Dies, without a chance to tidy up, in the middle of shard number `arguments["at"]` or of the named function.
 DYING = """
 import signal
-from wkplug.ops import blocks, pyramids
+from wkplug.ops.pyramids import blocks, downsampling
 from wkplug.dataset import creating
 from wkplug import storage
 

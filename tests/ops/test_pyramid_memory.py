@@ -79,7 +79,7 @@ def test_the_peak_of_all_processes_stays_below_the_budget(
 
 
 def test_a_small_budget_gives_the_same_voxels(tmp_path: Path) -> None:
-    from wkplug.ops import sweeping
+    from wkplug.ops.pyramids import sweeping
 
     data = np.random.default_rng(5).integers(1, 255, (1, 160, 130, 140)).astype("u1")
     expected, found = (make(tmp_path / name, data) for name in ("a", "b"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug import registry
-from wkplug.ops import passes
+from wkplug.ops.pyramids import passes
 from wkplug.testing.profiles import examples
 
 from .test_pyramids import MODES, make, reduced
@@ -182,7 +182,7 @@ def test_two_workers_share_a_layer_of_one_shard(tmp_path: Path, monkeypatch: pyt
     import threading
 
     from wkplug.builtin.executors import ThreadsExecutor
-    from wkplug.ops.blocks import ShardReduction
+    from wkplug.ops.pyramids.blocks import ShardReduction
 
     layer = make(tmp_path / "d", np.random.default_rng(0).integers(1, 9, (1, 128, 128, 128)).astype("u1"))
     meeting = threading.Barrier(2, timeout=60)

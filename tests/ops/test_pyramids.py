@@ -320,11 +320,11 @@ def test_smoothing_modes_are_refused_for_labels(tmp_path: Path) -> None:
 def test_two_mags_of_one_largest_factor_must_be_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wkplug.ops import pyramids
+    from wkplug.ops.pyramids import downsampling
 
     layer = make(tmp_path / "d", np.full((1, 32, 32, 32), 3, "u1"))
     # No scheme of our own makes such mags.
-    monkeypatch.setattr(pyramids, "mags_to_downsample", lambda *_: [wk.Mag("2-2-1"), wk.Mag(2)])
+    monkeypatch.setattr(downsampling, "mags_to_downsample", lambda *_: [wk.Mag("2-2-1"), wk.Mag(2)])
     with pytest.raises(RuntimeError, match="same largest factor"):
         layer.downsample(coarsest_mag=2)
     assert len(layer.mags) == 1
@@ -379,11 +379,11 @@ def test_a_whole_dataset_is_downsampled_layer_by_layer(tmp_path: Path) -> None:
 
 
 def test_progress_counts_tiles(tmp_path: Path) -> None:
-    from wkplug.ops import pyramids
+    from wkplug.ops.pyramids import downsampling
 
     layer = make(tmp_path / "d", np.full((1, 96, 64, 64), 3, "u1"))
     seen: list[tuple[int, int]] = []
-    pyramids.downsample_mag(layer, 1, 2, shard_shape=32, progress=lambda *done: seen.append(done))
+    downsampling.downsample_mag(layer, 1, 2, shard_shape=32, progress=lambda *done: seen.append(done))
     assert seen == [(1, 3), (2, 3), (3, 3)]
 
 

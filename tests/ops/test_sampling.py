@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wkplug import Mag, Vec3Int
 from wkplug.geometry import Vec3Float
-from wkplug.ops.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
+from wkplug.ops.pyramids.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
 
 NONE: list[list[Mag]] = []
 

@@ -305,7 +305,7 @@ def test_little_memory_takes_smaller_parts_and_shrinking_reads_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from wkplug.dataset import voxels
-    from wkplug.ops import transforming
+    from wkplug.ops.transforming import layers as transforming
 
     data = np.random.default_rng(1).integers(1, 255, (1, 96, 96, 96)).astype("uint8")
     layer = make(tmp_path / "d", data)

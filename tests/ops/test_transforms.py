@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as arrays
 import wkplug as wk
 from wkplug import errors
 from wkplug.ops import AbstractTransform, AffineTransform
-from wkplug.ops.transforms import AffinePlaces, FreePlaces
+from wkplug.ops.transforming.maps import AffinePlaces, FreePlaces
 from wkplug.testing.profiles import examples
 
 NUMBERS = st.floats(-4, 4, allow_subnormal=False)

@@ -27,7 +27,7 @@ def compress(target: str, layer_name: str | None, mags: tuple[Mag, ...], *, exec
     A crash at any moment leaves complete mags.
     """
     from wkplug.dataset import Dataset
-    from wkplug.ops import rechunking
+    from wkplug.ops.copying import rechunking
 
     dataset = Dataset.open(target)
     layers = list(dataset.layers.values()) if layer_name is None else [dataset.get_layer(layer_name)]

@@ -41,14 +41,14 @@ def copy_dataset(
     again, after it was interrupted, copies what is missing and writes what differs.
     """
     from wkplug.dataset import Dataset
-    from wkplug.ops import copying, dataset_copying
+    from wkplug.ops.copying import dataset_copying, mag_copying
 
     dataset = Dataset.open(source, read_only=True)
     with progress_bars() as begin:
         copy = dataset_copying.copy_dataset(
             dataset,
             target,
-            request=copying.CopyRequest(chunk_shape=chunk_shape, shard_shape=shard_shape),
+            request=mag_copying.CopyRequest(chunk_shape=chunk_shape, shard_shape=shard_shape),
             data_format=data_format,
             exists_ok=exists_ok,
             executor=executor,

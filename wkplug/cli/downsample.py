@@ -45,12 +45,12 @@ def downsample(
 
 def add_mags(layer: Layer, executor: Executor, *, sampling_mode: str, **options: Any) -> list[Mag]:
     """Downsample one layer, with a progress bar; gives the new mags."""
-    from wkplug.ops import pyramids
+    from wkplug.ops.pyramids import downsampling
 
     # A single section has no z to halve; there is nothing to warn about.
     flat = layer.bounding_box.size_xyz.z == 1
     with progress_bars() as begin:
-        return pyramids.downsample(
+        return downsampling.downsample(
             layer,
             sampling_mode="constant_z" if flat else sampling_mode,
             executor=executor,

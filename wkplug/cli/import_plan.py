@@ -78,7 +78,7 @@ def _layer(
 
 def _mags(plan: ImportPlan, layer: LayerPlan, pyramid: Mapping[str, Any]) -> list[Mag]:
     """The mags that the pyramid would get, from the same rules."""
-    from wkplug.ops.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
+    from wkplug.ops.pyramids.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
 
     size = layer.bounding_box.size_xyz
     source = Mag(plan.options.mag)

@@ -47,7 +47,7 @@ def upsample(
     **options: Any,
 ) -> None:
     """Add finer mags to the layers of the dataset SOURCE: every voxel of a mag becomes a block of itself."""
-    from wkplug.ops import upsampling
+    from wkplug.ops.pyramids import upsampling
 
     dataset = open_target(source, options)
     layers = dataset.layers.values() if layer_name is None else [dataset.get_layer(layer_name)]

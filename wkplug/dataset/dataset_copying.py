@@ -37,7 +37,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         Without mags and attachments. Nothing is shared with the other layer. LayerExistsError (an IndexError),
         LayerNameError (a ValueError).
         """
-        from wkplug.ops import layer_copying
+        from wkplug.ops.copying import layer_copying
 
         return layer_copying.add_layer_like(self._as_dataset(), other_layer, layer_name)
 
@@ -61,13 +61,13 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         exists_ok: copy into the layer that is there; what it has and the source lacks stays.
         LayerExistsError (an IndexError) without. Read-only mags of the source become mags of its own here.
         """
-        from wkplug.ops import copying, layer_copying
+        from wkplug.ops.copying import layer_copying, mag_copying
 
         return layer_copying.add_layer_as_copy(
             self._as_dataset(),
             foreign_layer,
             new_layer_name,
-            request=copying.CopyRequest(
+            request=mag_copying.CopyRequest(
                 chunk_shape=chunk_shape,
                 shard_shape=shard_shape,
                 chunks_per_shard=chunks_per_shard,
@@ -87,7 +87,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         Its mags are read-only here; the layer itself isn't: it may get mags of its own, and another box.
         InvalidArgumentError (an AssertionError) for a layer of this dataset, LayerExistsError (an IndexError).
         """
-        from wkplug.ops import layer_copying
+        from wkplug.ops.copying import layer_copying
 
         return layer_copying.add_layer_as_ref(self._as_dataset(), foreign_layer, new_layer_name)
 
@@ -110,7 +110,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         in the finest mag, rounded up to shards, where they aren't given. MissingError (a FileNotFoundError) if
         there is no folder; an AssertionError if the layer is listed or there is no array.
         """
-        from wkplug.ops import existing
+        from wkplug.ops.copying import existing
 
         return existing.add_layer_for_existing_files(
             self._as_dataset(),
@@ -145,7 +145,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         absolute_offset: Mag(1) voxels, x, y, z or one per axis but the channels. mag: what the voxels are.
         InvalidArgumentError (a ValueError) for a shape without axes that needs them.
         """
-        from wkplug.ops import written
+        from wkplug.ops.copying import written
 
         return written.write_layer(
             self._as_dataset(),
@@ -183,14 +183,14 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         DatasetExistsError (a RuntimeError) if there is one, unless `exists_ok`: the same call then finishes what
         a killed one has begun.
         """
-        from wkplug.ops import copying, dataset_copying
+        from wkplug.ops.copying import dataset_copying, mag_copying
 
         return dataset_copying.copy_dataset(
             self._as_dataset(),
             new_dataset_path,
             voxel_size=voxel_size,
             voxel_size_with_unit=voxel_size_with_unit,
-            request=copying.CopyRequest(
+            request=mag_copying.CopyRequest(
                 chunk_shape=chunk_shape,
                 shard_shape=shard_shape,
                 chunks_per_shard=chunks_per_shard,
@@ -215,7 +215,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         name: this dataset's if left out. make_relative: record paths relative to the new dataset.
         What can't be linked, as on object stores, is said in a warning.
         """
-        from wkplug.ops import dataset_copying
+        from wkplug.ops.copying import dataset_copying
 
         return dataset_copying.shallow_copy_dataset(
             self._as_dataset(),
@@ -228,7 +228,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
     @older(**COMPRESSING_ALL)
     def compress(self, *, executor: AnyExecutor = None) -> None:
         """Compress all mags that aren't compressed, in place; see `MagView.compress`. Read-only ones are skipped."""
-        from wkplug.ops import rechunking
+        from wkplug.ops.copying import rechunking
 
         rechunking.compress_dataset(self._as_dataset(), executor=executor)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from wkplug.dataset.layer import Layer
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
     from wkplug.ops.importing.files import ConversionLayerMapping
-    from wkplug.ops.sampling import SamplingModes
+    from wkplug.ops.pyramids.sampling import SamplingModes
     from wkplug.properties import VoxelSize
 
 __all__ = ["DatasetImporting"]
@@ -206,9 +206,9 @@ class DatasetImporting(DatasetPart):
         executor: AnyExecutor = None,
     ) -> None:
         """Downsample every layer that has mags; see `Layer.downsample`."""
-        from wkplug.ops import pyramids
+        from wkplug.ops.pyramids import downsampling
 
-        pyramids.downsample_dataset(
+        downsampling.downsample_dataset(
             self._as_dataset(),
             sampling_mode=sampling_mode,
             coarsest_mag=coarsest_mag,

@@ -48,14 +48,15 @@ class LayerCopying(LayerPart, OlderCopyingLayer):
         MagExistsError (an IndexError) if the layer has the mag, MagMismatchError (an AssertionError) if dtype,
         channels or axes differ. A killed copy leaves no mag that looks complete, and may simply be made again.
         """
-        from wkplug.ops import copying, pools
+        from wkplug.ops import pools
+        from wkplug.ops.copying import mag_copying
 
         with pools.described(progress_desc) as progress:
-            return copying.add_mag(
+            return mag_copying.add_mag(
                 self._as_layer(),
                 foreign_mag_view_or_path,
                 mag=mag,
-                request=copying.CopyRequest(
+                request=mag_copying.CopyRequest(
                     chunk_shape=chunk_shape,
                     shard_shape=shard_shape,
                     chunks_per_shard=chunks_per_shard,
@@ -78,12 +79,12 @@ class LayerCopying(LayerPart, OlderCopyingLayer):
 
         Parameters as of `add_mag_as_copy`. MagMismatchError (an AssertionError) if the data format differs.
         """
-        from wkplug.ops import copying
+        from wkplug.ops.copying import mag_copying
 
-        return copying.add_mag(
+        return mag_copying.add_mag(
             self._as_layer(),
             foreign_mag_view_or_path,
-            copying.Transfer.REFERENCE,
+            mag_copying.Transfer.REFERENCE,
             mag=mag,
             extend_layer_bounding_box=extend_layer_bounding_box,
         )
@@ -94,7 +95,7 @@ class LayerCopying(LayerPart, OlderCopyingLayer):
         MagExistsError (an AssertionError) if it is listed, MissingArrayError (an ArrayException) if there is
         no array.
         """
-        from wkplug.ops import existing
+        from wkplug.ops.copying import existing
 
         return existing.add_mag_for_existing_files(self._as_layer(), mag)
 
@@ -112,7 +113,7 @@ class LayerCopying(LayerPart, OlderCopyingLayer):
         ValueError). The layer's box is extended so that it reaches the array's end; a layer without mags takes
         over the array's axes.
         """
-        from wkplug.ops import existing
+        from wkplug.ops.copying import existing
 
         return existing.add_mag_from_array(
             self._as_layer(), mag, path, move=move, extend_layer_bounding_box=extend_layer_bounding_box

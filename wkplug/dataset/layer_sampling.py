@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.mag_view import MagView
     from wkplug.geometry import MagLike, VecIntLike
-    from wkplug.ops.sampling import SamplingModes
+    from wkplug.ops.pyramids.sampling import SamplingModes
 
 __all__ = ["LayerSampling"]
 
@@ -65,9 +65,9 @@ class LayerSampling(LayerPart):
 
         A killed call leaves no mag that looks complete, and may simply be made again.
         """
-        from wkplug.ops import pyramids
+        from wkplug.ops.pyramids import downsampling
 
-        pyramids.downsample(
+        downsampling.downsample(
             self._as_layer(),
             from_mag=from_mag,
             coarsest_mag=coarsest_mag,
@@ -108,9 +108,9 @@ class LayerSampling(LayerPart):
         Parameters: as of `downsample`. KeyError and AssertionError if there is no `from_mag`, MagError (a
         ValueError) if `target_mag` is finer along an axis, MagExistsError if it exists.
         """
-        from wkplug.ops import pyramids
+        from wkplug.ops.pyramids import downsampling
 
-        pyramids.downsample_mag(
+        downsampling.downsample_mag(
             self._as_layer(),
             from_mag,
             target_mag,
@@ -146,9 +146,9 @@ class LayerSampling(LayerPart):
 
         Parameters: as of `downsample`.
         """
-        from wkplug.ops import pyramids
+        from wkplug.ops.pyramids import downsampling
 
-        pyramids.downsample_mag_list(
+        downsampling.downsample_mag_list(
             self._as_layer(),
             from_mag,
             target_mags,
@@ -180,10 +180,10 @@ class LayerSampling(LayerPart):
         The mags keep the layout that they have; compress, chunk_shape and shard_shape say nothing.
         Other parameters: as of `downsample`.
         """
-        from wkplug.ops import pyramids
+        from wkplug.ops.pyramids import downsampling
 
         del compress, chunk_shape, shard_shape
-        pyramids.redownsample(
+        downsampling.redownsample(
             self._as_layer(),
             interpolation_mode=interpolation_mode,
             buffer_shape=buffer_shape,
@@ -212,7 +212,7 @@ class LayerSampling(LayerPart):
         The mags are those that `downsample` would go through from `finest_mag` on. Parameters: as of `downsample`.
         MagExistsError (an AssertionError) if one of the mags exists.
         """
-        from wkplug.ops import upsampling
+        from wkplug.ops.pyramids import upsampling
 
         upsampling.upsample(
             self._as_layer(),

@@ -173,7 +173,7 @@ class MagView(OlderMagView, View):
         A crash leaves a complete mag at any moment. With target_path the result becomes a dataset there instead,
         which object stores need (InvalidArgumentError, an AssertionError, without).
         """
-        from wkplug.ops import rechunking
+        from wkplug.ops.copying import rechunking
 
         if target_path is None:
             self._check_writable()
@@ -193,7 +193,8 @@ class MagView(OlderMagView, View):
 
         What isn't given is the format's default, not what the mag has now; compressed unless `compress` is False.
         """
-        from wkplug.ops import pools, rechunking
+        from wkplug.ops import pools
+        from wkplug.ops.copying import rechunking
 
         with pools.described(_progress_desc) as progress:
             rechunking.rechunk(

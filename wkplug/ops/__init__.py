@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wkplug.ops.transforming import transform as transform
-    from wkplug.ops.transforms import AbstractTransform as AbstractTransform
-    from wkplug.ops.transforms import AffineTransform as AffineTransform
+    from wkplug.ops.transforming.layers import transform as transform
+    from wkplug.ops.transforming.maps import AbstractTransform as AbstractTransform
+    from wkplug.ops.transforming.maps import AffineTransform as AffineTransform
 
 __all__ = ["AbstractTransform", "AffineTransform", "transform"]
 
@@ -20,6 +20,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'wkplug.ops' has no attribute {name!r}")
     from importlib import import_module
 
-    module = "transforming" if name == "transform" else "transforms"
-    value = globals()[name] = getattr(import_module(f"wkplug.ops.{module}"), name)
+    module = "layers" if name == "transform" else "maps"
+    value = globals()[name] = getattr(import_module(f"wkplug.ops.transforming.{module}"), name)
     return value

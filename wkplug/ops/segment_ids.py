@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from wkplug.dataset import voxels
 from wkplug.geometry import grids
 from wkplug.ops import plan, pools
-from wkplug.ops.rewriting import job_grid, stored_tasks, tile_shape
+from wkplug.ops.copying.rewriting import job_grid, stored_tasks, tile_shape
 
 if TYPE_CHECKING:
     from wkplug.dataset import SegmentationLayer

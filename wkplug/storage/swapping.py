@@ -5,7 +5,7 @@ The new folder is made beside the old one (`place_of_new`). `swap` renames the o
 brings back a place that a crash between the two renames left empty. Opening an array that is missing asks for
 that, so that readers never have to know. Local places only: object stores have no renames.
 
-Who calls it: `wkplug.ops.rechunking`, and `wkplug.storage.opening` for what it left.
+Who calls it: `wkplug.ops.copying.rechunking`, and `wkplug.storage.opening` for what it left.
 """
 
 # ruff: noqa: PTH104, PTH120

@@ -78,7 +78,7 @@ class LegacyAttachments:
     def add_symlink_attachments(self, *other: Attachment, make_relative: bool = False) -> None:
         """Deprecated: `add_attachment_as_ref`. Makes links in the layer's folder, local ones only."""
         deprecated("add_symlink_attachments", "add_attachment_as_ref")
-        from wkplug.ops.attaching import add_symlink_attachment
+        from wkplug.ops.copying.attaching import add_symlink_attachment
 
         for attachment in other:
             add_symlink_attachment(self._own().layer, attachment, make_relative=make_relative)

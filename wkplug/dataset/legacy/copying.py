@@ -78,13 +78,13 @@ class OlderCopyingLayer:
         extend_layer_bounding_box: bool = True,
     ) -> MagView:
         """Deprecated: `add_mag_as_ref`. Links a mag's folder into the layer's; local ones only."""
-        from wkplug.ops import copying
+        from wkplug.ops.copying import mag_copying
 
         deprecated("Layer.add_symlink_mag", "Layer.add_mag_as_ref")
-        return copying.add_mag(
+        return mag_copying.add_mag(
             _layer(self),
             foreign_mag_view_or_path,
-            copying.Transfer.LINK,
+            mag_copying.Transfer.LINK,
             make_relative=make_relative,
             extend_layer_bounding_box=extend_layer_bounding_box,
         )
@@ -97,13 +97,13 @@ class OlderCopyingLayer:
         exists_ok: bool = False,
     ) -> MagView:
         """Deprecated: `add_mag_as_copy`, which copies files where nothing changes."""
-        from wkplug.ops import copying
+        from wkplug.ops.copying import mag_copying
 
         deprecated("Layer.add_fs_copy_mag", "Layer.add_mag_as_copy")
-        return copying.add_mag(
+        return mag_copying.add_mag(
             _layer(self),
             foreign_mag_view_or_path,
-            copying.Transfer.FILES,
+            mag_copying.Transfer.FILES,
             exists_ok=exists_ok,
             extend_layer_bounding_box=extend_layer_bounding_box,
         )
@@ -183,7 +183,7 @@ class OlderCopyingDataset:
         Name and make_relative are told apart by their types, because their order changed over the years.
         The layer is read-only here.
         """
-        from wkplug.ops import layer_copying
+        from wkplug.ops.copying import layer_copying
 
         deprecated("Dataset.add_symlink_layer", "Dataset.add_layer_as_ref")
         if isinstance(new_layer_name, bool):
@@ -199,11 +199,11 @@ class OlderCopyingDataset:
         self, foreign_layer: Layer | str | os.PathLike[str], new_layer_name: str | None = None
     ) -> Layer:
         """Deprecated: `add_layer_as_copy`, which copies files where nothing changes."""
-        from wkplug.ops import copying, layer_copying
+        from wkplug.ops.copying import layer_copying, mag_copying
 
         deprecated("Dataset.add_fs_copy_layer", "Dataset.add_layer_as_copy")
         return layer_copying.add_layer_as_copy(
-            _dataset(self), foreign_layer, new_layer_name, request=copying.CopyRequest(files=True)
+            _dataset(self), foreign_layer, new_layer_name, request=mag_copying.CopyRequest(files=True)
         )
 
     def fs_copy_dataset(
@@ -214,13 +214,13 @@ class OlderCopyingDataset:
         layers_to_ignore: Iterable[str] | None = None,
     ) -> Dataset:
         """Deprecated: `copy_dataset`, which copies files where nothing changes."""
-        from wkplug.ops import copying, dataset_copying
+        from wkplug.ops.copying import dataset_copying, mag_copying
 
         deprecated("Dataset.fs_copy_dataset", "Dataset.copy_dataset")
         return dataset_copying.copy_dataset(
             _dataset(self),
             new_dataset_path,
-            request=copying.CopyRequest(files=True),
+            request=mag_copying.CopyRequest(files=True),
             exists_ok=exists_ok,
             layers_to_ignore=layers_to_ignore,
         )

@@ -18,7 +18,7 @@ from wkplug.dataset import voxels
 from wkplug.dataset.regions import from_bounding_box
 from wkplug.errors import OutOfBoundsError
 from wkplug.geometry import Mag, Vec3Int, grids
-from wkplug.ops.sampling import default_coarsest_mag, mags_to_downsample
+from wkplug.ops.pyramids.sampling import default_coarsest_mag, mags_to_downsample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

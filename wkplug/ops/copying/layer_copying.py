@@ -4,7 +4,7 @@ Everything that describes the source is taken over as it stands in its propertie
 nobody here knows, as a copy of its own. A reference to a layer is one change of the properties file; a copy is
 listed at once, and its mags one by one as they are complete.
 
-Who calls it: `Dataset`, and `wkplug.ops.dataset_copying`.
+Who calls it: `Dataset`, and `wkplug.ops.copying.dataset_copying`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError
-from wkplug.ops import copying, entries, pools
-from wkplug.ops.copying import CopyRequest, Transfer
+from wkplug.ops import pools
+from wkplug.ops.copying import entries, mag_copying
+from wkplug.ops.copying.mag_copying import CopyRequest, Transfer
 from wkplug.properties import (
     AttachmentsProperties,
     LayerProperties,
@@ -110,7 +111,7 @@ def add_layer_as_copy(
         layer = add_layer_like(dataset, source, name, data_format=data_format)
     with pools.pool(executor) as pool:
         for view in source.mags.values():
-            copying.add_mag(
+            mag_copying.add_mag(
                 layer,
                 view,
                 Transfer.FILES if request is not None and request.files else Transfer.DATA,

@@ -4,7 +4,7 @@ A tile is whole blocks of all the mags that are computed together, so the cuttin
 block reaches beyond the layer's box, the missing voxels are mirror images of those inside, at every level anew, so
 that computing several mags at once gives the same as one after the other. Tiles whose source is all zero cost nothing.
 
-Who calls it: the executor that `wkplug.ops.sweeping` runs tiles, or whole regions of tiles, on.
+Who calls it: the executor that `wkplug.ops.pyramids.sweeping` runs tiles, or whole regions of tiles, on.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import attrs
 from wkplug.dataset import voxels
 from wkplug.errors import PluginError
 from wkplug.geometry import grids
-from wkplug.ops.cells import Cells
+from wkplug.ops.pyramids.cells import Cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, Interpolation
-    from wkplug.ops.cells import Step
     from wkplug.ops.plan import Task
-    from wkplug.ops.stored import StoredShards
+    from wkplug.ops.pyramids.cells import Step
+    from wkplug.ops.pyramids.stored import StoredShards
     from wkplug.storage import ArrayHandle
 
 __all__ = ["ShardReduction", "tiles_of"]

@@ -1,7 +1,7 @@
 """Pyramids: coarser mags from finer ones, all of them from one look at the finest.
 
-`downsample` plans which mags come to be, `downsample_mag_list` computes them: together, see `wkplug.ops.sweeping`, with
-the same voxels as one after the other. A new mag's array is created with a mark before its first shard and listed
+`downsample` plans which mags come to be, `downsample_mag_list` computes them: together (see `sweeping`), with the same
+voxels as one after the other. A new mag's array is created with a mark before its first shard and listed
 after its last, so that a killed job never leaves a mag that looks complete; an existing mag that is overwritten
 stays listed and is marked until it is done. Running the same call again replaces what a killed one left.
 
@@ -23,8 +23,8 @@ from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, MagError, MagExistsError, MagNotFoundError, TooLargeError
 from wkplug.geometry import Mag
 from wkplug.ops import memory as budgets
-from wkplug.ops.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
-from wkplug.ops.sweeping import Sweep
+from wkplug.ops.pyramids.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
+from wkplug.ops.pyramids.sweeping import Sweep
 from wkplug.storage.budget import half_of_memory
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ gather whole shards together, so that also a layer of a single shard keeps sever
 else a task is a region of whole shards, which one worker computes by itself. Regions of the source in which nothing
 is stored are left out.
 
-Who calls it: `wkplug.ops.pyramids`, which has created the arrays of the new mags and lists them afterwards.
+Who calls it: `downsampling`, which has created the arrays of the new mags and lists them afterwards.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import attrs
 from wkplug.errors import TooLargeError
 from wkplug.geometry import grids
 from wkplug.ops import memory, plan
-from wkplug.ops.blocks import ShardReduction, tiles_of
-from wkplug.ops.cells import Cells, Step
-from wkplug.ops.passes import Pass, Sizes, plan_pass
-from wkplug.ops.stored import stored_shards
+from wkplug.ops.pyramids.blocks import ShardReduction, tiles_of
+from wkplug.ops.pyramids.cells import Cells, Step
+from wkplug.ops.pyramids.passes import Pass, Sizes, plan_pass
+from wkplug.ops.pyramids.stored import stored_shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wkplug.dataset import Layer
     from wkplug.dataset.execution import Runner
     from wkplug.geometry import Mag
-    from wkplug.ops.stored import StoredShards
+    from wkplug.ops.pyramids.stored import StoredShards
     from wkplug.storage import ArrayHandle
 
 __all__ = ["Sweep", "bounds_of", "stays_here", "taken_by_workers", "too_little"]

@@ -1,6 +1,6 @@
 """Copying mags: one implementation, and a mode that says how the voxels get there.
 
-`Transfer.DATA` reads and writes voxels, task by task (`wkplug.ops.rewriting`); `FILES` copies the array's files
+`Transfer.DATA` reads and writes voxels, task by task (`wkplug.ops.copying.rewriting`); `FILES` copies the array's files
 byte by byte; `LINK` makes a symbolic link; `REFERENCE` only writes down where the array is. Whatever the mode,
 a mag is listed when it is complete and not before, the source's entry is taken over with the keys that nobody
 here knows, and the layer's box becomes the union of both. What was linked or referenced is read-only here.
@@ -8,7 +8,7 @@ here knows, and the layer's box becomes the union of both. What was linked or re
 A killed copy leaves a marked folder that nobody lists; the same call again replaces it. Mags that were complete are
 compared then (`exists_ok`), and nothing is written where they are equal.
 
-Who calls it: `Layer`, and `wkplug.ops.layer_copying` for whole layers and datasets.
+Who calls it: `Layer`, and `wkplug.ops.copying.layer_copying` for whole layers and datasets.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from wkplug.errors import (
     UnsupportedOperationError,
 )
 from wkplug.geometry import Mag, grids
-from wkplug.ops import entries, pools
-from wkplug.ops.rewriting import copy_voxels
+from wkplug.ops import pools
+from wkplug.ops.copying import entries
+from wkplug.ops.copying.rewriting import copy_voxels
 from wkplug.properties import MagViewProperties, operations
 
 if TYPE_CHECKING:

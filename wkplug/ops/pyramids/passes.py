@@ -6,7 +6,7 @@ an axis more than twofold, where tiles would get too large, and where the cells 
 then the next pass reads the coarsest mag of this one, which is small. If not even one mag's shards fit, cells are
 smaller than shards, and shards are written in parts.
 
-Pure arithmetic on shapes. Who calls it: `wkplug.ops.sweeping`.
+Pure arithmetic on shapes. Who calls it: `wkplug.ops.pyramids.sweeping`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every refusal says what to give instead. Nothing is read or written here but the properties of layers.
 
-Who calls it: `wkplug.ops.transforming`.
+Who calls it: `wkplug.ops.transforming.layers`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from wkplug.errors import (
     ShapeMismatchError,
 )
 from wkplug.geometry import BoundingBox
-from wkplug.ops.transforms import AbstractTransform, AffinePlaces, AffineTransform, FreePlaces
+from wkplug.ops.transforming.maps import AbstractTransform, AffinePlaces, AffineTransform, FreePlaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wkplug.dataset import Layer, MagView
     from wkplug.geometry import Mag, NDBoundingBox
-    from wkplug.ops.transforms import Places
+    from wkplug.ops.transforming.maps import Places
 
 __all__ = [
     "AxesError",

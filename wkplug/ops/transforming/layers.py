@@ -1,7 +1,7 @@
 """Transforming a layer: its voxels, moved, turned, scaled or bent by a map of space, become voxels of another layer.
 
-For every voxel of the result the map back says where it comes from, so that nothing is missed; `wkplug.ops.warping`
-does that, part by part, each part whole shards of the result as far as they fit into memory. Where there are fewer
+For every voxel of the result the map back says where it comes from, so that nothing is missed; `warping` does
+that, part by part, each part whole shards of the result as far as they fit into memory. Where there are fewer
 parts than workers, the workers share one part at a time (threads only).
 
 A new mag is created with a mark and listed when it is complete. One that exists stays listed, and is marked until
@@ -23,9 +23,10 @@ from wkplug.dataset import creating, execution
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, TooLargeError
 from wkplug.geometry import BoundingBox, Mag, grids
-from wkplug.ops import plan, pools, pyramids, sweeping
-from wkplug.ops import transform_input as checks
-from wkplug.ops.warping import Grid, Warp
+from wkplug.ops import plan, pools
+from wkplug.ops.pyramids import downsampling, sweeping
+from wkplug.ops.transforming import checks
+from wkplug.ops.transforming.warping import Grid, Warp
 from wkplug.storage.marks import check_complete
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from wkplug.dataset import Layer, MagView
     from wkplug.dataset.execution import AnyExecutor, Runner
     from wkplug.geometry import MagLike, NDBoundingBox, VecIntLike
-    from wkplug.ops.transforms import AbstractTransform
+    from wkplug.ops.transforming.maps import AbstractTransform
     from wkplug.storage import ArrayHandle
 
 __all__ = ["transform"]
@@ -91,7 +92,7 @@ def transform(
     """
     places_of, boxed = checks.maps(transform, inverse_transform)
     output_layer.check_writable("be transformed into")
-    budget = pyramids.budget_of(memory)
+    budget = downsampling.budget_of(memory)
     chunk = checks.three(chunk_shape, "chunk_shape")
     buffer = checks.three(buffer_shape, "buffer_shape")
     checks.check_alike(input_layer, output_layer, interpolation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.ops.entries import make_link
+from wkplug.ops.copying.entries import make_link
 
 if TYPE_CHECKING:
     from wkplug.dataset import SegmentationLayer

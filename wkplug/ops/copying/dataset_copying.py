@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
 from wkplug.errors import DatasetExistsError, InvalidArgumentError
-from wkplug.ops import layer_copying, pools
+from wkplug.ops import pools
+from wkplug.ops.copying import layer_copying
 from wkplug.properties import operations
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from wkplug.dataset import Dataset
     from wkplug.geometry import Vec3FloatLike
-    from wkplug.ops.copying import CopyRequest
+    from wkplug.ops.copying.mag_copying import CopyRequest
     from wkplug.ops.plan import Progress
     from wkplug.properties import VoxelSize
 

@@ -1,6 +1,6 @@
 """Which mags a pyramid has: the sampling schemes, pure arithmetic on mags and voxel sizes.
 
-Called by `wkplug.ops.pyramids`; knows layers only as lists of mags.
+Called by `wkplug.ops.pyramids.downsampling`; knows layers only as lists of mags.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ coordinates never take much memory. Cells whose image misses the source read not
 
 In memory voxels are (z, y, x, c) here, which is how arrays lie that are (c, x, y, z) in Fortran order.
 
-Who calls it: the executor that `wkplug.ops.transforming` runs parts, or the cells of a part, on.
+Who calls it: the executor that `wkplug.ops.transforming.layers` runs parts, or the cells of a part, on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Box
     from wkplug.dataset.regions import Frame
     from wkplug.ops.plan import Task
-    from wkplug.ops.transforms import Coordinates, Places
+    from wkplug.ops.transforming.maps import Coordinates, Places
     from wkplug.storage import ArrayHandle
 
 __all__ = ["Grid", "Warp"]

@@ -23,9 +23,10 @@ from wkplug.dataset import creating, layout
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, ReadOnlyError
 from wkplug.geometry import grids
-from wkplug.ops import copying, entries, layer_copying, pools
-from wkplug.ops.copying import CopyRequest
-from wkplug.ops.rewriting import copy_voxels
+from wkplug.ops import pools
+from wkplug.ops.copying import entries, layer_copying, mag_copying
+from wkplug.ops.copying.mag_copying import CopyRequest
+from wkplug.ops.copying.rewriting import copy_voxels
 from wkplug.storage import swapping
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _to_dataset(
         files=False,
         defaults=True,
     )
-    copying.add_mag(layer, view, request=wish, executor=pool, progress=progress)
+    mag_copying.add_mag(layer, view, request=wish, executor=pool, progress=progress)
 
 
 def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progress | None) -> None:

@@ -6,7 +6,7 @@ the result, the coordinates in the source, of which an affine map knows the exte
 
 Nothing here knows layers or files; numpy is imported when something is computed.
 
-Who calls it: users, and `wkplug.ops.transforming`. A layer's `coordinate_transformations` are for viewers and move no
+Who calls it: users, and `layers`. A layer's `coordinate_transformations` are for viewers and move no
 voxels; `AffineTransform(transformation.matrix)` makes a map of one.
 """
 

@@ -1,7 +1,7 @@
 """Finer mags from a coarser one: every voxel becomes a block of itself.
 
-The counterpart of `wkplug.ops.pyramids`, with the same marks: a new mag is listed after its last shard. Every mag is
-computed from the coarse one that the call begins with, because repeating in one step or in several is the same.
+The counterpart of `downsampling`, with the same marks: a new mag is listed after its last shard. Every mag is computed
+from the coarse one that the call begins with, because repeating in one step or in several is the same.
 
 Who calls it: `Layer.upsample` and the command `upsample`.
 """
@@ -18,8 +18,9 @@ from wkplug.dataset import creating, execution, voxels
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import MagError
 from wkplug.geometry import Mag, grids
-from wkplug.ops import plan, pyramids, sweeping
-from wkplug.ops.sampling import SamplingModes, mags_to_downsample
+from wkplug.ops import plan
+from wkplug.ops.pyramids import downsampling, sweeping
+from wkplug.ops.pyramids.sampling import SamplingModes, mags_to_downsample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,29 +83,29 @@ def upsample(
     """
     layer.check_writable("be upsampled")
     source, finest = Mag(from_mag), Mag(finest_mag)
-    budget = pyramids.budget_of(memory)
+    budget = downsampling.budget_of(memory)
     if any(a > b for a, b in zip(finest, source, strict=True)):
         raise MagError(
             f"The mag {source} can't be upsampled to {finest}, which is coarser along an axis.",
             hint="Give a finest_mag that is finer or equal along x, y and z, or downsample instead.",
         )
-    view = pyramids.source_view(layer, source, from_mag_view, verb="upsample")
+    view = downsampling.source_view(layer, source, from_mag_view, verb="upsample")
     interpolation = registry.interpolation("nearest", category=layer.category, dtype=layer.dtype.name)
     mode = SamplingModes.parse(sampling_mode)
     voxel_size = layer.dataset.voxel_size if mode is SamplingModes.ANISOTROPIC else None
     if mode is SamplingModes.CONSTANT_Z:
         finest = Mag([finest.x, finest.y, source.z])
-    others = pyramids.aligned_mags(layer, align=align_with_other_layers)
+    others = downsampling.aligned_mags(layer, align=align_with_other_layers)
     mags = [finest, *mags_to_downsample(finest, source, others, voxel_size)]
     targets = [mag for mag in reversed(mags) if mag.max_dim < source.max_dim]
     for target in targets:
-        pyramids.check_free(layer, target)
+        downsampling.check_free(layer, target)
     request = LayoutRequest(chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
-    buffer = pyramids.buffer_of(layer, buffer_shape)
+    buffer = downsampling.buffer_of(layer, buffer_shape)
     frame = layer.frame
     with execution.adapted(executor, default="threads", views=[view]) as runner:
         for target in targets:
-            mark = pyramids.mark_of(layer, source, target, interpolation)
+            mark = downsampling.mark_of(layer, source, target, interpolation)
             with creating.new_mag(layer, target, request, "pyramid", mark) as handle:
                 finer, coarser = frame.factors(target.to_tuple()), frame.factors(source.to_tuple())
                 work = _Expansion(

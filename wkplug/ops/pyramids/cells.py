@@ -4,7 +4,7 @@ Tiles of a pyramid are far smaller than shards, and a shard that is written in p
 every part. A cell is written by whoever brings its last part, and its memory is given back. Cells that only
 got empty parts are not stored, or are made empty where something else may stand.
 
-Who calls it: the tiles of `wkplug.ops.blocks`, from several threads at once.
+Who calls it: the tiles of `wkplug.ops.pyramids.blocks`, from several threads at once.
 """
 
 from __future__ import annotations
