@@ -12,6 +12,7 @@ WkplugError
 ├── AxisError                  KeyError                     an axis that isn't there
 ├── UnsupportedDtypeError      ValueError, TypeError        a dtype this category or format can't hold
 ├── ConfigError                ValueError                   a configuration file, variable or setting is wrong
+├── WorkerDiedError            RuntimeError                 a worker process ended before its work was done
 ├── DatasetError
 │   ├── DatasetNotFoundError   FileNotFoundError
 │   ├── DatasetExistsError     RuntimeError                 something is in the way of a new dataset
@@ -137,6 +138,7 @@ __all__ = [
     "UnsupportedVersionError",
     "VoxelIndexError",
     "WkplugError",
+    "WorkerDiedError",
 ]
 
 
@@ -195,6 +197,10 @@ class UnsupportedDtypeError(WkplugError, ValueError, TypeError):
 
 class ConfigError(WkplugError, ValueError):
     """A configuration file, an environment variable or a setting is wrong."""
+
+
+class WorkerDiedError(WkplugError, RuntimeError):
+    """A worker process ended before its work was done: killed, out of memory, or never properly started."""
 
 
 # --- datasets ---------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import Any
 
 import wkplug as wk
@@ -27,3 +28,7 @@ def double(args: tuple[wk.View, int], factor: int = 2) -> None:
 
 def fail(view: wk.View) -> None:
     raise KeyError(f"no {view.bounding_box.topleft.x}")
+
+
+def die(given: Any) -> None:
+    signal.raise_signal(signal.SIGTERM)

@@ -8,7 +8,8 @@ work, the first failure at once, a bounded number of calls in flight, a progress
 
 The caller's settings (`with wkplug.settings(...)`) hold in threads and other processes too. A pool of forked
 processes is refused before the first call if the arrays at hand are read by an engine that does not survive a fork.
-Executors made here by name are shut down here; the user's own are left open.
+Executors made here by name are shut down here; the user's own are left open. A worker process that dies is an
+error that says what may have killed it (`deaths_explained`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from wkplug.abc import Executor
-from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError
+from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError, WorkerDiedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from wkplug.config import Settings
     from wkplug.dataset.view import View
 
-__all__ = ["AnyExecutor", "NamedExecutor", "Runner", "SupportsSubmit", "adapted", "run"]
+__all__ = ["AnyExecutor", "NamedExecutor", "Runner", "SupportsSubmit", "adapted", "deaths_explained", "run"]
 
 _AHEAD = 4
 """How many calls per worker wait or run at once: enough to keep all busy, few enough to hold their results."""
@@ -118,11 +119,12 @@ def adapted(
     """Give a `Runner` for what the user passed as `executor=`; `default` names the one for None.
 
     `views` are those that will be worked on: a pool of forked processes is checked against their engines.
-    InvalidArgumentError for what is no executor, UnknownNameError for unknown names, ForkError as said.
+    InvalidArgumentError for what is no executor, UnknownNameError for unknown names, ForkError as said;
+    WorkerDiedError instead of BrokenProcessPool where that leaves the `with` block.
     """
     if executor is None or isinstance(executor, (str, NamedExecutor)):
         made = _made(executor or default)
-        with Runner(made, workers=made.workers, owned=True) as runner:
+        with deaths_explained(), Runner(made, workers=made.workers, owned=True) as runner:
             yield runner
         return
     if not callable(getattr(executor, "submit", None)):
@@ -135,7 +137,29 @@ def adapted(
         yield executor
         return
     _refuse_fork(executor, views)
-    yield Runner(executor, workers=_workers(executor), owned=False)
+    with deaths_explained():
+        yield Runner(executor, workers=_workers(executor), owned=False)
+
+
+@contextmanager
+def deaths_explained() -> Iterator[None]:
+    """Turn the BrokenProcessPool of a pool that lost a worker into WorkerDiedError, which says what to do."""
+    from concurrent.futures import BrokenExecutor
+
+    try:
+        yield
+    except BrokenExecutor as error:
+        from concurrent.futures.process import BrokenProcessPool  # brings multiprocessing, so only now
+
+        if not isinstance(error, BrokenProcessPool):
+            raise
+        raise WorkerDiedError(
+            "A worker process ended before its work was done, and its pool with it: it was killed, it ran out of "
+            "memory, or it could not start because the script does its work at the top level.",
+            hint='In a script, start the work below `if __name__ == "__main__":`, because every worker imports the '
+            "script.\n"
+            "If memory ran out, use fewer workers or smaller chunks. What the worker itself said is on stderr.",
+        ) from error
 
 
 def _made(wanted: str | NamedExecutor) -> Executor:

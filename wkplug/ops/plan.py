@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.builtin.executors import available_workers
+from wkplug.dataset.execution import deaths_explained
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def run(
     `work` must pickle. Without an executor, one after the other in this thread.
     total: the number of tasks, for plans too long to be held: then `tasks` are taken one by one.
     at_once: how many calls may be in the making, one more than the executor has workers by default.
+    WorkerDiedError if a process of the executor's ends before its work is done.
     """
     if total is None:
         tasks = tuple(tasks)
@@ -98,10 +100,12 @@ def run(
     try:
         while True:
             while len(pending) < ahead and (following := next(waiting, None)) is not None:
-                pending.append(executor.submit(work, following))
+                with deaths_explained():
+                    pending.append(executor.submit(work, following))
             if not pending:
                 return
-            result = pending.pop(0).result()
+            with deaths_explained():
+                result = pending.pop(0).result()
             done += 1
             if progress is not None:
                 progress(done, total)
