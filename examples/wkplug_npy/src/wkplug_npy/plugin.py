@@ -17,6 +17,6 @@ def wkplug_array_backends() -> Iterator[ArrayBackendSpec]:
         name="npy+files",
         format="npy",
         factory="wkplug_npy.arrays:NpyBackend",
-        markers="npy.json",
+        markers=("npy.json",),
         summary="one .npy file per shard",
     )
