@@ -349,14 +349,14 @@ def test_computed_resolutions_take_bounded_memory(tmp_path: Path, monkeypatch: p
     expected = resolutions(layer, view, region_to_export(layer, view, None), "xyz")[-1]
     wanted = expected.read(((0,) * 4, expected.shape))
     sizes = []
-    read = module._Stored.__call__
+    read = module.Stored.__call__
 
     def recorded(self: Any, box: Any) -> NDArray[Any]:
         sizes.append(int(np.prod(box[1])))
         return read(self, box)
 
     monkeypatch.setattr(module, "_PIECE_BYTES", 1 << 15)
-    monkeypatch.setattr(module._Stored, "__call__", recorded)
+    monkeypatch.setattr(module.Stored, "__call__", recorded)
     monkeypatch.setattr(module, "_STEP", 4)
     level = resolutions(layer, view, region_to_export(layer, view, None), "xyz")[-1]
     np.testing.assert_array_equal(level.read(((0,) * 4, level.shape)), wanted)
@@ -493,3 +493,171 @@ def test_the_hidden_folder_goes_even_if_something_is_still_written_to_it(
         raise OSError(28, "No space left on device")
     assert len(calls) == 2
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    from wkplug.ops.exporting import scratch
+
+    monkeypatch.setattr(scratch, "_TILE_BYTES", 1 << 15)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("name", ["a.n5", "a.precomputed", "a.ozx", "a.ome.tif"])
+def test_each_resolution_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    from wkplug.ops.exporting import levels as module
+
+    layer, _ = layer_of(tmp_path / "ds", channels=2)
+    box = wk.BoundingBox((13, 22, 31), (140, 109, 43))
+    reads = np.zeros((2, *SIZE), int)
+    computed: dict[int, int] = {}
+    read, reduced = module.Stored.__call__, module.Computed._reduced
+
+    def counted_read(self: Any, wanted: Any) -> NDArray[Any]:
+        low = (0, *TOPLEFT)
+        start = [a + b - c for a, b, c in zip(self.start, wanted[0], low, strict=True)]
+        reads[tuple(slice(a, a + n) for a, n in zip(start, wanted[1], strict=True))] += 1
+        return read(self, wanted)
+
+    def counted(self: Any, start: Any, shape: Any) -> NDArray[Any]:
+        computed[self.finer.mag] = computed.get(self.finer.mag, 0) + int(np.prod(shape))
+        return reduced(self, start, shape)
+
+    monkeypatch.setattr(module.Stored, "__call__", counted_read)
+    monkeypatch.setattr(module.Computed, "_reduced", counted)
+    layer.export(tmp_path / name, bounding_box=box, executor="sequential")
+    inside = np.zeros(reads.shape, bool)
+    cut(inside, box)[:] = True
+    assert set(np.unique(reads[inside])) == {2}
+    assert not reads[~inside].any()
+    view = layer.get_mag(1)
+    pyramid = "xy" if name.endswith("tif") else "xyz"
+    levels = resolutions(layer, view, region_to_export(layer, view, box), pyramid)
+    assert len(levels) > 2
+    assert list(computed.values()) == [int(np.prod(level.shape)) for level in levels[1:]]
+    assert {path.name for path in tmp_path.iterdir()} == {"ds", name}
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    box=BOXES,
+    tile_bytes=st.sampled_from([1, 1 << 12, 1 << 15, 1 << 24]),
+    category=st.sampled_from(["color", "segmentation"]),
+    pyramid=st.sampled_from(["xy", "xyz"]),
+    pieces=st.tuples(*(st.integers(15, 60),) * 3),
+)
+def test_what_is_kept_is_what_is_computed_on_the_way(
+    tmp_path_factory: pytest.TempPathFactory,
+    box: Any,
+    tile_bytes: int,
+    category: str,
+    pyramid: str,
+    pieces: tuple[int, ...],
+) -> None:
+    from wkplug.geometry import grids
+    from wkplug.ops.exporting import scratch as module
+
+    folder = tmp_path_factory.mktemp("scratch")
+    layer, _ = layer_of(folder / "ds", category, "uint16")
+    layer.get_mag(1).write(
+        np.zeros((64, 47, 43), "uint16"), absolute_offset=(64, 64, 32), allow_unaligned=True
+    )
+    wanted = wk.BoundingBox(tuple(a + b for a, b in zip(box[0], TOPLEFT, strict=True)), box[1])
+    levels = resolutions(layer, layer.get_mag(1), region_to_export(layer, layer.get_mag(1), wanted), pyramid)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_TILE_BYTES", tile_bytes)
+        scratch = module.Scratch(levels, str(folder / "kept"), layer.frame.axes)
+        calls: list[tuple[int, int]] = []
+        count = scratch.fill(None, lambda done, total: calls.append((done, total)), 7)
+    assert calls == [(number, count + 7) for number in range(1, count + 1)]
+    assert scratch.fill(None) == 0
+    for level, kept in zip(levels, pickle.loads(pickle.dumps(scratch.levels)), strict=True):
+        whole = level.read(((0,) * 4, level.shape))
+        np.testing.assert_array_equal(kept.read(((0,) * 4, level.shape)), whole)
+        for start, shape in grids.cells((0,) * 4, level.shape, (1, *pieces)):
+            here = tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))
+            np.testing.assert_array_equal(kept.read((start, shape)), whole[here])
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_where_nothing_is_stored_nothing_is_computed_or_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wkplug.ops.exporting import levels as module
+    from wkplug.ops.exporting.scratch import Scratch
+
+    dataset = wk.Dataset(tmp_path / "ds", voxel_size=(4, 4, 4))
+    layer = dataset.add_layer("em", "color", bounding_box=wk.BoundingBox((0, 0, 0), (1024, 1024, 256)))
+    view = layer.add_mag(1, chunk_shape=32, shard_shape=32)
+    view.write(np.full((32, 32, 32), 7, "uint8"), absolute_offset=(512, 256, 64))
+    levels = resolutions(layer, view, region_to_export(layer, view, None), "xyz")
+    scratch = Scratch(levels, str(tmp_path / "kept"), layer.frame.axes)
+    volumes = []
+    read = module.Stored.__call__
+
+    def counted(self: Any, box: Any) -> NDArray[Any]:
+        volumes.append(int(np.prod(box[1])))
+        return read(self, box)
+
+    monkeypatch.setattr(module.Stored, "__call__", counted)
+    assert scratch.fill(None) == len(levels) - 1
+    assert volumes == [32**3]
+    kept = list((tmp_path / "kept").iterdir())
+    assert len(kept) == len(levels) - 1
+    assert sum(path.stat().st_size for path in kept) > 1 << 24
+    assert sum(path.stat().st_blocks * 512 for path in kept) < 1 << 17
+    coarser = scratch.levels[1]
+    assert coarser.read(((0,) * 4, coarser.shape)).sum() == 7 * 16**3
+
+
+def test_computed_resolutions_reach_worker_processes_and_mappings(tmp_path: Path) -> None:
+    layer, ids = layer_of(tmp_path / "ds", "segmentation", "uint32")
+    assert isinstance(layer, wk.SegmentationLayer)
+    graph = wk.AgglomerateGraph()
+    for segment in range(1, int(ids.max()) + 1):
+        graph.add_segment(segment, position=(0, 0, 0))
+        graph.add_affinity_edge(1, segment, affinity=0.5) if segment > 1 else None
+    wk.AgglomerateAttachment.create_and_add_to(layer, "one", graph)
+    layer.export(tmp_path / "threads.n5", mapping="one")
+    layer.export(tmp_path / "processes.n5", mapping="one", executor="processes")
+    found = read_n5(tmp_path / "threads.n5", 1)
+    assert len(np.unique(found[found > 0])) == 1
+    np.testing.assert_array_equal(read_n5(tmp_path / "processes.n5", 1), found)
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_pyramid_that_stops_halfway_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+) -> None:
+    from wkplug.ops.exporting import levels as module
+
+    layer, _ = layer_of(tmp_path / "ds")
+    there = []
+    reduced = module.Computed._reduced
+
+    def failing(self: Any, start: Any, shape: Any) -> NDArray[Any]:
+        if self.finer.mag != (1, 1, 1):
+            there.extend(path.name for path in tmp_path.rglob("1") if "resolutions" in str(path))
+            raise failure
+        return reduced(self, start, shape)
+
+    monkeypatch.setattr(module.Computed, "_reduced", failing)
+    wanted = errors.StorageFullError if isinstance(failure, OSError) else KeyboardInterrupt
+    with pytest.raises(wanted) as caught:
+        layer.export(tmp_path / "a.n5")
+    if isinstance(failure, OSError):
+        assert "a.n5 could not be written: there is no space left" in str(caught.value)
+    assert there
+    assert [path.name for path in tmp_path.iterdir()] == ["ds"]
+
+
+def test_what_an_exporter_refuses_is_known_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from wkplug.ops.exporting import levels as module
+
+    layer, _ = layer_of(tmp_path / "ds")
+    monkeypatch.delattr(module.Computed, "_reduced")
+    with pytest.raises(errors.InvalidArgumentError, match="N5 takes no options"):
+        layer.export(tmp_path / "a.n5", level=1)

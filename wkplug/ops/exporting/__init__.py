@@ -1,8 +1,8 @@
 """Layers out: a box of a layer in the format of another tool, through exporter plugins.
 
-`levels` makes the resolutions of the box, stored ones where they fit and computed ones elsewhere, `mapping` replaces
-segment ids on the way, `targets` chooses the exporter and keeps half-written files out of sight. `export_layer` ties
-them together.
+`levels` makes the resolutions of the box, stored ones where they fit and computed ones elsewhere, `scratch` keeps those
+so that each is computed once, `mapping` replaces segment ids on the way, `targets` chooses the exporter and keeps
+half-written files out of sight. `export_layer` ties them together.
 
 Who calls it: `layer.export` and the commands `export` and `export-as-tiff`.
 """
@@ -18,6 +18,7 @@ from wkplug.ops import plan
 from wkplug.ops.exporting import targets
 from wkplug.ops.exporting.levels import region_to_export, resolutions
 from wkplug.ops.exporting.mapping import mapped
+from wkplug.ops.exporting.scratch import Scratch
 from wkplug.ops.pools import pool
 from wkplug.properties.document import FILE_NAME
 
@@ -50,12 +51,8 @@ def export_layer(
     view = layer.get_finest_mag() if mag is None else layer.get_mag(Mag(mag))
     region = region_to_export(layer, view, bounding_box)
     levels = resolutions(layer, view, region, writer.pyramid if downsample else "")
-    if mapping is not None:
-        if layer.category != "segmentation":
-            raise CategoryError(
-                f"The mapping {mapping!r} can't be applied: {layer.name!r} is no segmentation."
-            )
-        levels = mapped(layer, levels, mapping, view.get_dtype())
+    if mapping is not None and layer.category != "segmentation":
+        raise CategoryError(f"The mapping {mapping!r} can't be applied: {layer.name!r} is no segmentation.")
     folder = layer.dataset.location
     sources = [folder, folder.child(FILE_NAME), *(mag.location for mag in layer.mags.values())]
     # The pool ends first: what is still running when something fails writes into the place that is deleted then.
@@ -63,10 +60,21 @@ def export_layer(
         targets.finished(str(output_path), overwrite=overwrite, keep=sources) as place,
         pool(executor) as runner,
     ):
+        folder = place.parent.child(f"{place.name}.resolutions")
+        scratch = Scratch(levels, str(folder.local_path()), layer.frame.axes)
+        levels = scratch.levels
+        if mapping is not None:
+            levels = mapped(layer, levels, mapping, view.get_dtype())
 
         def run(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
             tasks = tuple(items)
-            return plan.run(tasks, function, executor=runner, progress=progress)
+            before = scratch.fill(runner, progress, len(tasks))
+
+            def tell(done: int, total: int) -> None:
+                if progress is not None:
+                    progress(before + done, before + total)
+
+            return plan.run(tasks, function, executor=runner, progress=tell)
 
         volume = ExportVolume(
             name=layer.name,

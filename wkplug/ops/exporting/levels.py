@@ -1,8 +1,8 @@
 """The resolutions of a box of a layer: stored mags where the box fits their grid, computed ones elsewhere.
 
 A mag of the layer serves as it is if the box starts on its grid and ends on it or with the layer. Others are computed
-from the resolution before, block by block, while they are read: nothing is kept. The missing part of a last block is
-mirrored, as in all pyramids. All readers pickle.
+from the resolution before, block by block, while they are read; `scratch` keeps what they give. The missing part of a
+last block is mirrored, as in all pyramids. All readers pickle.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wkplug.geometry import NDBoundingBox
     from wkplug.storage import ArrayHandle
 
-__all__ = ["region_to_export", "resolutions"]
+__all__ = ["Computed", "Stored", "region_to_export", "resolutions"]
 
 _SMALLEST = 16  # pixels: planes that are no longer than this get no coarser version
 _MOST = 5  # coarser versions of a plane
@@ -132,7 +132,7 @@ def _stored(view: MagView, region: Region) -> ExportLevel:
         start=start,
         shape=tuple(b - a for a, b in zip(start, stop, strict=True)),
         chunk_shape=handle.spec.chunk_shape,
-        read=_Stored(handle, start),
+        read=Stored(handle, start),
     )
 
 
@@ -145,24 +145,25 @@ def _computed(layer: Layer, finer: ExportLevel, mag: Mag, dtype: str) -> ExportL
         start=tuple(first // factor for first, factor in zip(finer.start, factors, strict=True)),
         shape=tuple(-(-length // factor) for length, factor in zip(finer.shape, factors, strict=True)),
         chunk_shape=finer.chunk_shape,
-        read=_Computed(finer, factors, name, layer.category, dtype),
+        read=Computed(finer, factors, name, layer.category, dtype),
     )
 
 
 @attrs.frozen
-class _Stored:
+class Stored:
     """Reads an array from `start` on, in voxels of its mag."""
 
     handle: ArrayHandle
     start: tuple[int, ...]
 
     def __call__(self, box: Box) -> NDArray[Any]:
+        """See `ExportLevel.read`."""
         start, shape = box
         return voxels.read(self.handle, (tuple(a + b for a, b in zip(self.start, start, strict=True)), shape))
 
 
 @attrs.frozen
-class _Computed:
+class Computed:
     """Computes a resolution from the one before while it is read.
 
     Each piece of it takes no more than `_PIECE_BYTES` of the one before, which may be computed itself: what is held at
@@ -176,6 +177,7 @@ class _Computed:
     dtype: str
 
     def __call__(self, box: Box) -> NDArray[Any]:
+        """See `ExportLevel.read`."""
         import numpy
 
         start, shape = box
