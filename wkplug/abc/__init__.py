@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening
     from wkplug.abc.importers import ForeignLayer, ForeignMag, Importer
     from wkplug.abc.interpolations import Interpolation
+    from wkplug.abc.lengths import nanometres
     from wkplug.abc.locations import Filesystem, Location
     from wkplug.abc.markers import API, PROJECT, hookimpl
     from wkplug.abc.remotes import RemoteService
@@ -64,6 +65,7 @@ else:
             "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening"),
             "importers": ("ForeignLayer", "ForeignMag", "Importer"),
             "interpolations": ("Interpolation",),
+            "lengths": ("nanometres",),
             "locations": ("Filesystem", "Location"),
             "markers": ("API", "PROJECT", "hookimpl"),
             "remotes": ("RemoteService",),
@@ -125,4 +127,5 @@ __all__ = [
     "SettingsSpec",
     "Spec",
     "hookimpl",
+    "nanometres",
 ]

@@ -8,7 +8,6 @@ which few readers give. Files are read from local paths.
 
 from __future__ import annotations
 
-import math
 import threading
 import warnings
 from contextlib import suppress
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
+from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore, nanometres
 from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path
 from wkplug.abc.images import PickleByReopening
 from wkplug.errors import PluginMissingError, UnsupportedImageDataError, UnsupportedImageFormatError
@@ -33,22 +32,6 @@ __all__ = ["BioioImage", "BioioReader"]
 
 _GROUP = "bioio.readers"
 _TILES = "M"
-_UNITS = {
-    "angstrom": 0.1,
-    "nanometer": 1.0,
-    "nm": 1.0,
-    "micrometer": 1e3,
-    "micron": 1e3,
-    "um": 1e3,
-    "µm": 1e3,
-    "μm": 1e3,
-    "millimeter": 1e6,
-    "mm": 1e6,
-    "centimeter": 1e7,
-    "cm": 1e7,
-    "meter": 1e9,
-    "m": 1e9,
-}
 
 
 class BioioReader(ImageReader):
@@ -204,7 +187,5 @@ def _voxel_size(file: Any) -> tuple[float | None, float | None, float | None]:
     found = []
     for axis in "XYZ":
         size, unit = getattr(sizes, axis, None), getattr(getattr(properties, axis, None), "unit", None)
-        factor = _UNITS.get(str(unit).lower())
-        number = float(size) * factor if size is not None and factor is not None else 0.0
-        found.append(number if 0 < number < math.inf else None)
+        found.append(nanometres(size, unit))
     return found[0], found[1], found[2]

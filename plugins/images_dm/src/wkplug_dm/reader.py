@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import ImageInfo, ImageReader, ProbeScore
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, nanometres
 from wkplug.abc.files import check_scene, corrupt_image, image_errors, open_file
 from wkplug.abc.flat import FlatImage, FlatVoxels
 from wkplug.errors import UnsupportedImageDataError
@@ -34,7 +34,6 @@ _DTYPES = {
     1: "i2", 2: "f4", 6: "u1", 7: "i4", 9: "i1", 10: "u2", 11: "u4", 12: "f8", _BOOLEAN: "u1", 39: "i8", 40: "u8",
 }  # fmt: skip
 _COMPLEX = {3, 5, 13, 27, 28}
-_NANOMETRES = {"pm": 1e-3, "a": 0.1, "å": 0.1, "nm": 1.0, "µm": 1e3, "μm": 1e3, "um": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9}  # fmt: skip  # noqa: E501 - two letters that look alike
 _AXES = ("x", "y", "z", "q")
 _MOST_AXES = len(_AXES)
 
@@ -94,7 +93,7 @@ class DmImage(FlatImage):
                 notes.append(
                     f"The axis x is that of a spectrum: {_scale(calibration)} {unit or '(no unit)'} each."
                 )
-            if axis == "z" and (spectrum or (unit and unit.lower() not in _NANOMETRES)):
+            if axis == "z" and (spectrum or (unit and nanometres(1, unit) is None)):
                 axes[number] = "q"
                 sizes["z"] = None
                 notes.append(f"The axis q has steps of {_scale(calibration)} {unit or '(no unit)'}.")
@@ -191,10 +190,7 @@ def _pixel_size(calibration: Any) -> tuple[float | None, str]:
     """Nanometres per pixel (None if its unit is no length), and the unit."""
     unit = _below(calibration, "Units")
     unit = unit.strip() if isinstance(unit, str) else ""
-    scale, factor = _scale(calibration), _NANOMETRES.get(unit.lower())
-    if scale is None or factor is None or scale <= 0 or not math.isfinite(scale * factor):
-        return None, unit
-    return scale * factor, unit
+    return nanometres(_scale(calibration), unit), unit
 
 
 def _details(image: Tree) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import ImageInfo
+from wkplug.abc import ImageInfo, nanometres
 from wkplug.errors import ForbiddenError, MissingError
-from wkplug_hdf5.scenes import Scene, checked_dtype, nanometres
+from wkplug_hdf5.scenes import Scene, checked_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,8 +87,7 @@ def _voxel_size(location: Location, setup: int) -> tuple[float | None, float | N
         if (view.findtext("id") or "").strip() != str(setup):
             continue
         sizes = (view.findtext("voxelSize/size") or "").split()
-        found = [nanometres(size, view.findtext("voxelSize/unit") or "") for size in sizes]
-        found = [size if size is not None and size > 0 else None for size in found]
+        found = [nanometres(size, view.findtext("voxelSize/unit")) for size in sizes]
         if len(found) == 3:
             return found[0], found[1], found[2]
     return unknown

@@ -8,13 +8,12 @@ columns, and those before are pages of unknown meaning. A voxel size needs a uni
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import ImageInfo
-from wkplug_hdf5.scenes import Scene, checked_dtype, nanometres, text_of
+from wkplug.abc import ImageInfo, nanometres
+from wkplug_hdf5.scenes import Scene, checked_dtype, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,5 +128,4 @@ def _voxel_size(dataset: Any, axes: tuple[str, ...]) -> tuple[float | None, floa
     # Without a z of its own, the pages of a stack are what the first number is about.
     named = dict(zip(names, numbers, strict=True))
     found = [nanometres(named.get(axis, named.get("q") if axis == "z" else None), unit) for axis in "xyz"]
-    found = [size if size is not None and 0 < size < math.inf else None for size in found]
     return found[0], found[1], found[2]

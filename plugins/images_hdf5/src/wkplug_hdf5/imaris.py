@@ -6,10 +6,11 @@ divided by the number of voxels, in the unit that the file says.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc import ImageInfo
-from wkplug_hdf5.scenes import Scene, checked_dtype, nanometres, text_of
+from wkplug.abc import ImageInfo, nanometres
+from wkplug_hdf5.scenes import Scene, checked_dtype, text_of
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
@@ -92,7 +93,13 @@ def _size(file: Any, level: int) -> tuple[int, int, int]:
 
 
 def _length(attributes: Any, name: str) -> float | None:
-    return nanometres(text_of(attributes.get(name, "")), text_of(attributes.get("Unit", "")))
+    """A position, which may be 0 or negative."""
+    factor = nanometres(1, text_of(attributes.get("Unit", "")))
+    try:
+        number = float(text_of(attributes.get(name, ""))) * (math.nan if factor is None else factor)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _color(info: Any) -> tuple[int, int, int] | None:

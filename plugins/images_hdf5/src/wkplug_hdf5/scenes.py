@@ -1,13 +1,12 @@
 """What the kinds of HDF5 files have in common: a `Scene` is an image with the datasets that hold it.
 
-Also the small things that all of them need: attributes as text, lengths as nanometres, types that a layer can hold,
+Also the small things that all of them need: attributes as text, types that a layer can hold,
 and refusals of datasets that can't be decoded here.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -21,31 +20,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import ImageInfo, Location
 
-__all__ = ["Scene", "checked_dtype", "nanometres", "text_of"]
-
-_UNITS = {
-    "pm": 1e-3,
-    "å": 0.1,
-    "angstrom": 0.1,
-    "nm": 1.0,
-    "nanometer": 1.0,
-    "nanometers": 1.0,
-    "nanometre": 1.0,
-    "um": 1e3,
-    "µm": 1e3,
-    "μm": 1e3,
-    "micron": 1e3,
-    "microns": 1e3,
-    "micrometer": 1e3,
-    "micrometers": 1e3,
-    "micrometre": 1e3,
-    "mm": 1e6,
-    "millimeter": 1e6,
-    "millimeters": 1e6,
-    "cm": 1e7,
-    "m": 1e9,
-    "meter": 1e9,
-}
+__all__ = ["Scene", "checked_dtype", "text_of"]
 
 
 def _as_they_are(voxels: Any) -> Any:
@@ -74,18 +49,6 @@ def text_of(value: Any) -> str:
     if isinstance(value, list):
         return "".join(text_of(part) for part in value)
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def nanometres(value: Any, unit: str) -> float | None:
-    """Convert a length; None if it is no number, infinite, or has a unit that nobody knows."""
-    factor = _UNITS.get(unit.strip().lower())
-    if factor is None:
-        return None
-    try:
-        number = float(value) * factor
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def checked_dtype(dataset: Any, location: Location) -> str:

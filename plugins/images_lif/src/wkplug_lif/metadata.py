@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from wkplug.abc import nanometres
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -13,7 +14,6 @@ __all__ = ["channel_colors", "channel_names", "voxel_size"]
 
 _DESCRIPTION = "./Data/Image/ImageDescription"
 _AXES = {"1": 0, "2": 1, "3": 2}  # DimID of x, y, z
-_UNITS = {"m": 1e9, "mm": 1e6, "um": 1e3, "µm": 1e3, "nm": 1.0}
 _COLORS = MappingProxyType(
     {
         "red": (255, 0, 0),
@@ -31,14 +31,14 @@ def voxel_size(image: Element) -> tuple[float | None, float | None, float | None
     """Nanometres along x, y, z: the length from the first to the last voxel, divided by the steps between."""
     found: list[float | None] = [None, None, None]
     for dimension in image.findall(f"{_DESCRIPTION}/Dimensions/DimensionDescription"):
-        axis, factor = _AXES.get(dimension.get("DimID", "")), _UNITS.get(dimension.get("Unit", ""))
+        axis = _AXES.get(dimension.get("DimID", ""))
         try:
             steps = int(dimension.get("NumberOfElements", "")) - 1
             length = abs(float(dimension.get("Length", "")))
         except ValueError:
             continue
-        if axis is not None and factor is not None and steps > 0 and 0 < length < math.inf:
-            found[axis] = length / steps * factor
+        if axis is not None and steps > 0:
+            found[axis] = nanometres(length / steps, dimension.get("Unit"))
     return found[0], found[1], found[2]
 
 

@@ -36,7 +36,7 @@ _DTYPES = {
 }  # fmt: skip
 _COLOURS = {128: 3, 2304: 4}
 _COMPLEX = {32, 1792, 2048}
-_NANOMETRES = {1: 1e9, 2: 1e6, 3: 1e3}
+_NANOMETRES = {1: 1e9, 2: 1e6, 3: 1e3}  # units are numbers here: metre, millimetre, micrometre
 _AXES = ("x", "y", "z", "t", "c", "q", "q2")
 
 

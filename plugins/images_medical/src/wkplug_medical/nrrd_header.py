@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
+from wkplug.abc import nanometres
+
 if TYPE_CHECKING:
     from typing import BinaryIO
 
@@ -34,10 +36,6 @@ _DTYPES = {name: dtype for dtype, names in _TYPES.items() for name in names}
 _ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"}
 _COLOURS = {"rgb-color": 3, "rgba-color": 4}
 _SPATIAL = {"domain", "space"}
-_NANOMETRES = {
-    "nm": 1.0, "nanometer": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "microns": 1e3,
-    "micrometer": 1e3, "mm": 1e6, "millimeter": 1e6, "cm": 1e7, "m": 1e9, "a": 0.1, "angstrom": 0.1,
-}  # fmt: skip
 _LETTERS = ("x", "y", "z")
 
 
@@ -177,9 +175,7 @@ def _sizes(fields: dict[str, str], axes: list[str]) -> tuple[dict[str, float | N
     result = {}
     for number, axis in enumerate(axes):
         step = steps[number] if number < len(steps) else math.nan
-        factor = _NANOMETRES.get(used[number].lower()) if number < len(used) else None
-        sound = factor is not None and math.isfinite(step) and 0 < step * factor < math.inf
-        result[axis] = step * factor if sound and factor is not None else None
+        result[axis] = nanometres(step, used[number]) if number < len(used) else None
     return result, notes
 
 

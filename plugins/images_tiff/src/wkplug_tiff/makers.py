@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, TypeAlias
 
-from wkplug_tiff.units import nanometres, positive
+from wkplug.abc import nanometres
 
 __all__ = ["FINEST_PRINT", "Sizes", "maker_sizes", "resolution_sizes"]
 
@@ -18,17 +18,16 @@ Sizes: TypeAlias = tuple[float | None, float | None, float | None]
 FINEST_PRINT = 10_000.0
 """Nanometres; 2,540 dots per inch. Resolutions that are coarser are not taken for a size of the specimen."""
 
-_METRE = 1e9
 _DM_UNIT_X = 65003
 _DM_SCALES = ((65009, 65003), (65010, 65004), (65011, 65005))  # tags of scale and unit along x, y, z
-_PER_UNIT = {2: 2.54e7, 3: 1e7, 4: 1e6, 5: 1e3}  # ResolutionUnit: inch, cm; mm, um as an extension
+_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "um"}  # ResolutionUnit; mm and um are an extension
 
 
 def maker_sizes(file: Any) -> Sizes:
     """Nanometres along x, y, z; None where no maker's tag says."""
     lsm = _dict(file, "lsm_metadata")
     if lsm:
-        x, y, z = (positive(lsm.get(f"VoxelSize{axis}"), _METRE) for axis in "XYZ")
+        x, y, z = (nanometres(lsm.get(f"VoxelSize{axis}"), "m") for axis in "XYZ")
         return x, y, z
     stk = _dict(file, "stk_metadata")
     if stk:
@@ -36,7 +35,7 @@ def maker_sizes(file: Any) -> Sizes:
         x, y = (nanometres(stk.get(f"{axis}Calibration"), unit) for axis in "XY")
         distances = stk.get("ZDistance")
         first = float(distances[0]) if distances is not None and len(distances) else None
-        return x, y, positive(first, 1e3)  # micrometres, says the format
+        return x, y, nanometres(first, "um")  # micrometres, says the format
     sem = _dict(file, "sem_metadata")
     if sem:
         for name in ("ap_image_pixel_size", "ap_pixel_size"):
@@ -49,7 +48,7 @@ def maker_sizes(file: Any) -> Sizes:
         for table in ("Scan", "EScan"):
             scan = fei.get(table)
             if isinstance(scan, dict):
-                x, y = (positive(scan.get(f"Pixel{axis}"), _METRE) for axis in ("Width", "Height"))
+                x, y = (nanometres(scan.get(f"Pixel{axis}"), "m") for axis in ("Width", "Height"))
                 return x, y, None
     tags = file.pages.first.tags
     if _DM_UNIT_X in tags:
@@ -57,7 +56,7 @@ def maker_sizes(file: Any) -> Sizes:
         return x, y, z
     if getattr(file, "is_svs", False):
         found = re.search(r"\|\s*MPP\s*=\s*([0-9.eE+-]+)", file.pages.first.description)
-        size = positive(found.group(1), 1e3) if found else None
+        size = nanometres(found.group(1), "um") if found else None
         return size, size, None
     return None, None, None
 
@@ -65,14 +64,14 @@ def maker_sizes(file: Any) -> Sizes:
 def resolution_sizes(page: Any) -> tuple[Sizes, str]:
     """Nanometres by the resolution tags, and a sentence about those that were not taken."""
     unit = _value(page, "ResolutionUnit")
-    factor = _PER_UNIT.get(int(unit)) if isinstance(unit, int) else None
+    length = _UNITS.get(int(unit)) if isinstance(unit, int) else None
     sizes: list[float | None] = []
     for axis in "XY":
         value = _value(page, f"{axis}Resolution")
-        if factor is None or not isinstance(value, tuple) or not value[0] or not value[1]:
+        if length is None or not isinstance(value, tuple) or not value[0] or not value[1]:
             sizes.append(None)
         else:
-            sizes.append(positive(value[1] / value[0], factor))
+            sizes.append(nanometres(value[1] / value[0], length))
     x, y = sizes
     if x is None or y is None:
         return (None, None, None), ""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
+from wkplug.abc import nanometres
 from wkplug_tiff.makers import Sizes, maker_sizes, resolution_sizes
-from wkplug_tiff.units import nanometres, positive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,7 +142,7 @@ def _imagej(page: Any, metadata: dict[str, Any]) -> Said:
         tag = page.tags.get(name)
         if tag is None or not isinstance(tag.value, tuple) or not tag.value[0]:
             return None
-        return positive(tag.value[1] / tag.value[0], nanometres(1, unit))
+        return nanometres(tag.value[1] / tag.value[0], unit)
 
     sizes = (per_pixel("XResolution"), per_pixel("YResolution"), nanometres(metadata.get("spacing"), unit))
     channels = metadata.get("channels")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc import ForeignLayer, ForeignMag, Importer, ProbeScore
+from wkplug.abc import ForeignLayer, ForeignMag, Importer, ProbeScore, nanometres
 from wkplug.errors import CorruptDataError, MissingError
 from wkplug_tensorstore.stored import read_document
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["N5Importer", "PrecomputedImporter"]
 
-_NANOMETRES = {
-    "nm": 1.0, "nanometer": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "micron": 1e3, "micrometer": 1e3, "mm": 1e6,
-    "millimeter": 1e6, "m": 1e9, "meter": 1e9,
-}  # fmt: skip
 _AXES = ("x", "y", "z", "c", "t")
 _FILE = "attributes.json"
 _Sizes = tuple[float | None, float | None, float | None]
@@ -72,7 +68,7 @@ def _resolution(document: Mapping[str, Any]) -> _Sizes:
         found, unit = found.get("dimensions"), found.get("unit", "")
     if isinstance(unit, list):
         unit = unit[0] if unit else ""
-    factor = _NANOMETRES.get(str(unit).lower())
+    factor = nanometres(1, unit)
     if not isinstance(found, list) or len(found) < 2 or factor is None:
         return None, None, None
     sizes = [float(size) * factor for size in found[:3]]
@@ -124,7 +120,7 @@ def _transforms(document: Mapping[str, Any]) -> list[tuple[_Sizes, tuple[int, in
             return []
         axes, units = transform.get("axes") or [], transform.get("units") or []
         by_axis = {
-            axis: (float(scale), float(shift), _NANOMETRES.get(str(unit).lower()))
+            axis: (float(scale), float(shift), nanometres(1, unit))
             for axis, scale, shift, unit in zip(
                 axes,
                 transform.get("scale") or [],

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc import ForeignLayer, ForeignMag, Importer, Location, ProbeScore
+from wkplug.abc import ForeignLayer, ForeignMag, Importer, Location, ProbeScore, nanometres
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
 from wkplug_zarr.headers import USUAL_AXES
 
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OmeZarrImporter"]
 
-_NANOMETRES = {
-    "angstrom": 0.1,
-    "centimeter": 1e7,
-    "kilometer": 1e12,
-    "meter": 1e9,
-    "micrometer": 1e3,
-    "millimeter": 1e6,
-    "nanometer": 1.0,
-    "picometer": 1e-3,
-}
 _AXES_OF_OLD = ("t", "c", "z", "y", "x")  # what 0.1 and 0.2 always had
 _FORMATS = {2: "zarr", 3: "zarr3"}
 
@@ -168,9 +158,7 @@ def _images(node: _Node, name: str, category: str = "color") -> tuple[ForeignLay
             sizes.append(None)
             offset.append(0)
             continue
-        unit = _NANOMETRES.get(units[position])
-        known = unit is not None and scale[position] > 0
-        sizes.append(scale[position] * unit if known and unit is not None else None)
+        sizes.append(nanometres(scale[position], units[position]))
         voxels = shift[position] / scale[position] if scale[position] > 0 else 0.0
         offset.append(round(voxels))
         if abs(voxels - round(voxels)) > 1e-3:
