@@ -214,6 +214,16 @@ def test_labels_become_a_compressed_sharded_segmentation(tmp_path: Path, dtype: 
     assert len([path for path in (tmp_path / "seg").rglob("*") if path.is_file()]) < 10
 
 
+@pytest.mark.parametrize(("dtype", "encoding"), [("uint8", "png"), ("uint16", "png"), ("float32", "raw")])
+def test_images_are_compressed_without_loss(tmp_path: Path, dtype: str, encoding: str) -> None:
+    layer, voxels = layer_of(tmp_path / "ds", dtype=dtype)
+    layer.export(tmp_path / "em.precomputed")
+    scale = json.loads((tmp_path / "em.precomputed" / "info").read_text())["scales"][0]
+    assert scale["encoding"] == encoding
+    assert scale["sharding"].get("data_encoding", "raw") == ("raw" if encoding == "png" else "gzip")
+    np.testing.assert_array_equal(read_precomputed(tmp_path / "em.precomputed")[0], voxels)
+
+
 def test_tiff_tiles_lie_in_a_folder_per_section(tmp_path: Path) -> None:
     layer, voxels = layer_of(tmp_path / "ds")
     layer.export(tmp_path / "tiles", "tiff_stack", tile_size=(64, 50), digits=1)
