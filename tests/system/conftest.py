@@ -24,6 +24,25 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DISTRIBUTIONS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+BUNDLED = (
+    "wkplug-bioformats",
+    "wkplug-bioio",
+    "wkplug-czi",
+    "wkplug-dm",
+    "wkplug-hdf5",
+    "wkplug-images",
+    "wkplug-knossos",
+    "wkplug-lif",
+    "wkplug-medical",
+    "wkplug-mrc",
+    "wkplug-nd2",
+    "wkplug-numba",
+    "wkplug-pims",
+    "wkplug-tensorstore",
+    "wkplug-tiff",
+    "wkplug-wkw",
+    "wkplug-zarr",
+)
 EXAMPLE = ROOT / "examples" / "wkplug_npy"
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.system.conftest import BUNDLED
+
 if TYPE_CHECKING:
     from tests.system.conftest import Environment
 
@@ -146,26 +148,7 @@ def test_without_images_tiff_comes_in_and_the_preview_says_what_it_needs(user: E
 
 
 def test_without_any_plugin_the_core_works_in_memory(user: Environment) -> None:
-    bundled = (
-        "wkplug-bioformats",
-        "wkplug-bioio",
-        "wkplug-czi",
-        "wkplug-dm",
-        "wkplug-hdf5",
-        "wkplug-images",
-        "wkplug-knossos",
-        "wkplug-lif",
-        "wkplug-medical",
-        "wkplug-mrc",
-        "wkplug-nd2",
-        "wkplug-numba",
-        "wkplug-pims",
-        "wkplug-tensorstore",
-        "wkplug-tiff",
-        "wkplug-wkw",
-        "wkplug-zarr",
-    )
-    with user.without(*bundled):
+    with user.without(*BUNDLED):
         writes(user, "memory", "alone")
         assert user.wkplug("plugins").split() == ["NAME", "DISTRIBUTION", "STATE", "OFFERS,", "OR", "REASON"]
         assert user.wkplug("info", "all").count("PROBLEM") == 6

@@ -10,29 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import EXAMPLE, ROOT, Environment, names_in, run
+from tests.system.conftest import BUNDLED, EXAMPLE, ROOT, Environment, names_in, run
 
 pytestmark = pytest.mark.system
-
-BUNDLED = {
-    "wkplug-bioformats",
-    "wkplug-bioio",
-    "wkplug-czi",
-    "wkplug-dm",
-    "wkplug-hdf5",
-    "wkplug-images",
-    "wkplug-knossos",
-    "wkplug-lif",
-    "wkplug-medical",
-    "wkplug-mrc",
-    "wkplug-nd2",
-    "wkplug-numba",
-    "wkplug-pims",
-    "wkplug-tensorstore",
-    "wkplug-tiff",
-    "wkplug-wkw",
-    "wkplug-zarr",
-}
 
 # Prints which folders of the repository can be imported. Somebody else's package may be called `tests`.
 FIND = """
