@@ -187,6 +187,7 @@ def test_a_large_raw_file_is_read_by_region(tmp_path: Path) -> None:
     from wkplug.ops.importing.rawfiles import RawFile
     from wkplug.ops.importing.stacks import Stack
     from wkplug.ops.layer_import import plan_layer
+    from wkplug.ops.memory import resident
 
     with (tmp_path / "a.raw").open("wb") as file:
         file.truncate(2048 * 2048 * 2048)
@@ -195,7 +196,7 @@ def test_a_large_raw_file_is_read_by_region(tmp_path: Path) -> None:
         source = RawFile.at(storage.locate(tmp_path / "a.raw"), layout)
         plan = plan_layer(
             {"color": Stack((source,))}, tmp_path / "out", wk.VoxelSize((1, 1, 1)), category="color",
-            memory="512MB",
+            memory=resident() + 512 * 10**6,
         )  # fmt: skip
         (volume,) = plan.volumes
         assert volume.cutting.bytes < 512 << 20

@@ -124,8 +124,11 @@ def test_without_wkw_the_other_formats_work(user: Environment) -> None:
     reads(user, "wkw")
 
 
+BRIDGES = ("wkplug-bioformats", "wkplug-bioio", "wkplug-pims")  # they read what other plugins would
+
+
 def test_without_tiff_other_images_come_in(user: Environment) -> None:
-    with user.without("wkplug-tiff"):
+    with user.without("wkplug-tiff", *BRIDGES):
         reads(user, *ALL)
         preview(user)
         convert(user, "image.png", "converted-no-tiff")
@@ -136,7 +139,7 @@ def test_without_tiff_other_images_come_in(user: Environment) -> None:
 
 
 def test_without_images_tiff_comes_in_and_the_preview_says_what_it_needs(user: Environment) -> None:
-    with user.without("wkplug-images"):
+    with user.without("wkplug-images", *BRIDGES):
         reads(user, *ALL)
         convert(user, "image.tif", "converted-no-images")
         error = user.wkplug("convert", "image.png", "never-png", "--voxel-size", "1,1,1", code=1)

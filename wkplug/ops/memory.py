@@ -1,7 +1,8 @@
 """How much memory a long operation may take: what users write as `memory="2GB"` and `--memory 2GB`.
 
 The budget is meant for the whole process, so what the process has already is taken off before voxels get the
-rest. It bounds what an operation holds at once (voxels being read, computed and written), not what a
+rest. Where nobody has named one, a process that is large already (a notebook with data in it) gets some on top of
+what it has, instead of an error about a budget that nobody chose. It bounds what an operation holds at once (voxels being read, computed and written), not what a
 single chunk or section takes that can't be cut: where that alone is more, the operation says so before it begins.
 
 Who calls it: imports and pyramids, and the commands above them.
@@ -19,7 +20,9 @@ from wkplug.storage.budget import half_of_memory
 __all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "for_voxels", "memory_budget", "parse_bytes", "resident"]
 
 DEFAULT_MEMORY = 10**9
-"""What an operation takes at most if nothing else is said; less on machines that have less than twice of it."""
+"""What a process takes at most if nothing else is said; less on machines that have less than twice of it."""
+_ON_TOP = DEFAULT_MEMORY // 2
+"""What a process that has taken more than the other half already may take beyond that, if nothing else is said."""
 LEAST_MEMORY = 32 * 2**20
 """What voxels get at least, however much the process has taken already."""
 
@@ -52,7 +55,7 @@ def memory_budget(value: int | str | None = None) -> int:
     """Give the bytes that the process may take: what was asked for, or a default that leaves half of the machine."""
     if value is not None:
         return parse_bytes(value)
-    return min(DEFAULT_MEMORY, half_of_memory())
+    return min(max(DEFAULT_MEMORY, resident() + _ON_TOP), half_of_memory())
 
 
 def for_voxels(budget: int) -> int:
