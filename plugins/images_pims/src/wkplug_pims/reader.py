@@ -7,8 +7,8 @@ is first used; wkplug-bioformats doesn't. Files are read from local paths only.
 
 from __future__ import annotations
 
-import importlib
 import gc
+import importlib
 import importlib.util
 import threading
 import warnings
