@@ -8,17 +8,17 @@ Who calls it: `wkplug_tensorstore.n5_export` and `wkplug_tensorstore.precomputed
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from wkplug.errors import ExportError, InvalidArgumentError
+from wkplug.geometry import grids
 from wkplug_tensorstore.engine import PROCESS
 from wkplug_tensorstore.failures import ENGINE_ERRORS, sort_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from wkplug.abc import Box, ExportLevel, ExportVolume, Location
     from wkplug_tensorstore.settings import TensorstoreSettings
@@ -51,18 +51,10 @@ def write_scales(
     tasks = [
         (scale.position, box)
         for scale in scales
-        for box in _pieces(work.shape(volume.levels[scale.position]), scale)
+        for box in grids.cells((0,) * len(axes), work.shape(volume.levels[scale.position]), scale.piece)
     ]
     for _ in volume.map(work, tasks):
         pass
-
-
-def _pieces(shape: tuple[int, ...], scale: Scale) -> Iterator[Box]:
-    """Cut at the grid of files, which counts from the array's own origin."""
-    cuts = [range(0, length, step) for length, step in zip(shape, scale.piece, strict=True)]
-    for start in itertools.product(*cuts):
-        stop = (min(low + step, n) for low, step, n in zip(start, scale.piece, shape, strict=True))
-        yield start, tuple(high - low for low, high in zip(start, stop, strict=True))
 
 
 @attrs.frozen

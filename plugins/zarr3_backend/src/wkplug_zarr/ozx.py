@@ -10,7 +10,6 @@ Who calls it: `layer.export`, through the factory that `wkplug_zarr.plugin` name
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import zipfile
@@ -20,11 +19,12 @@ import attrs
 
 from wkplug.abc import ArraySpec, Box, Exporter, LayerFacts, LayoutWish, Location, MagFacts
 from wkplug.errors import ExportError, InvalidArgumentError
+from wkplug.geometry import grids
 from wkplug_zarr.backend import Zarr3Backend
 from wkplug_zarr.ngff import Ngff05
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from wkplug.abc import ExportLevel, ExportVolume
 
@@ -67,7 +67,9 @@ class OzxExporter(Exporter):
                 place = scratch.child(str(number))
                 Zarr3Backend().create(place, spec)
                 archive.writestr(f"{number}/{_GROUP}", place.child(_GROUP).read())
-                tasks += [_Shard(number, box) for box in _boxes(shape, spec.shard_shape)]
+                tasks += [
+                    _Shard(number, box) for box in grids.cells((0,) * len(shape), shape, spec.shard_shape)
+                ]
             work = _WriteShard(scratch, source.levels, axes, order)
             for names in source.map(work, tasks):
                 for name in names:
@@ -121,13 +123,6 @@ def _three(value: Any) -> tuple[int, int, int]:
             f"{value!r} is no shard_shape.", hint="Give three whole numbers, (x, y, z), or one for all."
         ) from error
     return x, y, z
-
-
-def _boxes(shape: tuple[int, ...], shard: tuple[int, ...]) -> Iterator[Box]:
-    cuts = [range(0, length, step) for length, step in zip(shape, shard, strict=True)]
-    for start in itertools.product(*cuts):
-        stop = (min(low + step, n) for low, step, n in zip(start, shard, shape, strict=True))
-        yield start, tuple(high - low for low, high in zip(start, stop, strict=True))
 
 
 @attrs.frozen
