@@ -369,8 +369,9 @@ def test_an_interrupt_leaves_a_dataset_that_opens(tmp_path: Path, monkeypatch: p
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"Interrupted." in told
+    # Where a library met the interrupt in code that it ran from a text, Python ends as if by the signal itself.
+    assert process.returncode in (130, -signal.SIGINT), told
+    assert told.splitlines()[-1] == b"Interrupted."
     assert b"Traceback" not in told
     layer = wk.Dataset.open("out").get_layer("em")
     assert list(layer.mags) == []

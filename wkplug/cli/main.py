@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from wkplug.cli.interrupts import INTERRUPTED, Interrupts
 from wkplug.errors import WkplugError
 
 if TYPE_CHECKING:
@@ -131,24 +132,34 @@ def cli(ctx: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), Interrupts() as interrupts:
         warnings.showwarning = _show_warning
         try:
             code = cli.main(args=arguments, prog_name="wkplug", standalone_mode=False)
-        except click.Abort:
-            click.echo("Interrupted.", err=True)
-            return 130
-        except click.ClickException as error:
-            error.show()
-            return error.exit_code
-        except WkplugError as error:
-            click.echo(f"Error: {error}", err=True)
-            return 1
-        except BrokenPipeError:
-            # The reader (`head`) has gone; Python would complain once more when it flushes at exit.
-            sys.stdout = None  # the documented way to silence that flush
-            return 1
+        except (Exception, KeyboardInterrupt) as error:
+            code = _told(error, interrupted=interrupts.came)
+            if code is None:
+                raise
     return code if isinstance(code, int) else 0
+
+
+def _told(error: BaseException, *, interrupted: bool) -> int | None:
+    """Print what ended a command, and give its exit code; None for what is a bug."""
+    # Libraries turn an interrupt into errors of their own: an extension that was being loaded raises ImportError.
+    if interrupted or isinstance(error, (click.Abort, KeyboardInterrupt)):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, WkplugError):
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    if isinstance(error, BrokenPipeError):
+        # The reader (`head`) has gone; Python would complain once more when it flushes at exit.
+        sys.stdout = None  # the documented way to silence that flush
+        return 1
+    return None
 
 
 def _show_warning(

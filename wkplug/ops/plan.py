@@ -105,7 +105,8 @@ def run(
             if not pending:
                 return
             with deaths_explained():
-                result = pending.pop(0).result()
+                result = pending[0].result()
+            del pending[0]
             done += 1
             if progress is not None:
                 progress(done, total)

@@ -10,7 +10,8 @@ Who calls it: `writing`. It knows neither files nor arrays, only the `Work` that
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -85,6 +86,8 @@ class Boxes:
     in_order: bool
     advance: Callable[[int], None]
     finished: Callable[[Box, list[Ranges]], None]
+    # Not `concurrent.futures.wait`: an interrupt while that takes the locks of its futures leaves them locked.
+    _ended: SimpleQueue[Future[Any]] = attrs.field(init=False, factory=SimpleQueue)
 
     def run(self, boxes: Iterable[Box]) -> None:
         """Do them all; the first error ends it, once the calls that run have come to their end."""
@@ -111,11 +114,12 @@ class Boxes:
 
     def _submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
         future: Future[Any] = self.executor.submit(function, *args)
+        future.add_done_callback(self._ended.put)
         return future
 
     def _step(self, active: deque[_Box]) -> None:
         """Wait until something has ended, and go on with what waited for it."""
-        wait({future for one in active for future in one.pending}, return_when=FIRST_COMPLETED)
+        self._ended.get()
         for one in list(active):
             for future in [future for future in one.pending if future.done()]:
                 one.pending.discard(future)
