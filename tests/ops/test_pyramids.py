@@ -324,7 +324,7 @@ def test_two_mags_of_one_largest_factor_must_be_wanted(
 
     layer = make(tmp_path / "d", np.full((1, 32, 32, 32), 3, "u1"))
     # No scheme of our own makes such mags.
-    monkeypatch.setattr(downsampling, "mags_to_downsample", lambda *_: [wk.Mag("2-2-1"), wk.Mag(2)])
+    monkeypatch.setattr(downsampling, "pyramid_mags", lambda *_: [wk.Mag("2-2-1"), wk.Mag(2)])
     with pytest.raises(RuntimeError, match="same largest factor"):
         layer.downsample(coarsest_mag=2)
     assert len(layer.mags) == 1

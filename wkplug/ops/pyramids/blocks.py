@@ -4,7 +4,8 @@ A tile is whole blocks of all the mags that are computed together, so the cuttin
 block reaches beyond the layer's box, the missing voxels are mirror images of those inside, at every level anew, so
 that computing several mags at once gives the same as one after the other. Tiles whose source is all zero cost nothing.
 
-Who calls it: the executor that `wkplug.ops.pyramids.sweeping` runs tiles, or whole regions of tiles, on.
+Who calls it: the executor that `wkplug.ops.pyramids.sweeping` runs tiles, or whole regions of tiles, on; and `feeding`,
+which has the voxels in memory.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from wkplug.geometry import grids
 from wkplug.ops.pyramids.cells import Cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from wkplug.ops.pyramids.stored import StoredShards
     from wkplug.storage import ArrayHandle
 
-__all__ = ["ShardReduction", "tiles_of"]
+__all__ = ["ShardReduction", "reduce_tile", "tiles_of"]
 
 
 @attrs.define(kw_only=True)
@@ -59,31 +60,45 @@ class ShardReduction:
             self.interpolation.prepare(self.source.array.dtype.name, self.coming)
         cells = Cells(self.steps) if self.cells is None else self.cells
         for tile in tiles_of(task.box, self.tile, self.nested):
-            self._reduce(tile, cells)
+            reduce_tile(tile, self._read, self.source_bounds, self.steps, self.interpolation, cells)
         if self.cells is None:
             for step in self.steps:
                 step.target.flush()
 
-    def _reduce(self, tile: Box, cells: Cells) -> None:
-        axes = [
-            _Along.of(first, length, factor, low, low + extent)
-            for first, length, factor, low, extent in zip(
-                *tile, self.steps[0].factors, *self.source_bounds, strict=True
-            )
-        ]
-        region = tuple(axis.start for axis in axes), tuple(axis.stop - axis.start for axis in axes)
-        data: NDArray[Any] | None = None
+    def _read(self, region: Box) -> NDArray[Any] | None:
         if self.stored is None or self.stored.touch(region):
-            data = _unless_empty(voxels.read(self.source, region))
+            return voxels.read(self.source, region)
+        return None
+
+
+def reduce_tile(
+    tile: Box,
+    read: Callable[[Box], NDArray[Any] | None],
+    source_bounds: Box,
+    steps: Sequence[Step],
+    interpolation: Interpolation,
+    cells: Cells,
+) -> None:
+    """Compute the part of every mag that a tile, in voxels of the first step's mag, is the source of.
+
+    read: gives the voxels of a box of the source, None where all are zero. What comes of them goes to `cells`.
+    """
+    axes = [
+        _Along.of(first, length, factor, low, low + extent)
+        for first, length, factor, low, extent in zip(*tile, steps[0].factors, *source_bounds, strict=True)
+    ]
+    data = read((tuple(axis.start for axis in axes), tuple(axis.stop - axis.start for axis in axes)))
+    if data is not None:
+        data = _unless_empty(data)
+    if data is not None:
+        data = _mirrored(data, axes)
+    box = tile
+    for level, step in enumerate(steps):
+        if level > 0:
+            box, data = _whole_blocks(box, data, step.factors)
         if data is not None:
-            data = _mirrored(data, axes)
-        box = tile
-        for level, step in enumerate(self.steps):
-            if level > 0:
-                box, data = _whole_blocks(box, data, step.factors)
-            if data is not None:
-                data = _unless_empty(_checked(self.interpolation, data, step.factors))
-            cells.put(level, box, data)
+            data = _unless_empty(_checked(interpolation, data, step.factors))
+        cells.put(level, box, data)
 
 
 def tiles_of(box: Box, tile: Sequence[int], nested: Sequence[Sequence[int]] = ()) -> Iterator[Box]:

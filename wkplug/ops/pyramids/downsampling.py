@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import warnings
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wkplug import registry, storage
@@ -23,12 +23,12 @@ from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, MagError, MagExistsError, MagNotFoundError, TooLargeError
 from wkplug.geometry import Mag
 from wkplug.ops import memory as budgets
-from wkplug.ops.pyramids.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
+from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
 from wkplug.ops.pyramids.sweeping import Sweep
 from wkplug.storage.budget import half_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wkplug.abc import Interpolation
     from wkplug.dataset import Dataset, Layer, MagView
@@ -38,13 +38,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "aligned_mags",
+    "begin_mags",
     "budget_of",
     "buffer_of",
     "check_free",
+    "chosen_interpolation",
     "downsample",
     "downsample_dataset",
     "downsample_mag",
     "downsample_mag_list",
+    "list_mags",
     "mark_of",
     "redownsample",
     "source_view",
@@ -84,28 +87,21 @@ def downsample(
 ) -> list[Mag]:
     """Add all coarser mags up to `coarsest_mag`; see `Layer.downsample`. Gives the mags in order."""
     layer.check_writable("be downsampled")
-    _check_interpolation(layer, interpolation_mode)
+    chosen_interpolation(layer, interpolation_mode)
     if from_mag is None and from_mag_view is not None:
         from_mag = from_mag_view.mag
     source = Mag(from_mag) if from_mag is not None else _coarsest(layer)
     if source not in layer.mags and from_mag_view is None:
         raise _no_source(layer, source)
-    region_size = layer.bounding_box.size_xyz
-    goal = default_coarsest_mag(region_size) if coarsest_mag is None else Mag(coarsest_mag)
-    mode = SamplingModes.parse(sampling_mode)
-    if region_size.z == 1 and mode is not SamplingModes.CONSTANT_Z:
+    size, mode = layer.bounding_box.size_xyz, SamplingModes.parse(sampling_mode)
+    if size.z == 1 and mode is not SamplingModes.CONSTANT_Z:
         warnings.warn(
             "[WARNING] The layer is a single section: it is downsampled along x and y only (constant_z).",
             UserWarning,
             stacklevel=3,
         )
-        mode = SamplingModes.CONSTANT_Z
-    if mode is SamplingModes.CONSTANT_Z:
-        goal = Mag([goal.x, goal.y, source.z])
-    if coarsest_mag is None:
-        goal = Mag([max(a, b) for a, b in zip(goal, source, strict=True)])
-    voxel_size = layer.dataset.voxel_size if mode is SamplingModes.ANISOTROPIC else None
-    mags = mags_to_downsample(source, goal, aligned_mags(layer, align=align_with_other_layers), voxel_size)
+    others = aligned_mags(layer, align=align_with_other_layers)
+    mags = pyramid_mags(size, source, coarsest_mag, mode, others, layer.dataset.voxel_size)
     _check_scheme([source, *mags], force=force_sampling_scheme)
     downsample_mag_list(
         layer,
@@ -165,7 +161,7 @@ def downsample_mag_list(
     budget = budget_of(memory)
     view = source_view(layer, source, from_mag_view)
     _check_chain(source, targets)
-    interpolation = _check_interpolation(layer, interpolation_mode)
+    interpolation = chosen_interpolation(layer, interpolation_mode)
     if not allow_overwrite:
         for target in targets:
             check_free(layer, target)
@@ -182,15 +178,7 @@ def downsample_mag_list(
     existing = [target for target in targets if target in layer.mags]
     unfinished = [mag for mag in existing if storage.read_mark(layer.get_mag(mag).location) is not None]
     with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
-        handles: dict[Mag, storage.ArrayHandle] = {}
-        # The finest is the last to be entered, and so the first to be done with.
-        for finer, target in reversed(list(zip([source, *targets], targets, strict=False))):
-            job = mark_of(layer, finer, target, interpolation)
-            if target in existing:
-                handles[target] = stack.enter_context(creating.overwritten_mag(layer, target, job))
-            else:
-                stack.enter_context(creating.claimed(layer, target))
-                handles[target] = creating.create_array(layer, target, request, "pyramid", mark=job)
+        handles = stack.enter_context(begin_mags(layer, source, targets, interpolation, request))
         sweep = Sweep(
             layer=layer,
             source=(source, view.array_source.handle),
@@ -214,11 +202,32 @@ def downsample_mag_list(
                     storage.forget(location)
             raise
         sweep.run(passes, runner, progress)
-        _finish(layer, {target: handles[target] for target in targets if target not in existing})
+        list_mags(layer, {target: handles[target] for target in targets if target not in existing})
 
 
-def _finish(layer: Layer, made: dict[Mag, storage.ArrayHandle]) -> None:
-    """List the mags that are complete, all with one change of the properties, and take their marks off."""
+@contextmanager
+def begin_mags(
+    layer: Layer, source: Mag, targets: Sequence[Mag], interpolation: Interpolation, request: LayoutRequest
+) -> Iterator[dict[Mag, storage.ArrayHandle]]:
+    """Be the only one who fills these mags, finest first; new ones are made, marked, and left to `list_mags`.
+
+    Mags that there are already are marked until the block has ended without an error.
+    """
+    handles: dict[Mag, storage.ArrayHandle] = {}
+    with ExitStack() as stack:
+        # The finest is the last to be entered, and so the first to be done with.
+        for finer, target in reversed(list(zip([source, *targets], targets, strict=False))):
+            job = mark_of(layer, finer, target, interpolation)
+            if target in layer.mags:
+                handles[target] = stack.enter_context(creating.overwritten_mag(layer, target, job))
+            else:
+                stack.enter_context(creating.claimed(layer, target))
+                handles[target] = creating.create_array(layer, target, request, "pyramid", mark=job)
+        yield {target: handles[target] for target in targets}
+
+
+def list_mags(layer: Layer, made: dict[Mag, storage.ArrayHandle]) -> None:
+    """List new mags that are complete, all with one change of the properties, and take their marks off."""
     for handle in made.values():
         handle.flush()
     if made:
@@ -315,7 +324,8 @@ def mark_of(layer: Layer, source: Mag, target: Mag, interpolation: Interpolation
     )
 
 
-def _check_interpolation(layer: Layer, mode: str) -> Interpolation:
+def chosen_interpolation(layer: Layer, mode: str) -> Interpolation:
+    """Give the interpolation of a name for this layer's category and dtype."""
     name = str(mode).lower()
     if name == "default":
         name = "mode" if layer.category == "segmentation" else "median"

@@ -6,7 +6,9 @@ an axis more than twofold, where tiles would get too large, and where the cells 
 then the next pass reads the coarsest mag of this one, which is small. If not even one mag's shards fit, cells are
 smaller than shards, and shards are written in parts.
 
-Pure arithmetic on shapes. Who calls it: `wkplug.ops.pyramids.sweeping`.
+Where a mag is fed to its pyramid box by box, while it is being written, the boxes are given, and tiles divide them.
+
+Pure arithmetic on shapes. Who calls it: `wkplug.ops.pyramids.sweeping` and `feeding`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box
 
-__all__ = ["Pass", "Sizes", "plan_pass"]
+__all__ = ["Pass", "Sizes", "plan_feed", "plan_pass"]
 
 Ints = tuple[int, ...]
 
@@ -111,6 +113,39 @@ def plan_pass(
     return None, least
 
 
+def plan_feed(sizes: Sizes, box: Ints, *, workers: int, in_flight: int) -> Iterator[Pass]:
+    """Give passes whose source comes in boxes of the grid with the edges `box`, those of the most mags first.
+
+    Boxes come once each, the last axis slowest, `in_flight` at once; no tile may need voxels of two of them. Their
+    `need` doesn't count the boxes themselves. There is none where the first step reduces an axis more than twofold:
+    what lies beyond the border would then be mirrored from more than one voxel.
+    """
+    if max(sizes.factors[0]) > 2:
+        return
+    for count in range(_longest(sizes), 0, -1):
+        block = _product(sizes.factors[:count])
+        if any(edge % length for edge, length in zip(box, block, strict=True)):
+            continue
+        tile = tuple(
+            length // factor
+            for length, factor in zip(_tile_in(box, block, sizes, workers), sizes.factors[0], strict=True)
+        )
+        yield _pass(sizes, count, tile, workers, shared=True, whole_shards=True, box=(box, in_flight))
+
+
+def _tile_in(box: Ints, block: Ints, sizes: Sizes, workers: int) -> Ints:
+    """Halve a box until tiles are small enough, and enough for all workers; in voxels of the source."""
+    tile = list(box)
+    most = max(_LEAST_TILE_BYTES, min(_TILE_BYTES, _bytes(box, sizes) // (4 * workers)))
+    while _bytes(tuple(tile), sizes) > most:
+        axes = [axis for axis in sizes.spatial if tile[axis] % (2 * block[axis]) == 0]
+        if not axes:
+            break
+        axis = max(axes, key=lambda index: (min(tile[index], sizes.extent[index]), index))
+        tile[axis] //= 2
+    return tuple(tile)
+
+
 def _longest(sizes: Sizes) -> int:
     """How many mags one pass may compute: axes are at most halved after the first step, and tiles stay small."""
     most = _WIDEST_TILE * _TILE_BYTES
@@ -168,7 +203,17 @@ def _tiles(sizes: Sizes, count: int, workers: int, buffer: Ints | None) -> Itera
         yield tuple(length // factor for length, factor in zip(tile_in_source, first, strict=True))
 
 
-def _pass(sizes: Sizes, count: int, tile: Ints, at_once: int, *, shared: bool, whole_shards: bool) -> Pass:
+def _pass(
+    sizes: Sizes,
+    count: int,
+    tile: Ints,
+    at_once: int,
+    *,
+    shared: bool,
+    whole_shards: bool,
+    box: tuple[Ints, int] | None = None,
+) -> Pass:
+    """Work out a pass. box: the edges of the boxes that the source comes in, and how many at once, if it does."""
     cells: list[Ints] = []
     in_first: list[Ints] = []
     for level in range(count):
@@ -184,23 +229,29 @@ def _pass(sizes: Sizes, count: int, tile: Ints, at_once: int, *, shared: bool, w
         in_first.append(wide)
     nested = tuple(dict.fromkeys(reversed(in_first)))
     planned = Pass(count=count, tile=tile, grids=tuple(cells), nested=nested, at_once=at_once, need=0)
-    return attrs.evolve(planned, need=_need(sizes, planned, in_first, shared=shared))
+    return attrs.evolve(planned, need=_need(sizes, planned, in_first, shared=shared, box=box))
 
 
-def _need(sizes: Sizes, planned: Pass, in_first: Sequence[Ints], *, shared: bool) -> int:
+def _need(
+    sizes: Sizes, planned: Pass, in_first: Sequence[Ints], *, shared: bool, box: tuple[Ints, int] | None
+) -> int:
     """Bytes for the tiles in the making, the cells that are begun, and what engines hold while they write."""
     source_tile = tuple(a * b for a, b in zip(planned.tile, sizes.factors[0], strict=True))
     tile_bytes = _bytes(source_tile, sizes)
     one_tile = _KERNEL_COPIES * tile_bytes + _KERNEL_BYTES * (tile_bytes // sizes.itemsize)
     gathered, writing = 0, 0.0
-    for (_, shape), cell, wide in zip(sizes.bounds, planned.grids, in_first, strict=False):
+    for level, ((_, shape), cell, wide) in enumerate(
+        zip(sizes.bounds, planned.grids, in_first, strict=False)
+    ):
         cell_bytes = math.prod(map(min, cell, shape)) * sizes.itemsize
         tiles = math.prod(
             -(-min(length, most) // step)
             for length, most, step in zip(wide, sizes.bounds[0][1], planned.tile, strict=True)
         )
         begun = 1
-        if shared:
+        if box is not None:
+            begun = _begun(sizes, level, cell, *box)
+        elif shared:
             begun = min(_count(shape, cell), 1 + -(-planned.at_once // tiles))
         if tiles > 1:
             gathered += begun * cell_bytes
@@ -209,6 +260,28 @@ def _need(sizes: Sizes, planned: Pass, in_first: Sequence[Ints], *, shared: bool
     if shared:
         return int(planned.at_once * one_tile + gathered + writing)
     return int(planned.at_once * (one_tile + gathered + writing))
+
+
+def _begun(sizes: Sizes, level: int, cell: Ints, box: Ints, in_flight: int) -> int:
+    """How many cells of a mag are begun at once where boxes (of the source) come one after the other, z slowest.
+
+    Where boxes cover whole cells along an axis, these go with them. Along the slowest axis where they don't, the cells
+    of a box stay begun until all boxes along the faster axes have come.
+    """
+    shape = sizes.bounds[level][1]
+    in_mag = [edge // factor for edge, factor in zip(box, _product(sizes.factors[: level + 1]), strict=True)]
+    cells = [-(-length // step) for length, step in zip(shape, cell, strict=True)]
+    in_box = [
+        min(most, max(1, -(-edge // step))) for most, edge, step in zip(cells, in_mag, cell, strict=True)
+    ]
+    others = [axis for axis in range(len(shape)) if axis not in sizes.spatial]
+    order = [*others, *reversed(sizes.spatial)]  # the slowest first
+    cut = next(
+        (number for number, axis in enumerate(order) if in_mag[axis] < min(cell[axis], shape[axis])), len(order)
+    )
+    begun = math.prod(in_box[axis] for axis in order[: cut + 1])
+    begun *= math.prod(cells[axis] for axis in order[cut + 1 :])
+    return min(_count(shape, cell), begun * min(in_flight, 2))
 
 
 def _count(shape: Ints, cell: Ints) -> int:

@@ -15,9 +15,15 @@ from wkplug.geometry import Mag, Vec3Int
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wkplug.geometry import Vec3Float
+    from wkplug.geometry import MagLike, Vec3Float
 
-__all__ = ["SamplingModes", "UnreachableMagError", "default_coarsest_mag", "mags_to_downsample"]
+__all__ = [
+    "SamplingModes",
+    "UnreachableMagError",
+    "default_coarsest_mag",
+    "mags_to_downsample",
+    "pyramid_mags",
+]
 
 
 class UnreachableMagError(MagError, RuntimeError):
@@ -63,6 +69,28 @@ def default_coarsest_mag(size: Vec3Int) -> Mag:
     return Mag(max(4, 1 << max(0, -(-longer // 100) - 1).bit_length()))
 
 
+def pyramid_mags(
+    size: Vec3Int,
+    source: Mag,
+    coarsest_mag: MagLike | None,
+    sampling_mode: str | SamplingModes,
+    others: Iterable[Sequence[Mag]],
+    voxel_size: Vec3Float,
+) -> list[Mag]:
+    """Give the mags that a layer of `size` (Mag(1) voxels) gets from its mag `source` on, which is left out.
+
+    coarsest_mag: None for the default. A single section is never reduced along z. others, voxel_size and the errors
+    are those of `mags_to_downsample`.
+    """
+    goal = default_coarsest_mag(size) if coarsest_mag is None else Mag(coarsest_mag)
+    mode = SamplingModes.CONSTANT_Z if size.z == 1 else SamplingModes.parse(sampling_mode)
+    if mode is SamplingModes.CONSTANT_Z:
+        goal = Mag([goal.x, goal.y, source.z])
+    if coarsest_mag is None:
+        goal = Mag([max(a, b) for a, b in zip(goal, source, strict=True)])
+    return mags_to_downsample(source, goal, others, voxel_size if mode is SamplingModes.ANISOTROPIC else None)
+
+
 def mags_to_downsample(
     from_mag: Mag,
     coarsest_mag: Mag,
@@ -93,7 +121,7 @@ def mags_to_downsample(
                     f"[WARNING] The mag {step}, taken from another layer, is "
                     f"coarser than {coarsest_mag} along an axis.",
                     UserWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
         elif voxel_size is None:
             step = _capped(tuple(factor * 2 for factor in current), coarsest_mag)

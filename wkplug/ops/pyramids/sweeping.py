@@ -24,16 +24,25 @@ from wkplug.ops.pyramids.passes import Pass, Sizes, plan_pass
 from wkplug.ops.pyramids.stored import stored_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from wkplug.abc import Box, Interpolation
+    from wkplug.abc import ArraySpec, Box, Interpolation
     from wkplug.dataset import Layer
     from wkplug.dataset.execution import Runner
+    from wkplug.dataset.regions import Frame, Region
     from wkplug.geometry import Mag
     from wkplug.ops.pyramids.stored import StoredShards
     from wkplug.storage import ArrayHandle
 
-__all__ = ["Sweep", "bounds_of", "stays_here", "taken_by_workers", "too_little"]
+__all__ = [
+    "Sweep",
+    "bounds_of",
+    "sizes_of",
+    "stays_here",
+    "steps_of",
+    "taken_by_workers",
+    "too_little",
+]
 
 _WORKER_BYTES = 160 * 2**20
 """What a worker process takes before it has read a voxel: Python, numpy, an engine."""
@@ -43,11 +52,57 @@ _SPARE_BYTES = 48 * 2**20
 
 def bounds_of(layer: Layer, mag: Mag) -> Box:
     """Give the layer's box in voxels of a mag, all axes, enlarged to whole voxels."""
-    start, shape = layer.region
-    factors = layer.frame.factors(mag.to_tuple())
+    return _bounds(layer.frame, layer.region, mag)
+
+
+def _bounds(frame: Frame, region: Region, mag: Mag) -> Box:
+    start, shape = region
+    factors = frame.factors(mag.to_tuple())
     first = tuple(low // factor for low, factor in zip(start, factors, strict=True))
     stop = (-(-(low + n) // factor) for low, n, factor in zip(start, shape, factors, strict=True))
     return first, tuple(b - a for a, b in zip(first, stop, strict=True))
+
+
+def sizes_of(
+    frame: Frame, region: Region, source: tuple[Mag, ArraySpec], targets: Sequence[tuple[Mag, ArraySpec]]
+) -> Sizes:
+    """Say what there is to compute; region: the layer's box; targets: the mags to compute, finest first."""
+    import numpy
+
+    mags = [source[0], *(mag for mag, _ in targets)]
+    scales = [frame.factors(mag.to_tuple()) for mag in mags]
+    specs = [spec for _, spec in targets]
+    return Sizes(
+        chunk=source[1].chunk_shape,
+        extent=_bounds(frame, region, source[0])[1],
+        itemsize=numpy.dtype(source[1].dtype).itemsize,
+        spatial=tuple(position for position in frame.xyz if position is not None),
+        factors=tuple(_ratio(*pair) for pair in itertools.pairwise(scales)),
+        bounds=tuple(_bounds(frame, region, mag) for mag in mags[1:]),
+        shards=tuple(one.shard_shape for one in specs),
+        chunks=tuple(one.chunk_shape for one in specs),
+    )
+
+
+def steps_of(
+    layer: Layer,
+    source: Mag,
+    targets: Sequence[tuple[Mag, ArrayHandle]],
+    cells: Sequence[tuple[int, ...]],
+    existing: Container[Mag] = (),
+) -> tuple[Step, ...]:
+    """Make the steps of a pass; cells: the grid of each target. existing: the targets that may hold voxels already."""
+    scales = [layer.frame.factors(mag.to_tuple()) for mag in (source, *(mag for mag, _ in targets))]
+    return tuple(
+        Step(
+            factors=_ratio(*pair), bounds=bounds_of(layer, mag), grid=grid, target=handle, erase=mag in existing
+        )
+        for pair, (mag, handle), grid in zip(itertools.pairwise(scales), targets, cells, strict=True)
+    )
+
+
+def _ratio(finer: tuple[int, ...], coarser: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(b // a for a, b in zip(finer, coarser, strict=True))
 
 
 def stays_here(runner: Runner) -> bool:
@@ -127,7 +182,9 @@ class Sweep:
     def _passes(self, runner: Runner) -> Iterator[Pass]:
         shared = stays_here(runner)
         taken = taken_by_workers(runner)
-        sizes = self._sizes()
+        targets = [(mag, handle.spec) for mag, handle in self.targets]
+        source, handle = self.source
+        sizes = sizes_of(self.layer.frame, self.layer.region, (source, handle.spec), targets)
         first = 0
         while first < len(self.targets):
             planned, least = plan_pass(
@@ -141,26 +198,6 @@ class Sweep:
             if first < len(self.targets):
                 sizes = sizes.rest(planned.count)
 
-    def _sizes(self) -> Sizes:
-        frame = self.layer.frame
-        mags = [self.source[0], *(mag for mag, _ in self.targets)]
-        scales = [frame.factors(mag.to_tuple()) for mag in mags]
-        specs = [handle.spec for _, handle in self.targets]
-        spec = self.source[1].spec
-        return Sizes(
-            chunk=spec.chunk_shape,
-            extent=bounds_of(self.layer, self.source[0])[1],
-            itemsize=self.source[1].array.dtype.itemsize,
-            spatial=tuple(position for position in frame.xyz if position is not None),
-            factors=tuple(
-                tuple(b // a for a, b in zip(finer, coarser, strict=True))
-                for finer, coarser in itertools.pairwise(scales)
-            ),
-            bounds=tuple(bounds_of(self.layer, mag) for mag in mags[1:]),
-            shards=tuple(one.shard_shape for one in specs),
-            chunks=tuple(one.chunk_shape for one in specs),
-        )
-
     def _work(
         self,
         source: tuple[Mag, ArrayHandle],
@@ -169,20 +206,7 @@ class Sweep:
         *,
         shared: bool,
     ) -> ShardReduction:
-        frame = self.layer.frame
-        scales = [frame.factors(mag.to_tuple()) for mag, _ in (source, *targets)]
-        steps = tuple(
-            Step(
-                factors=tuple(b // a for a, b in zip(finer, coarser, strict=True)),
-                bounds=bounds_of(self.layer, mag),
-                grid=grid,
-                target=handle,
-                erase=mag in self.existing,
-            )
-            for (finer, coarser), (mag, handle), grid in zip(
-                itertools.pairwise(scales), targets, planned.grids, strict=True
-            )
-        )
+        steps = steps_of(self.layer, source[0], targets, planned.grids, self.existing)
         return ShardReduction(
             source=source[1],
             source_bounds=bounds_of(self.layer, source[0]),
