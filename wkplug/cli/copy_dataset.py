@@ -37,8 +37,9 @@ def copy_dataset(
 ) -> None:
     """Copy the dataset SOURCE to TARGET, both paths or URLs.
 
-    Files are copied as they are unless data format, chunks or shards shall change. With --exists-ok the same call
-    again, after it was interrupted, copies what is missing and writes what differs.
+    Files are copied as they are unless data format, chunks or shards shall change. The same command again, after it
+    was interrupted, goes on where it was. With --exists-ok mags that are there are compared, and written where they
+    differ.
     """
     from wkplug.dataset import Dataset
     from wkplug.ops.copying import dataset_copying, mag_copying

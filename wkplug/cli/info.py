@@ -31,6 +31,8 @@ def summary(report: Report, path: str) -> str:
     x, y, z = report.voxel_size
     title = report.name if path == report.name else f"{report.name}   ({path})"
     lines = [title, f"voxel size {x:g} x {y:g} x {z:g} nm"]
+    if report.mark is not None:
+        lines.append(f"INCOMPLETE: {report.mark}")
     for layer in report.layers:
         lines += ["", *_layer_lines(layer)]
     if not report.layers:
@@ -44,6 +46,8 @@ def _layer_lines(layer: LayerReport) -> list[str]:
         f"{layer.name}   {layer.category}, {layer.dtype}{channels}, {layer.data_format}",
         f"  bounding box {layer.bounding_box}, axes {', '.join(layer.axes)}",
     ]
+    if layer.mark is not None:
+        lines.append(f"  INCOMPLETE: {layer.mark}")
     width = max((len(mag.mag) for mag in layer.mags), default=0)
     lines += [f"  mag {mag.mag:<{width}}   {_mag_text(mag)}" for mag in layer.mags]
     if not layer.mags:

@@ -16,13 +16,12 @@ from wkplug.dataset.dataset_layers import DatasetLayers
 from wkplug.dataset.legacy.datasets import CONSTRUCTING, OlderDataset
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.open_options import OpenOptions
-from wkplug.dataset.paths import to_path
+from wkplug.dataset.paths import check_place_is_free, to_path
 from wkplug.errors import (
     DatasetExistsError,
     DatasetMismatchError,
     DatasetNotFoundError,
     InvalidArgumentError,
-    NotADatasetFolderError,
     ReadOnlyError,
 )
 from wkplug.properties import (
@@ -108,7 +107,7 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
                 hint="Pass voxel_size=(x, y, z) in nanometres, or voxel_size_with_unit; "
                 "Dataset.open opens an existing one.",
             )
-        _check_place_is_free(location)
+        check_place_is_free(location)
         return PropertiesStore.create(
             location, name=location.name if name is None else name, voxel_size=voxel_size
         )
@@ -274,19 +273,3 @@ def _open(kind: type[D], location: Location, options: OpenOptions) -> D:
     dataset = kind.__new__(kind)
     dataset._setup(location, PropertiesStore.open(location), options)
     return dataset
-
-
-def _check_place_is_free(location: Location) -> None:
-    """A new dataset wants a place that is empty or not there."""
-    if not location.exists():
-        return
-    local = location.local_path()
-    if local is not None and not to_path(location).is_dir():
-        raise NotADatasetFolderError(
-            f"{location.url} is a file, not a folder.", hint="Choose another path for the dataset."
-        )
-    if next(iter(location.list()), None) is not None:
-        raise DatasetExistsError(
-            f"The folder {location.url} is not empty, and no dataset: it has no properties file.",
-            hint="Choose an empty or a new folder.",
-        )

@@ -59,7 +59,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
 
         Storage parameters as of `Layer.add_mag_as_copy`; data_format: another format for the copy.
         exists_ok: copy into the layer that is there; what it has and the source lacks stays.
-        LayerExistsError (an IndexError) without. Read-only mags of the source become mags of its own here.
+        LayerExistsError (an IndexError) without, unless the same call, killed, has left it: then it goes on. Read-only mags of the source become mags of its own here.
         """
         from wkplug.ops.copying import layer_copying, mag_copying
 
@@ -180,8 +180,9 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
     ) -> Dataset:
         """Copy the dataset, under the name of the new folder; see `add_layer_as_copy` for the parameters.
 
-        DatasetExistsError (a RuntimeError) if there is one, unless `exists_ok`: the same call then finishes what
-        a killed one has begun.
+        DatasetExistsError (a RuntimeError) if there is one, unless it is what a killed call like this has left: then
+        it goes on. exists_ok: copy into any dataset that is there. IncompleteMagError (a RuntimeError) if this one is
+        what a copy or an import has left unfinished, and wasn't opened with `allow_incomplete`.
         """
         from wkplug.ops.copying import dataset_copying, mag_copying
 

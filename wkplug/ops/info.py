@@ -12,6 +12,7 @@ from wkplug.errors import StorageError, WkplugError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wkplug.abc import Location
     from wkplug.dataset import Dataset, Layer, MagView
 
 __all__ = ["LayerReport", "MagReport", "Report", "describe"]
@@ -39,7 +40,7 @@ class MagReport:
 
 @attrs.frozen(kw_only=True)
 class LayerReport:
-    """One layer: the box is (x, y, z) top-left and size in Mag(1) voxels."""
+    """One layer: the box is (x, y, z) top-left and size in Mag(1) voxels; mark: what has not finished making it."""
 
     name: str
     category: str
@@ -50,16 +51,18 @@ class LayerReport:
     bounding_box: str
     mags: tuple[MagReport, ...]
     notes: tuple[str, ...] = ()
+    mark: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """The dataset as a whole."""
+    """The dataset as a whole; mark: what has not finished making it."""
 
     path: str
     name: str
     voxel_size: tuple[float, float, float]
     layers: tuple[LayerReport, ...]
+    mark: str | None = None
 
     @property
     def size(self) -> int:
@@ -79,6 +82,7 @@ def describe(dataset: Dataset, *, sizes: bool = True) -> Report:
         name=dataset.name,
         voxel_size=(size.x, size.y, size.z),
         layers=tuple(_layer(layer, sizes=sizes) for layer in dataset.layers.values()),
+        mark=_mark_of(dataset.location),
     )
 
 
@@ -93,6 +97,7 @@ def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
         bounding_box=_box(layer),
         mags=(*(_mag(view, sizes=sizes) for view in layer.mags.values()), *_unlisted(layer)),
         notes=_notes(layer),
+        mark=_mark_of(layer.location),
     )
 
 
@@ -123,6 +128,14 @@ def _unlisted(layer: Layer) -> Iterator[MagReport]:
                 yield MagReport(mag=location.name, path=location.url, mark=_text(mark), listed=False)
     except StorageError:
         return  # a place that can't be listed, such as a plain web server
+
+
+def _mark_of(folder: Location) -> str | None:
+    """What an unfinished copy or import has left in the folder of a layer or a dataset."""
+    mark = storage.read_mark(folder)
+    if mark is None:
+        return None
+    return f"{mark.what or mark.job}, started {mark.started}, has not finished; run it again to finish it"
 
 
 def _text(mark: storage.Mark) -> str:

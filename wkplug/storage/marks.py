@@ -4,25 +4,37 @@ A long operation sets its mark before its first shard and clears it after its la
 mark, and `open_array` refuses marked arrays, so that nothing half written is taken for whole. Other
 software ignores the file.
 
+Folders of layers and datasets are marked likewise while they are copied or imported: they can be opened, because what
+they list is complete, but `wkplug info` tells that more was to come, and the same job goes on with them.
+
 Who calls it: `wkplug.storage.opening`, and the long operations of `wkplug.dataset` and `wkplug.ops`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from wkplug.errors import ForbiddenError, IncompleteMagError, MissingError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wkplug.abc import Location
 
-__all__ = ["MARK_NAME", "Mark", "check_complete", "clear_mark", "read_mark", "set_mark"]
+__all__ = ["MARK_NAME", "Mark", "check_complete", "clear_mark", "digest", "read_mark", "set_mark"]
 
 MARK_NAME = ".wkplug-incomplete.json"
 _UNKNOWN = "an unknown job"
+
+
+def digest(parts: Iterable[Any]) -> str:
+    """A short text that differs where the parts, JSON values, do."""
+    text = json.dumps(list(parts), sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _now() -> str:
@@ -35,16 +47,17 @@ def _now() -> str:
 class Mark:
     """Who is writing: `job` names it so that it knows its own mark, `what` says it to people.
 
-    started: ISO 8601, UTC.
+    fingerprint: differs where jobs of that name would make something else. started: ISO 8601, UTC.
     """
 
     job: str
     what: str = ""
+    fingerprint: str = ""
     started: str = attrs.field(factory=_now)
 
 
 def set_mark(location: Location, mark: Mark) -> None:
-    """Mark the array at `location` (its folder is made if need be), durably, replacing another mark."""
+    """Mark what is at `location` (its folder is made if need be), durably, replacing another mark."""
     location.make_folder()
     location.child(MARK_NAME).write(json.dumps(attrs.asdict(mark), indent=4).encode())
 
@@ -75,12 +88,13 @@ def read_mark(location: Location) -> Mark | None:
     return Mark(
         job=str(values.get("job", _UNKNOWN)),
         what=str(values.get("what", "")),
+        fingerprint=str(values.get("fingerprint", "")),
         started=str(values.get("started", "an unknown time")),
     )
 
 
 def check_complete(location: Location) -> None:
-    """Raise IncompleteMagError if the array at `location` is marked."""
+    """Raise IncompleteMagError if what is at `location` is marked."""
     mark = read_mark(location)
     if mark is None:
         return

@@ -9,15 +9,20 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
+from wkplug.dataset.paths import check_place_is_free
 from wkplug.errors import DatasetExistsError, InvalidArgumentError
 from wkplug.ops import pools
 from wkplug.ops.copying import layer_copying
+from wkplug.ops.copying.unfinished import UnfinishedCopy
 from wkplug.properties import operations
+from wkplug.properties.document import FILE_NAME
+from wkplug.storage.marks import check_complete
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
+    from wkplug.abc import Location
     from wkplug.dataset import Dataset
     from wkplug.geometry import Vec3FloatLike
     from wkplug.ops.copying.mag_copying import CopyRequest
@@ -44,22 +49,46 @@ def copy_dataset(
 ) -> Dataset:
     """Copy everything; see `Dataset.copy_dataset`. progress_of: makes the progress of one mag, by its description."""
     ignored = _checked(dataset, layers_to_ignore)
-    target = _target(
-        dataset, new_dataset_path, voxel_size, voxel_size_with_unit, name=None, exists_ok=exists_ok
+    if not dataset.allow_incomplete:
+        check_complete(dataset.location)
+    location = _place(dataset, new_dataset_path, exists_ok=exists_ok)
+    unfinished = UnfinishedCopy(
+        kind="dataset",
+        source=dataset.location,
+        target=location,
+        asked=[request, data_format, voxel_size, voxel_size_with_unit, sorted(ignored)],
     )
+    goes_on = unfinished.goes_on(exists_ok=exists_ok, error=DatasetExistsError)
+    if location.child(FILE_NAME).exists():
+        target = _target(dataset, location, voxel_size, voxel_size_with_unit, exists_ok=exists_ok or goes_on)
+        unfinished.begin(into=not goes_on)
+    else:
+        check_place_is_free(location)
+        with unfinished.making():
+            target = _target(dataset, location, voxel_size, voxel_size_with_unit)
     with pools.pool(executor) as pool:
         for layer in dataset.layers.values():
-            if layer.name not in ignored:
-                layer_copying.add_layer_as_copy(
-                    target,
-                    layer,
-                    request=request,
-                    data_format=data_format,
-                    exists_ok=exists_ok,
-                    executor=pool,
-                    progress_of=progress_of,
-                )
+            if layer.name in ignored or (goes_on and not exists_ok and _is_complete(target, layer.name)):
+                continue
+            layer_copying.add_layer_as_copy(
+                target,
+                layer,
+                request=request,
+                data_format=data_format,
+                exists_ok=exists_ok,
+                executor=pool,
+                progress_of=progress_of,
+            )
+    unfinished.end()
     return target
+
+
+def _is_complete(dataset: Dataset, layer_name: str) -> bool:
+    """Whether a copy that goes on has brought a layer already."""
+    return (
+        layer_name in dataset.store.layer_names()
+        and storage.read_mark(dataset.location.child(layer_name)) is None
+    )
 
 
 def shallow_copy_dataset(
@@ -72,7 +101,8 @@ def shallow_copy_dataset(
 ) -> Dataset:
     """Make a dataset of references; see `Dataset.shallow_copy_dataset`."""
     ignored = _checked(dataset, layers_to_ignore)
-    target = _target(dataset, new_dataset_path, None, None, name=name or dataset.name, exists_ok=False)
+    location = _place(dataset, new_dataset_path, exists_ok=False)
+    target = _target(dataset, location, None, None, name=name or dataset.name)
     layers = [layer for layer in dataset.layers.values() if layer.name not in ignored]
     with target.update():
         for layer in layers:
@@ -92,17 +122,8 @@ def _checked(dataset: Dataset, layers_to_ignore: Iterable[str] | None) -> frozen
     return ignored
 
 
-def _target(
-    dataset: Dataset,
-    path: str | os.PathLike[str],
-    voxel_size: Vec3FloatLike | None,
-    voxel_size_with_unit: VoxelSize | None,
-    *,
-    name: str | None,
-    exists_ok: bool,
-) -> Dataset:
-    from wkplug.dataset import Dataset
-
+def _place(dataset: Dataset, path: str | os.PathLike[str], *, exists_ok: bool) -> Location:
+    """Where the copy is to be, which is not where the dataset is."""
     location = storage.locate(path)
     if location == dataset.location:
         if not exists_ok:
@@ -110,6 +131,20 @@ def _target(
                 f"There is already a dataset at {location.url}.", hint="Choose another path for the copy."
             )
         raise InvalidArgumentError(f"The dataset {location.url} can't be copied onto itself.")
+    return location
+
+
+def _target(
+    dataset: Dataset,
+    location: Location,
+    voxel_size: Vec3FloatLike | None,
+    voxel_size_with_unit: VoxelSize | None,
+    *,
+    name: str | None = None,
+    exists_ok: bool = False,
+) -> Dataset:
+    from wkplug.dataset import Dataset
+
     unit = voxel_size_with_unit
     if voxel_size is None and unit is None:
         unit = dataset.voxel_size_with_unit

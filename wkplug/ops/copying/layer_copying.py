@@ -21,6 +21,7 @@ from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest, Transfer
+from wkplug.ops.copying.unfinished import UnfinishedCopy
 from wkplug.properties import (
     AttachmentsProperties,
     LayerProperties,
@@ -29,6 +30,7 @@ from wkplug.properties import (
     check_layer_name,
     operations,
 )
+from wkplug.storage.marks import check_complete
 
 if TYPE_CHECKING:
     import os
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Location
     from wkplug.dataset import Dataset, Layer
     from wkplug.dataset.attachments import Attachment
+    from wkplug.geometry import Mag
     from wkplug.ops.plan import Progress
 
 __all__ = [
@@ -96,8 +99,20 @@ def add_layer_as_copy(
     dataset.check_writable("its layers")
     source = layer_of(foreign_layer)
     name = source.name if new_layer_name is None else new_layer_name
-    if name in dataset.store.layer_names():
-        if not exists_ok:
+    if not source.dataset.allow_incomplete:
+        check_complete(source.location)
+    unfinished = UnfinishedCopy(
+        kind="layer",
+        source=source.location,
+        target=dataset.location.child(name),
+        asked=[request, data_format, with_attachments],
+    )
+    listed = name in dataset.store.layer_names()
+    if not listed:
+        check_layer_name(name)
+    goes_on = unfinished.goes_on(exists_ok=exists_ok or not listed, error=LayerExistsError)
+    if listed:
+        if not (exists_ok or goes_on):
             _check_free(dataset, name)
         layer = dataset.get_or_add_layer(
             name, source.category, dtype=source.dtype, num_channels=source.num_channels
@@ -106,18 +121,22 @@ def add_layer_as_copy(
             raise InvalidArgumentError(
                 f"The layer {name!r} can't be copied onto itself.", hint="Give another new_layer_name."
             )
+        unfinished.begin(into=not goes_on)
         dataset.store.apply(*_keys_of(source, name))
     else:
-        layer = add_layer_like(dataset, source, name, data_format=data_format)
+        with unfinished.making():
+            layer = add_layer_like(dataset, source, name, data_format=data_format)
     with pools.pool(executor) as pool:
         for view in source.mags.values():
+            if goes_on and not exists_ok and _is_complete(layer, view.mag):
+                continue
             mag_copying.add_mag(
                 layer,
                 view,
                 Transfer.FILES if request is not None and request.files else Transfer.DATA,
                 request=request,
                 extend_layer_bounding_box=exists_ok,
-                exists_ok=exists_ok,
+                exists_ok=exists_ok or goes_on,
                 executor=pool,
                 progress=None if progress_of is None else progress_of(f"{name}, mag {view.name}"),
             )
@@ -128,6 +147,7 @@ def add_layer_as_copy(
             continue
         layer.as_segmentation_layer().attachments.add_attachment_as_copy(attachment)
     _copy_other_entries(source, layer)
+    unfinished.end()
     return layer
 
 
@@ -249,6 +269,10 @@ def _attachments(layer: Layer) -> list[Attachment]:
     from wkplug.dataset import SegmentationLayer
 
     return list(layer.attachments) if isinstance(layer, SegmentationLayer) else []
+
+
+def _is_complete(layer: Layer, mag: Mag) -> bool:
+    return mag in layer.mags and storage.read_mark(layer.get_mag(mag).location) is None
 
 
 # --- checks -----------------------------------------------------------------------------------------------

@@ -10,26 +10,20 @@ Who calls it: `writing` (journals) and `wkplug.ops.images` (records).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from wkplug import storage
 from wkplug.errors import MissingError
+from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wkplug.abc import Box, Location
 
 __all__ = ["JOURNAL_NAME", "Journal", "Record", "digest"]
 
 JOURNAL_NAME = ".wkplug-import.json"
-
-
-def digest(parts: Iterable[Any]) -> str:
-    """A short text that differs where the parts, JSON values, do."""
-    text = json.dumps(list(parts), sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+_IMPORT = "import of images"
 
 
 def _load(place: Location) -> dict[str, Any]:
@@ -84,23 +78,23 @@ class Journal:
 
 
 class Record:
-    """A dataset that an import is making: the fingerprint of the import, in the dataset's folder."""
+    """A dataset that an import is making: a mark in the dataset's folder, with the fingerprint of the import."""
 
     def __init__(self, dataset: Location) -> None:
-        self._place = dataset.child(JOURNAL_NAME)
+        self._dataset = dataset
 
     def read(self) -> str | None:
         """The fingerprint of the import that has not ended, None if there is none."""
-        found = _load(self._place).get("import")
-        return None if found is None else str(found)
+        mark = storage.read_mark(self._dataset)
+        return mark.fingerprint if mark is not None and mark.job == _IMPORT else None
 
     def begin(self, fingerprint: str) -> None:
         """Note that an import begins."""
-        self._place.write(json.dumps({"import": fingerprint}).encode())
+        storage.set_mark(self._dataset, storage.Mark(job=_IMPORT, fingerprint=fingerprint))
 
     def end(self) -> None:
         """Note that it has ended."""
-        self._place.delete()
+        storage.clear_mark(self._dataset)
 
 
 def _key(box: Box) -> str:
