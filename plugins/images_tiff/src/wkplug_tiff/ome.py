@@ -6,16 +6,17 @@ napari open the resolution that they need. OME knows the dimensions x, y, z, c a
 
 from __future__ import annotations
 
+import itertools
+import os
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from wkplug.abc import Exporter
 from wkplug.errors import ExportError
-from wkplug_tiff.exporting import ReadSlab, check_options, check_planes, length_of, pixel_size, slabs
+from wkplug_tiff.exporting import ReadPiece, check_options, check_planes, length_of, pixel_size, slabs
+from wkplug_tiff.segments import Encode, planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from numpy.typing import NDArray
 
     from wkplug.abc import ExportLevel, ExportVolume, Location
 
@@ -52,20 +53,23 @@ class OmeTiffExporter(Exporter):
         import tifffile
 
         first, *coarser = source.levels
-        with tifffile.TiffWriter(str(target.local_path()), bigtiff=True, ome=True) as file:
-            self._write(file, source, first, metadata=_metadata(source, first), subifds=len(coarser))
+        place = str(target.local_path())
+        folder = os.path.dirname(place)  # noqa: PTH120 - the place is text
+        with tifffile.TiffWriter(place, bigtiff=True, byteorder="<", ome=True) as file:
+            self._write(file, source, first, folder, metadata=_metadata(source, first), subifds=len(coarser))
             for level in coarser:
-                self._write(file, source, level, subfiletype=1)
+                self._write(file, source, level, folder, subfiletype=1)
 
     @staticmethod
-    def _write(file: Any, volume: ExportVolume, level: ExportLevel, **more: Any) -> None:
+    def _write(file: Any, volume: ExportVolume, level: ExportLevel, folder: str, **more: Any) -> None:
         size_x, size_y, _ = pixel_size(volume, level)
         shape = tuple(length_of(volume, level, axis) for axis in _AXES)
+        tile = _tile_of(shape)
         file.write(
-            _tiles(volume, level),
+            _tiles(volume, level, tile, folder),
             shape=shape,
             dtype=volume.dtype,
-            tile=_tile_of(shape),
+            tile=tile,
             photometric="minisblack",
             compression="zlib",
             resolution=(1e7 / size_x, 1e7 / size_y),
@@ -80,16 +84,13 @@ def _tile_of(shape: tuple[int, ...]) -> tuple[int, int]:
     return height, width
 
 
-def _tiles(volume: ExportVolume, level: ExportLevel) -> Iterator[NDArray[Any]]:
-    """Give the tiles of all planes in the order t, c, z, then down and across; read in slabs, ahead of the writing."""
+def _tiles(volume: ExportVolume, level: ExportLevel, tile: tuple[int, int], folder: str) -> Iterator[bytes]:
+    """Give the encoded tiles of all planes in the order t, c, z, then down and across; made ahead of the writing."""
     others = [axis for axis in ("t", "c") if axis in volume.axes]
-    height, width = _tile_of((length_of(volume, level, "y"), length_of(volume, level, "x")))
-    read = ReadSlab(level, volume.axes, channels=False)
-    for slab in volume.map(read, slabs(volume, level, others)):
-        for plane in slab:
-            for top in range(0, plane.shape[0], height):
-                for left in range(0, plane.shape[1], width):
-                    yield plane[top : top + height, left : left + width]
+    parts = tuple(slabs(volume, level, others, rows=tile[0], columns=tile[1]))
+    encode = Encode(ReadPiece(level, volume.axes, channels=False), tile, filled=True)
+    encoded = volume.map(encode, (piece for slab in parts for piece in slab.pieces))
+    return itertools.chain.from_iterable(planes(parts, encoded, folder))
 
 
 def _metadata(volume: ExportVolume, level: ExportLevel) -> dict[str, Any]:

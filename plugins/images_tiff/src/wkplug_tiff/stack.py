@@ -14,20 +14,25 @@ import attrs
 
 from wkplug.abc import Exporter
 from wkplug.errors import InvalidArgumentError
-from wkplug_tiff.exporting import ReadSlab, Slab, check_options, check_planes, length_of, pixel_size, slabs
+from wkplug_tiff.exporting import ReadPiece, check_options, check_planes, length_of, pixel_size, slabs
+from wkplug_tiff.scaling import ReadScaled, scaled_length
+from wkplug_tiff.segments import Encode, planes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from wkplug.abc import ExportVolume, Location
+    from wkplug_tiff.exporting import Piece
 
 __all__ = ["TiffStackExporter"]
 
 _OPTIONS = (
     "batch_size", "digits", "filename_prefix", "from_zero", "scale_down", "tile_size", "tiles_per_dimension",
 )  # fmt: skip
+_STRIP_BYTES = 1 << 18
+_SMALL_FILE = 2**32 - 2**25  # bytes of voxels that leave room for the rest in a file with places of 32 bits
 
 
 def _pair(value: Any) -> tuple[int, int] | None:
@@ -98,19 +103,61 @@ class TiffStackExporter(Exporter):
         folder = str(target.local_path())
         os.makedirs(folder)  # noqa: PTH103 - the place is text
         size_x, size_y, _ = pixel_size(source, level)
-        write = _WriteSections(
-            read=ReadSlab(level, source.axes, channels=source.num_channels > 1),
+        size = (length_of(source, level, "y"), length_of(source, level, "x"))
+        labels = source.category == "segmentation"
+        channels = source.num_channels if source.num_channels > 1 else 0
+        tile = _tile(wanted, size[1], size[0])
+        shape = (
+            *(scaled_length(length, wanted.scale_down) for length in size),
+            *([channels] if channels else []),
+        )
+        files = _Files(
             folder=folder,
+            prefix=wanted.filename_prefix,
             base=base,
             step=level.mag[2],
             digits=wanted.digits or len(str(last)),
-            options=wanted,
-            tile=_tile(wanted, length_of(source, level, "x"), length_of(source, level, "y")),
-            labels=source.category == "segmentation",
+            shape=shape,
+            dtype=source.dtype,
+            labels=labels,
             pixels_per_cm=(1e7 / (size_x * wanted.scale_down), 1e7 / (size_y * wanted.scale_down)),
         )
-        for _ in source.map(write, slabs(source, level, others, wanted.batch_size)):
-            pass
+        read = ReadScaled(
+            ReadPiece(level, source.axes, channels=bool(channels)), size, wanted.scale_down, labels
+        )
+        rows, columns = (tile[1], tile[0]) if tile is not None else (files.rows_per_strip, None)
+        parts = tuple(
+            slabs(
+                source,
+                level,
+                others,
+                rows=rows,
+                columns=columns,
+                depth=wanted.batch_size,
+                factor=wanted.scale_down,
+            )
+        )
+        pieces = (piece for slab in parts for piece in slab.pieces)
+        if tile is not None:
+            _exhaust(source.map(_WriteTiles(read, files, tile), pieces))
+        elif all(len(slab.pieces) == 1 for slab in parts):
+            _exhaust(source.map(_WriteSections(read, files), pieces))
+        elif labels:
+            encoded = source.map(Encode(read, (rows, shape[1]), filled=False), pieces)
+            names = (files.path(slab.pieces[0], z) for slab in parts for z in range(*slab.z))
+            for path, strips in zip(names, planes(parts, encoded, folder), strict=True):
+                files.write(path, strips)
+        else:
+            offset = 0
+            for slab in parts:
+                for z in range(*slab.z):
+                    offset = files.create(files.path(slab.pieces[0], z))
+            _exhaust(source.map(_WriteRows(read, files, offset), pieces))
+
+
+def _exhaust(results: Iterator[Any]) -> None:
+    for _ in results:
+        pass
 
 
 def _tile(options: _Options, width: int, height: int) -> tuple[int, int] | None:
@@ -123,84 +170,128 @@ def _tile(options: _Options, width: int, height: int) -> tuple[int, int] | None:
 
 
 @attrs.frozen(kw_only=True)
-class _WriteSections:
-    """Writes the files of a slab; pickles."""
+class _Files:
+    """Where the sections go and how they are written; pickles.
 
-    read: ReadSlab
+    base, step: the number of the first section and from one to the next. shape: (y, x) or (y, x, c) of a section.
+    """
+
     folder: str
+    prefix: str
     base: int
     step: int
     digits: int
-    options: _Options
-    tile: tuple[int, int] | None
+    shape: tuple[int, ...]
+    dtype: str
     labels: bool
     pixels_per_cm: tuple[float, float]
 
-    def __call__(self, slab: Slab) -> None:
-        for index, plane in enumerate(self.read(slab)):
-            if plane.ndim == 3 and plane.shape[-1] == 1:
-                plane = plane[..., 0]
-            if self.options.scale_down > 1:
-                plane = scaled_down(plane, self.options.scale_down, labels=self.labels)
-            z = self.base + (slab.first + index) * self.step
-            if self.tile is None:
-                self._write(os.path.join(self.folder, self._name(slab, z) + ".tiff"), plane)  # noqa: PTH118 - text
-            else:
-                self._write_tiles(os.path.join(self.folder, self._name(slab, z)), plane, self.tile)  # noqa: PTH118
+    @property
+    def rows_per_strip(self) -> int:
+        """Strips of compressed sections have about 256 KiB; other sections are one strip."""
+        return max(1, min(self.shape[0], _STRIP_BYTES // self._bytes(self.shape[1:]))) if self.labels else 1
 
-    def _name(self, slab: Slab, z: int) -> str:
-        parts = [self.options.filename_prefix] if self.options.filename_prefix else []
-        parts += [f"{axis}{index}" for axis, index in slab.others]
-        number = f"{z:0{self.digits}d}"
-        return "_".join([*parts, f"z{number}" if slab.others else number])
+    def path(self, piece: Piece, z: int, suffix: str = ".tiff") -> str:
+        """The file of section `z` of the box."""
+        parts = [self.prefix] if self.prefix else []
+        parts += [f"{axis}{index}" for axis, index in piece.others]
+        number = f"{self.base + z * self.step:0{self.digits}d}"
+        name = "_".join([*parts, f"z{number}" if piece.others else number])
+        return os.path.join(self.folder, name + suffix)  # noqa: PTH118 - the place is text
 
-    def _write_tiles(self, folder: str, plane: NDArray[Any], tile: tuple[int, int]) -> None:
+    def write(self, path: str, plane: NDArray[Any] | Iterator[bytes]) -> None:
+        """Write a plane, or the encoded strips of a section."""
+        more: dict[str, Any] = {}
+        if not hasattr(plane, "shape"):
+            # How small they are is known too late for a file with places of 32 bits.
+            large = self._bytes(self.shape) > _SMALL_FILE
+            more = {"shape": self.shape, "rowsperstrip": self.rows_per_strip, "bigtiff": large}
+        self._write(path, plane, **more)
+
+    def create(self, path: str) -> int:
+        """Make the file of an uncompressed section, all of it a hole, and give the place of its voxels."""
+        offset: int = self._write(path, None, shape=self.shape, returnoffset=True)[0]
+        return offset
+
+    def write_rows(self, path: str, offset: int, first: int, rows: NDArray[Any]) -> None:
+        """Write the rows of such a section from `first` on."""
         import numpy
 
-        width, height = tile
-        for row, top in enumerate(range(0, plane.shape[0], height), 1):
-            os.makedirs(os.path.join(folder, str(row)))  # noqa: PTH103, PTH118 - the place is text
-            for column, left in enumerate(range(0, plane.shape[1], width), 1):
-                piece = plane[top : top + height, left : left + width]
-                missing = [(0, height - piece.shape[0]), (0, width - piece.shape[1])]
-                padded = numpy.pad(piece, [*missing, (0, 0)][: piece.ndim])
-                self._write(os.path.join(folder, str(row), f"{column}.tiff"), padded)  # noqa: PTH118 - the same
+        rest = numpy.ascontiguousarray(rows, rows.dtype.newbyteorder("<")).data.cast("B")
+        with open(path, "r+b", buffering=0) as file:  # noqa: PTH123 - the place is text
+            file.seek(offset + first * self._bytes(self.shape[1:]))
+            while rest:
+                rest = rest[file.write(rest) :]
 
-    def _write(self, path: str, plane: NDArray[Any]) -> None:
+    def _bytes(self, shape: tuple[int, ...]) -> int:
+        import numpy
+
+        return math.prod(shape) * numpy.dtype(self.dtype).itemsize
+
+    def _write(self, path: str, data: Any, **more: Any) -> Any:
         import tifffile
 
-        channels = plane.shape[-1] if plane.ndim == 3 else 1
-        extra: dict[str, Any] = {"planarconfig": "contig"} if channels > 1 else {}
-        tifffile.imwrite(
+        channels = self.shape[2] if len(self.shape) == 3 else 1
+        return tifffile.imwrite(
             path,
-            plane,
-            photometric="rgb" if channels in (3, 4) and plane.dtype.itemsize <= 2 else "minisblack",
+            data,
+            dtype=self.dtype,
+            byteorder="<",
+            photometric="rgb" if channels in (3, 4) and self._bytes(()) <= 2 else "minisblack",
             compression="zlib" if self.labels else None,
             resolution=self.pixels_per_cm,
             resolutionunit="CENTIMETER",
             metadata=None,
-            **extra,
+            **({"planarconfig": "contig"} if channels > 1 else {}),
+            **more,
         )
 
 
-def scaled_down(plane: NDArray[Any], factor: int, *, labels: bool) -> NDArray[Any]:
-    """Make a plane (y, x[, c]) smaller: linear interpolation between its corner pixels; nearest for labels.
+@attrs.frozen
+class _WriteSections:
+    """Writes the files of whole sections; pickles."""
 
-    The result has round(length / factor) pixels per axis; its first and last ones lie on the plane's own.
-    """
-    import numpy
+    read: ReadScaled
+    files: _Files
 
-    result = plane if labels else plane.astype(numpy.float64)
-    for axis in (0, 1):
-        length = plane.shape[axis]
-        places = numpy.linspace(0, length - 1, max(1, round(length / factor)))
-        if labels:
-            result = result.take(numpy.rint(places).astype(int), axis)
-            continue
-        low = numpy.floor(places).astype(int)
-        weight = (places - low).reshape([-1 if other == axis else 1 for other in range(plane.ndim)])
-        high = numpy.minimum(low + 1, length - 1)
-        result = result.take(low, axis) * (1 - weight) + result.take(high, axis) * weight
-    if not labels and plane.dtype.kind in "iu":
-        result = numpy.floor(result + 0.5)
-    return result.astype(plane.dtype)
+    def __call__(self, piece: Piece) -> None:
+        for z, plane in enumerate(self.read(piece), piece.z[0]):
+            self.files.write(self.files.path(piece, z), plane)
+
+
+@attrs.frozen
+class _WriteRows:
+    """Writes some rows into files that are there; pickles."""
+
+    read: ReadScaled
+    files: _Files
+    offset: int
+
+    def __call__(self, piece: Piece) -> None:
+        for z, rows in enumerate(self.read(piece), piece.z[0]):
+            self.files.write_rows(self.files.path(piece, z), self.offset, piece.y[0], rows)
+
+
+@attrs.frozen
+class _WriteTiles:
+    """Writes the files of the tiles (width, height) in a piece; pickles."""
+
+    read: ReadScaled
+    files: _Files
+    tile: tuple[int, int]
+
+    def __call__(self, piece: Piece) -> None:
+        import numpy
+
+        width, height = self.tile
+        for z, plane in enumerate(self.read(piece), piece.z[0]):
+            folder = self.files.path(piece, z, "")
+            for top in range(0, plane.shape[0], height):
+                row = os.path.join(folder, str((piece.y[0] + top) // height + 1))  # noqa: PTH118 - the place is text
+                os.makedirs(row, exist_ok=True)  # noqa: PTH103 - the same
+                for left in range(0, plane.shape[1], width):
+                    part = plane[top : top + height, left : left + width]
+                    missing = [(0, height - part.shape[0]), (0, width - part.shape[1])]
+                    padded = numpy.pad(part, [*missing, (0, 0)][: part.ndim])
+                    column = (piece.x[0] + left) // width + 1
+                    self.files.write(os.path.join(row, f"{column}.tiff"), padded)  # noqa: PTH118 - the same
