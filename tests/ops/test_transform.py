@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug import errors, storage
-from wkplug.ops import AffineTransform, transform
+from wkplug.ops import AbstractTransform, AffineTransform, transform
+from wkplug.ops.transforming import warping
 from wkplug.testing.profiles import examples
 
 from .test_pyramids import make
@@ -379,7 +380,13 @@ def test_a_transform_that_fails_leaves_no_complete_mag_and_may_be_run_again(tmp_
         transform(layer, result, inverse_transform=broken)
     with pytest.raises(errors.IncompleteMagError):
         result.get_mag(1).read()
-    transform(layer, result, moved(0))
+    broken_before = broken
+
+    def mended(points: np.ndarray) -> np.ndarray:
+        return points
+
+    mended.__qualname__ = broken_before.__qualname__
+    transform(layer, result, inverse_transform=mended)
     assert along_x(result) == [1, 2, 3, 4, 5]
     with pytest.raises(
         errors.ShapeMismatchError, match=r"array of shape \(5,\) from points of shape \(5, 3\)"
@@ -387,6 +394,70 @@ def test_a_transform_that_fails_leaves_no_complete_mag_and_may_be_run_again(tmp_
         transform(
             layer, output(layer, "b"), inverse_transform=lambda p: p[:, 0], output_bbox=layer.bounding_box
         )
+
+
+class Shifted(AbstractTransform):
+    """A map of one's own, with a state."""
+
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        return points + self.by
+
+    def inverse(self) -> Shifted:
+        return Shifted(-self.by)
+
+
+def test_another_transform_does_not_make_an_unfinished_one_look_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = make(tmp_path / "d", ramp(40, 1, 1))
+    result = output(layer, bounding_box=layer.bounding_box)
+    transform(layer, result, moved(0))
+    place = result.get_mag(1).location
+
+    def dying(self: Any, task: Any) -> None:
+        raise KeyboardInterrupt
+
+    def interrupted(map_of_space: Any, **more: Any) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(warping.Warp, "has_work", dying)
+            patched.setattr(warping.Warp, "__call__", dying)
+            with pytest.raises(KeyboardInterrupt):
+                transform(layer, result, map_of_space, **more)
+
+    interrupted(moved(10))
+    mark, shown = storage.read_mark(place), result.bounding_box
+    box = wk.BoundingBox((0, 0, 0), (20, 1, 1))
+    for other in (
+        {"transform": moved(5)},
+        {"transform": moved(10), "fill_value": 3},
+        {"transform": moved(10), "output_bbox": box},
+        {"transform": moved(10), "interpolation": "linear"},
+        {"inverse_transform": moved(10)},
+    ):
+        with pytest.raises(errors.IncompleteMagError) as caught:
+            transform(layer, result, **other)
+        assert (
+            "The mag 1 of the layer 'out' is not complete: another transform into it, a transformed a, "
+            in str(caught.value)
+        )
+        assert "run it again with the same parameters to finish it, or delete what it has left" in str(
+            caught.value
+        )
+        assert "layer.delete_mag('1')" in str(caught.value)
+        assert (storage.read_mark(place), result.bounding_box) == (mark, shown)
+    transform(layer, result, moved(10))
+    assert storage.read_mark(place) is None
+    interrupted(Shifted(3))
+    with pytest.raises(errors.IncompleteMagError):
+        transform(layer, result, Shifted(4))
+    transform(layer, result, Shifted(3))
+    interrupted(moved(10))
+    result.delete_mag(1)
+    transform(layer, result, moved(0))
+    assert along_x(result)[:40] == list(range(1, 41))
 
 
 def test_a_mag_that_another_job_has_left_is_not_made_to_look_complete(tmp_path: Path) -> None:

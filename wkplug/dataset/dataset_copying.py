@@ -59,7 +59,8 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
 
         Storage parameters as of `Layer.add_mag_as_copy`; data_format: another format for the copy.
         exists_ok: copy into the layer that is there; what it has and the source lacks stays.
-        LayerExistsError (an IndexError) without, unless the same call, killed, has left it: then it goes on. Read-only mags of the source become mags of its own here.
+        LayerExistsError (an IndexError) without, unless the same call, killed, has left it: then it goes on.
+        Read-only mags of the source become mags of its own here.
         """
         from wkplug.ops.copying import layer_copying, mag_copying
 

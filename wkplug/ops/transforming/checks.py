@@ -7,11 +7,12 @@ Who calls it: `wkplug.ops.transforming.layers`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from wkplug.errors import (
     AxisError,
     DtypeMismatchError,
+    IncompleteMagError,
     InvalidArgumentError,
     MagNotFoundError,
     OutOfBoundsError,
@@ -26,16 +27,19 @@ if TYPE_CHECKING:
     from wkplug.dataset import Layer, MagView
     from wkplug.geometry import Mag, NDBoundingBox
     from wkplug.ops.transforming.maps import Places
+    from wkplug.storage import Mark
 
 __all__ = [
     "AxesError",
     "check_alike",
     "checked_fill",
+    "identity_of",
     "mag_of",
     "maps",
     "mask_of",
     "output_box",
     "refuse_self",
+    "refuse_unfinished",
     "three",
 ]
 
@@ -206,3 +210,44 @@ def three(value: Any, what: str) -> tuple[int, ...] | None:
     if len(numbers) != 3 or min(numbers) < 1:
         raise InvalidArgumentError(f"{what} is {value!r}.", hint="Give one number, or x, y, z.")
     return numbers
+
+
+def identity_of(map_of_space: Any) -> list[str]:
+    """What tells a map of space from others, also in another process: its name, and of objects their state.
+
+    A function counts by its name alone, so that one that was mended goes on.
+    """
+    import hashlib
+    import pickle
+
+    named = map_of_space if hasattr(map_of_space, "__qualname__") else type(map_of_space)
+    name = f"{named.__module__}.{named.__qualname__}"
+    if named is map_of_space:
+        return [name]
+    state = hashlib.blake2b(digest_size=16)
+    try:
+        pickle.Pickler(_Hashed(state), protocol=5).dump(map_of_space)
+    except Exception:  # noqa: BLE001 - classes of users may raise anything; such a map is known by its name alone
+        return [name]
+    return [name, state.hexdigest()]
+
+
+class _Hashed:
+    """A file that keeps no more of what is written than its hash: maps may hold large fields."""
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+
+    def write(self, data: Any) -> int:
+        self._state.update(data)
+        return memoryview(data).nbytes
+
+
+def refuse_unfinished(layer: Layer, mag: Mag, left: Mark) -> NoReturn:
+    """IncompleteMagError: a mag that exists is what another transform has left."""
+    raise IncompleteMagError(
+        f"The mag {mag} of the layer {layer.name!r} is not complete: another transform into it, {left.what}, "
+        f"started {left.started}, is still writing it or was interrupted.",
+        hint=f"If it was interrupted, run it again with the same parameters to finish it, or delete what it has left "
+        f"with layer.delete_mag({str(mag)!r}).",
+    )

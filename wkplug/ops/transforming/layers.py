@@ -5,7 +5,8 @@ that, part by part, each part whole shards of the result as far as they fit into
 parts than workers, the workers share one part at a time (threads only).
 
 A new mag is created with a mark and listed when it is complete. One that exists stays listed, and is marked until
-the work is done; the same call again finishes what a killed one has left.
+the work is done; the same call again finishes what a killed one has left, another one is refused: it might leave
+voxels of the first.
 
 Who calls it: users, as `wkplug.ops.transform`.
 """
@@ -27,7 +28,7 @@ from wkplug.ops import plan, pools
 from wkplug.ops.pyramids import downsampling, sweeping
 from wkplug.ops.transforming import checks
 from wkplug.ops.transforming.warping import Grid, Warp
-from wkplug.storage.marks import check_complete
+from wkplug.storage.marks import check_complete, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,18 +111,28 @@ def transform(
     box = box.align_with_mag(view.mag, ceil=True)
     request = _request(view)
     checks.refuse_self(output_layer, view, mask)
+    job = storage.Mark(
+        job=f"transform {output_layer.name} {view.mag}",
+        what=f"a transformed {input_layer.name}",
+        fingerprint=digest(
+            [
+                *(layer.location.url for layer in (input_layer, input_mask_layer) if layer is not None),
+                checks.identity_of(transform if inverse_transform is None else inverse_transform),
+                *(box.topleft, box.size, shift, fill, interpolation),
+            ]
+        ),
+    )
+    existing = view.mag in output_layer.mags
+    left = storage.read_mark(output_layer.get_mag(view.mag).location) if existing else None
+    if left is not None and left.job != job.job:
+        check_complete(output_layer.get_mag(view.mag).location)  # what another job has left stays refused
+    if left is not None and left.fingerprint != job.fingerprint:
+        checks.refuse_unfinished(output_layer, view.mag, left)
     if output_layer.bounding_box.is_empty() or not output_layer.bounding_box.contains_bbox(box):
         output_layer.extend_bounding_box(box)
     source = _grid(view)
     views = [view] if mask is None else [view, mask]
-    job = storage.Mark(
-        job=f"transform {output_layer.name} {view.mag}", what=f"a transformed {input_layer.name}"
-    )
     with execution.adapted(executor, default="threads", views=views) as runner:
-        existing = view.mag in output_layer.mags
-        left = storage.read_mark(output_layer.get_mag(view.mag).location) if existing else None
-        if left is not None and left.job != job.job:
-            check_complete(output_layer.get_mag(view.mag).location)  # what another job has left stays refused
         with _made(output_layer, view.mag, request, job) as handle:
             factors = view.mag.to_tuple()
             bounds = box.in_mag(view.mag)
