@@ -18,13 +18,14 @@ import attrs
 from wkplug.errors import TooLargeError
 from wkplug.geometry import grids
 
-__all__ = ["Cutting", "Extent", "choose", "size_text", "with_box"]
+__all__ = ["Cutting", "Extent", "choose", "cost", "size_text", "with_box"]
 
 _Vector = tuple[int, int, int]
 
 _DECODE = 1.0  # the cost of decoding everything once; others are measured against it
 _REWRITE = 0.04  # copying what a shard holds already, each further time that it is written
 _BOX = 0.02 * 2**23  # what each box costs beside its voxels, as a share of a box of 8 MiB
+_ENCODING = 2  # bytes in the codecs per byte that is encoded: a copy in chunks, and noise that doesn't shrink
 _NO_OVERLAP = 0.1  # a single box at a time: decoding waits for writing
 
 
@@ -48,6 +49,7 @@ class Extent:
 class Cutting:
     """The boxes: cells of the array's grid with these edges; how many are held at once; what that takes.
 
+    rewritten: what is read and written again with a part of a shard, at most: all that the shard holds already.
     decodes: how often an average voxel is decoded, 1 at best. step: how many sections one call decodes.
     readers: how many calls decode at once. in_order: boxes share shards, so they are written one after the other.
     """
@@ -57,6 +59,7 @@ class Cutting:
     readers: int
     step: int
     bytes: int
+    rewritten: int
     decodes: float
     in_order: bool
 
@@ -84,23 +87,24 @@ def choose(extent: Extent, budget: int, workers: int, *, depth: int | None = Non
         else [depth]
         for axis in range(3)
     ]
-    best: tuple[float, int, Cutting] | None = None
+    best: tuple[bool, float, int, Cutting] | None = None
     least: int | None = None
     for x, y, z in itertools.product(*candidates):
         found = with_box(extent, (x, y, z), budget, workers)
         least = found.bytes if least is None else min(least, found.bytes)
         if found.bytes > budget:
             continue
-        cost = _cost(extent, found)
-        if best is None or (cost, found.bytes) < best[:2]:
-            best = cost, found.bytes, found
+        # What a shard holds already is bounded by the layout alone; no import is refused for it.
+        rank = found.bytes + found.rewritten > budget, cost(extent, found), found.bytes
+        if best is None or rank < best[:3]:
+            best = *rank, found
     if best is None:
         raise TooLargeError(
             f"The import takes at least {size_text(least or 0)} for the voxels alone; "
             f"{size_text(budget)} are left for them.",
             hint=f'Allow more (memory="{size_text((least or 0) * 5 // 4 + 2**28)}"), or choose smaller chunks.',
         )
-    return best[2]
+    return best[3]
 
 
 def size_text(count: int) -> str:
@@ -129,7 +133,7 @@ def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> Cutting
         math.prod(min(edge, cell) for edge, cell in zip(clipped, extent.shard, strict=True))
         * extent.voxel_bytes
     )
-    encoding = min(held, part * workers)
+    encoding = _ENCODING * min(held, part * workers)
     step = extent.block[2]
     # One call decodes whole blocks, and gives an array of the part that was asked for.
     reach = [
@@ -147,26 +151,41 @@ def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> Cutting
         number > 1 and edge % cell for number, edge, cell in zip(counts, box, extent.shard, strict=True)
     )
     most = min(count, 2 if jobs >= 2 * workers or in_order else workers + 1)
-    readers, in_flight = workers, most
-    while True:
-        taken = in_flight * held + min(readers, jobs * in_flight) * scratch + encoding
-        if taken <= budget or (readers == 1 and in_flight == 1):
-            break
-        if in_flight > 1 and held >= scratch:
-            in_flight -= 1
-        elif readers > 1:
-            readers -= 1
-        else:
-            in_flight -= 1
+    rewritten = _rewritten(extent, clipped, workers)
+
+    def shared(limit: int) -> tuple[int, int, int]:
+        readers, in_flight = workers, most
+        while True:
+            taken = in_flight * held + min(readers, jobs * in_flight) * scratch + encoding
+            if taken <= limit or (readers == 1 and in_flight == 1):
+                return readers, in_flight, taken
+            if in_flight > 1 and (held >= scratch or readers == 1):
+                in_flight -= 1
+            else:
+                readers -= 1
+
+    readers, in_flight, taken = shared(budget - rewritten)
+    if taken > budget - rewritten:
+        readers, in_flight, taken = shared(budget)
     return Cutting(
         box=box,
         in_flight=in_flight,
         readers=readers,
         step=step,
         bytes=taken,
+        rewritten=rewritten,
         decodes=_decodes(extent, box),
         in_order=in_order,
     )
+
+
+def _rewritten(extent: Extent, clipped: list[int], workers: int) -> int:
+    """The most that shards hold beside the parts of them that are written at once, in bytes."""
+    part = [min(edge, cell) for edge, cell in zip(clipped, extent.shard, strict=True)]
+    whole = [min(length, cell) for length, cell in zip(extent.size, extent.shard, strict=True)]
+    side_by_side = math.prod(-(-edge // cell) for edge, cell in zip(clipped, extent.shard, strict=True))
+    beside = math.prod(whole) - math.prod(part)
+    return min(workers, side_by_side) * beside * extent.voxel_bytes
 
 
 def _decodes(extent: Extent, box: _Vector) -> float:
@@ -179,7 +198,8 @@ def _decodes(extent: Extent, box: _Vector) -> float:
     return times
 
 
-def _cost(extent: Extent, cutting: Cutting) -> float:
+def cost(extent: Extent, cutting: Cutting) -> float:
+    """What an import that is cut like that costs, as a share of decoding everything once."""
     writes = 1
     for edge, cell, length in zip(cutting.box, extent.shard, extent.size, strict=True):
         if edge < cell:
