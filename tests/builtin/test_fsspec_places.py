@@ -35,6 +35,7 @@ from wkplug.errors import (
     UnknownSchemeError,
     UnsafePathError,
 )
+from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +121,26 @@ def test_missing_is_missing(writable: FsspecLocation) -> None:
     for call in calls:
         with pytest.raises(MissingError, match="is not there"):
             call()
+
+
+def test_a_missing_bucket_is_told_from_a_missing_object(s3_server: str) -> None:
+    nowhere = FsspecLocation(f"s3://{s3_server}/bucket-{uuid.uuid4().hex}/dataset", KEYS)
+    for refused, action in (
+        (lambda: nowhere.child("a").write(b"x"), "written"),
+        (lambda: nowhere.child("a").write(b"x", if_match=""), "written"),
+        (lambda: nowhere.child("a").read(), "read"),
+    ):
+        with pytest.raises(MissingError) as caught:
+            refused()
+        assert caught.value.message == f"{nowhere.url}/a could not be {action}: its bucket is not there."
+        assert (
+            caught.value.hint
+            == "The bucket doesn't exist: check its name in the address, or create it first."
+        )
+    assert not nowhere.child("a").exists()
+    assert list(nowhere.list()) == []
+    with pytest.raises(wkplug.errors.DatasetNotFoundError, match="The bucket doesn't exist: check its name"):
+        PropertiesStore.open(nowhere)
 
 
 def test_a_write_with_the_wrong_version_is_a_conflict(writable: FsspecLocation) -> None:

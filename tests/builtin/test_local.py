@@ -262,10 +262,18 @@ def test_a_file_in_the_place_of_a_folder_is_named(root: LocalLocation) -> None:
     root.child("file").write(b"x")
     with pytest.raises(StorageError, match="a file is in the way"):
         root.child("file").make_folder()
-    with pytest.raises(StorageError, match="parents is a file"):
-        root.child("file/below").make_folder()
-    with pytest.raises(StorageError):
-        root.child("file/below").write(b"x")
+    file = root.child("file").url
+    for below in (root.child("file/below"), root.child("file/far/below")):
+        with pytest.raises(StorageError) as caught:
+            below.make_folder()
+        assert (
+            caught.value.message == f"{below.url} could not be made a folder: {file} is a file, not a folder."
+        )
+        assert caught.value.hint == "Choose another path, or move that file away."
+        with pytest.raises(StorageError) as caught:
+            below.write(b"x")
+        assert not isinstance(caught.value, MissingError)
+        assert caught.value.message == f"{below.url} could not be written: {file} is a file, not a folder."
 
 
 def test_deleting_removes_links_and_never_follows_them(root: LocalLocation) -> None:

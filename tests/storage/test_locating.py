@@ -167,6 +167,10 @@ def test_trees_are_copied_between_any_places_without_our_own_scrap(
 def test_a_tree_that_is_not_there_or_lies_in_itself_is_not_copied(source: LocalLocation) -> None:
     with pytest.raises(MissingError, match="could not be copied"):
         storage.copy_tree(source.child("nothing"), source.parent.child("t"))
+    file = source.parent.child("file")
+    file.write(b"x")
+    with pytest.raises(StorageError, match=f"copied to .*/below: {file.url} is a file, not a folder"):
+        storage.copy_tree(source.child("a"), file.child("below"))
     for target in (source, source.child("b"), source.parent):
         with pytest.raises(StorageError, match="inside the other"):
             storage.copy_tree(source, target)

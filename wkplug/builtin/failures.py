@@ -14,6 +14,7 @@ Who calls it: the locations in this package and filesystem plugins' own through 
 from __future__ import annotations
 
 import errno
+import re
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -45,6 +46,8 @@ _TRANSIENT_TYPES = frozenset(
         "ResponseStreamingError", "ServerDisconnectedError", "ServerTimeoutError", "SlowDown",
     }
 )  # fmt: skip
+_NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|\b(bucket|container) does not exist", re.IGNORECASE)
+"""What object stores say of a missing bucket, which HTTP tells as 404 like a missing object."""
 _NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"})
 """Names, because the libraries that define them are optional, and importing one to compare would load it."""
 
@@ -105,6 +108,11 @@ def sort_failure(error: BaseException, action: str, url: str) -> StorageError:
     number = error.errno if isinstance(error, OSError) else None
     reason = _reason(error)
     if status in (404, 410):
+        if any(_NO_BUCKET.search(str(one)) for one in _chain(error)):
+            return MissingError(
+                f"{start}its bucket is not there.",
+                hint="The bucket doesn't exist: check its name in the address, or create it first.",
+            )
         return MissingError(f"{start}it is not there.")
     if status in (401, 403):
         return ForbiddenError(

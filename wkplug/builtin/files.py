@@ -1,6 +1,7 @@
 """What the operating system's calls leave to do: short reads and writes, syncing and measuring folders.
 
-Errors are those of the system, but for `sync_folder`, which sorts them.
+Errors are those of the system, but for `sync_folder`, which sorts them; `sort_write_failure` finds the file that stands
+where a folder should be.
 
 Who calls it: `wkplug.builtin.local` and `wkplug.storage.copying`.
 """
@@ -16,10 +17,30 @@ from typing import Any
 
 from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.parts import is_scrap
+from wkplug.errors import StorageError
 
-__all__ = ["read_fully", "size_below", "sync_folder", "write_fully"]
+__all__ = ["read_fully", "size_below", "sort_write_failure", "sync_folder", "write_fully"]
 
 _POSIX = os.name == "posix"
+
+
+def sort_write_failure(error: OSError, action: str, path: str, *, target: str | None = None) -> StorageError:
+    """Sort as `sort_failure` does, but name the file that is in the way where a folder was to be made.
+
+    target: where it was to be written, if `action` is done to another path.
+    """
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        from pathlib import Path
+
+        above = Path(path if target is None else target).parent
+        while not os.path.lexists(above) and above != above.parent:
+            above = above.parent
+        if above.is_file():
+            return StorageError(
+                f"{path} could not be {action}: {above} is a file, not a folder.",
+                hint="Choose another path, or move that file away.",
+            )
+    return sort_failure(error, action, path)
 
 
 def sync_folder(folder: str) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Filesystem, Location
 from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.files import read_fully, size_below, sync_folder, write_fully
+from wkplug.builtin.files import read_fully, size_below, sort_write_failure, sync_folder, write_fully
 from wkplug.builtin.locks import lock_folder
 from wkplug.builtin.parts import TEMPORARY_PREFIX, safe_parts
 from wkplug.errors import ConflictError, ForbiddenError, InvalidArgumentError, StorageError
@@ -221,7 +221,7 @@ class LocalLocation(Location):
             else:
                 os.replace(temporary, self._path)
         except OSError as error:
-            raise sort_failure(error, "written", self._path) from error
+            raise sort_write_failure(error, "written", self._path) from error
         finally:
             # Also after a KeyboardInterrupt; where the rename has happened there is nothing left to remove.
             if descriptor >= 0:
@@ -301,12 +301,8 @@ class LocalLocation(Location):
             os.makedirs(self._path, exist_ok=True)
         except FileExistsError as error:
             raise StorageError(f"{self._path} could not be made a folder: a file is in the way.") from error
-        except NotADirectoryError as error:
-            raise StorageError(
-                f"{self._path} could not be made a folder: one of its parents is a file."
-            ) from error
         except OSError as error:
-            raise sort_failure(error, "made", self._path) from error
+            raise sort_write_failure(error, "made a folder", self._path) from error
 
     # --- others ---------------------------------------------------------------------------------------
 

@@ -165,7 +165,7 @@ class PropertiesStore:
             try:
                 data = self._file.read(0, LARGEST_FILE + 1) if self._local else self._file.read()
             except MissingError as error:
-                raise self._not_found() from error
+                raise self._not_found(error) from error
             try:
                 state = State.read(data, self._file.url, self._root, before=self._state)
             except PropertiesError:
@@ -180,10 +180,11 @@ class PropertiesStore:
             f"{self._file.url} could not be read: another program keeps writing it.", hint="Try again later."
         )
 
-    def _not_found(self) -> DatasetNotFoundError:
+    def _not_found(self, error: MissingError | None = None) -> DatasetNotFoundError:
         return DatasetNotFoundError(
             f"Cannot read dataset at {self._root.url}. {FILE_NAME} file not found.",
-            hint="Check the path: it must be the dataset's folder.",
+            # What is known of the reason, such as a bucket that isn't there.
+            hint=(error and error.hint) or "Check the path: it must be the dataset's folder.",
         )
 
     # --- changing -----------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ class PropertiesStore:
                 lock = self._root.lock("properties")
                 lock.__enter__()
             except MissingError as error:
-                raise self._not_found() from error
+                raise self._not_found(error) from error
             with _held(lock):
                 self._draft = self._up_to_date()
                 self._owner = threading.get_ident()

@@ -14,8 +14,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
-from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.files import sync_folder, write_fully
+from wkplug.builtin.files import sort_write_failure, sync_folder, write_fully
 from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap
 from wkplug.errors import MissingError, StorageError
 
@@ -163,7 +162,7 @@ def _copy_file(source: Location, target: Location, *, durable: bool = True) -> N
             if os.path.lexists(temporary):
                 os.unlink(temporary)  # noqa: PTH108 - plain text
     except OSError as error:
-        raise sort_failure(error, f"copied to {target.url}", source.url) from error
+        raise sort_write_failure(error, f"copied to {target.url}", source.url, target=to_path) from error
     if durable:
         sync_folder(folder)
 

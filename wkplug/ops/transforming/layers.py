@@ -132,34 +132,36 @@ def transform(
         output_layer.extend_bounding_box(box)
     source = _grid(view)
     views = [view] if mask is None else [view, mask]
-    with execution.adapted(executor, default="threads", views=views) as runner:
-        with _made(output_layer, view.mag, request, job) as handle:
-            factors = view.mag.to_tuple()
-            bounds = box.in_mag(view.mag)
-            target = Grid(
-                handle=handle,
-                frame=output_layer.frame,
-                bounds=(bounds.topleft.to_tuple(), bounds.size.to_tuple()),
-            )
-            try:
-                sizes = _Sizes.planned(target, factors, runner, budget, chunk, buffer, output_layer.name)
-            except TooLargeError:
-                _undo(handle, existing=existing, unfinished=left is not None)
-                raise
-            warp = Warp(
-                source=source,
-                mask=None if mask is None else _grid(mask),
-                target=target,
-                places=places_of(shift, factors),
-                linear=interpolation == "linear",
-                fill=fill,
-                keep=existing,
-                cell=sizes.cell,
-                slab=sizes.slab,
-                most=_READ,
-            )
-            with pools.described(progress_desc) as progress:
-                _run(warp, sizes, runner, progress)
+    with (
+        execution.adapted(executor, default="threads", views=views) as runner,
+        _made(output_layer, view.mag, request, job) as handle,
+    ):
+        factors = view.mag.to_tuple()
+        bounds = box.in_mag(view.mag)
+        target = Grid(
+            handle=handle,
+            frame=output_layer.frame,
+            bounds=(bounds.topleft.to_tuple(), bounds.size.to_tuple()),
+        )
+        try:
+            sizes = _Sizes.planned(target, factors, runner, budget, chunk, buffer, output_layer.name)
+        except TooLargeError:
+            _undo(handle, existing=existing, unfinished=left is not None)
+            raise
+        warp = Warp(
+            source=source,
+            mask=None if mask is None else _grid(mask),
+            target=target,
+            places=places_of(shift, factors),
+            linear=interpolation == "linear",
+            fill=fill,
+            keep=existing,
+            cell=sizes.cell,
+            slab=sizes.slab,
+            most=_READ,
+        )
+        with pools.described(progress_desc) as progress:
+            _run(warp, sizes, runner, progress)
     return BoundingBox(box.topleft, box.size)
 
 
