@@ -324,6 +324,10 @@ def test_what_can_not_be_made_leaves_nothing(source: wk.Dataset, tmp_path: Path)
     with pytest.raises(errors.WkplugError, match="nonsense"):
         target.add_layer_as_copy(source.get_layer("color"), data_format="nonsense")
     assert not (target.path / "color").exists()
+    with pytest.raises(errors.WkplugError, match="nonsense"):
+        source.copy_dataset(tmp_path / "copy", data_format="nonsense")
+    assert not (tmp_path / "copy").exists()
+    source.copy_dataset(tmp_path / "copy")
 
 
 def test_a_copy_does_not_hide_that_an_import_has_not_ended(source: wk.Dataset, tmp_path: Path) -> None:

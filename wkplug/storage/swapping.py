@@ -3,9 +3,11 @@
 The new folder is made beside the old one (`place_of_new`). `swap` renames the old one aside and the new one in;
 `finish` deletes what was put aside. As long as the old folder lies aside, the swap is not finished: `recover`
 brings back a place that a crash between the two renames left empty. Opening an array that is missing asks for
-that, so that readers never have to know. Local places only: object stores have no renames.
+that, so that readers never have to know. Local places only: object stores have no renames. What goes wrong at a
+place that nobody has asked for is `told_as` going wrong at the one it stands for.
 
-Who calls it: `wkplug.ops.copying.rechunking`, and `wkplug.storage.opening` for what it left.
+Who calls it: `wkplug.ops.copying.rechunking` and `wkplug.ops.exporting`, and `wkplug.storage.opening` for what a crash
+left.
 """
 
 # ruff: noqa: PTH104, PTH120
@@ -14,17 +16,20 @@ Who calls it: `wkplug.ops.copying.rechunking`, and `wkplug.storage.opening` for 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.files import sync_folder
-from wkplug.errors import MissingError, UnsupportedOperationError
+from wkplug.errors import MissingError, UnsupportedOperationError, WkplugError
 from wkplug.storage.marks import read_mark
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wkplug.abc import Location
 
-__all__ = ["finish", "is_unfinished", "place_of_new", "recover", "swap"]
+__all__ = ["finish", "is_unfinished", "place_of_new", "recover", "swap", "told_as"]
 
 _NEW = ".wkplug-new-"
 _OLD = ".wkplug-old-"
@@ -33,6 +38,18 @@ _OLD = ".wkplug-old-"
 def place_of_new(location: Location) -> Location:
     """Where what is to replace `location` is made."""
     return location.parent.child(_NEW + location.name)
+
+
+@contextmanager
+def told_as(written: Location, target: Location) -> Iterator[None]:
+    """Let errors name `target` where they name `written`, the place that stands for it until all is written."""
+    try:
+        yield
+    except WkplugError as error:
+        error.message = error.message.replace(written.url, target.url)
+        if error.hint is not None:
+            error.hint = error.hint.replace(written.url, target.url)
+        raise
 
 
 def _place_of_old(location: Location) -> Location:

@@ -59,26 +59,35 @@ def copy_dataset(
         asked=[request, data_format, voxel_size, voxel_size_with_unit, sorted(ignored)],
     )
     goes_on = unfinished.goes_on(exists_ok=exists_ok, error=DatasetExistsError)
-    if location.child(FILE_NAME).exists():
+    created = not location.child(FILE_NAME).exists()
+    if not created:
         target = _target(dataset, location, voxel_size, voxel_size_with_unit, exists_ok=exists_ok or goes_on)
         unfinished.begin(into=not goes_on)
     else:
         check_place_is_free(location)
         with unfinished.making():
             target = _target(dataset, location, voxel_size, voxel_size_with_unit)
-    with pools.pool(executor) as pool:
-        for layer in dataset.layers.values():
-            if layer.name in ignored or (goes_on and not exists_ok and _is_complete(target, layer.name)):
-                continue
-            layer_copying.add_layer_as_copy(
-                target,
-                layer,
-                request=request,
-                data_format=data_format,
-                exists_ok=exists_ok,
-                executor=pool,
-                progress_of=progress_of,
-            )
+    try:
+        with pools.pool(executor) as pool:
+            for layer in dataset.layers.values():
+                if layer.name in ignored or (goes_on and not exists_ok and _is_complete(target, layer.name)):
+                    continue
+                layer_copying.add_layer_as_copy(
+                    target,
+                    layer,
+                    request=request,
+                    data_format=data_format,
+                    exists_ok=exists_ok,
+                    executor=pool,
+                    progress_of=progress_of,
+                )
+    except Exception:
+        target.store.refresh()
+        if created and not target.store.layer_names():
+            location.delete(
+                recursive=True
+            )  # what can't even begin, such as with an unknown format, leaves nothing
+        raise
     unfinished.end()
     return target
 

@@ -173,14 +173,15 @@ def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progre
         request = entries.with_codecs_of(
             old, request, request.compress, backend=choice.winner, place=place, spec_of=spec_of
         )
-        new = storage.create_array(place, data_format, spec_of(request), backend=explicit)
-        # The layer's box comes first: around it there is rarely anything, so that shards are hardly written twice.
-        shown = _whole_chunks(view._bounds_in_mag(layer.region), new.spec)
-        for whole in _bounds(old):
-            for bounds in _shown_and_hidden(whole, shown):
-                copy_voxels(old, new, bounds, executor=pool, progress=progress)
-        new.flush()
-        new.close()
+        with swapping.told_as(place, location):
+            new = storage.create_array(place, data_format, spec_of(request), backend=explicit)
+            # The layer's box comes first: around it there is rarely anything; shards are hardly written twice.
+            shown = _whole_chunks(view._bounds_in_mag(layer.region), new.spec)
+            for whole in _bounds(old):
+                for bounds in _shown_and_hidden(whole, shown):
+                    copy_voxels(old, new, bounds, executor=pool, progress=progress)
+            new.flush()
+            new.close()
         storage.clear_mark(place)
         extra = entries.foreign_keys(view)
         storage.forget(place)

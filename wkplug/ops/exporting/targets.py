@@ -17,6 +17,7 @@ from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.parts import TEMPORARY_PREFIX
 from wkplug.errors import ExportError, StorageError
 from wkplug.properties.document import FILE_NAME
+from wkplug.storage.swapping import told_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +63,8 @@ def finished(target: str, *, overwrite: bool, keep: Sequence[Location] = ()) -> 
     written = storage.locate(os.path.join(scratch, place.name))  # noqa: PTH118 - plain text
     try:
         try:
-            yield written
+            with told_as(written, place):
+                yield written
         except OSError as error:
             if isinstance(error, StorageError):
                 raise
