@@ -335,16 +335,16 @@ def test_the_same_command_goes_on_where_a_killed_one_was(
     # Another import is refused, and changes nothing.
     assert main([*arguments, "--name", "other"]) == 1
     assert "what another import has left unfinished" in capsys.readouterr().err
-    from wkplug.ops.importing import writing
+    from wkplug.ops.importing import boxes
 
     begun: list[str] = []
-    original = writing._Import.begin
+    original = boxes.BoxWork.begin
 
     def counted(self: Any, box: Any) -> Any:
         begun.append(",".join(map(str, box[0])))
         return original(self, box)
 
-    monkeypatch.setattr(writing._Import, "begin", counted)
+    monkeypatch.setattr(boxes.BoxWork, "begin", counted)
     assert main(arguments) == 0
     assert not done & set(begun)
     assert len(done) + len(begun) == 38

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug.errors import CorruptImageError, LayerExistsError, TooLargeError, UnsupportedOperationError
-from wkplug.ops.importing import cutting, options, writing
+from wkplug.ops.importing import boxes, cutting, options
 from wkplug.ops.importing.volume import Reading
 
 if TYPE_CHECKING:
@@ -232,13 +232,13 @@ def test_after_a_failure_the_same_call_goes_on_and_reads_mended_files_again(
     (folder / "s70.tif").write_bytes(whole)
     tifffile.imwrite(folder / "s3.tif", data[3] + 1, compression="zlib")
     begun: list[int] = []
-    original = writing._Import.begin
+    original = boxes.BoxWork.begin
 
     def counted(self: Any, box: Any) -> Any:
         begun.append(box[0][-1])
         return original(self, box)
 
-    monkeypatch.setattr(writing._Import, "begin", counted)
+    monkeypatch.setattr(boxes.BoxWork, "begin", counted)
     layer = wk.Dataset.open(tmp_path / "out").add_layer_from_images(folder, "a", **options)
     assert begun == [0, 64, 96]  # the first box because a file of it has changed since
     data[3] += 1

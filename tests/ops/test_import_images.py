@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.errors import UnalignedError, UnsupportedImageDataError
-from wkplug.ops.importing import options, writing
+from wkplug.ops.importing import boxes, options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -351,13 +351,13 @@ def test_boxes_are_bounded_by_the_memory_and_nothing_is_lost_at_their_borders(
     # Little enough for a box of 32 sections, and not for two.
     monkeypatch.setattr(options.Budget, "of", lambda *_: options.Budget(20 * 30 * 100, 1))
     begun = []
-    original = writing._Import.begin
+    original = boxes.BoxWork.begin
 
     def counted(self: Any, box: Any) -> Any:
         begun.append(box[1][-1])
         return original(self, box)
 
-    monkeypatch.setattr(writing._Import, "begin", counted)
+    monkeypatch.setattr(boxes.BoxWork, "begin", counted)
     dataset = wk.Dataset(tmp_path / "dataset", voxel_size=(1, 1, 1))
     layer = dataset.add_layer_from_images(
         write(tmp_path / "a.tif", data), "a", data_format=data_format, topleft=(0, 0, 5),

@@ -10,25 +10,23 @@ import click
 
 from wkplug.cli.converting import (
     STORAGE,
-    add_pyramids,
     delete_dataset,
     downsampling_option,
     given_voxel_size,
     memory_option,
     overwrite_option,
+    pyramid_of,
 )
-from wkplug.cli.downsample import DOWNSAMPLE
 from wkplug.cli.options import (
     VOXEL_SIZE,
     downsample_options,
     executor_options,
     storage_options,
 )
-from wkplug.cli.progress import progress_bar
+from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
-    from wkplug.dataset import Dataset
 
 __all__ = ["convert"]
 
@@ -94,25 +92,21 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
         layer_category=options["category"],
         overwrite=overwrite,
         executor=executor,
+        pyramid=pyramid_of(options),
         **{name: options[name] for name in _TAKEN},
     )
     if options["dry_run"]:
         from wkplug.cli.import_plan import plan_text
 
-        click.echo(plan_text(plan, target, {name: options[name] for name in ("downsampling", *DOWNSAMPLE)}))
+        click.echo(plan_text(plan, target))
         return
     if plan.voxel_size_of_files:
         click.echo(f"Voxel size {_numbers(plan.voxel_size.to_nanometer())} nm, as the files say.", err=True)
     if overwrite:
         delete_dataset(target, plan.paths)
 
-    def then(dataset: Dataset) -> None:
-        add_pyramids(dataset.layers.values(), executor, options)
-
-    with progress_bar("images") as advance:
-        dataset = plan.execute(
-            executor=executor, progress=advance, then=then if options["downsampling"] else None
-        )
+    with progress_bars() as begin:
+        dataset = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
     report = describe(dataset)
     click.echo(summary(report, target))
     what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"

@@ -13,21 +13,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wkplug.cli.downsample import DOWNSAMPLE, add_mags
+from wkplug.cli.downsample import DOWNSAMPLE
 from wkplug.cli.options import VOXEL_SIZE
-from wkplug.cli.progress import progress_bar
+from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from wkplug.abc import Executor, Location
-    from wkplug.dataset import Layer
+    from wkplug.ops.importing.options import PyramidOptions
     from wkplug.ops.importing.stacks import Stack
     from wkplug.properties import VoxelSize
 
 __all__ = [
     "STORAGE",
-    "add_pyramids",
     "convert_layer",
     "delete_dataset",
     "downsampling_option",
@@ -36,6 +35,7 @@ __all__ = [
     "layer_options",
     "memory_option",
     "overwrite_option",
+    "pyramid_of",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -140,6 +140,7 @@ def convert_layer(
         overwrite=overwrite,
         executor=executor,
         memory=options["memory"],
+        pyramid=pyramid_of(options),
         flip_x=1 in flips,
         flip_y=2 in flips,
         flip_z=3 in flips,
@@ -148,10 +149,8 @@ def convert_layer(
     )
     if overwrite:
         delete_dataset(target, plan.paths)
-    with progress_bar("voxels") as advance:
-        dataset, layers = plan.execute(executor=executor, progress=advance)
-    if options.get("downsampling"):
-        add_pyramids(layers, executor, options)
+    with progress_bars() as begin:
+        dataset, _ = plan.execute(executor=executor, progress=begin("voxels"), more_progress=begin)
     report = describe(dataset)
     click.echo(summary(report, target))
     click.echo(
@@ -165,18 +164,13 @@ def _num_channels(stack: Stack) -> int:
     return info.shape[info.axes.index("c")] if "c" in info.axes else 1
 
 
-def add_pyramids(layers: Iterable[Layer], executor: Executor, options: Mapping[str, Any]) -> None:
-    """Add the coarser mags that `downsample_options` asked for, in the memory of the import."""
-    from wkplug.ops.memory import memory_budget
+def pyramid_of(options: Mapping[str, Any]) -> PyramidOptions | None:
+    """What `downsampling_option` and `downsample_options` ask for."""
+    from wkplug.ops.importing.options import PyramidOptions
 
-    for layer in layers:
-        add_mags(
-            layer,
-            executor,
-            **{name: options[name] for name in DOWNSAMPLE},
-            compress=options["compress"],
-            memory=memory_budget(options["memory"]),
-        )
+    if not options.get("downsampling"):
+        return None
+    return PyramidOptions(**{name: options[name] for name in DOWNSAMPLE})
 
 
 def delete_dataset(target: str, sources: Sequence[str]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wkplug.cli.info import size_text
 from wkplug.geometry import Mag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from wkplug.ops.images import ImportPlan
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["plan_text"]
 
 
-def plan_text(plan: ImportPlan, target: str, pyramid: Mapping[str, Any]) -> str:
-    """Describe a plan in lines; pyramid: `downsampling`, and the options of `wkplug downsample`."""
+def plan_text(plan: ImportPlan, target: str) -> str:
+    """Describe a plan in lines."""
     size = " x ".join(f"{value:g}" for value in plan.voxel_size.to_nanometer())
     whose = ", as the files say" if plan.voxel_size_of_files else ""
     lines = [target, f"voxel size {size} nm{whose}"]
@@ -26,7 +26,7 @@ def plan_text(plan: ImportPlan, target: str, pyramid: Mapping[str, Any]) -> str:
     for volume in plan.volumes:
         lines += ["", *_source(volume)]
         for layer in volume.layers:
-            lines += _layer(plan, volume, layer, pyramid)
+            lines += _layer(plan, volume, layer)
     files = f"{len(plan.files)} files of {size_text(plan.source_bytes)}, " if plan.files else ""
     lines += [
         "",
@@ -63,30 +63,13 @@ def _source(planned: VolumePlan) -> Iterator[str]:
     yield f"  in boxes of {box}, {cut.in_flight} at once{again}"
 
 
-def _layer(
-    plan: ImportPlan, planned: VolumePlan, layer: LayerPlan, pyramid: Mapping[str, Any]
-) -> Iterator[str]:
+def _layer(plan: ImportPlan, planned: VolumePlan, layer: LayerPlan) -> Iterator[str]:
     box = layer.bounding_box
     yield f"  {layer.name}   {layer.category}, {layer.dtype}, {layer.data_format}"
     axes = ", ".join(box.axes) if len(box.axes) > 3 else "c, x, y, z"
     yield f"    bounding box {tuple(box.topleft)} + {tuple(box.size)}, axes {axes}"
     spec = planned.spec
     yield f"    chunks {spec.chunk_shape[-3:]}, shards {spec.shard_shape[-3:]}"
-    mags = [Mag(plan.options.mag), *(_mags(plan, layer, pyramid) if pyramid["downsampling"] else ())]
-    yield f"    mags {', '.join(map(str, mags))}"
-
-
-def _mags(plan: ImportPlan, layer: LayerPlan, pyramid: Mapping[str, Any]) -> list[Mag]:
-    """The mags that the pyramid would get, from the same rules."""
-    from wkplug.ops.pyramids.sampling import SamplingModes, default_coarsest_mag, mags_to_downsample
-
-    size = layer.bounding_box.size_xyz
-    source = Mag(plan.options.mag)
-    goal = pyramid["coarsest_mag"] or default_coarsest_mag(size)
-    mode = SamplingModes.CONSTANT_Z if size.z == 1 else SamplingModes.parse(pyramid["sampling_mode"])
-    if mode is SamplingModes.CONSTANT_Z:
-        goal = Mag([goal.x, goal.y, source.z])
-    goal = Mag([max(a, b) for a, b in zip(goal, source, strict=True)])
-    return mags_to_downsample(
-        source, goal, [], plan.voxel_size.to_nanometer() if mode is SamplingModes.ANISOTROPIC else None
-    )
+    mags = ", ".join(map(str, [Mag(plan.options.mag), *planned.mags]))
+    count = 0 if planned.fed is None else planned.fed.count
+    yield f"    mags {mags}{f'; {count + 1} of them written in one pass' if count else ''}"

@@ -63,6 +63,7 @@ class DatasetImporting(DatasetPart):
         missing_slices: str = "error",
         memory: int | str | None = None,
         importer: str | None = None,
+        pyramid: bool = False,
     ) -> Dataset:
         """Make a dataset of an image file, of the image files of a folder, or of a container of another tool.
 
@@ -81,8 +82,10 @@ class DatasetImporting(DatasetPart):
 
         importer: the name of the importer of containers (OME-Zarr, N5, ...) to use, found by the contents if left out.
             Layers of a container keep names, categories, channels' names and colours, and their place.
+        pyramid: whether to make the coarser mags that `downsample()` would make, too: in the same pass, as far as the
+            memory allows it.
 
-        x are the columns and y the rows of the images. Downsampling is a step of its own. An import that was stopped
+        x are the columns and y the rows of the images. An import that was stopped
         goes on where it was when it is called again with the same arguments.
         """
         from wkplug.ops import images
@@ -114,6 +117,7 @@ class DatasetImporting(DatasetPart):
             missing_slices=missing_slices,
             memory=memory,
             importer=importer,
+            pyramid=pyramid,
         )
 
     def add_layer_from_images(
@@ -148,6 +152,7 @@ class DatasetImporting(DatasetPart):
         missing_slices: str = "error",
         memory: int | str | None = None,
         importer: str | None = None,
+        pyramid: bool = False,
     ) -> Layer:
         """Add a layer from an image file, a folder, a container, a glob text, or a list of files in their order.
 
@@ -192,6 +197,7 @@ class DatasetImporting(DatasetPart):
             missing_slices=missing_slices,
             memory=memory,
             importer=importer,
+            pyramid=pyramid,
         )
 
     @older(**DOWNSAMPLING["downsample_dataset"])

@@ -21,6 +21,7 @@ from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.journal import Record, digest
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import VolumePlan, plan_volumes
+from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
 from wkplug.ops.importing.readers import ImageFile, Wanted
 from wkplug.ops.importing.sources import group_input, resolve_input
 from wkplug.ops.importing.writing import check_free, write_volume
@@ -86,10 +87,7 @@ class ImportPlan:
     @property
     def memory(self) -> int:
         """What the voxels that are held at once take at most, in bytes."""
-        times = (1 if planned.budget.shared else planned.budget.workers for planned in self.volumes)
-        return max(
-            planned.cutting.bytes * number for planned, number in zip(self.volumes, times, strict=True)
-        )
+        return max(planned.memory for planned in self.volumes)
 
     @property
     def fingerprint(self) -> str:
@@ -101,11 +99,11 @@ class ImportPlan:
         *,
         executor: AnyExecutor = None,
         progress: Progress | None = None,
-        then: Callable[[Dataset], None] | None = None,
+        more_progress: Callable[[str], Progress] | None = None,
     ) -> Dataset:
         """Create the dataset and write it, or go on with it; `progress` counts sections, or what is decoded as one.
 
-        then: more to do with the dataset before the import counts as finished.
+        more_progress: begins to show a further step of that name: mags that are computed afterwards.
         """
         record = Record(self.target)
         if self.continues:
@@ -113,9 +111,7 @@ class ImportPlan:
         else:
             dataset = Dataset(self.target, name=self.name, voxel_size_with_unit=self.voxel_size)  # type: ignore[arg-type]  # likewise
             record.begin(self.fingerprint)
-        write_volumes(dataset, self.volumes, self.options, executor, progress)
-        if then is not None:
-            then(dataset)
+        write_volumes(dataset, self.volumes, self.options, executor, progress, more_progress)
         record.end()
         return dataset
 
@@ -200,10 +196,18 @@ def plan_import(
         location_of=lambda layer: target.child(layer, mag_folder),
     )
     size = voxel_size_with_unit if voxel_size is None else VoxelSize(voxel_size)
+    known_size = voxel_size_of(volumes) if size is None else size
+    volumes = with_pyramids(
+        volumes,
+        import_options,
+        known_size.to_nanometer(),
+        [],
+        location_of=lambda layer: target.child(layer, mag_folder),
+    )
     plan = ImportPlan(
         target=target,
         name=name,
-        voxel_size=voxel_size_of(volumes) if size is None else size,
+        voxel_size=known_size,
         voxel_size_of_files=size is None,
         volumes=volumes,
         options=import_options,
@@ -284,6 +288,14 @@ def add_layer_from_images(
         )
         for volume in volumes:
             check_free(dataset, volume, mag)
+        volumes = with_pyramids(
+            volumes,
+            import_options,
+            dataset.voxel_size,
+            [list(layer.mags) for layer in dataset.layers.values()],
+            location_of=lambda layer: dataset.location.child(layer, mag.to_layer_name()),
+            backend_for=dataset.backend_for,
+        )
         return write_volumes(dataset, volumes, import_options, runner, progress)[0]
 
 
@@ -293,8 +305,9 @@ def write_volumes(
     options: ImportOptions,
     executor: AnyExecutor,
     progress: Progress | None,
+    more_progress: Callable[[str], Progress] | None = None,
 ) -> list[Layer]:
-    """Write all volumes, counting what is decoded of all of them."""
+    """Write all volumes, counting what is decoded of all of them; then the coarser mags that are still to be made."""
     volumes = tuple(volumes)
     total = sum(volume.num_steps for volume in volumes)
     done = 0
@@ -309,4 +322,6 @@ def write_volumes(
     with pools.pool(executor) as runner:
         for volume in volumes:
             layers += write_volume(dataset, volume, options, executor=runner, advance=advance)
+        if options.pyramid is not None:
+            add_coarser_mags(layers, options.pyramid, options, runner, more_progress)
     return layers

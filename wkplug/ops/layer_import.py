@@ -19,11 +19,12 @@ from wkplug.geometry import Mag
 from wkplug.ops.images import voxel_size_of, write_volumes
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import VolumePlan, plan_volumes
+from wkplug.ops.importing.pyramid import with_pyramids
 from wkplug.ops.importing.writing import check_free
 from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from wkplug.abc import Location
     from wkplug.dataset import Layer
@@ -55,11 +56,15 @@ class LayerImport:
         return sum(planned.bytes for planned in self.volumes)
 
     def execute(
-        self, *, executor: AnyExecutor = None, progress: Progress | None = None
+        self,
+        *,
+        executor: AnyExecutor = None,
+        progress: Progress | None = None,
+        more_progress: Callable[[str], Progress] | None = None,
     ) -> tuple[Dataset, list[Layer]]:
-        """Create or open the dataset, and write the layers."""
+        """Create or open the dataset, and write the layers; progress, more_progress: as of `ImportPlan.execute`."""
         dataset = Dataset(self.target, voxel_size_with_unit=self.voxel_size, exist_ok=True)  # type: ignore[arg-type]  # a Location is a place, too
-        return dataset, write_volumes(dataset, self.volumes, self.options, executor, progress)
+        return dataset, write_volumes(dataset, self.volumes, self.options, executor, progress, more_progress)
 
 
 def plan_layer(
@@ -93,21 +98,21 @@ def plan_layer(
         )
     import_options = ImportOptions(**options)
     mag = Mag(import_options.mag)
-    volumes = plan_volumes(
-        groups,
-        category,
-        import_options,
-        Budget.of(import_options.memory, executor),
-        location_of=lambda layer: place.child(layer, mag.to_layer_name()),
-        **({} if dataset is None else {"backend_for": dataset.backend_for}),
-    )
+    places: dict[str, Any] = {"location_of": lambda layer: place.child(layer, mag.to_layer_name())}
+    others: list[Sequence[Mag]] = []
+    if dataset is not None:
+        places["backend_for"] = dataset.backend_for
+        others = [list(layer.mags) for layer in dataset.layers.values()]
+    budget = Budget.of(import_options.memory, executor)
+    volumes = plan_volumes(groups, category, import_options, budget, **places)
     if dataset is not None:
         voxel_size = dataset.voxel_size_with_unit
         for volume in volumes:
             check_free(dataset, volume, mag)
+    known_size = voxel_size_of(volumes) if voxel_size is None else voxel_size
     return LayerImport(
         target=place,
-        voxel_size=voxel_size_of(volumes) if voxel_size is None else voxel_size,
-        volumes=volumes,
+        voxel_size=known_size,
+        volumes=with_pyramids(volumes, import_options, known_size.to_nanometer(), others, **places),
         options=import_options,
     )

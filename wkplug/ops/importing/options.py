@@ -6,7 +6,7 @@ Who calls it: `planning`, `writing` and `wkplug.ops.images`.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -23,15 +23,33 @@ if TYPE_CHECKING:
 
     from wkplug.geometry import MagLike, Vec3IntLike, VecIntLike
 
-__all__ = ["Budget", "ImportOptions"]
+__all__ = ["Budget", "ImportOptions", "PyramidOptions"]
 
 _LIBRARIES = 128 * 2**20
 """What engines and codecs take once they are loaded, and between their calls; less is left for voxels."""
 
 
 @attrs.frozen(kw_only=True)
+class PyramidOptions:
+    """The coarser mags that an import is to make, too; as of `Layer.downsample`."""
+
+    coarsest_mag: MagLike | None = None
+    interpolation_mode: str = "default"
+    sampling_mode: str = "anisotropic"
+
+
+def _pyramid(wanted: PyramidOptions | Literal[True, False] | None) -> PyramidOptions | None:
+    if wanted is True:
+        return PyramidOptions()
+    return wanted or None
+
+
+@attrs.frozen(kw_only=True)
 class ImportOptions:
-    """The parameters of an import that hold for all of its layers; see `Dataset.add_layer_from_images`."""
+    """The parameters of an import that hold for all of its layers; see `Dataset.add_layer_from_images`.
+
+    pyramid: True for one with the defaults, False for none.
+    """
 
     data_format: str | None = None
     mag: MagLike = 1
@@ -54,6 +72,7 @@ class ImportOptions:
     allow_multiple_layers: bool = False
     max_layers: int = 20
     truncate_rgba_to_rgb: bool = True
+    pyramid: PyramidOptions | None = attrs.field(default=None, converter=_pyramid)
 
     @property
     def request(self) -> LayoutRequest:
@@ -64,6 +83,11 @@ class ImportOptions:
             chunks_per_shard=self.chunks_per_shard,
             compress=self.compress,
         )
+
+    @property
+    def coarser_request(self) -> LayoutRequest:
+        """The layout parameters of the coarser mags, whose chunks and shards are chosen for them."""
+        return LayoutRequest(compress=self.compress)
 
     @property
     def part(self) -> Part:

@@ -26,10 +26,18 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box, Executor
 
-__all__ = ["Boxes", "Ranges", "Work", "shares_memory"]
+__all__ = ["Boxes", "Ranges", "Work", "joined", "shares_memory"]
 
 Ranges = list[tuple[Any, Any] | None]
 """The smallest and largest value of each layer, None where there is none."""
+
+
+def joined(values: tuple[Any, ...]) -> tuple[Any, Any] | None:
+    """The range of what has these ranges, of one layer."""
+    known = [pair for pair in values if pair is not None]
+    if not known:
+        return None
+    return min(low for low, _ in known), max(high for _, high in known)
 
 
 class Work(Protocol):

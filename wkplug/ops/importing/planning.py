@@ -9,7 +9,7 @@ from __future__ import annotations
 import colorsys
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from wkplug.abc import ArraySpec, Location
+    from wkplug.dataset.layout import LayoutRequest
     from wkplug.ops.importing.options import Budget, ImportOptions
     from wkplug.ops.importing.stacks import Stack
+    from wkplug.ops.pyramids.passes import Pass
 
-__all__ = ["LayerPlan", "VolumePlan", "plan_volumes"]
+__all__ = ["LayerPlan", "VolumePlan", "plan_volumes", "spec_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +64,8 @@ class VolumePlan:
     """A volume and the layers that it becomes; they are written together, so that files are read once.
 
     spec: of the arrays to come, which differ in nothing but their channels. fingerprint: a text that differs where the
-    import would make something else.
+    import would make something else. mags: the coarser ones to be made; fed: how the first of them are computed from
+    the boxes while these are in memory, None if all are computed afterwards.
     """
 
     volume: Volume
@@ -72,6 +75,8 @@ class VolumePlan:
     cutting: Cutting
     budget: Budget
     fingerprint: str
+    mags: tuple[Mag, ...] = ()
+    fed: Pass | None = None
 
     def cutting_of(self, box: tuple[int, ...]) -> Cutting:
         """The cutting of boxes with other edges, as an import that was stopped has begun."""
@@ -91,6 +96,12 @@ class VolumePlan:
         for start, shape in self.cutting.boxes(self.extent):
             steps += len(self.cutting.steps(start[2] - self.extent.start[2], shape[2]))
         return steps * math.prod(self.volume.others.values())
+
+    @property
+    def memory(self) -> int:
+        """What is held at once at most, in bytes: the voxels of the boxes, and those of the coarser mags."""
+        calls = 1 if self.budget.shared else self.budget.workers
+        return self.cutting.bytes * calls + (0 if self.fed is None else self.fed.need * len(self.layers))
 
     @property
     def bytes(self) -> int:
@@ -162,7 +173,7 @@ def _cut(
     )
     workers = budget.workers if budget.shared else 1
     cut = cutting.choose(extent, budget.each, workers, depth=options.batch_size)
-    unlike = attrs.evolve(options, memory=None, batch_size=None)
+    unlike = attrs.evolve(options, memory=None, batch_size=None, pyramid=None)
     fingerprint = digest([[file.path for file in volume.files], unlike, layers, spec])
     return VolumePlan(
         volume=volume,
@@ -290,39 +301,53 @@ def _bounding_box(volume: Volume, options: ImportOptions, num_channels: int) -> 
     return NDBoundingBox((*zeros, *topleft), shape, (*volume.others, "c", "x", "y", "z"))
 
 
+def spec_of(
+    layer: LayerPlan,
+    mag: Mag,
+    request: LayoutRequest,
+    purpose: Literal["images", "pyramid"],
+    location: Location,
+    backend: str | None,
+) -> ArraySpec:
+    """Say which array a mag of the layer will have; an error if there can't be one."""
+    box: NormalizedBoundingBox = layer.bounding_box.normalize_axes(len(layer.channels))
+    frame = Frame.of(tuple(box.axes))
+
+    def choose(spec: ArraySpec | None = None) -> Any:
+        return registry.choose_backend(
+            location, data_format=str(layer.data_format), mode="create", explicit=backend, spec=spec
+        )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # told once, when the array is created
+        spec = array_spec(
+            choose().winner,
+            frame,
+            (tuple(box.topleft), tuple(box.size)),
+            frame.factors(mag.to_tuple()),
+            layer.dtype,
+            request,
+            purpose,
+        )
+    choose(spec)
+    return spec
+
+
 def _checked_layout(
     volume: Volume, layer: LayerPlan, options: ImportOptions, location: Location, backend: str | None
 ) -> ArraySpec:
     """Ask for the array as it would be created, so that what can't be is known before anything is written."""
-    box: NormalizedBoundingBox = layer.bounding_box.normalize_axes(len(layer.channels))
-    frame = Frame.of(tuple(box.axes))
-    data_format = str(layer.data_format)
-
-    def choose(spec: Any = None) -> Any:
-        return registry.choose_backend(
-            location, data_format=data_format, mode="create", explicit=backend, spec=spec
-        )
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # told once, when the array is created
-            spec = array_spec(
-                choose().winner,
-                frame,
-                (tuple(box.topleft), tuple(box.size)),
-                frame.factors(Mag(options.mag).to_tuple()),
-                layer.dtype,
-                options.request,
-                "images",
-            )
-        choose(spec)
+        spec = spec_of(layer, Mag(options.mag), options.request, "images", location, backend)
     except WkplugError as error:
         if not volume.others:
             raise
+        axes = layer.bounding_box.normalize_axes(len(layer.channels)).axes
         raise UnsupportedImageDataError(
-            f"{volume.path} has the axes {', '.join(box.axes)}. {error.message}",
+            f"{volume.path} has the axes {', '.join(axes)}. {error.message}",
             volume.path,
-            hint=f"Choose another data format than {data_format}, or split the file along {', '.join(volume.others)}.",
+            hint=f"Choose another data format than {layer.data_format}, or split the file along "
+            f"{', '.join(volume.others)}.",
         ) from error
     depth = spec.chunk_shape[-1]
     if options.batch_size is not None and (options.batch_size < 1 or options.batch_size % depth):

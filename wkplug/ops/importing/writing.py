@@ -1,15 +1,15 @@
 """Writing a volume box by box: regions are decoded side by side, arranged, and written as whole shards.
 
-All layers that a volume becomes are written from one box, so that every block is decoded once. Boxes, and shards in
-them, that are all zero are not stored. Mags are listed when everything is written; until then their folders carry the
-mark of the import and its journal, with which the same import goes on where it was stopped.
+All layers that a volume becomes are written from one box, so that every block is decoded once; so are their coarser
+mags, as far as these were planned. Boxes that are all zero are not stored. Mags are listed when everything is written;
+until then their folders carry the mark of the import and its journal, with which the same import goes on where it was
+stopped.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -19,26 +19,23 @@ from wkplug import storage
 from wkplug.dataset import creating
 from wkplug.errors import LayerExistsError
 from wkplug.geometry import Mag, grids
+from wkplug.ops.importing.boxes import BoxWork
 from wkplug.ops.importing.journal import Journal, digest
-from wkplug.ops.importing.pipeline import Boxes, Ranges, shares_memory
+from wkplug.ops.importing.pipeline import Boxes, Ranges, joined, shares_memory
+from wkplug.ops.pyramids.feeding import Feed
 from wkplug.properties import LayerViewConfiguration, operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from wkplug.abc import Box, Executor
     from wkplug.dataset import Dataset, Layer
     from wkplug.ops.importing.cutting import Cutting, Extent
     from wkplug.ops.importing.options import ImportOptions
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
-    from wkplug.ops.importing.volume import Reading, Span
 
 __all__ = ["check_free", "write_volume"]
 
-_PART_BYTES = 1 << 22
-"""Shards smaller than this are written several at a time."""
 _JOB = "import"
 
 
@@ -62,16 +59,26 @@ def write_volume(
         layers = [_layer(dataset, layer) for layer in planned.layers]
         for layer in layers:
             stack.enter_context(creating.claimed(layer, mag))
-        journal, handles = _begin(planned, layers, mag, options)
+        journal, handles, goes_on = _begin(planned, layers, mag, options)
+        feeds = []
+        # What an import that was stopped had in memory of the coarser mags is lost.
+        if planned.fed is not None and options.pyramid is not None and not goes_on:
+            mode, request = options.pyramid.interpolation_mode, options.coarser_request
+            feeds = [
+                stack.enter_context(Feed.begun(layer, mag, planned.mags, planned.fed, mode, request))
+                for layer in layers
+            ]
         reading = stack.enter_context(planned.volume.open(planned.channels))
         cutting = planned.cutting_of(journal.box)
-        work = _Import(planned, options, reading, handles, cutting)
+        work = BoxWork(planned, options, reading, handles, cutting, feeds)
         _write(planned, work, journal, executor, advance)
         for layer, handle, wanted, limits in zip(
             layers, handles, planned.layers, journal.ranges, strict=True
         ):
             if mag not in layer.mags:
                 _finish(layer, handle, mag, wanted, limits)
+        for feed in feeds:
+            feed.finish()
         journal.delete()
     return layers
 
@@ -123,8 +130,11 @@ def _layer(dataset: Dataset, planned: LayerPlan) -> Layer:
 
 def _begin(
     planned: VolumePlan, layers: list[Layer], mag: Mag, options: ImportOptions
-) -> tuple[Journal, list[storage.ArrayHandle]]:
-    """Make the arrays, marked and not listed; or open those of an import that was stopped, with its journal."""
+) -> tuple[Journal, list[storage.ArrayHandle], bool]:
+    """Make the arrays, marked and not listed; or open those of an import that was stopped, with its journal.
+
+    Gives also whether it was.
+    """
     folders = [layer.location.child(mag.to_layer_name()) for layer in layers]
     journal = Journal.find(folders[0])
     # Those that are listed are whole: it was stopped between one layer and the next.
@@ -143,14 +153,14 @@ def _begin(
             )
             for folder, layer in zip(folders, layers, strict=True)
         ]
-        return journal, handles
+        return journal, handles, True
     handles = []
     for layer in layers:
         mark = storage.Mark(job=f"{_JOB} {layer.name}", what="image files")
         handles.append(creating.create_array(layer, mag, options.request, "images", mark=mark))
     journal = Journal(folders[0], planned.fingerprint, planned.cutting.box, len(layers))
     journal.save()
-    return journal, handles
+    return journal, handles, False
 
 
 def _finish(
@@ -178,7 +188,7 @@ def _finish(
 
 def _write(
     planned: VolumePlan,
-    work: _Import,
+    work: BoxWork,
     journal: Journal,
     executor: Executor,
     advance: Callable[[int], None],
@@ -189,7 +199,7 @@ def _write(
     def finished(box: Box, found: list[Ranges]) -> None:
         for handle in work.handles:
             handle.flush()
-        ranges = [_joined(values) for values in zip(journal.ranges, *found, strict=True)]
+        ranges = [joined(values) for values in zip(journal.ranges, *found, strict=True)]
         journal.add(box, _signature(planned, work, box), ranges)
 
     boxes: list[Box] = []
@@ -230,142 +240,6 @@ def _all_boxes(planned: VolumePlan, cutting: Cutting, extent: Extent) -> list[Bo
     ]
 
 
-def _signature(planned: VolumePlan, work: _Import, box: Box) -> str:
+def _signature(planned: VolumePlan, work: BoxWork, box: Box) -> str:
     """What the files of a box look like now."""
     return digest(file.signature() for file in planned.volume.files_of(work.sections(box)))
-
-
-def _joined(values: tuple[Any, ...]) -> tuple[Any, Any] | None:
-    known = [pair for pair in values if pair is not None]
-    if not known:
-        return None
-    return min(low for low, _ in known), max(high for _, high in known)
-
-
-@attrs.frozen
-class _Import:
-    """What is done with a box, see `pipeline.Work`; pickles, and opens files and arrays again where it arrives.
-
-    The cutting says how many calls may decode at once.
-    """
-
-    planned: VolumePlan
-    options: ImportOptions
-    reading: Reading
-    handles: list[storage.ArrayHandle]
-    cutting: Cutting
-    _turns: threading.BoundedSemaphore = attrs.field(init=False, eq=False)
-
-    @_turns.default
-    def _new_turns(self) -> threading.BoundedSemaphore:
-        return threading.BoundedSemaphore(self.cutting.readers)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (_Import, (self.planned, self.options, self.reading, self.handles, self.cutting))
-
-    def sections(self, box: Box) -> Span:
-        """The sections of the volume that a box of the array is made of."""
-        first = box[0][-1] - self.planned.extent.start[2]
-        return self._unflipped(first, box[1][-1], self.planned.volume.size_z, flip=self.options.flip_z)
-
-    @staticmethod
-    def _unflipped(first: int, length: int, size: int, *, flip: bool) -> Span:
-        return (size - first - length, size - first) if flip else (first, first + length)
-
-    def begin(self, box: Box) -> NDArray[Any]:
-        """Make the array of a box, (c, x, y, z)."""
-        import numpy
-
-        dtype = self.handles[0].array.dtype
-        # Sections may be smaller than the volume, or missing.
-        return numpy.zeros(box[1][-4:], dtype, order="F")
-
-    def reads(self, box: Box) -> list[Span]:
-        """Runs of sections that are decoded as one."""
-        first, stop = self.sections(box)
-        return self.cutting.steps(first, stop - first)
-
-    def read(self, box: Box, array: NDArray[Any], part: Span) -> None:
-        """Decode some sections into the array of a box."""
-        start, shape = box
-        volume, options, origin = self.planned.volume, self.options, self.planned.extent.start
-        spans = [
-            self._unflipped(start[axis - 3] - origin[axis], shape[axis - 3], volume.size[axis], flip=flip)
-            for axis, flip in ((0, options.flip_x), (1, options.flip_y))
-        ]
-        with self._turns:
-            region = self.reading.region(spans[0], spans[1], part, start[:-4])
-            # Flipping mirrors the layer as a whole: seen mirrored, a smaller section still lies at the near end.
-            seen = array[
-                :,
-                :: -1 if options.flip_x else 1,
-                :: -1 if options.flip_y else 1,
-                :: -1 if options.flip_z else 1,
-            ]
-            first = part[0] - self.sections(box)[0]
-            seen[:, : region.shape[1], : region.shape[2], first : first + region.shape[3]] = region
-
-    def writes(self, box: Box) -> list[Box]:
-        """Parts of the box that are written at once: a shard, or several small ones."""
-        start, shape = box[0][-3:], box[1][-3:]
-        extent = self.planned.extent
-        cell = list(extent.shard)
-        voxel = extent.voxel_bytes
-        while voxel * cell[0] * cell[1] * cell[2] < _PART_BYTES:
-            longest = [axis for axis in range(3) if cell[axis] < shape[axis]]
-            if not longest:
-                break
-            axis = min(longest, key=lambda axis: cell[axis])
-            cell[axis] *= 2
-        return list(grids.cells(start, shape, cell))
-
-    def write(self, box: Box, array: NDArray[Any], part: Box) -> Ranges:
-        """Write one part for all layers, but for shards without a voxel other than zero."""
-        offset = box[0][-3:]
-        ranges: Ranges = []
-        for handle, planned in zip(self.handles, self.planned.layers, strict=True):
-            first = planned.channels.start - self.planned.channels.start
-            own = array[first : first + len(planned.channels)]
-            shards = list(grids.cells(*part, self.planned.extent.shard))
-            found = [_range(_cut(own, offset, shard)) for shard in shards]
-            filled = [shard for shard, (_, empty) in zip(shards, found, strict=True) if not empty]
-            for start, shape in [part] if len(filled) == len(shards) else filled:
-                data = _cut(own, offset, (start, shape))
-                whole = data[(None,) * len(box[0][:-4])]
-                handle.write(((*box[0][:-4], 0, *start), whole.shape), whole)
-            ranges.append(_joined(tuple(limits for limits, _ in found)))
-        return ranges
-
-    def whole(self, box: Box) -> Ranges:
-        """Decode and write a box in this thread."""
-        array = self.begin(box)
-        for part in self.reads(box):
-            self.read(box, array, part)
-        found = [self.write(box, array, part) for part in self.writes(box)]
-        for handle in self.handles:
-            handle.flush()
-        return [_joined(values) for values in zip(*found, strict=True)]
-
-
-def _cut(array: NDArray[Any], offset: tuple[int, ...], box: Box) -> NDArray[Any]:
-    """The part of an array (c, x, y, z), whose first voxel lies at `offset`, that is in a box of (x, y, z)."""
-    spans = [
-        slice(low - zero, low - zero + length)
-        for low, zero, length in zip(box[0], offset, box[1], strict=True)
-    ]
-    return array[(slice(None), *spans)]
-
-
-def _range(data: NDArray[Any]) -> tuple[tuple[Any, Any] | None, bool]:
-    """The smallest and largest finite value, and whether all are zero."""
-    import numpy
-
-    finite = data
-    if data.dtype.kind == "f":
-        sound = numpy.isfinite(data)
-        if not sound.all():
-            finite = data[sound]
-    if not finite.size:
-        return None, False
-    low, high = finite.min().item(), finite.max().item()
-    return (low, high), bool(low == high == 0 and finite is data)

@@ -28,7 +28,7 @@ from wkplug.ops.pyramids.sweeping import Sweep
 from wkplug.storage.budget import half_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wkplug.abc import Interpolation
     from wkplug.dataset import Dataset, Layer, MagView
@@ -71,7 +71,7 @@ def downsample(
     from_mag: MagLike | None = None,
     coarsest_mag: MagLike | None = None,
     interpolation_mode: str = "default",
-    compress: bool = True,
+    compress: bool | Mapping[str, Any] = True,
     sampling_mode: str | SamplingModes = SamplingModes.ANISOTROPIC,
     align_with_other_layers: bool | Dataset = True,
     buffer_shape: VecIntLike | int | None = None,
@@ -87,7 +87,7 @@ def downsample(
 ) -> list[Mag]:
     """Add all coarser mags up to `coarsest_mag`; see `Layer.downsample`. Gives the mags in order."""
     layer.check_writable("be downsampled")
-    chosen_interpolation(layer, interpolation_mode)
+    chosen_interpolation(interpolation_mode, layer.category, layer.dtype.name)
     if from_mag is None and from_mag_view is not None:
         from_mag = from_mag_view.mag
     source = Mag(from_mag) if from_mag is not None else _coarsest(layer)
@@ -140,7 +140,7 @@ def downsample_mag_list(
     target_mags: Iterable[MagLike],
     *,
     interpolation_mode: str = "default",
-    compress: bool = True,
+    compress: bool | Mapping[str, Any] = True,
     buffer_shape: VecIntLike | int | None = None,
     chunk_shape: VecIntLike | int | None = None,
     shard_shape: VecIntLike | int | None = None,
@@ -161,7 +161,7 @@ def downsample_mag_list(
     budget = budget_of(memory)
     view = source_view(layer, source, from_mag_view)
     _check_chain(source, targets)
-    interpolation = chosen_interpolation(layer, interpolation_mode)
+    interpolation = chosen_interpolation(interpolation_mode, layer.category, layer.dtype.name)
     if not allow_overwrite:
         for target in targets:
             check_free(layer, target)
@@ -324,12 +324,12 @@ def mark_of(layer: Layer, source: Mag, target: Mag, interpolation: Interpolation
     )
 
 
-def chosen_interpolation(layer: Layer, mode: str) -> Interpolation:
-    """Give the interpolation of a name for this layer's category and dtype."""
+def chosen_interpolation(mode: str, category: str, dtype: str) -> Interpolation:
+    """Give the interpolation of a name for layers of this category and dtype."""
     name = str(mode).lower()
     if name == "default":
-        name = "mode" if layer.category == "segmentation" else "median"
-    return registry.interpolation(name, category=layer.category, dtype=layer.dtype.name)
+        name = "mode" if category == "segmentation" else "median"
+    return registry.interpolation(name, category=category, dtype=dtype)
 
 
 def _coarsest(layer: Layer) -> Mag:

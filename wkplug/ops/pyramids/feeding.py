@@ -61,7 +61,7 @@ class Feed:
         request: LayoutRequest,
     ) -> Iterator[Feed]:
         """Make the arrays of the mags that the pass computes, and be the only one who fills them in this block."""
-        interpolation = chosen_interpolation(layer, interpolation_mode)
+        interpolation = chosen_interpolation(interpolation_mode, layer.category, layer.dtype.name)
         with begin_mags(layer, source, targets[: planned.count], interpolation, request) as handles:
             steps = steps_of(layer, source, list(handles.items()), planned.grids)
             yield cls(

@@ -277,7 +277,8 @@ def _begun(sizes: Sizes, level: int, cell: Ints, box: Ints, in_flight: int) -> i
     others = [axis for axis in range(len(shape)) if axis not in sizes.spatial]
     order = [*others, *reversed(sizes.spatial)]  # the slowest first
     cut = next(
-        (number for number, axis in enumerate(order) if in_mag[axis] < min(cell[axis], shape[axis])), len(order)
+        (number for number, axis in enumerate(order) if in_mag[axis] < min(cell[axis], shape[axis])),
+        len(order),
     )
     begun = math.prod(in_box[axis] for axis in order[: cut + 1])
     begun *= math.prod(cells[axis] for axis in order[cut + 1 :])

@@ -95,7 +95,11 @@ def steps_of(
     scales = [layer.frame.factors(mag.to_tuple()) for mag in (source, *(mag for mag, _ in targets))]
     return tuple(
         Step(
-            factors=_ratio(*pair), bounds=bounds_of(layer, mag), grid=grid, target=handle, erase=mag in existing
+            factors=_ratio(*pair),
+            bounds=bounds_of(layer, mag),
+            grid=grid,
+            target=handle,
+            erase=mag in existing,
         )
         for pair, (mag, handle), grid in zip(itertools.pairwise(scales), targets, cells, strict=True)
     )
