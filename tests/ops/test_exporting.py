@@ -195,7 +195,7 @@ def test_n5_says_its_scales_in_both_ways(tmp_path: Path) -> None:
     assert group["scales"][:2] == [[1, 1, 1], [2, 2, 1]]
     transform = group["multiscales"][0]["datasets"][1]["transform"]
     assert transform == {
-        "axes": ["z", "y", "x"], "scale": [40.0, 8.0, 8.0], "translate": [0.0, 2.0, 2.0], "units": ["nm"] * 3,
+        "axes": ["z", "y", "x"], "scale": [40.0, 8.0, 8.0], "translate": [1200.0, 86.0, 42.0], "units": ["nm"] * 3,
     }  # fmt: skip
     array = json.loads((tmp_path / "a.n5" / "s1" / "attributes.json").read_text())
     assert array["downsamplingFactors"] == [2, 2, 1]

@@ -47,6 +47,8 @@ class ExportVolume:
 
     axes: those of all arrays, in order; "c" are channels. category: "color" or "segmentation". voxel_size: of
     Mag(1), in nanometres along (x, y, z). levels: from the finest on, at least one.
+    color: (red, green, blue) from 0 to 255 that the layer is shown in; shown: the values that are shown as black and
+    as fully bright. None where nobody has said so.
     map: runs a function on items in the executor of the operation and gives the results in order, in bounded
     number; each one counts for the progress that users see. The function has to pickle.
     """
@@ -58,11 +60,24 @@ class ExportVolume:
     voxel_size: tuple[float, float, float]
     levels: tuple[ExportLevel, ...]
     map: Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+    color: tuple[int, int, int] | None = None
+    shown: tuple[float, float] | None = None
 
     @property
     def num_channels(self) -> int:
         """The length of the axis c, 1 without one."""
         return self.levels[0].shape[self.axes.index("c")] if "c" in self.axes else 1
+
+    @property
+    def place(self) -> tuple[float, float, float]:
+        """Where the box begins in the dataset: nanometres along (x, y, z) from the dataset's corner to the box's."""
+        finest = self.levels[0]
+        start = dict(zip(self.axes, finest.start, strict=True))
+        x, y, z = (
+            start.get(axis, 0) * factor * size
+            for axis, factor, size in zip("xyz", finest.mag, self.voxel_size, strict=True)
+        )
+        return x, y, z
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -76,6 +76,7 @@ def export_layer(
 
             return plan.run(tasks, function, executor=runner, progress=tell)
 
+        view_configuration = layer.default_view_configuration
         volume = ExportVolume(
             name=layer.name,
             category=layer.category,
@@ -84,5 +85,7 @@ def export_layer(
             voxel_size=layer.dataset.voxel_size.to_tuple(),
             levels=levels,
             map=run,
+            color=view_configuration.color if view_configuration is not None else None,
+            shown=view_configuration.intensity_range if view_configuration is not None else None,
         )
         writer.write(volume, place, options)

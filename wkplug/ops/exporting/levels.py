@@ -21,6 +21,8 @@ from wkplug.geometry import Mag, Vec3Int, grids
 from wkplug.ops.pyramids.sampling import default_coarsest_mag, mags_to_downsample
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from wkplug.abc import Box
@@ -91,7 +93,17 @@ def _coarser_xyz(layer: Layer, view: MagView, region: Region) -> list[Mag]:
         goal = Mag([goal.x, goal.y, view.mag.z])
         return mags_to_downsample(view.mag, _at_least(goal, view.mag), (), None)
     goal = _at_least(goal, view.mag)
-    return mags_to_downsample(view.mag, goal, [list(layer.mags)], layer.dataset.voxel_size)
+    return mags_to_downsample(view.mag, goal, [_chain(view.mag, layer.mags)], layer.dataset.voxel_size)
+
+
+def _chain(finest: Mag, mags: Iterable[Mag]) -> list[Mag]:
+    """Give those of the mags that follow from one another, one for each size: a layer may have several."""
+    result = [finest]
+    for mag in sorted(mags, key=lambda each: (each.max_dim, each.to_tuple())):
+        larger = mag.max_dim > result[-1].max_dim
+        if larger and not any(a % b for a, b in zip(mag, result[-1], strict=True)):
+            result.append(mag)
+    return result
 
 
 def _at_least(mag: Mag, least: Mag) -> Mag:

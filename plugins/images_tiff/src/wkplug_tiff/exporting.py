@@ -37,7 +37,7 @@ __all__ = [
     "slabs",
 ]
 
-_PIECE_BYTES = 1 << 26
+_PIECE_BYTES = 1 << 24
 """What a piece grows to: large enough that chunks cut by its border don't count."""
 _MOST_BYTES = 1 << 28
 """What one row of chunks may take; where it is more, slabs are less deep than chunks, which are then read again."""

@@ -97,4 +97,7 @@ def _metadata(volume: ExportVolume, level: ExportLevel) -> dict[str, Any]:
     known: dict[str, Any] = {"axes": _AXES.upper(), "Name": volume.name}
     for axis, size in zip("XYZ", pixel_size(volume, level), strict=True):
         known |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "nm"}
+    if volume.color is not None and volume.num_channels == 1:
+        # OME's colour is a signed number: red, green, blue and alpha, a byte each.
+        known["Channel"] = {"Color": int.from_bytes([*volume.color, 255], "big", signed=True)}
     return known

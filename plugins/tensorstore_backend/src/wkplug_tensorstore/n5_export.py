@@ -2,7 +2,8 @@
 
 Datasets s0, s1, ... with the axes x, y, z, then channels and time if there are any. The group's attributes say the
 resolutions in both ways that are in use: "pixelResolution" with "scales", and COSEM's "multiscales" with a transform
-per dataset (nanometres, centres of the first voxels).
+per dataset, which each dataset repeats. Only these transforms know the box's place: nanometres from the centre of the
+first voxel of the dataset's grid, at the finest resolution that is written, to the centre of the first voxel.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class N5Exporter(Exporter):
                 "axes": list(axes),
                 "compression": {"type": "gzip"},
                 "downsamplingFactors": _relative(source, level) + [1] * (len(axes) - 3),
+                **({"transform": _transform(source, level)} if len(axes) == 3 else {}),
             }
             PROCESS.engine(self._settings).make({**spec, "metadata": metadata}, target, create=True)
             piece = tuple(_PIECE if axis in "xyz" else 1 for axis in axes)
@@ -76,23 +78,24 @@ def _relative(volume: ExportVolume, level: ExportLevel) -> list[int]:
     return [a // b for a, b in zip(level.mag, volume.levels[0].mag, strict=True)]
 
 
+def _size(volume: ExportVolume, level: ExportLevel) -> list[float]:
+    return [size * factor for size, factor in zip(volume.voxel_size, level.mag, strict=True)]
+
+
+def _transform(volume: ExportVolume, level: ExportLevel) -> dict[str, Any]:
+    scale, finest = _size(volume, level), _size(volume, volume.levels[0])
+    shift = [corner + (a - b) / 2 for corner, a, b in zip(volume.place, scale, finest, strict=True)]
+    return {"axes": ["z", "y", "x"], "scale": scale[::-1], "translate": shift[::-1], "units": ["nm"] * 3}
+
+
 def _group(volume: ExportVolume) -> dict[str, Any]:
-    finest = volume.levels[0]
-    resolution = [size * factor for size, factor in zip(volume.voxel_size, finest.mag, strict=True)]
-    datasets = []
-    for number, level in enumerate(volume.levels):
-        scale = [size * factor for size, factor in zip(volume.voxel_size, level.mag, strict=True)]
-        shift = [(a - b) / 2 for a, b in zip(scale, resolution, strict=True)]
-        transform = {
-            "axes": ["z", "y", "x"],
-            "scale": scale[::-1],
-            "translate": shift[::-1],
-            "units": ["nm"] * 3,
-        }
-        datasets.append({"path": f"s{number}", "transform": transform})
+    datasets = [
+        {"path": f"s{number}", "transform": _transform(volume, level)}
+        for number, level in enumerate(volume.levels)
+    ]
     return {
         "n5": "2.5.0",
-        "pixelResolution": {"unit": "nm", "dimensions": resolution},
+        "pixelResolution": {"unit": "nm", "dimensions": _size(volume, volume.levels[0])},
         "scales": [_relative(volume, level) for level in volume.levels],
         "multiscales": [{"name": volume.name, "datasets": datasets}],
     }

@@ -176,7 +176,8 @@ def _images(node: _Node, name: str, category: str = "color") -> tuple[ForeignLay
         mags.append(ForeignMag(location=place, data_format=_FORMATS[node.version], axes=axes, mag=(x, y, z)))
     names, colors = _channels(node) if category == "color" else ((), ())
     if category == "color" and not isinstance(node.ome.get("omero"), dict):
-        category = ""  # label images that lie alone are images, too
+        # Label images that lie alone may say so, or not.
+        category = "segmentation" if "image-label" in node.ome else ""
     layer = ForeignLayer(
         name=name,
         category=category,

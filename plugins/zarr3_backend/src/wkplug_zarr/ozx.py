@@ -2,7 +2,8 @@
 
 The archive is as RFC-9 of OME-NGFF ("zipped OME-Zarr") wants it: entries are stored, not compressed again; all
 zarr.json come first, the root's before all others; the comment says what it is. Array index 0 is the first voxel of
-the box, and axes are stored as viewers expect them: time, channels, z, y, x. Shards are encoded in the executor of
+the box, whose place is in the translations, and axes are stored as viewers expect them: time, channels, z, y, x. Colour
+and contrast are told as "omero" has it; segmentations are told by "image-label". Shards are encoded in the executor of
 the operation, and each goes into the archive, and away from the disk, as soon as it is whole.
 
 Who calls it: `layer.export`, through the factory that `wkplug_zarr.plugin` names.
@@ -56,7 +57,7 @@ class OzxExporter(Exporter):
         if problems:
             raise ExportError(problems[0])
         scratch = target.parent.child(f"{target.name}.arrays")
-        group = Ngff05().layer_files(facts)[_GROUP]
+        group = _described(Ngff05().layer_files(facts)[_GROUP], source, axes)
         with zipfile.ZipFile(str(target.local_path()), "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
             archive.comment = json.dumps(_COMMENT, separators=(",", ":")).encode()
             archive.writestr(_GROUP, group)
@@ -91,6 +92,48 @@ def _facts(volume: ExportVolume, axes: tuple[str, ...]) -> LayerFacts:
         voxel_size=volume.voxel_size,
         mags=mags,
     )
+
+
+def _described(group: bytes, volume: ExportVolume, axes: tuple[str, ...]) -> bytes:
+    """Add what is known of the box but not in the facts of a layer: its place, and how it is shown."""
+    document = json.loads(group)
+    ome = document["attributes"]["ome"]
+    corner = dict(zip("xyz", volume.place, strict=True))
+    for item in ome["multiscales"][0]["datasets"]:
+        steps = item["coordinateTransformations"]
+        shift = steps.pop()["translation"] if len(steps) > 1 else [0.0] * len(axes)
+        shift = [value + corner.get(axis, 0.0) for axis, value in zip(axes, shift, strict=True)]
+        if any(shift):
+            steps.append({"type": "translation", "translation": shift})
+    if volume.category == "segmentation":
+        ome["image-label"] = {}
+    else:
+        channels = _channels(volume)
+        if channels:
+            ome["omero"] = {"channels": channels}
+    return json.dumps(document, indent=2).encode()
+
+
+def _channels(volume: ExportVolume) -> list[dict[str, Any]]:
+    """Describe the channels of images that are shown as one: those of one channel, and colours."""
+    import numpy
+
+    dtype = numpy.dtype(volume.dtype)
+    lowest, highest = (
+        (0.0, 1.0) if dtype.kind == "f" else map(float, (numpy.iinfo(dtype).min, numpy.iinfo(dtype).max))
+    )
+    start, end = volume.shown or (lowest, highest)
+    window = {"min": min(lowest, start), "max": max(highest, end), "start": start, "end": end}
+    if volume.num_channels == 1:
+        named = [(volume.name, volume.color or (255, 255, 255))]
+    elif volume.num_channels == 3 and volume.dtype == "uint8":
+        named = [("red", (255, 0, 0)), ("green", (0, 255, 0)), ("blue", (0, 0, 255))]
+    else:
+        named = []
+    return [
+        {"label": name, "color": bytes(color).hex().upper(), "window": window, "active": True}
+        for name, color in named
+    ]
 
 
 def _spec(
