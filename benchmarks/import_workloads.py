@@ -5,15 +5,17 @@ As in `workloads`; `worker.py` finds these as "import_workloads.NAME".
 
 from __future__ import annotations
 
+import resource
 import shutil
+import struct
 import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from meter import folder_bytes, metered
+from meter import folder_bytes, metered, peak_bytes
 
-__all__ = ["decode_and_encode", "from_images", "make_stack", "many_pages"]
+__all__ = ["decode_and_encode", "from_images", "import_once", "make_big", "make_stack", "many_pages"]
 
 _EVERY = 0.02  # seconds between two looks at the memory
 
@@ -78,6 +80,50 @@ def decode_and_encode(m: Any, source: str, path: str, data_format: str) -> dict[
         layer = dataset.write_layer("em", "color", data, data_format=data_format, downsample=False)
         layer.get_finest_mag()
     return {**found, "bytes": folder_bytes(f"{path}/em")}
+
+
+def make_big(m: Any, path: str, edge: int, depth: int) -> dict[str, Any]:
+    """Write a BigTIFF of tiles that aren't compressed and mostly holes, a tile of noise in every 256 of them.
+
+    Its size is that of its pixels; of the disk it takes some MB, because holes take none.
+    """
+    del m
+    tile, every = 512, (16, 4, 4)
+    across = edge // tile
+    count, size = across**2, tile**2
+    directory = 8 + 11 * 20 + 8
+    pages, page = 16, directory + 16 * count
+    data = -(-(pages + depth * page) // 4096) * 4096
+    noise = np.random.default_rng(0).integers(1, 250, size).astype("uint8").tobytes()
+    with Path(path).open("wb") as file:
+        file.write(struct.pack("<2sHHHQ", b"II", 43, 8, 0, pages))
+        for z in range(depth):
+            place = pages + z * page
+            offsets = data + (z * count + np.arange(count, dtype="<u8")) * size
+            tags = [
+                *((256, 4, 1, edge), (257, 4, 1, edge), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)),
+                *((277, 3, 1, 1), (284, 3, 1, 1), (322, 4, 1, tile), (323, 4, 1, tile)),
+                *((324, 16, count, place + directory), (325, 16, count, place + directory + 8 * count)),
+            ]
+            file.write(struct.pack("<Q", len(tags)))
+            file.writelines(struct.pack("<HHQQ", *tag) for tag in tags)
+            file.write(struct.pack("<Q", place + page if z + 1 < depth else 0))
+            file.write(offsets.tobytes() + np.full(count, size, "<u8").tobytes())
+        for z, y, x in np.ndindex(depth, across, across):
+            if z % every[0] == y % every[1] == x % every[2] == 0:
+                file.seek(data + (z * count + y * across + x) * size)
+                file.write(noise)
+        file.truncate(data + depth * count * size)
+    return {"bytes": Path(path).stat().st_size}
+
+
+def import_once(m: Any, source: str, path: str, data_format: str) -> dict[str, Any]:
+    """As `from_images`, with the peak of this process and its largest child, for a process that does nothing else."""
+    found = from_images(m, source, path, data_format)
+    # Looking at the memory all the time would take a fifth of the CPU. Pages that are shared count for both.
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    shutil.rmtree(path)
+    return {**found, "peak": peak_bytes() + children}
 
 
 def many_pages(m: Any, folder: str, pages: int) -> dict[str, Any]:
