@@ -28,6 +28,7 @@ from wkplug.errors import (
     LayerNotFoundError,
 )
 from wkplug.geometry import BoundingBox, NDBoundingBox
+from wkplug.geometry.nd_bounding_box import checked_box
 from wkplug.properties import LayerProperties, SegmentationLayerProperties, check_layer_name
 
 if TYPE_CHECKING:
@@ -147,7 +148,9 @@ class DatasetLayers(DatasetPart):
                 UserWarning,
             )
         chosen = default_data_format() if data_format is None else DataFormat(data_format)
-        box = (BoundingBox.empty() if bounding_box is None else bounding_box).normalize_axes(channels)
+        box = (BoundingBox.empty() if bounding_box is None else checked_box(bounding_box)).normalize_axes(
+            channels
+        )
         common: dict[str, Any] = {
             "name": layer_name, "category": category, "bounding_box": box, "dtype": dtype_name,
             "num_channels": channels, "data_format": str(chosen), "mags": [],

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from wkplug.abc import Box
 from wkplug.errors import AxisError, GeometryError, InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import BoundingBox, NDBoundingBox, NormalizedBoundingBox
+from wkplug.geometry.nd_bounding_box import checked_box
 
 __all__ = [
     "Frame",
@@ -111,6 +112,7 @@ def _vector(frame: Frame, values: Any, others: Sequence[int], what: str) -> tupl
 
 def from_bounding_box(frame: Frame, box: NDBoundingBox, bounds: Region) -> Region:
     """Turn a box into a region; axes that it doesn't have, and the channels, are taken whole from `bounds`."""
+    checked_box(box)
     start, shape = list(bounds[0]), list(bounds[1])
     known = False
     for axis, first, length in zip(box.axes, box.topleft, box.size, strict=True):

@@ -33,6 +33,7 @@ from wkplug.dataset.sources import ArraySource
 from wkplug.dataset.voxel_access import VoxelAccess, position_given
 from wkplug.errors import InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
+from wkplug.geometry.nd_bounding_box import checked_box
 
 if TYPE_CHECKING:
     import os
@@ -67,6 +68,7 @@ class View(VoxelAccess, OlderView):
         dimension_names: tuple[str, ...] | None = None,
     ) -> None:
         mag = Mag(mag)
+        checked_box(bounding_box)
         if dimension_names is None:
             axes = bounding_box.axes
             dimension_names = (

@@ -17,7 +17,7 @@ from wkplug.errors import GeometryError
 from wkplug.geometry import grids
 from wkplug.geometry.box_base import UNNAMED, flipped
 from wkplug.geometry.constants import CXYZ_AXES, XYZ_AXES
-from wkplug.geometry.nd_bounding_box import NDBoundingBox
+from wkplug.geometry.nd_bounding_box import NDBoundingBox, checked_box
 from wkplug.geometry.parsing import ints
 from wkplug.geometry.vec3_int import Vec3Int
 from wkplug.geometry.vec_int import VecInt, make_vec
@@ -129,7 +129,7 @@ class BoundingBox(NDBoundingBox):
         grid, origin = self._chunk_grid(chunk_shape, chunk_border_alignments)
         box = self.to_box()
         if clip_to is not None:
-            common = grids.intersect(box, clip_to.to_box())
+            common = grids.intersect(box, checked_box(clip_to, "clip_to").to_box())
             if common is None:
                 return iter(())
             box = common

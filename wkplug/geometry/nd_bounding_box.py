@@ -9,7 +9,7 @@ compared, intersected and so on when they have the same axes in the same order; 
 from __future__ import annotations
 
 from operator import add, mod, mul, sub
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from wkplug.errors import GeometryError
 from wkplug.geometry import grids
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from wkplug.geometry.vec3_int import Vec3IntLike
     from wkplug.geometry.vec_int import VecIntLike
 
-__all__ = ["NDBoundingBox"]
+__all__ = ["NDBoundingBox", "checked_box"]
+
+T = TypeVar("T")
 
 
 class NDBoundingBox(AxisBox):
@@ -60,7 +62,7 @@ class NDBoundingBox(AxisBox):
         """Group boxes by the smallest box on the grid of the mag that covers each."""
         groups: dict[Self, list[Self]] = {}
         for box in bounding_boxes:
-            groups.setdefault(box.align_with_mag(aligning_mag, ceil=True), []).append(box)
+            groups.setdefault(checked_box(box).align_with_mag(aligning_mag, ceil=True), []).append(box)
         return groups
 
     def __eq__(self, other: object) -> bool:
@@ -287,6 +289,7 @@ class NDBoundingBox(AxisBox):
 
     def _paired(self, other: NDBoundingBox) -> tuple[NDBoundingBox, NDBoundingBox]:
         """Return both boxes with equal axes; the first has the kind that a result has."""
+        checked_box(other, "other box")
         one, two = self._matched_to(other), other._matched_to(self)
         if one._axes != two._axes:
             raise GeometryError(
@@ -330,3 +333,14 @@ class NDBoundingBox(AxisBox):
                 raise GeometryError(
                     f"The box must have size 1 along all axes but x, y and z; along {axis} it has {size}."
                 )
+
+
+def checked_box(value: T, what: str = "bounding box") -> T:
+    """Give `value` if it is a box of any class; GeometryError (a ValueError) that says how to build one if not."""
+    if not isinstance(value, NDBoundingBox):
+        raise GeometryError(
+            f"The {what} is {value!r}, which is no bounding box.",
+            hint="Give a BoundingBox((x, y, z), (width, height, depth)), in voxels of Mag(1); "
+            "BoundingBox.from_auto makes one of numbers, text and dicts.",
+        )
+    return value

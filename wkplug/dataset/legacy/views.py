@@ -16,6 +16,7 @@ from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import Call, give
 from wkplug.errors import InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import Vec3Int
+from wkplug.geometry.nd_bounding_box import checked_box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -168,7 +169,7 @@ class OlderView:
         view = self._as_view()
         if bounding_box is None:
             return view.read()
-        mag1 = bounding_box.from_mag_to_mag1(view.mag)
+        mag1 = checked_box(bounding_box).from_mag_to_mag1(view.mag)
         if _offset_name(view) == "absolute_offset":
             return view.read(absolute_bounding_box=mag1)
         return view.read(relative_bounding_box=mag1)

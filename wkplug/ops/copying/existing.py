@@ -28,6 +28,7 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
+from wkplug.geometry.nd_bounding_box import checked_box
 from wkplug.properties import (
     LayerProperties,
     MagViewProperties,
@@ -188,6 +189,7 @@ def _stored_box(handle: storage.ArrayHandle, mag: Mag) -> NormalizedBoundingBox:
 
 
 def _over_axes(box: NDBoundingBox, axes: tuple[str, ...], channels: int) -> NormalizedBoundingBox:
+    checked_box(box)
     if isinstance(box, NormalizedBoundingBox):
         return box
     return (

@@ -19,6 +19,7 @@ from wkplug.errors import (
     ShapeMismatchError,
 )
 from wkplug.geometry import BoundingBox
+from wkplug.geometry.nd_bounding_box import checked_box
 from wkplug.ops.transforming.maps import AbstractTransform, AffinePlaces, AffineTransform, FreePlaces
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def output_box(
 ) -> tuple[BoundingBox, tuple[int, ...]]:
     """Give the box in Mag(1), shifted already, and the shift."""
     if given is not None:
+        checked_box(given, "output_bbox")
         if tuple(axis for axis in given.axes if axis != "c") != ("x", "y", "z"):
             raise AxesError(f"output_bbox is {given}.", hint="Give a BoundingBox with x, y, z.")
         box = BoundingBox(given.topleft_xyz, given.size_xyz)

@@ -20,6 +20,7 @@ import attrs
 
 from wkplug.errors import InvalidArgumentError, ShapeMismatchError
 from wkplug.geometry import BoundingBox
+from wkplug.geometry.nd_bounding_box import checked_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ class AbstractTransform(ABC):
         """
         import numpy
 
+        checked_box(bbox)
         low, high = bbox.topleft.to_tuple(), bbox.bottomright.to_tuple()
         corners = numpy.array(numpy.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T.astype(float)
         mapped = snapped(checked_points(self.apply(corners), corners))
