@@ -70,6 +70,7 @@ def _layer(plan: ImportPlan, planned: VolumePlan, layer: LayerPlan) -> Iterator[
     yield f"    bounding box {tuple(box.topleft)} + {tuple(box.size)}, axes {axes}"
     spec = planned.spec
     yield f"    chunks {spec.chunk_shape[-3:]}, shards {spec.shard_shape[-3:]}"
-    mags = ", ".join(map(str, [Mag(plan.options.mag), *planned.mags]))
-    count = 0 if planned.fed is None else planned.fed.count
-    yield f"    mags {mags}{f'; {count + 1} of them written in one pass' if count else ''}"
+    yield f"    mags {', '.join(map(str, [Mag(plan.options.mag), *planned.mags]))}"
+    if planned.fed is not None:
+        fed = ", ".join(map(str, planned.mags[: planned.fed.count]))
+        yield f"    in the same pass {fed}"

@@ -31,6 +31,8 @@ Ints = tuple[int, ...]
 
 _TILE_BYTES = 1 << 24
 """How many bytes of the source a tile has, about: enough that Python's part doesn't count, few enough for caches."""
+_FED_TILE_BYTES = 1 << 21
+"""The same where tiles are cut out of memory, so that they may be small: the memory is needed for other things."""
 _LEAST_TILE_BYTES = 1 << 17
 _WIDEST_TILE = 4
 """How many times that a tile may have so that one pass computes more mags."""
@@ -136,7 +138,7 @@ def plan_feed(sizes: Sizes, box: Ints, *, workers: int, in_flight: int) -> Itera
 def _tile_in(box: Ints, block: Ints, sizes: Sizes, workers: int) -> Ints:
     """Halve a box until tiles are small enough, and enough for all workers; in voxels of the source."""
     tile = list(box)
-    most = max(_LEAST_TILE_BYTES, min(_TILE_BYTES, _bytes(box, sizes) // (4 * workers)))
+    most = max(_LEAST_TILE_BYTES, min(_FED_TILE_BYTES, _bytes(box, sizes) // (4 * workers)))
     while _bytes(tuple(tile), sizes) > most:
         axes = [axis for axis in sizes.spatial if tile[axis] % (2 * block[axis]) == 0]
         if not axes:
