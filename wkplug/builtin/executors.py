@@ -6,6 +6,7 @@ settings of the process that started them.
 
 from __future__ import annotations
 
+import logging
 import os
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -91,8 +92,8 @@ class ProcessesExecutor(Executor):
             self._pool = ProcessPoolExecutor(
                 self.workers,
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=config.adopt,
-                initargs=(config.current(),),
+                initializer=_begin,
+                initargs=(config.current(), isinstance(logging.lastResort, logging.NullHandler)),
             )
         return self._pool.submit(function, *args, **kwargs)
 
@@ -101,3 +102,12 @@ class ProcessesExecutor(Executor):
         if self._pool is not None:
             self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
             self._pool = None
+
+
+def _begin(settings: Any, quiet: bool) -> None:  # noqa: FBT001 - called by the pool, with positions
+    """Make a worker follow its parent: the same settings, and as quiet about what libraries log."""
+    from wkplug import config
+
+    config.adopt(settings)
+    if quiet:
+        logging.lastResort = logging.NullHandler()

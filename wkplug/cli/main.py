@@ -123,11 +123,16 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     callback=_print_version,
     help="Show the version.",
 )
+@click.option("--verbose", is_flag=True, help="Show what libraries log, such as warnings about files.")
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, *, verbose: bool) -> None:
     """One Dataset API over any storage, for volumetric images."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+    elif not verbose:
+        from wkplug.cli.logs import quiet  # late, because logging costs as much as all else of a `--help`
+
+        ctx.with_resource(quiet())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
