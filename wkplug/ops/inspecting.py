@@ -12,7 +12,9 @@ import attrs
 
 from wkplug.errors import (
     CorruptDataError,
+    ImageConversionError,
     MissingError,
+    PluginError,
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
 )
@@ -154,7 +156,15 @@ def inspect_image(path: str, *, reader: str | None = None, scene: int = 0) -> Im
         if size is None:
             error.hint = "For a folder of images: wkplug convert --dry-run. For a dataset: wkplug info."
         raise
-    with choice.winner.open(location, scene=scene) as image:
+    try:
+        image = choice.winner.open(location, scene=scene)
+    except (ImageConversionError, PluginError) as error:
+        if reader is not None:
+            raise
+        choice, image = registry.open_with_another_reader(
+            location, head, choice.name, error, scene=scene, folder=size is None
+        )
+    with image:
         info = image.info
     return ImageReport(
         path=location.url, size=size, choice=choice, scene=scene, info=info, layer=_layer(info, location.url)

@@ -30,7 +30,7 @@ from wkplug.registry.states import Plugin, PluginWarning, State
 from wkplug.registry.tables import Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from wkplug.abc import (
         Array,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Executor,
         Exporter,
         Filesystem,
+        Image,
         Importer,
         Interpolation,
         Location,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         OpenArray,
         RemoteService,
     )
+    from wkplug.errors import WkplugError
 
 __all__ = [
     "Choice",
@@ -77,6 +79,7 @@ __all__ = [
     "interpolation",
     "interpolations",
     "open_array",
+    "open_with_another_reader",
     "remote",
     "remote_exports",
     "remotes",
@@ -264,6 +267,28 @@ def choose_reader(
 
     return choosing_files.choose_reader(
         _default.tables(), location, head, explicit=explicit, folder=folder, thorough=thorough
+    )
+
+
+def open_with_another_reader(
+    location: Location,
+    head: bytes,
+    failed: str,
+    error: WkplugError,
+    *,
+    scene: int = 0,
+    folder: bool = False,
+    without: Collection[str] = (),
+) -> tuple[Choice, Image]:
+    """Open an image whose automatically chosen reader `failed` with `error`, before anything was made of it.
+
+    The new choice tells why it fell on another reader. If no other reader is there, `error` is raised; if none of
+    them opens the file, an error of its type that names all with their reasons. without: readers not to try.
+    """
+    from wkplug.registry import choosing_files_again
+
+    return choosing_files_again.open_with_another(
+        _default.tables(), location, head, failed, error, scene=scene, folder=folder, without=without
     )
 
 
