@@ -10,10 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wkplug import registry
-from wkplug.errors import UnsupportedImageFormatError
+from wkplug.errors import ImageConversionError, PluginError, UnsupportedImageFormatError
 
 if TYPE_CHECKING:
     from wkplug.abc import Image, ImageInfo, ImageReader, Location
+    from wkplug.errors import WkplugError
 
 __all__ = ["BIOFORMATS", "HEAD_BYTES", "ImageFile", "Source", "Wanted", "readable_suffixes"]
 
@@ -59,6 +60,11 @@ class Wanted:
         self.name = reader if reader is not None or not use_bioformats else BIOFORMATS
         self.no_bioformats = use_bioformats is False
 
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The readers that are not to be taken."""
+        return (BIOFORMATS,) if self.no_bioformats else ()
+
     def check(self, name: str, location: Location) -> None:
         """Refuse Bio-Formats if it was the only one to take a file, and isn't wanted."""
         if self.no_bioformats and name == BIOFORMATS:
@@ -80,6 +86,7 @@ class ImageFile:
         self.location = location
         self.reader_name = reader_name
         self._reader = reader
+        self._wanted = Wanted(reader_name)
 
     @classmethod
     def choose(cls, location: Location, reader: str | Wanted | None = None) -> ImageFile:
@@ -91,7 +98,9 @@ class ImageFile:
         wanted = reader if isinstance(reader, Wanted) else Wanted(reader)
         choice = registry.choose_reader(location, location.read(0, HEAD_BYTES), explicit=wanted.name)
         wanted.check(choice.name, location)
-        return cls(location, choice.winner, choice.name)
+        file = cls(location, choice.winner, choice.name)
+        file._wanted = wanted
+        return file
 
     @property
     def path(self) -> str:
@@ -100,13 +109,30 @@ class ImageFile:
 
     @cached_property
     def info(self) -> ImageInfo:
-        """What the file's header says; CorruptImageError if it is damaged."""
-        with self.open() as image:
+        """What the file's header says; CorruptImageError if it is damaged.
+
+        Where no reader was named and the chosen one can't open the file, the next that can takes its place.
+        """
+        try:
+            image = self.open()
+        except (ImageConversionError, PluginError) as error:
+            image = self._open_with_another(error)
+        with image:
             return image.info
 
     def open(self) -> Image:
         """See `Source.open`."""
         image: Image = self._reader.open(self.location)
+        return image
+
+    def _open_with_another(self, error: WkplugError) -> Image:
+        if self._wanted.name is not None:
+            raise error
+        head, without = self.location.read(0, HEAD_BYTES), self._wanted.without
+        choice, image = registry.open_with_another_reader(
+            self.location, head, self.reader_name, error, without=without
+        )
+        self._reader, self.reader_name = choice.winner, choice.name
         return image
 
     def signature(self) -> str:
