@@ -99,7 +99,8 @@ def slabs(
     thick = min(size["z"], chunk["z"] if depth is None else depth)
     while depth is None and thick > 1 and height * width * thick * pixel > _MOST_BYTES:
         thick = -(-thick // 2)
-    room = _PIECE_BYTES // (pixel * thick)
+    # Chunks are decoded as a whole, also where few of their sections are wanted.
+    room = _PIECE_BYTES // (pixel * max(thick, chunk["z"]))
     width = min(size["x"], max(width, room // height))
     height = max(height, room // width)
     y = cuts(start["y"], size["y"], unit=rows, chunk=chunk["y"], most=height)
