@@ -465,15 +465,25 @@ def test_trace_tells_who_gave_what(plugged: Plugged, capsys: pytest.CaptureFixtu
     assert "wkplug: wkplug_array_backends: good: npy+good" in told
 
 
-def test_settings_in_a_context_have_a_default_manager_of_their_own() -> None:
+def test_settings_in_a_context_have_a_default_manager_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from wkplug import config
 
-    assert "wkw" in registry.formats()
-    with config.settings(plugins_blocked=("wkw",)):
-        assert "wkw" not in registry.formats()
-        with pytest.raises(PluginBlockedError, match="The data format 'wkw' needs wkplug-wkw"):
-            registry.check_format("wkw")
-    assert "wkw" in registry.formats()
+    # Nothing else that is installed on this machine, or is just being installed, has a say.
+    facts = tmp_path / "wkplug_wkw-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: wkplug-wkw\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[wkplug.v1]\nwkw = wkplug_wkw.plugin\n")
+    bare = [path for path in sys.path if not any(Path(path or ".").glob("*.dist-info"))]
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *bare])
+    with config.settings():
+        assert "wkw" in registry.formats()
+        with config.settings(plugins_blocked=("wkw",)):
+            assert "wkw" not in registry.formats()
+            with pytest.raises(PluginBlockedError, match="The data format 'wkw' needs wkplug-wkw"):
+                registry.check_format("wkw")
+        assert "wkw" in registry.formats()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ from wkplug.errors import (
 if TYPE_CHECKING:
     from wkplug.abc import Location
 
+# The core's own places are looked at, whatever is installed beside it.
+pytestmark = pytest.mark.usefixtures("toys")
+
 
 def test_all_spellings_of_a_local_path_lead_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
