@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from wkplug.ops.plan import Progress
 
-__all__ = ["described", "pool"]
+__all__ = ["described", "pool", "shares_memory"]
 
 
 @contextmanager
@@ -26,6 +26,16 @@ def pool(executor: Any = None) -> Iterator[Any]:
     """Give the executor to use, threads by default; one that is made here is shut down afterwards."""
     with execution.adapted(executor, default="threads") as runner:
         yield runner
+
+
+def shares_memory(executor: Any) -> bool:
+    """Whether the calls of an executor surely run in this process."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from wkplug.builtin.executors import SequentialExecutor, ThreadsExecutor
+
+    inner = executor.inner if isinstance(executor, execution.Runner) else executor
+    return isinstance(inner, (ThreadPoolExecutor, ThreadsExecutor, SequentialExecutor))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from wkplug.errors import InvalidArgumentError, UnalignedError
 from wkplug.geometry import Mag, Vec3Int
 from wkplug.ops import memory as amounts
 from wkplug.ops.importing.axes import Part
+from wkplug.ops.pools import shares_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,8 +141,6 @@ class Budget:
     @classmethod
     def of(cls, memory: int | str | None, executor: Any = None) -> Budget:
         """What is left of `memory` (see `wkplug.ops.memory`); executor: None for threads."""
-        from wkplug.ops.importing.pipeline import shares_memory
-
         budget = amounts.memory_budget(memory)
         left = max(amounts.LEAST_MEMORY, amounts.for_voxels(budget) - _LIBRARIES)
         if executor is None:

@@ -10,14 +10,12 @@ Who calls it: `writing`. It knows neither files nor arrays, only the `Work` that
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from wkplug.builtin.executors import SequentialExecutor, ThreadsExecutor
-from wkplug.dataset.execution import Runner
 from wkplug.geometry import grids
 from wkplug.ops import plan
 
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box, Executor
 
-__all__ = ["Boxes", "Ranges", "Work", "joined", "shares_memory"]
+__all__ = ["Boxes", "Ranges", "Work", "joined"]
 
 Ranges = list[tuple[Any, Any] | None]
 """The smallest and largest value of each layer, None where there is none."""
@@ -60,12 +58,6 @@ class Work(Protocol):
 
     def whole(self, box: Box) -> Ranges:
         """All of it in one call; the work must pickle for that."""
-
-
-def shares_memory(executor: Executor) -> bool:
-    """Whether the calls of an executor surely run in this process."""
-    inner: Any = executor.inner if isinstance(executor, Runner) else executor
-    return isinstance(inner, (ThreadPoolExecutor, ThreadsExecutor, SequentialExecutor))
 
 
 @attrs.define(eq=False)

@@ -21,7 +21,8 @@ from wkplug.errors import LayerExistsError
 from wkplug.geometry import Mag, grids
 from wkplug.ops.importing.boxes import BoxWork
 from wkplug.ops.importing.journal import Journal, digest
-from wkplug.ops.importing.pipeline import Boxes, Ranges, joined, shares_memory
+from wkplug.ops.importing.pipeline import Boxes, Ranges, joined
+from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.feeding import Feed
 from wkplug.properties import LayerViewConfiguration, operations
 

@@ -18,6 +18,7 @@ import attrs
 from wkplug.errors import TooLargeError
 from wkplug.geometry import grids
 from wkplug.ops import memory, plan
+from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.blocks import ShardReduction, tiles_of
 from wkplug.ops.pyramids.cells import Cells, Step
 from wkplug.ops.pyramids.passes import Pass, Sizes, plan_pass
@@ -38,7 +39,6 @@ __all__ = [
     "Sweep",
     "bounds_of",
     "sizes_of",
-    "stays_here",
     "steps_of",
     "taken_by_workers",
     "too_little",
@@ -109,18 +109,9 @@ def _ratio(finer: tuple[int, ...], coarser: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(b // a for a, b in zip(finer, coarser, strict=True))
 
 
-def stays_here(runner: Runner) -> bool:
-    """Whether calls run in this process, so that they may share memory."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from wkplug.builtin.executors import SequentialExecutor, ThreadsExecutor
-
-    return isinstance(runner.inner, (SequentialExecutor, ThreadsExecutor, ThreadPoolExecutor))
-
-
 def taken_by_workers(runner: Runner) -> int:
     """Give the bytes that this process and its workers take by themselves."""
-    others = 0 if stays_here(runner) else runner.workers * _WORKER_BYTES
+    others = 0 if shares_memory(runner) else runner.workers * _WORKER_BYTES
     return memory.resident() + _SPARE_BYTES + others
 
 
@@ -162,7 +153,7 @@ class Sweep:
         source, rest = self.source, self.targets
         for planned in passes:
             steps, rest = rest[: planned.count], rest[planned.count :]
-            work = self._work(source, steps, planned, shared=stays_here(runner))
+            work = self._work(source, steps, planned, shared=shares_memory(runner))
             works.append((work, planned, self._count(work, planned)))
             source = steps[-1]
         done, total = 0, sum(count for _, _, count in works)
@@ -184,7 +175,7 @@ class Sweep:
                 tell(0, 0)
 
     def _passes(self, runner: Runner) -> Iterator[Pass]:
-        shared = stays_here(runner)
+        shared = shares_memory(runner)
         taken = taken_by_workers(runner)
         targets = [(mag, handle.spec) for mag, handle in self.targets]
         source, handle = self.source

@@ -206,7 +206,7 @@ class _Sizes:
         taken = sweeping.taken_by_workers(runner)
         at_once = runner.workers
         while True:
-            together = sweeping.stays_here(runner) and grids.count_cells(*target.bounds, part) < 2 * at_once
+            together = pools.shares_memory(runner) and grids.count_cells(*target.bounds, part) < 2 * at_once
             holding = math.prod(part) * itemsize * _COPIES
             need = holding + at_once * drawing if together else at_once * (holding + drawing)
             if taken + need <= budget:
