@@ -23,9 +23,22 @@ if TYPE_CHECKING:
     from .samples import Sample
 
 CASES = [(data_format, engine) for data_format, engines in ENGINES.items() for engine in engines]
-on_all_engines = pytest.mark.parametrize(
-    ("data_format", "engine"), CASES, ids=[engine for _, engine in CASES]
-)
+LONG = {"zarr+tensorstore", "zarr3+zarr"}
+"""Left out of the default run where every format and every engine has another representative."""
+
+
+def on_engines(*, left_out: set[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("data_format", "engine"),
+        [
+            pytest.param(*case, id=case[1], marks=[pytest.mark.long] if case[1] in left_out else [])
+            for case in CASES
+        ],
+    )
+
+
+on_all_engines = on_engines(left_out=set())
+on_some_engines = on_engines(left_out=LONG)
 
 
 def cut(
@@ -106,7 +119,7 @@ def test_boxes_are_written_and_read_along_all_axes(data_format: str, engine: str
     check()
 
 
-@on_all_engines
+@on_some_engines
 def test_cxyz_is_the_same_voxels_in_another_order(data_format: str, engine: str) -> None:
     @examples(6)
     @given(data=st.data(), sample=samples(data_format=data_format, engine=engine, times=1))
@@ -128,7 +141,7 @@ def test_cxyz_is_the_same_voxels_in_another_order(data_format: str, engine: str)
     check()
 
 
-@on_all_engines
+@on_some_engines
 def test_views_of_views_see_what_lies_in_them(data_format: str, engine: str) -> None:
     @examples(6)
     @given(data=st.data(), sample=samples(data_format=data_format, engine=engine))
@@ -164,7 +177,7 @@ def test_views_of_views_see_what_lies_in_them(data_format: str, engine: str) -> 
     check()
 
 
-@on_all_engines
+@on_some_engines
 def test_single_channels_and_positions_are_read_alone(data_format: str, engine: str) -> None:
     @examples(6)
     @given(sample=samples(data_format=data_format, engine=engine))
@@ -185,7 +198,7 @@ def test_single_channels_and_positions_are_read_alone(data_format: str, engine: 
     check()
 
 
-@on_all_engines
+@on_some_engines
 def test_what_is_stored_is_listed_by_whole_shards(data_format: str, engine: str) -> None:
     @examples(6)
     @given(data=st.data(), sample=samples(data_format=data_format, engine=engine))
@@ -207,7 +220,7 @@ def test_what_is_stored_is_listed_by_whole_shards(data_format: str, engine: str)
     check()
 
 
-@on_all_engines
+@on_some_engines
 def test_a_mag_laid_over_another_replaces_what_it_has_stored(data_format: str, engine: str) -> None:
     @examples(6)
     @given(data=st.data(), sample=samples(data_format=data_format, engine=engine))
@@ -240,7 +253,7 @@ def test_a_mag_laid_over_another_replaces_what_it_has_stored(data_format: str, e
     check()
 
 
-@on_all_engines
+@on_some_engines
 def test_other_chunks_and_shards_hold_the_same_voxels(data_format: str, engine: str, tmp_path: Path) -> None:
     number = 0
 
@@ -279,7 +292,7 @@ def test_other_chunks_and_shards_hold_the_same_voxels(data_format: str, engine: 
     check()
 
 
-@on_all_engines
+@on_some_engines
 def test_a_box_that_changes_hides_voxels_and_shows_them_again(data_format: str, engine: str) -> None:
     @examples(6)
     @given(data=st.data(), sample=samples(data_format=data_format, engine=engine))
