@@ -70,6 +70,9 @@ class Image(ABC):
     thread_safe: bool = False
     """Whether several threads may call `read` of this image at once. If not, whoever reads with several threads
     opens the image once for each; opening it several times always works."""
+    reopens: bool = False
+    """Whether `read` opens a closed image again without parsing its file anew (unless that has changed), and nothing
+    but what was parsed is held until then. Such an image may be kept instead of being opened again by its reader."""
 
     @abstractmethod
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
