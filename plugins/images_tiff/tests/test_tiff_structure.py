@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ import tifffile
 from wkplug_tiff.reader import TiffImage, TiffReader
 
 from wkplug.builtin.local import LocalLocation
-from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.errors import CorruptImageError, MissingError, UnsupportedImageDataError
 from wkplug.testing.bench import noise
 from wkplug.testing.places import PlainLocation
 
@@ -58,6 +60,55 @@ def test_a_file_is_parsed_once_however_many_pages_are_read(
             assert np.array_equal(image.read(((number, 0, 0), (1, 8, 8)))[0], data[number])
     assert len(files) == 1
     assert len(full) + len(short) <= 2 * pages + 2
+
+
+def open_files(path: Path) -> int:
+    """How many descriptors of this process lead to a file."""
+    found = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += link.readlink() == path.resolve()
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs a list of open files")
+def test_a_closed_image_reads_again_without_being_parsed_again(
+    tmp_path: Path, counted: Callable[[Any, str], list[Any]]
+) -> None:
+    path = tmp_path / "a.tif"
+    data = noise((30, 8, 8), "uint8")
+    tifffile.imwrite(path, data, compression="zlib", photometric="minisblack")
+    files = counted(tifffile.TiffFile, "__init__")
+    image = opened(path)
+    assert image.reopens
+    assert open_files(path) == 1
+    for _ in range(3):
+        image.close()
+        image.close()
+        assert open_files(path) == 0
+        assert np.array_equal(image.read(((2, 1, 0), (9, 4, 8))), data[2:11, 1:5])
+        assert open_files(path) == 1
+    assert len(files) == 1
+    with pickle.loads(pickle.dumps(image)) as copy:
+        assert np.array_equal(copy.read(), data)
+    assert len(files) == 2
+    image.close()
+    tifffile.imwrite(path, data[:20] // 2, compression="zlib", photometric="minisblack")
+    assert np.array_equal(image.read(), data[:20] // 2)
+    assert len(files) == 3
+    image.close()
+    path.unlink()
+    with pytest.raises(MissingError, match=r"There is no file .*a\.tif"):
+        image.read()
+
+
+def test_images_of_other_places_are_parsed_again(tmp_path: Path) -> None:
+    data = noise((4, 8, 8), "uint8")
+    tifffile.imwrite(tmp_path / "a.tif", data, compression="zlib", photometric="minisblack")
+    with TiffReader().open(PlainLocation(LocalLocation(str(tmp_path / "a.tif")))) as image:
+        assert not image.reopens
+        image.close()
+        assert np.array_equal(image.read(), data)
 
 
 def test_only_the_tiles_of_a_region_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,14 @@
 """`ImageFile`: one image file and the reader that takes it, chosen once by the file's first bytes.
 
-Nothing is kept open here: `open` gives an image to close, `info` is read at its first use and kept.
+Nothing is kept open here: `open` gives an image to close, `info` is read at its first use and kept. What was parsed for
+it is kept too, for the last few files of an input, so that a file that is described and then read is parsed once.
 """
 
 from __future__ import annotations
 
 import os
+import threading
+from collections import OrderedDict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BIOFORMATS", "HEAD_BYTES", "ImageFile", "Source", "Wanted", "readable_suffixes"]
 
 HEAD_BYTES = 4096
+_MOST_KEPT = 4
 BIOFORMATS = "bioformats"
 """The reader that `use_bioformats` is about, whichever distribution brings it."""
 
@@ -53,12 +57,41 @@ class Source(Protocol):
         """A text that changes when the contents do, as far as that is seen without reading them."""
 
 
+class Closed:
+    """The images that were closed last, by their files; for those that open again without parsing. Thread-safe.
+
+    Only a few, whatever the number of files: those of a stack are small, and come one after the other.
+    """
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[str, Image] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def put(self, path: str, image: Image) -> None:
+        """Keep a closed image, if that is of use."""
+        if not image.reopens:
+            return
+        with self._guard:
+            self._images[path] = image
+            while len(self._images) > _MOST_KEPT:
+                self._images.popitem(last=False)
+
+    def take(self, path: str) -> Image | None:
+        """Give the image of a file away, if there is one."""
+        with self._guard:
+            return self._images.pop(path, None)
+
+
 class Wanted:
-    """Which reader is wanted: any, the one of a name, or any but Bio-Formats."""
+    """Which reader is wanted: any, the one of a name, or any but Bio-Formats.
+
+    closed: shared by all files that are chosen with it.
+    """
 
     def __init__(self, reader: str | None = None, *, use_bioformats: bool | None = None) -> None:
         self.name = reader if reader is not None or not use_bioformats else BIOFORMATS
         self.no_bioformats = use_bioformats is False
+        self.closed = Closed()
 
     @property
     def without(self) -> tuple[str, ...]:
@@ -82,10 +115,13 @@ class ImageFile:
     category = ""
     topleft = (0, 0, 0)
 
-    def __init__(self, location: Location, reader: ImageReader, reader_name: str) -> None:
+    def __init__(
+        self, location: Location, reader: ImageReader, reader_name: str, closed: Closed | None = None
+    ) -> None:
         self.location = location
         self.reader_name = reader_name
         self._reader = reader
+        self._closed = Closed() if closed is None else closed
         self._wanted = Wanted(reader_name)
 
     @classmethod
@@ -98,7 +134,7 @@ class ImageFile:
         wanted = reader if isinstance(reader, Wanted) else Wanted(reader)
         choice = registry.choose_reader(location, location.read(0, HEAD_BYTES), explicit=wanted.name)
         wanted.check(choice.name, location)
-        file = cls(location, choice.winner, choice.name)
+        file = cls(location, choice.winner, choice.name, wanted.closed)
         file._wanted = wanted
         return file
 
@@ -117,13 +153,13 @@ class ImageFile:
             image = self.open()
         except (ImageConversionError, PluginError) as error:
             image = self._open_with_another(error)
-        with image:
-            return image.info
+        self.close(image)
+        return image.info
 
     def open(self) -> Image:
-        """See `Source.open`."""
-        image: Image = self._reader.open(self.location)
-        return image
+        """See `Source.open`; one that was closed by `close` opens its file when it is read."""
+        image = self._closed.take(self.path)
+        return self._reader.open(self.location) if image is None else image
 
     def _open_with_another(self, error: WkplugError) -> Image:
         if self._wanted.name is not None:
@@ -134,6 +170,11 @@ class ImageFile:
         )
         self._reader, self.reader_name = choice.winner, choice.name
         return image
+
+    def close(self, image: Image) -> None:
+        """Close an image that `open` gave, so that it may be given again."""
+        image.close()
+        self._closed.put(self.path, image)
 
     def signature(self) -> str:
         """See `Source.signature`: the size, and the time of the last change where the system tells it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.errors import ShapeMismatchError, UnsupportedImageDataError
 from wkplug.ops.importing.axes import EVERYTHING, Meaning, Part
+from wkplug.ops.importing.readers import ImageFile
 from wkplug.storage.budget import check_read_size
 
 if TYPE_CHECKING:
@@ -175,8 +176,12 @@ class Reading:
         with self._guard:
             opened, self._opened = self._opened, []
             self._own = threading.local()
+        file = self._volume.files[0]
         for image in opened:
-            image.close()
+            if isinstance(file, ImageFile):
+                file.close(image)
+            else:
+                image.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Reading, (self._volume, self._channels))

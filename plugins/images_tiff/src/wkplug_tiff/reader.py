@@ -1,7 +1,7 @@
 """TIFF images through tifffile: one series is one image, with the axes that the file names.
 
-The file is parsed once, when it is opened. A region decodes only the tiles or strips that it touches (see
-`wkplug_tiff.pages`); what is not compressed is read by its bytes alone.
+The file is parsed once, when it is opened; a closed image that is read goes on with that. A region decodes only the
+tiles or strips that it touches (see `wkplug_tiff.pages`); what is not compressed is read by its bytes alone.
 
 Axes: tifffile's letters in lower case; "q" are pages of unknown meaning, "s" the samples of a pixel. Values are the
 file's own: bits become 0 and 1, palettes stay indices (label images often carry one), JPEG becomes RGB.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import os
 import struct
 import threading
 from pathlib import PurePath
@@ -68,6 +69,7 @@ class TiffImage(PickleByReopening, Image):
         super().__init__(reader, location, scene)
         self._lock = threading.RLock()
         self._file: tifffile.TiffFile | None = None
+        self._closed = False
         self._handles = contextlib.ExitStack()
         self._series = self._open()
         try:
@@ -81,8 +83,12 @@ class TiffImage(PickleByReopening, Image):
     # --- opening ------------------------------------------------------------------------------------------
 
     def _open(self) -> Any:
+        self._version = _version(self.location)
         with image_errors(self.location, _KIND):
             self._file, every, self._handles = _parse(self.location)
+            self._closed = False
+            alone = not other_files(ome_images(self._file.ome_metadata), self.location.name)
+            self.reopens = self._version is not None and alone
         try:
             check_scene(self.location, self.scene, len(every))
         except BaseException:
@@ -160,15 +166,24 @@ class TiffImage(PickleByReopening, Image):
                 hint="Export it with another compression, such as deflate or zstd.",
             ) from error
 
+    def _reopen(self) -> None:
+        """Go on with what was parsed if the file is still the same; parse it again otherwise."""
+        if self._file is not None and self._version == _version(self.location):
+            self._file.filehandle.open()
+            self._handles.callback(self._file.close)
+            self._closed = False
+        else:
+            self._series = self._open()
+            self._levels = _levels(self._series)
+
     # --- voxels -------------------------------------------------------------------------------------------
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
         with image_errors(self.location, _KIND):
             with self._lock:
-                if self._file is None:
-                    self._series = self._open()
-                    self._levels = _levels(self._series)
+                if self._closed:
+                    self._reopen()
                 file, series = self._file, self._levels[level]
             shape = tuple(int(length) for length in series.shape)
             start, extent = box if box is not None else ((0,) * len(shape), shape)
@@ -211,11 +226,22 @@ class TiffImage(PickleByReopening, Image):
             return series.pages[number]
 
     def close(self) -> None:
-        """See `Image.close`; reading opens the file again."""
+        """See `Image.close`; reading opens the file again, and what was parsed is kept for that."""
         with self._lock:
-            if self._file is not None:
+            self._closed = True
+            self._handles.close()
+            if not self.reopens:
                 self._file = None
-                self._handles.close()
+
+
+def _version(location: Location) -> tuple[int, int] | None:
+    """The size of a local file and the time of its last change; None elsewhere, and where there is no file."""
+    path = location.local_path()
+    try:
+        facts = None if path is None else os.stat(path)  # noqa: PTH116 - the location gives text
+    except OSError:
+        return None
+    return None if facts is None else (facts.st_size, facts.st_mtime_ns)
 
 
 def _parse(location: Location) -> tuple[tifffile.TiffFile, list[Any], contextlib.ExitStack]:
