@@ -110,6 +110,9 @@ def test_zipped_ome_zarr_says_place_colour_and_contrast(tmp_path: Path) -> None:
     assert report.layers[0].category == "color"
     assert report.layers[0].info.channel_colors == ((0, 255, 16),)
     assert report.layers[0].info.channel_names == ("em",)
+    (only,) = imported(tmp_path / "a.ozx").layers.values()
+    assert only.default_view_configuration is not None
+    assert only.default_view_configuration.color == (0, 255, 16)
 
 
 @pytest.mark.parametrize(("dtype", "end"), [("int16", 32767.0), ("float32", 1.0)])

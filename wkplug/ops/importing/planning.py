@@ -232,7 +232,7 @@ def _layers(volume: Volume, name: str, category: str | None, options: ImportOpti
             else DataFormat(options.data_format),
             channels=channels,
             bounding_box=_bounding_box(volume, options, len(channels)),
-            color=_color(volume, channels.start, number) if shown_together else None,
+            color=_color(volume, channels.start, number) if shown_together else _only_color(volume),
         )
         for number, (layer_name, channels) in enumerate(channel_groups)
     ]
@@ -275,6 +275,12 @@ def _channel_labels(volume: Volume) -> list[str]:
     if len(names) == volume.num_channels and all(names) and len(set(names)) == len(names):
         return names
     return [f"channel{index}" for index in range(volume.num_channels)]
+
+
+def _only_color(volume: Volume) -> tuple[int, int, int] | None:
+    """The colour that a file of one channel says; white is what viewers take anyway."""
+    said = volume.files[0].info.channel_colors
+    return said[0] if volume.num_channels == len(said) == 1 and said[0] != (255, 255, 255) else None
 
 
 def _color(volume: Volume, channel: int, number: int) -> tuple[int, int, int]:
