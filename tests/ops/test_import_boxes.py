@@ -81,6 +81,24 @@ def test_boxes_tile_the_images_and_never_cut_a_chunk(data: st.DataObject) -> Non
         assert [part for step in steps for part in range(*step)] == list(range(first, first + shape[2]))
 
 
+def test_what_a_shard_holds_already_is_counted_where_it_is_written_in_parts() -> None:
+    extent = cutting.Extent(
+        start=(0, 0, 0), size=(20480, 20480, 48), chunk=(32, 32, 32), shard=(4096, 4096, 32),
+        block=(512, 512, 1), voxel_bytes=1, source_bytes=1,
+    )  # fmt: skip
+    cut = cutting.choose(extent, 815_000_000, 2)
+    assert cut.bytes + cut.rewritten <= 815_000_000
+    part, shard = math.prod(cut.box), math.prod(extent.shard)
+    assert part < shard
+    assert cut.rewritten == shard - part
+    assert cut.bytes >= 3 * part
+    # No import is refused for the size of its shards.
+    small = cutting.choose(extent, 20_000_000, 2)
+    assert small.bytes <= 20_000_000 < small.rewritten
+    whole = cutting.choose(extent, 10**10, 2)
+    assert whole.rewritten == 0
+
+
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     size=st.tuples(st.integers(1, 40), st.integers(60, 200), st.integers(60, 200)),
