@@ -197,6 +197,27 @@ def test_a_killed_import_leaves_a_dataset_that_opens(tmp_path: Path, at: int) ->
     ]  # that import has not ended, whatever came after
 
 
+BEGINNING = """
+import signal
+from wkplug.dataset import dataset
+dataset.check_place_is_free = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+wk.Dataset.from_images(arguments["images"], arguments["path"], (1, 1, 1), layer_name="color")
+"""
+
+
+def test_an_import_that_was_killed_before_its_dataset_was_there_goes_on(tmp_path: Path) -> None:
+    import tifffile
+
+    images, path = tmp_path / "images", tmp_path / "imported"
+    images.mkdir()
+    tifffile.imwrite(images / "0.tif", np.ones((9, 8), "u1"))
+    killed(BEGINNING, tmp_path / "run", {"images": str(images), "path": str(path)})
+    assert [file.name for file in path.iterdir()] == [MARK]
+    dataset = wk.Dataset.from_images(images, path, (1, 1, 1), layer_name="color")
+    assert dataset.get_layer("color").get_mag(1).read().sum() == 72
+    assert not (path / MARK).exists()
+
+
 # A file may have so many bytes at most, which fails with EFBIG as a full disk fails with ENOSPC.
 LIMITED = """
 import json, resource, signal

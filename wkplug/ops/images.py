@@ -106,11 +106,14 @@ class ImportPlan:
         more_progress: begins to show a further step of that name: mags that are computed afterwards.
         """
         record = Record(self.target)
-        if self.continues:
-            dataset = Dataset.open(self.target)  # type: ignore[arg-type]  # a Location is a place, too
-        else:
-            dataset = Dataset(self.target, name=self.name, voxel_size_with_unit=self.voxel_size)  # type: ignore[arg-type]  # likewise
+        if not self.continues:
             record.begin(self.fingerprint)
+        dataset = Dataset(
+            self.target,  # type: ignore[arg-type]  # a Location is a place, too
+            name=self.name,
+            voxel_size_with_unit=self.voxel_size,
+            exist_ok=self.continues,
+        )
         write_volumes(dataset, self.volumes, self.options, executor, progress, more_progress)
         record.end()
         return dataset
