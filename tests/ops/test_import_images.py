@@ -439,3 +439,20 @@ def test_progress_counts_the_sections_of_all_layers(tmp_path: Path) -> None:
         tmp_path, tmp_path / "out", (1, 1, 1), progress=lambda done, total: told.append((done, total))
     )
     assert told == [(done, 10) for done in range(1, 11)]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        ({"voxel_size": (0, 1, 1)}, "is not a voxel size"),
+        ({"voxel_size_with_unit": wk.VoxelSize((1, 1, float("nan")))}, "is not a voxel size"),
+        ({"voxel_size": (1, 1, 1), "name": 5}, "id.name must be a text"),
+    ],
+)
+def test_an_import_whose_dataset_can_not_be_leaves_nothing_that_blocks_the_next(
+    tmp_path: Path, parameters: dict[str, Any], text: str
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((9, 8), "uint8"))
+    with pytest.raises(wk.errors.WkplugError, match=text):
+        wk.Dataset.from_images(tmp_path / "a.tif", tmp_path / "out", **parameters)
+    wk.Dataset.from_images(tmp_path / "a.tif", tmp_path / "out", (1, 1, 1))

@@ -14,7 +14,7 @@ import attrs
 
 from wkplug import storage
 from wkplug.dataset.dataset import Dataset
-from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError
+from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError, WkplugError
 from wkplug.geometry import Mag
 from wkplug.ops import pools
 from wkplug.ops.importing.files import ConversionLayerMapping
@@ -25,7 +25,7 @@ from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
 from wkplug.ops.importing.readers import ImageFile, Wanted
 from wkplug.ops.importing.sources import group_input, resolve_input
 from wkplug.ops.importing.writing import check_free, write_volume
-from wkplug.properties import VoxelSize
+from wkplug.properties import VoxelSize, as_voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -108,12 +108,17 @@ class ImportPlan:
         record = Record(self.target)
         if not self.continues:
             record.begin(self.fingerprint)
-        dataset = Dataset(
-            self.target,  # type: ignore[arg-type]  # a Location is a place, too
-            name=self.name,
-            voxel_size_with_unit=self.voxel_size,
-            exist_ok=self.continues,
-        )
+        try:
+            dataset = Dataset(
+                self.target,  # type: ignore[arg-type]  # a Location is a place, too
+                name=self.name,
+                voxel_size_with_unit=self.voxel_size,
+                exist_ok=self.continues,
+            )
+        except WkplugError:
+            if not self.continues:
+                record.end()
+            raise
         write_volumes(dataset, self.volumes, self.options, executor, progress, more_progress)
         record.end()
         return dataset
@@ -198,20 +203,20 @@ def plan_import(
         Budget.of(import_options.memory, executor),
         location_of=lambda layer: target.child(layer, mag_folder),
     )
-    size = voxel_size_with_unit if voxel_size is None else VoxelSize(voxel_size)
-    known_size = voxel_size_of(volumes) if size is None else size
+    said = voxel_size_with_unit if voxel_size is None else voxel_size
+    size = voxel_size_of(volumes) if said is None else as_voxel_size(said)
     volumes = with_pyramids(
         volumes,
         import_options,
-        known_size.to_nanometer(),
+        size.to_nanometer(),
         [],
         location_of=lambda layer: target.child(layer, mag_folder),
     )
     plan = ImportPlan(
         target=target,
         name=name,
-        voxel_size=known_size,
-        voxel_size_of_files=size is None,
+        voxel_size=size,
+        voxel_size_of_files=said is None,
         volumes=volumes,
         options=import_options,
         continues=begun is not None,

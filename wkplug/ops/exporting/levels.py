@@ -18,7 +18,7 @@ from wkplug.dataset import voxels
 from wkplug.dataset.regions import from_bounding_box
 from wkplug.errors import OutOfBoundsError
 from wkplug.geometry import Mag, Vec3Int, grids
-from wkplug.ops.pyramids.sampling import default_coarsest_mag, mags_to_downsample
+from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,12 +88,8 @@ def _size(layer: Layer, region: Region) -> Vec3Int:
 def _coarser_xyz(layer: Layer, view: MagView, region: Region) -> list[Mag]:
     """The scheme of `layer.downsample`; the layer's own mags lead."""
     size = _size(layer, region)
-    goal = default_coarsest_mag(size)
-    if size.z == 1:
-        goal = Mag([goal.x, goal.y, view.mag.z])
-        return mags_to_downsample(view.mag, _at_least(goal, view.mag), (), None)
-    goal = _at_least(goal, view.mag)
-    return mags_to_downsample(view.mag, goal, [_chain(view.mag, layer.mags)], layer.dataset.voxel_size)
+    others = [] if size.z == 1 else [_chain(view.mag, layer.mags)]
+    return pyramid_mags(size, view.mag, None, SamplingModes.ANISOTROPIC, others, layer.dataset.voxel_size)
 
 
 def _chain(finest: Mag, mags: Iterable[Mag]) -> list[Mag]:
@@ -104,10 +100,6 @@ def _chain(finest: Mag, mags: Iterable[Mag]) -> list[Mag]:
         if larger and not any(a % b for a, b in zip(mag, result[-1], strict=True)):
             result.append(mag)
     return result
-
-
-def _at_least(mag: Mag, least: Mag) -> Mag:
-    return Mag([max(a, b) for a, b in zip(mag, least, strict=True)])
 
 
 def _coarser_xy(view: MagView, region: Region) -> list[Mag]:
