@@ -197,6 +197,51 @@ def test_a_killed_import_leaves_a_dataset_that_opens(tmp_path: Path, at: int) ->
     ]  # that import has not ended, whatever came after
 
 
+FED = """
+import signal
+from wkplug import storage
+from wkplug.dataset import creating
+from wkplug.storage import handles
+count = 0
+def dying(function):
+    def call(*given, **named):
+        global count
+        if count == arguments["at"]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        count += 1
+        return function(*given, **named)
+    return call
+handles.ArrayHandle.write = dying(handles.ArrayHandle.write)
+storage.clear_mark = dying(storage.clear_mark)
+creating.list_mag = dying(creating.list_mag)
+wk.Dataset.from_images(arguments["images"], arguments["path"], (1, 1, 1), layer_name="color", chunk_shape=32,
+                       shard_shape=32, batch_size=32, pyramid=True)
+"""
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 5, 6, 7, 8, 9, 10, 11])
+def test_a_killed_import_with_its_pyramid_goes_on_and_is_whole_in_the_end(tmp_path: Path, at: int) -> None:
+    import tifffile
+
+    images, path = tmp_path / "images", tmp_path / "imported"
+    images.mkdir()
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 255, (70, 210, 50)).astype("u1")):
+        tifffile.imwrite(images / f"{number:03}.tif", image)
+    killed(FED, tmp_path / "run", {"images": str(images), "path": str(path), "at": at})
+    call = {"layer_name": "color", "chunk_shape": 32, "shard_shape": 32, "pyramid": True}
+    whole = wk.Dataset.from_images(images, tmp_path / "whole", (1, 1, 1), **call).get_layer("color")
+    # What is listed is complete, or says that it isn't.
+    for layer in wk.Dataset.open(path).layers.values():
+        for mag, view in layer.mags.items():
+            if storage.read_mark(view.location) is None:
+                np.testing.assert_array_equal(view.read(), whole.get_mag(mag).read())
+    found = wk.Dataset.from_images(images, path, (1, 1, 1), batch_size=32, **call).get_layer("color")
+    assert list(map(str, found.mags)) == list(map(str, whole.mags)) == ["1", "2", "4"]
+    for mag, view in found.mags.items():
+        np.testing.assert_array_equal(view.read(), whole.get_mag(mag).read())
+    assert [file for file in path.rglob(".wkplug*") if "lock" not in file.name] == []
+
+
 BEGINNING = """
 import signal
 from wkplug.dataset import dataset

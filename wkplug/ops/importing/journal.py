@@ -76,6 +76,11 @@ class Journal:
         """Everything is written: nothing is left to go on with."""
         self._place.delete()
 
+    @staticmethod
+    def remove(folder: Location) -> None:
+        """Take away what an import has left that was killed after all was written."""
+        folder.child(JOURNAL_NAME).delete()
+
 
 class Record:
     """A dataset that an import is making: a mark in the dataset's folder, with the fingerprint of the import."""

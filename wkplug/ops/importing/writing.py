@@ -29,7 +29,7 @@ from wkplug.properties import LayerViewConfiguration, operations
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wkplug.abc import Box, Executor
+    from wkplug.abc import Box, Executor, Location
     from wkplug.dataset import Dataset, Layer
     from wkplug.ops.importing.cutting import Cutting, Extent
     from wkplug.ops.importing.options import ImportOptions
@@ -55,6 +55,7 @@ def write_volume(
     mag = Mag(options.mag)
     if _is_written(dataset, planned, mag):
         advance(planned.num_steps)
+        Journal.remove(_folder(dataset.get_layer(planned.layers[0].name), mag))
         return [dataset.get_layer(layer.name) for layer in planned.layers]
     with ExitStack() as stack:
         layers = [_layer(dataset, layer) for layer in planned.layers]
@@ -76,8 +77,7 @@ def write_volume(
         for layer, handle, wanted, limits in zip(
             layers, handles, planned.layers, journal.ranges, strict=True
         ):
-            if mag not in layer.mags:
-                _finish(layer, handle, mag, wanted, limits)
+            _finish(layer, handle, mag, wanted, limits)
         for feed in feeds:
             feed.finish()
         journal.delete()
@@ -94,9 +94,9 @@ def check_free(dataset: Dataset, planned: VolumePlan, mag: Mag) -> None:
         return
     name = planned.layers[0].name
     if name in taken and not _is_written(dataset, planned, mag):
-        folder = dataset.get_layer(name).location.child(mag.to_layer_name())
+        folder = _folder(dataset.get_layer(name), mag)
         mark = storage.read_mark(folder)
-        if mark is not None and mark.job == f"{_JOB} {name}" and mag not in dataset.get_layer(name).mags:
+        if mark is not None and mark.job == f"{_JOB} {name}":
             journal = Journal.find(folder)
             if journal is None or journal.fingerprint == planned.fingerprint:
                 return
@@ -111,8 +111,16 @@ def check_free(dataset: Dataset, planned: VolumePlan, mag: Mag) -> None:
 
 
 def _is_written(dataset: Dataset, planned: VolumePlan, mag: Mag) -> bool:
-    layers = dataset.layers
-    return all(layer.name in layers and mag in layers[layer.name].mags for layer in planned.layers)
+    """Whether all layers are listed, and none is marked: an import may be killed between the two."""
+    layers = [dataset.layers.get(layer.name) for layer in planned.layers]
+    return all(
+        layer is not None and mag in layer.mags and storage.read_mark(_folder(layer, mag)) is None
+        for layer in layers
+    )
+
+
+def _folder(layer: Layer, mag: Mag) -> Location:
+    return layer.location.child(mag.to_layer_name())
 
 
 def _layer(dataset: Dataset, planned: LayerPlan) -> Layer:
@@ -136,12 +144,10 @@ def _begin(
 
     Gives also whether it was.
     """
-    folders = [layer.location.child(mag.to_layer_name()) for layer in layers]
+    folders = [_folder(layer, mag) for layer in layers]
     journal = Journal.find(folders[0])
     # Those that are listed are whole: it was stopped between one layer and the next.
-    begun = [
-        mag in layer.mags or storage.read_mark(layer.location.child(mag.to_layer_name())) for layer in layers
-    ]
+    begun = [mag in layer.mags or storage.read_mark(_folder(layer, mag)) for layer in layers]
     if journal is not None and journal.fingerprint == planned.fingerprint and all(begun):
         handles = [
             storage.open_array(
@@ -168,6 +174,10 @@ def _finish(
     layer: Layer, handle: storage.ArrayHandle, mag: Mag, planned: LayerPlan, limits: tuple[Any, Any] | None
 ) -> None:
     """List the mag together with what was learnt from the voxels, then take the mark away."""
+    if mag in layer.mags:  # stopped after this
+        storage.clear_mark(handle.location)
+        layer.get_mag(mag).array_source.forget()
+        return
     handle.flush()
     key: tuple[str, Any]
     if layer.category == "segmentation":
