@@ -173,7 +173,7 @@ def test_what_does_not_fit_into_memory_is_computed_afterwards(
     allow(monkeypatch, 600_000)
     plan = images.plan_import(source, tmp_path / "out", (1, 1, 1), pyramid=PyramidOptions())
     assert plan.volumes[0].fed is None
-    assert plan.memory <= 600_000
+    assert plan.volumes[0].cutting.bytes <= 600_000
     assert list(map(str, plan.execute().get_layer("em").mags)) == ["1", "2", "4"]
     assert counts == []
     allow(monkeypatch, 100_000_000)

@@ -101,7 +101,9 @@ class VolumePlan:
     def memory(self) -> int:
         """What is held at once at most, in bytes: the voxels of the boxes, and those of the coarser mags."""
         calls = 1 if self.budget.shared else self.budget.workers
-        return self.cutting.bytes * calls + (0 if self.fed is None else self.fed.need * len(self.layers))
+        return (self.cutting.bytes + self.cutting.rewritten) * calls + (
+            0 if self.fed is None else self.fed.need * len(self.layers)
+        )
 
     @property
     def bytes(self) -> int:

@@ -95,7 +95,7 @@ def _fed(volume: VolumePlan, sizes: Sizes, depth: int | None) -> VolumePlan:
     for wanted in _feeds(volume, sizes, whole):
         left = volume.budget.each - wanted.need * len(volume.layers)
         cut = whole
-        if whole.bytes > left:
+        if whole.bytes + whole.rewritten > left:
             try:
                 cut = cutting.choose(volume.extent, left, volume.budget.workers, depth=depth)
             except TooLargeError:
