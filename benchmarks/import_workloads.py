@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 from meter import folder_bytes, metered, peak_bytes
 
-__all__ = ["decode_and_encode", "from_images", "import_once", "make_big", "make_stack", "many_pages"]
+__all__ = [
+    "decode_and_encode",
+    "from_images",
+    "import_once",
+    "make_big",
+    "make_stack",
+    "many_pages",
+    "with_pyramid",
+]
 
 _EVERY = 0.02  # seconds between two looks at the memory
 
@@ -58,6 +66,26 @@ def from_images(
         )
     if isinstance(found, _Memory):
         return {"cpu": 0.0, "wall": 0.0, "peak": found.peak}
+    return {**found, "bytes": folder_bytes(f"{path}/em")}
+
+
+def with_pyramid(
+    m: Any, source: str, path: str, data_format: str, together: bool = False
+) -> dict[str, Any]:
+    """The same, and the coarser mags; together: in the same pass, which only wkplug can be asked for."""
+    shutil.rmtree(path, ignore_errors=True)
+    with metered() as found:
+        dataset = m.Dataset.from_images(
+            source,
+            path,
+            voxel_size=(10, 10, 10),
+            data_format=data_format,
+            layer_name="em",
+            layer_category="color",
+            **({"pyramid": True} if together else {}),
+        )
+        if not together:
+            dataset.downsample()
     return {**found, "bytes": folder_bytes(f"{path}/em")}
 
 

@@ -66,7 +66,23 @@ def images(bench: Bench) -> list[Row]:
             ]
             row = f"from_images, {_DEPTH} {title} sections of {_EDGE}^2, {data_format}"
             rows.append(Row(row, **found, goals=goals, notes=notes))
-    return [*rows, *_big(bench)]
+    return [*rows, _pyramid(bench), *_big(bench)]
+
+
+def _pyramid(bench: Bench) -> Row:
+    """Importing with the coarser mags in the same pass; the engine's side is wkplug, too, in two steps."""
+    args = {"source": bench.path("stack-tif"), "data_format": "zarr3"}
+    target = bench.path("with-pyramid")
+    ask = partial(bench.sides.ask, do="import_workloads.with_pyramid", **args)
+    found = bench.in_turns(
+        rounds=bench.few,
+        ours=partial(ask, "wkplug", path=f"{target}-wkplug", together=True),
+        peer=partial(ask, "webknossos", path=f"{target}-webknossos"),
+        engine=partial(ask, "wkplug", path=f"{target}-steps"),
+    )
+    goals = [at_most(ratios(found["ours"], found["engine"]), 1.0, "no more CPU than importing, then downsampling")]
+    title = f"from_images with its pyramid, {_DEPTH} zlib TIFF sections of {_EDGE}^2, zarr3"
+    return Row(title, **found, goals=goals, notes=["The engine's column is wkplug in two steps."])
 
 
 def _big(bench: Bench) -> list[Row]:
