@@ -69,9 +69,7 @@ def from_images(
     return {**found, "bytes": folder_bytes(f"{path}/em")}
 
 
-def with_pyramid(
-    m: Any, source: str, path: str, data_format: str, together: bool = False
-) -> dict[str, Any]:
+def with_pyramid(m: Any, source: str, path: str, data_format: str, together: bool = False) -> dict[str, Any]:
     """The same, and the coarser mags; together: in the same pass, which only wkplug can be asked for."""
     shutil.rmtree(path, ignore_errors=True)
     with metered() as found:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tables import Goal, Row, at_least, at_most, ratios
 
 if TYPE_CHECKING:
-    from rows import Bench
+    from bench import Bench
 
 __all__ = ["images", "pages"]
 
@@ -80,7 +80,9 @@ def _pyramid(bench: Bench) -> Row:
         peer=partial(ask, "webknossos", path=f"{target}-webknossos"),
         engine=partial(ask, "wkplug", path=f"{target}-steps"),
     )
-    goals = [at_most(ratios(found["ours"], found["engine"]), 1.0, "no more CPU than importing, then downsampling")]
+    goals = [
+        at_most(ratios(found["ours"], found["engine"]), 1.0, "no more CPU than importing, then downsampling")
+    ]
     title = f"from_images with its pyramid, {_DEPTH} zlib TIFF sections of {_EDGE}^2, zarr3"
     return Row(title, **found, goals=goals, notes=["The engine's column is wkplug in two steps."])
 

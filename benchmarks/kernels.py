@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tables import Row, at_least, ratios
 
 if TYPE_CHECKING:
-    from rows import Bench
+    from bench import Bench
 
 __all__ = ["kernels"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tables import Goal, Row, at_least, at_most, ratios
 
 if TYPE_CHECKING:
-    from rows import Bench
+    from bench import Bench
 
 __all__ = ["default_shards", "parallel", "pyramids"]
 

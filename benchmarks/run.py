@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import volumes
-from rows import GROUPS, Bench
+from bench import Bench
+from rows import GROUPS
 from sides import Sides, warm
 from tables import Row, put_into, table
 
