@@ -1,4 +1,4 @@
-"""One run of the benchmark: where the files are, who works, and how often. What the functions of all groups are given."""
+"""One run of the benchmark, which all groups are given: where the files are, who works, and how often."""
 
 from __future__ import annotations
 
