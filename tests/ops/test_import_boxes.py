@@ -92,9 +92,11 @@ def test_what_a_shard_holds_already_is_counted_where_it_is_written_in_parts() ->
     assert part < shard
     assert cut.rewritten == shard - part
     assert cut.bytes >= 3 * part
-    # No import is refused for the size of its shards.
+    assert cut.writers == 2  # they write to the same shard
+    # No import is refused for the size of its shards, which fewer write at once.
     small = cutting.choose(extent, 20_000_000, 2)
     assert small.bytes <= 20_000_000 < small.rewritten
+    assert small.writers == 1
     whole = cutting.choose(extent, 10**10, 2)
     assert whole.rewritten == 0
 

@@ -52,8 +52,8 @@ _Part: TypeAlias = "Box | _Tile"
 class BoxWork:
     """What is done with a box, see `pipeline.Work`; pickles, and opens files and arrays again where it arrives.
 
-    The cutting says how many calls may decode at once. feeds: for each layer, the coarser mags that are computed from
-    the boxes; none where calls leave this process.
+    The cutting says how many calls may decode, and how many write, at once. feeds: for each layer, the coarser mags that
+    are computed from the boxes; none where calls leave this process.
     """
 
     planned: VolumePlan
@@ -62,11 +62,16 @@ class BoxWork:
     handles: list[storage.ArrayHandle]
     cutting: Cutting
     feeds: Sequence[Feed] = ()
-    _turns: threading.BoundedSemaphore = attrs.field(init=False, eq=False)
+    _read_turns: threading.BoundedSemaphore = attrs.field(init=False, eq=False)
+    _write_turns: threading.BoundedSemaphore = attrs.field(init=False, eq=False)
 
-    @_turns.default
-    def _new_turns(self) -> threading.BoundedSemaphore:
+    @_read_turns.default
+    def _readers(self) -> threading.BoundedSemaphore:
         return threading.BoundedSemaphore(self.cutting.readers)
+
+    @_write_turns.default
+    def _writers(self) -> threading.BoundedSemaphore:
+        return threading.BoundedSemaphore(self.cutting.writers)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (BoxWork, (self.planned, self.options, self.reading, self.handles, self.cutting))
@@ -101,7 +106,7 @@ class BoxWork:
             self._unflipped(start[axis - 3] - origin[axis], shape[axis - 3], volume.size[axis], flip=flip)
             for axis, flip in ((0, options.flip_x), (1, options.flip_y))
         ]
-        with self._turns:
+        with self._read_turns:
             region = self.reading.region(spans[0], spans[1], part, start[:-4])
             # Flipping mirrors the layer as a whole: seen mirrored, a smaller section still lies at the near end.
             seen = array[
@@ -163,7 +168,8 @@ class BoxWork:
             for start, shape in [part] if len(filled) == len(shards) else filled:
                 data = _cut(own, offset, (start, shape))
                 whole = data[(None,) * len(box[0][:-4])]
-                handle.write(((*box[0][:-4], 0, *start), whole.shape), whole)
+                with self._write_turns:
+                    handle.write(((*box[0][:-4], 0, *start), whole.shape), whole)
             ranges.append(joined(tuple(limits for limits, _ in found)))
         return ranges
 

@@ -51,12 +51,14 @@ class Cutting:
 
     rewritten: what is read and written again with a part of a shard, at most: all that the shard holds already.
     decodes: how often an average voxel is decoded, 1 at best. step: how many sections one call decodes.
-    readers: how many calls decode at once. in_order: boxes share shards, so they are written one after the other.
+    readers, writers: how many calls decode, and write, at once. in_order: boxes share shards, so they are written one
+    after the other.
     """
 
     box: _Vector
     in_flight: int
     readers: int
+    writers: int
     step: int
     bytes: int
     rewritten: int
@@ -133,7 +135,6 @@ def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> Cutting
         math.prod(min(edge, cell) for edge, cell in zip(clipped, extent.shard, strict=True))
         * extent.voxel_bytes
     )
-    encoding = _ENCODING * min(held, part * workers)
     step = extent.block[2]
     # One call decodes whole blocks, and gives an array of the part that was asked for.
     reach = [
@@ -151,9 +152,9 @@ def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> Cutting
         number > 1 and edge % cell for number, edge, cell in zip(counts, box, extent.shard, strict=True)
     )
     most = min(count, 2 if jobs >= 2 * workers or in_order else workers + 1)
-    rewritten = _rewritten(extent, clipped, workers)
 
-    def shared(limit: int) -> tuple[int, int, int]:
+    def shared(limit: int, writers: int) -> tuple[int, int, int]:
+        encoding = _ENCODING * min(held, part * writers)
         readers, in_flight = workers, most
         while True:
             taken = in_flight * held + min(readers, jobs * in_flight) * scratch + encoding
@@ -164,13 +165,21 @@ def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> Cutting
             else:
                 readers -= 1
 
-    readers, in_flight, taken = shared(budget - rewritten)
-    if taken > budget - rewritten:
-        readers, in_flight, taken = shared(budget)
+    # Fewer write at once where shards that are written in parts would take too much.
+    writers = workers
+    while True:
+        rewritten = _rewritten(extent, clipped, writers)
+        readers, in_flight, taken = shared(budget - rewritten, writers)
+        if rewritten == 0 or taken + rewritten <= budget or writers == 1:
+            break
+        writers //= 2
+    if taken + rewritten > budget:
+        readers, in_flight, taken = shared(budget, writers)
     return Cutting(
         box=box,
         in_flight=in_flight,
         readers=readers,
+        writers=writers,
         step=step,
         bytes=taken,
         rewritten=rewritten,
@@ -179,13 +188,13 @@ def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> Cutting
     )
 
 
-def _rewritten(extent: Extent, clipped: list[int], workers: int) -> int:
+def _rewritten(extent: Extent, clipped: list[int], writers: int) -> int:
     """The most that shards hold beside the parts of them that are written at once, in bytes."""
     part = [min(edge, cell) for edge, cell in zip(clipped, extent.shard, strict=True)]
     whole = [min(length, cell) for length, cell in zip(extent.size, extent.shard, strict=True)]
     side_by_side = math.prod(-(-edge // cell) for edge, cell in zip(clipped, extent.shard, strict=True))
     beside = math.prod(whole) - math.prod(part)
-    return min(workers, side_by_side) * beside * extent.voxel_bytes
+    return min(writers, side_by_side) * beside * extent.voxel_bytes
 
 
 def _decodes(extent: Extent, box: _Vector) -> float:
