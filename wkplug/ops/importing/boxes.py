@@ -52,8 +52,8 @@ _Part: TypeAlias = "Box | _Tile"
 class BoxWork:
     """What is done with a box, see `pipeline.Work`; pickles, and opens files and arrays again where it arrives.
 
-    The cutting says how many calls may decode, and how many write, at once. feeds: for each layer, the coarser mags that
-    are computed from the boxes; none where calls leave this process.
+    The cutting says how many calls may decode, and how many write, at once. feeds: for each layer, the coarser mags
+    that are computed from the boxes; none where calls leave this process.
     """
 
     planned: VolumePlan
