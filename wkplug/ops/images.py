@@ -14,6 +14,7 @@ import attrs
 
 from wkplug import storage
 from wkplug.dataset.dataset import Dataset
+from wkplug.dataset.paths import check_place_is_free
 from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError, WkplugError
 from wkplug.geometry import Mag
 from wkplug.ops import pools
@@ -107,6 +108,7 @@ class ImportPlan:
         """
         record = Record(self.target)
         if not self.continues:
+            check_place_is_free(self.target)  # before a folder is made for the record
             record.begin(self.fingerprint)
         try:
             dataset = Dataset(
