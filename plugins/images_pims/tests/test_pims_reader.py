@@ -6,6 +6,7 @@ import gc
 import pickle
 import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -144,8 +145,6 @@ def test_sizes_that_are_no_sizes_are_unknown() -> None:
     assert _pixel_size(frames) is None
 
 
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # by pims, where it fails
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the same
 def test_a_file_that_no_reader_of_pims_opens_is_told_with_their_errors(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"no picture at all")
@@ -155,6 +154,18 @@ def test_a_file_that_no_reader_of_pims_opens_is_told_with_their_errors(tmp_path:
     (tmp_path / "a.unknown").write_bytes(b"x")
     with pytest.raises(UnsupportedImageFormatError, match=r"No installed reader of pims takes .*a\.unknown"):
         PimsReader().open(LocalLocation(str(tmp_path / "a.unknown")))
+
+
+def test_files_that_failing_readers_of_pims_leave_open_are_closed_without_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, np.zeros((20, 30), "uint8"), photometric="minisblack", compression="zlib")
+    path.write_bytes(path.read_bytes()[:20])
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(CorruptImageError, match="can't be read as a file of pims"):
+            PimsReader().open(LocalLocation(str(path)))
+        gc.collect()
+    assert [str(each.message) for each in told if each.category is ResourceWarning] == []
 
 
 def test_without_pims_nothing_is_taken(tmp_path: Path) -> None:

@@ -79,16 +79,14 @@ class PimsImage(PickleByReopening, FramesImage):
                 hint="pims chooses by the suffix; rename the file, or install the reader.",
             )  # fmt: skip
         failures = []
-        for handler in handlers:
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    return handler(path)
-            except Exception as error:  # noqa: BLE001  # readers fail in any way; the next may open the file
-                failures.append(f"{handler.__name__}: {error or type(error).__name__}")
+        # Readers that fail leave files open, some in reference cycles: closed here, without a word about each.
         with warnings.catch_warnings():
-            # Readers that failed leave files open in reference cycles: closed now, without a word about each.
-            warnings.simplefilter("ignore", ResourceWarning)
+            warnings.simplefilter("ignore")
+            for handler in handlers:
+                try:
+                    return handler(path)
+                except Exception as error:  # noqa: BLE001  # readers fail in any way; the next may open the file
+                    failures.append(f"{handler.__name__}: {error or type(error).__name__}")
             gc.collect()
         raise corrupt_image(self.location, "a file of pims", "; ".join(failures))
 
