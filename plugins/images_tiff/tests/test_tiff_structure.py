@@ -102,6 +102,17 @@ def test_a_closed_image_reads_again_without_being_parsed_again(
         image.read()
 
 
+def test_a_file_that_was_damaged_while_it_was_closed_is_not_read_as_it_was_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, noise((4, 8, 8), "uint8"), photometric="minisblack")
+    image = opened(path)
+    image.close()
+    path.write_bytes(b"MM" + path.read_bytes()[2:])
+    for _ in range(3):
+        with pytest.raises(CorruptImageError, match=r"a\.tif can't be read as a TIFF"):
+            image.read()
+
+
 def test_images_of_other_places_are_parsed_again(tmp_path: Path) -> None:
     data = noise((4, 8, 8), "uint8")
     tifffile.imwrite(tmp_path / "a.tif", data, compression="zlib", photometric="minisblack")

@@ -69,6 +69,7 @@ class TiffImage(PickleByReopening, Image):
         super().__init__(reader, location, scene)
         self._lock = threading.RLock()
         self._file: tifffile.TiffFile | None = None
+        self._version: tuple[int, int] | None = None
         self._closed = False
         self._handles = contextlib.ExitStack()
         self._series = self._open()
@@ -83,10 +84,10 @@ class TiffImage(PickleByReopening, Image):
     # --- opening ------------------------------------------------------------------------------------------
 
     def _open(self) -> Any:
-        self._version = _version(self.location)
+        version = _version(self.location)  # before it is parsed: what comes meanwhile is seen later
         with image_errors(self.location, _KIND):
             self._file, every, self._handles = _parse(self.location)
-            self._closed = False
+            self._version, self._closed = version, False
             alone = not other_files(ome_images(self._file.ome_metadata), self.location.name)
             self.reopens = self._version is not None and alone
         try:
