@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Budget", "ImportOptions", "PyramidOptions"]
 
-_LIBRARIES = 128 * 2**20
+_LIBRARIES = 160 * 2**20
 """What engines and codecs take once they are loaded, and between their calls; less is left for voxels."""
 
 
