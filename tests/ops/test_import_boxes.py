@@ -303,3 +303,38 @@ def test_frames_do_not_go_to_other_processes(tmp_path: Path) -> None:
 
     with pytest.raises(UnsupportedOperationError, match="can't be sent to another process"):
         Frames(object()).__reduce__()
+
+
+class Refusing(ThreadPoolExecutor):
+    """Takes a few calls, the first of which waits for the others to be refused; then no more."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__(1)
+        self.left = calls
+        self.refused = threading.Event()
+        self.ended = False
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if not self.left:
+            self.refused.set()
+            raise RuntimeError("no more calls")
+        self.left -= 1
+        return super().submit(self._slowly, function, *args, **kwargs)
+
+    def _slowly(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        self.refused.wait(60)
+        result = function(*args, **kwargs)
+        self.ended = True
+        return result
+
+
+def test_calls_that_run_are_waited_for_when_another_can_not_be_begun(tmp_path: Path) -> None:
+    for index in range(4):
+        tifffile.imwrite(tmp_path / f"s{index}.tif", noise((20, 30)))
+    dataset = wk.Dataset(tmp_path / "out", (1, 1, 1))
+    executor = Refusing(2)
+    with pytest.raises(RuntimeError, match="no more calls"):
+        dataset.add_layer_from_images(sorted(tmp_path.glob("*.tif")), "a", executor=executor)
+    ended = executor.ended
+    executor.shutdown()
+    assert ended

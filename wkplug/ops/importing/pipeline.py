@@ -66,7 +66,7 @@ class _Box:
 
     box: Box
     array: Any
-    pending: set[Future[Any]]
+    pending: set[Future[Any]] = attrs.field(factory=set)
     writing: bool = False
     ranges: list[Ranges] = attrs.field(factory=list)
 
@@ -96,7 +96,8 @@ class Boxes:
         try:
             while True:
                 while len(active) < self.in_flight and (box := next(waiting, None)) is not None:
-                    active.append(self._begin(box))
+                    active.append(_Box(box, self.work.begin(box)))
+                    self._submit(active[-1], self.work.read, self.work.reads(box))
                 if not active:
                     return
                 self._step(active)
@@ -107,15 +108,12 @@ class Boxes:
             # Those that run already use files and arrays that the caller is about to close.
             wait(pending)
 
-    def _begin(self, box: Box) -> _Box:
-        array = self.work.begin(box)
-        reads = {self._submit(self.work.read, box, array, part) for part in self.work.reads(box)}
-        return _Box(box, array, reads)
-
-    def _submit(self, function: Callable[..., Any], /, *args: Any) -> Future[Any]:
-        future: Future[Any] = self.executor.submit(function, *args)
-        future.add_done_callback(self._ended.put)
-        return future
+    def _submit(self, one: _Box, function: Callable[..., Any], parts: Iterable[Any]) -> None:
+        """Call it for each part; what an error or an interrupt comes between is known to `run` at any time."""
+        for part in parts:
+            future: Future[Any] = self.executor.submit(function, one.box, one.array, part)
+            one.pending.add(future)
+            future.add_done_callback(self._ended.put)
 
     def _step(self, active: deque[_Box]) -> None:
         """Wait until something has ended, and go on with what waited for it."""
@@ -134,10 +132,7 @@ class Boxes:
                 if self.in_order and one is not active[0]:
                     continue
                 one.writing = True
-                one.pending = {
-                    self._submit(self.work.write, one.box, one.array, part)
-                    for part in self.work.writes(one.box)
-                }
+                self._submit(one, self.work.write, self.work.writes(one.box))
                 if one.pending:
                     continue
             active.remove(one)
