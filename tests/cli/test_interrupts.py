@@ -42,6 +42,16 @@ def test_an_interrupt_within_code_that_takes_locks_comes_a_moment_later(module: 
             time.sleep(60)
 
 
+def test_an_interrupt_that_is_put_off_until_the_command_has_ended_is_dropped() -> None:
+    space: dict[str, Any] = {"__name__": "threading", "signal": signal}
+    exec("def acquire():\n    signal.raise_signal(signal.SIGINT)", space)
+    with Interrupts() as interrupts:
+        space["acquire"]()
+        assert interrupts.came
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    time.sleep(0.05)
+
+
 def test_an_interrupt_of_what_only_waits_comes_at_once() -> None:
     space: dict[str, Any] = {"__name__": "threading", "signal": signal}
     exec("def wait():\n    signal.raise_signal(signal.SIGINT)", space)

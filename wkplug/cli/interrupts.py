@@ -53,6 +53,8 @@ class Interrupts:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._watching:
+            if self.came and hasattr(signal, "setitimer"):
+                signal.setitimer(signal.ITIMER_REAL, 0)  # what was put off has nothing left to interrupt
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
