@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 import pytest
 
@@ -352,3 +353,18 @@ def test_copies_on_places_that_are_not_local_go_on_too(
     assert begun == ["cells/2"]
     assert storage.read_mark(copy.location) is None
     assert copy.get_layer("cells").get_mag(2).content_is_equal(source.get_layer("cells").get_mag(2))
+
+
+def test_what_was_killed_before_it_was_listed_leaves_no_mark_on_another_copy(
+    source: wk.Dataset, tmp_path: Path
+) -> None:
+    target = wk.Dataset(tmp_path / "target", voxel_size=source.voxel_size)
+    left = storage.Mark(job="copy layer", what="a copy of something else", fingerprint="1")
+    storage.set_mark(storage.locate(target.path / "color"), left)
+    target.add_layer_as_copy(source.get_layer("color"))
+    assert not list(target.path.rglob(MARK))
+    copy = tmp_path / "copy"
+    storage.set_mark(storage.locate(copy), attrs.evolve(left, job="copy dataset"))
+    source.copy_dataset(copy, exists_ok=True)
+    assert not list(copy.rglob(MARK))
+    assert is_same(copy, source)

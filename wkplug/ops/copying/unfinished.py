@@ -47,7 +47,7 @@ class UnfinishedCopy:
         mark = storage.read_mark(self.target)
         if mark is None:
             return False
-        own = (mark.what, mark.fingerprint) == (self._what, self.fingerprint)
+        own = self._is_own(mark)
         if own and (exists_ok or mark.job == self._job(into=False)):
             return True
         if exists_ok:
@@ -70,7 +70,7 @@ class UnfinishedCopy:
         mark = storage.read_mark(self.target)
         if mark is not None and mark.job not in (self._job(into=True), self._job(into=False)):
             return  # an unfinished import stays one
-        if mark is not None and (mark.what, mark.fingerprint) != (self._what, self.fingerprint):
+        if mark is not None and not self._is_own(mark):
             # Another copy has not ended: it stays noted, but can't rely on what is listed any more.
             storage.set_mark(self.target, attrs.evolve(mark, job=self._job(into=True)))
             return
@@ -82,7 +82,13 @@ class UnfinishedCopy:
 
     @contextmanager
     def making(self) -> Iterator[None]:
-        """Mark the target, which is made in the block; if it can't be made, nothing is left of it."""
+        """Mark the target, which is made in the block; if it can't be made, nothing is left of it.
+
+        There is nothing yet that another job could go on with: if one has left its mark, this one takes its place.
+        """
+        mark = storage.read_mark(self.target)
+        if mark is not None and not self._is_own(mark):
+            storage.clear_mark(self.target)
         self.begin(into=False)
         try:
             yield
@@ -95,8 +101,11 @@ class UnfinishedCopy:
     def end(self) -> None:
         """Take the mark away, if it is this copy's."""
         mark = storage.read_mark(self.target)
-        if mark is not None and (mark.what, mark.fingerprint) == (self._what, self.fingerprint):
+        if mark is not None and self._is_own(mark):
             storage.clear_mark(self.target)
+
+    def _is_own(self, mark: storage.Mark) -> bool:
+        return (mark.what, mark.fingerprint) == (self._what, self.fingerprint)
 
     @property
     def _what(self) -> str:
