@@ -19,7 +19,7 @@ from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyErro
 from wkplug.geometry import Mag
 from wkplug.ops import pools
 from wkplug.ops.importing.files import ConversionLayerMapping
-from wkplug.ops.importing.journal import Record, digest
+from wkplug.ops.importing.journal import Record
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import VolumePlan, plan_volumes
 from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
@@ -27,6 +27,7 @@ from wkplug.ops.importing.readers import ImageFile, Wanted
 from wkplug.ops.importing.sources import group_input, resolve_input
 from wkplug.ops.importing.writing import check_free, write_volume
 from wkplug.properties import VoxelSize, as_voxel_size
+from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
 from wkplug.errors import MissingError
-from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
     from wkplug.abc import Box, Location
 
-__all__ = ["JOURNAL_NAME", "Journal", "Record", "digest"]
+__all__ = ["JOURNAL_NAME", "Journal", "Record"]
 
 JOURNAL_NAME = ".wkplug-import.json"
 _IMPORT = "import of images"

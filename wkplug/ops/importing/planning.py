@@ -29,9 +29,9 @@ from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
 from wkplug.ops.importing.cutting import Cutting, Extent
 from wkplug.ops.importing.files import part_of_name
-from wkplug.ops.importing.journal import digest
 from wkplug.ops.importing.volume import Volume
 from wkplug.properties import check_layer_name
+from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

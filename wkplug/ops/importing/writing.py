@@ -4,6 +4,8 @@ All layers that a volume becomes are written from one box, so that every block i
 mags, as far as these were planned. Boxes that are all zero are not stored. Mags are listed when everything is written;
 until then their folders carry the mark of the import and its journal, with which the same import goes on where it was
 stopped.
+
+Who calls it: `wkplug.ops.images`, and `wkplug.ops.layer_import` for the check before.
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from wkplug.dataset import creating
 from wkplug.errors import LayerExistsError
 from wkplug.geometry import Mag, grids
 from wkplug.ops.importing.boxes import BoxWork
-from wkplug.ops.importing.journal import Journal, digest
+from wkplug.ops.importing.journal import Journal
 from wkplug.ops.importing.pipeline import Boxes, Ranges, joined
 from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.feeding import Feed
 from wkplug.properties import LayerViewConfiguration, operations
+from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
