@@ -10,11 +10,9 @@ Tests replace it: `with use_manager(Manager(paths=[...])):`.
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from wkplug.config import Settings, current
+from wkplug.config import current
 from wkplug.registry.kinds import (
     BACKEND,
     COMMAND,
@@ -27,10 +25,10 @@ from wkplug.registry.kinds import (
 from wkplug.registry.manager import Manager, Offer
 from wkplug.registry.selection import Choice, Ranked
 from wkplug.registry.states import Plugin, PluginWarning, State
-from wkplug.registry.tables import Tables
+from wkplug.registry.tables import get_manager, tables_of_now, use_manager
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
     from wkplug.abc import (
         Array,
@@ -87,56 +85,6 @@ __all__ = [
 ]
 
 
-class _Default:
-    """The managers of this process: one for each set of plugins that may run, and a test's own."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.replacement: Tables | None = None
-        self.by_settings: dict[tuple[Any, ...], Tables] = {}
-
-    def tables(self) -> Tables:
-        if self.replacement is not None:
-            return self.replacement
-        key = _identity(current())
-        found = self.by_settings.get(key)
-        if found is None:
-            with self.lock:
-                found = self.by_settings.get(key)
-                if found is None:
-                    found = self.by_settings[key] = Tables(Manager())
-        return found
-
-
-def _identity(settings: Settings) -> tuple[Any, ...]:
-    return (
-        settings.plugins_enabled,
-        settings.plugins_blocked,
-        settings.plugins_required,
-        settings.strict,
-        settings.trace,
-    )
-
-
-_default = _Default()
-
-
-def get_manager() -> Manager:
-    """Give the manager that everything here uses."""
-    return _default.tables().manager
-
-
-@contextmanager
-def use_manager(manager: Manager) -> Iterator[Manager]:
-    """Let everything in this process use another manager inside a `with` block; for tests."""
-    before = _default.replacement
-    _default.replacement = Tables(manager)
-    try:
-        yield manager
-    finally:
-        _default.replacement = before
-
-
 # --- arrays -----------------------------------------------------------------------------------------------
 
 
@@ -144,7 +92,7 @@ def formats() -> tuple[str, ...]:
     """Give the data formats that enabled plugins offer, sorted."""
     from wkplug.registry import choosing
 
-    return choosing.formats(_default.tables())
+    return choosing.formats(tables_of_now())
 
 
 def check_format(name: str) -> str:
@@ -155,7 +103,7 @@ def check_format(name: str) -> str:
     """
     from wkplug.registry import choosing
 
-    tables = _default.tables()
+    tables = tables_of_now()
     if name not in choosing.formats(tables):
         raise choosing.no_such_format(tables, name)
     return name
@@ -163,7 +111,7 @@ def check_format(name: str) -> str:
 
 def backend(name: str) -> ArrayBackend:
     """Give the array backend "format+implementation", the same object each time."""
-    tables = _default.tables()
+    tables = tables_of_now()
     made: ArrayBackend = tables.build(BACKEND, tables.find(BACKEND, name))
     return made
 
@@ -190,7 +138,7 @@ def choose_backend(
     from wkplug.registry import choosing
 
     return choosing.choose_backend(
-        _default.tables(),
+        tables_of_now(),
         location,
         data_format=data_format,
         mode=mode,
@@ -204,7 +152,7 @@ def choose_format(location: Location, *, thorough: bool = False) -> Choice:
     """Find out which data format the array at `location` has; the choice's `winner` is its name."""
     from wkplug.registry import choosing
 
-    return choosing.choose_format(_default.tables(), location, thorough=thorough)
+    return choosing.choose_format(tables_of_now(), location, thorough=thorough)
 
 
 def open_array(request: OpenArray) -> Array:
@@ -221,7 +169,7 @@ def create_array(request: CreateArray) -> Array:
 
 def dialects(data_format: str) -> tuple[MetadataDialect, ...]:
     """Give the metadata dialects for layers of a format, in the order of their names."""
-    tables = _default.tables()
+    tables = tables_of_now()
     offers = [offer for offer in tables.offers(DIALECT) if data_format in offer.spec.formats]
     made: list[MetadataDialect] = []
     for name in sorted({offer.spec.name for offer in offers}):
@@ -239,7 +187,7 @@ def filesystem(url: str) -> Filesystem:
     from wkplug.registry import choosing_files
 
     # Every place of a dataset comes through here, so the last answer for a scheme is kept with its settings.
-    tables, settings, scheme = _default.tables(), current(), choosing_files.scheme_of(url)
+    tables, settings, scheme = tables_of_now(), current(), choosing_files.scheme_of(url)
     last = tables.last_filesystems.get(scheme)
     if last is None or last[0] is not settings:
         made = choosing_files.choose_filesystem(tables, url).winner
@@ -266,7 +214,7 @@ def choose_reader(
     from wkplug.registry import choosing_files
 
     return choosing_files.choose_reader(
-        _default.tables(), location, head, explicit=explicit, folder=folder, thorough=thorough
+        tables_of_now(), location, head, explicit=explicit, folder=folder, thorough=thorough
     )
 
 
@@ -288,13 +236,13 @@ def open_with_another_reader(
     from wkplug.registry import choosing_files_again
 
     return choosing_files_again.open_with_another(
-        _default.tables(), location, head, failed, error, scene=scene, folder=folder, without=without
+        tables_of_now(), location, head, failed, error, scene=scene, folder=folder, without=without
     )
 
 
 def exporter(name: str) -> Exporter:
     """Give the exporter of that name."""
-    tables = _default.tables()
+    tables = tables_of_now()
     made: Exporter = tables.build(EXPORTER, tables.find(EXPORTER, name))
     return made
 
@@ -303,12 +251,12 @@ def choose_exporter(consumes: str, name: str, explicit: str | None = None) -> Ch
     """Choose who writes a "volume" or a "sheet" to a file of that name ("a.png"); `winner` is the Exporter."""
     from wkplug.registry import choosing_files
 
-    return choosing_files.choose_exporter(_default.tables(), consumes, name, explicit)
+    return choosing_files.choose_exporter(tables_of_now(), consumes, name, explicit)
 
 
 def importer(name: str) -> Importer:
     """Give the importer of that name."""
-    tables = _default.tables()
+    tables = tables_of_now()
     made: Importer = tables.build(IMPORTER, tables.find(IMPORTER, name))
     return made
 
@@ -317,7 +265,7 @@ def choose_importer(location: Location, explicit: str | None = None) -> Choice:
     """Choose who describes the foreign container at `location`; `winner` is the Importer."""
     from wkplug.registry import choosing_files
 
-    return choosing_files.choose_importer(_default.tables(), location, explicit)
+    return choosing_files.choose_importer(tables_of_now(), location, explicit)
 
 
 # --- work -------------------------------------------------------------------------------------------------
@@ -330,7 +278,7 @@ def interpolations(category: str | None = None) -> tuple[str, ...]:
     """
     from wkplug.registry import choosing_modes
 
-    return choosing_modes.modes(_default.tables(), category)
+    return choosing_modes.modes(tables_of_now(), category)
 
 
 def interpolation(name: str, *, category: str, dtype: str) -> Interpolation:
@@ -344,17 +292,17 @@ def interpolation(name: str, *, category: str, dtype: str) -> Interpolation:
     """
     from wkplug.registry import choosing_modes
 
-    return choosing_modes.choose_mode(_default.tables(), name, category, str(dtype))
+    return choosing_modes.choose_mode(tables_of_now(), name, category, str(dtype))
 
 
 def executors() -> tuple[str, ...]:
     """Give the names of all executors, sorted."""
-    return _default.tables().names(EXECUTOR)
+    return tables_of_now().names(EXECUTOR)
 
 
 def executor(name: str, options: Mapping[str, Any] | None = None) -> Executor:
     """Give a new executor; `options` (such as {"workers": 4}) lie over its plugin's settings."""
-    tables = _default.tables()
+    tables = tables_of_now()
     made: Executor = tables.make(EXECUTOR, tables.find(EXECUTOR, name), options)
     return made
 
@@ -364,12 +312,12 @@ def executor(name: str, options: Mapping[str, Any] | None = None) -> Executor:
 
 def remotes() -> tuple[str, ...]:
     """Give the names of all remote services, sorted."""
-    return _default.tables().names(REMOTE)
+    return tables_of_now().names(REMOTE)
 
 
 def remote(name: str) -> RemoteService:
     """Give the remote service of that name."""
-    tables = _default.tables()
+    tables = tables_of_now()
     made: RemoteService = tables.build(REMOTE, tables.find(REMOTE, name))
     return made
 
@@ -380,18 +328,18 @@ def remote_exports() -> dict[str, str]:
     Where two plugins export one name, the first by name wins, and `wkplug plugins` shows both.
     """
     exports: dict[str, str] = {}
-    for offer in sorted(_default.tables().offers(REMOTE), key=lambda each: each.spec.name, reverse=True):
+    for offer in sorted(tables_of_now().offers(REMOTE), key=lambda each: each.spec.name, reverse=True):
         exports |= offer.spec.exports
     return exports
 
 
 def commands() -> dict[str, str]:
     """Give the commands that plugins add to the command line: name -> one line about it, sorted."""
-    offers = _default.tables().offers(COMMAND)
+    offers = tables_of_now().offers(COMMAND)
     return {offer.spec.name: offer.spec.summary for offer in sorted(offers, key=lambda each: each.spec.name)}
 
 
 def command(name: str) -> Any:
     """Give a plugin's command, a `click.Command`."""
-    tables = _default.tables()
+    tables = tables_of_now()
     return tables.build(COMMAND, tables.find(COMMAND, name))

@@ -4,6 +4,9 @@ A factory is imported here, when its spec was chosen, and under a guard: a facto
 PluginBrokenError with its cause, never a bare ImportError from somewhere inside. Two plugins with one name
 are a PluginConflictError when that name is used; everything else keeps working.
 
+Everybody in a process asks the same tables, of one manager for each set of plugins that may run, made when they are
+first asked; tests bring a manager of their own.
+
 Called by `wkplug.registry` and the choosing functions beside this module.
 """
 
@@ -28,14 +31,15 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.registry.kinds import SETTINGS, Kind
+from wkplug.registry.manager import Manager
 from wkplug.registry.states import Plugin, PluginWarning, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from wkplug.registry.manager import Manager, Offer
+    from wkplug.registry.manager import Offer
 
-__all__ = ["Tables", "conflict"]
+__all__ = ["Tables", "conflict", "get_manager", "tables_of_now", "use_manager"]
 
 
 class Tables:
@@ -189,3 +193,61 @@ def _resolved(factory: Any) -> Any:
     for name in attribute.split("."):
         target = getattr(target, name)
     return target
+
+
+# --- those of this process --------------------------------------------------------------------------------
+
+
+class _Default:
+    """The managers of this process: one for each set of plugins that may run, and a test's own."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.replacement: Tables | None = None
+        self.by_settings: dict[tuple[Any, ...], Tables] = {}
+
+    def tables(self) -> Tables:
+        if self.replacement is not None:
+            return self.replacement
+        key = _identity(current())
+        found = self.by_settings.get(key)
+        if found is None:
+            with self.lock:
+                found = self.by_settings.get(key)
+                if found is None:
+                    found = self.by_settings[key] = Tables(Manager())
+        return found
+
+
+def _identity(settings: Settings) -> tuple[Any, ...]:
+    return (
+        settings.plugins_enabled,
+        settings.plugins_blocked,
+        settings.plugins_required,
+        settings.strict,
+        settings.trace,
+    )
+
+
+_default = _Default()
+
+
+def get_manager() -> Manager:
+    """Give the manager that everything here uses."""
+    return _default.tables().manager
+
+
+@contextmanager
+def use_manager(manager: Manager) -> Iterator[Manager]:
+    """Let everything in this process use another manager inside a `with` block; for tests."""
+    before = _default.replacement
+    _default.replacement = Tables(manager)
+    try:
+        yield manager
+    finally:
+        _default.replacement = before
+
+
+def tables_of_now() -> Tables:
+    """Give what that manager offers, for the settings that hold here and now."""
+    return _default.tables()
