@@ -108,9 +108,5 @@ def _overlay(target: MagView, other: MagView, boxes: list[Box]) -> None:
         data = voxels.read(source if inside == [part] else handle, part)
         if inside != [part]:
             for start, shape in inside:
-                at = tuple(
-                    slice(low - first, low - first + length)
-                    for low, first, length in zip(start, part[0], shape, strict=True)
-                )
-                data[at] = voxels.read(source, (start, shape))
+                data[grids.slices((start, shape), part[0])] = voxels.read(source, (start, shape))
         voxels.write(handle, part, data)

@@ -31,6 +31,7 @@ __all__ = [
     "is_aligned",
     "is_empty",
     "shifted",
+    "slices",
     "stop_of",
     "volume",
 ]
@@ -67,6 +68,11 @@ def stop_of(box: Box) -> Ints:
 def shifted(box: Box, vector: Sequence[int]) -> Box:
     """Return the box, moved by the vector."""
     return tuple(map(add, box[0], vector)), box[1]
+
+
+def slices(box: Box, origin: Sequence[int]) -> tuple[slice, ...]:
+    """Return where the box lies in an array whose first voxel is at `origin`, which is not beyond the box."""
+    return tuple([slice(a - b, a - b + n) for a, n, b in zip(box[0], box[1], origin, strict=True)])
 
 
 def is_empty(box: Box) -> bool:

@@ -84,10 +84,7 @@ def _compare_task(source: ArrayHandle, target: ArrayHandle, tile: tuple[int, ...
         shards = list(grids.cells(box[0], box[1], target.spec.shard_shape))
         changed = []
         for shard in shards:
-            part = tuple(
-                slice(low - first, low - first + length)
-                for low, length, first in zip(*shard, box[0], strict=True)
-            )
+            part = grids.slices(shard, box[0])
             if not numpy.array_equal(data[part], found[part]):
                 changed.append((shard, part))
         del found

@@ -134,7 +134,8 @@ class _Kept:
             tile = numpy.memmap(
                 self.path, self.source.dtype, mode="r", offset=self._offset(first), shape=extent, order="F"
             )
-            result[_slices(first, length, low)] = tile[_slices(first, length, room)]
+            part = first, length
+            result[grids.slices(part, low)] = tile[grids.slices(part, room)]
         return result
 
     def needed(self, cell: Box) -> Box:
@@ -191,7 +192,3 @@ class _Kept:
         corner = tuple(place // size * size for place, size in zip(voxel, self.tile, strict=True))
         room = grids.intersect((corner, self.tile), (self.start, self.shape))
         return room if room is not None else (corner, self.tile)
-
-
-def _slices(start: tuple[int, ...], shape: tuple[int, ...], base: tuple[int, ...]) -> tuple[slice, ...]:
-    return tuple(slice(a - b, a - b + n) for a, n, b in zip(start, shape, base, strict=True))

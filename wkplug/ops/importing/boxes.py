@@ -186,11 +186,7 @@ class BoxWork:
 
 def _cut(array: NDArray[Any], offset: tuple[int, ...], box: Box) -> NDArray[Any]:
     """The part of an array (c, x, y, z), whose first voxel lies at `offset`, that is in a box of (x, y, z)."""
-    spans = [
-        slice(low - zero, low - zero + length)
-        for low, zero, length in zip(box[0], offset, box[1], strict=True)
-    ]
-    return array[(slice(None), *spans)]
+    return array[(slice(None), *grids.slices(box, offset))]
 
 
 def _range(data: NDArray[Any]) -> tuple[tuple[Any, Any] | None, bool]:

@@ -64,7 +64,7 @@ class Cells:
             part = grids.intersect((start, step.grid), box)
             if whole is None or part is None:
                 continue
-            values = data if data is None or part == box else data[_inside(part, box)]
+            values = data if data is None or part == box else data[grids.slices(part, box[0])]
             if part == whole:
                 _write(step, whole, values)
             else:
@@ -81,7 +81,7 @@ class Cells:
 
                 cell.data = numpy.zeros(whole[1], values.dtype, order="F")
         if values is not None and cell.data is not None:
-            cell.data[_inside(part, whole)] = values
+            cell.data[grids.slices(part, whole[0])] = values
         with self._guard:
             cell.missing -= grids.volume(part)
             if cell.missing:
@@ -97,9 +97,3 @@ def _write(step: Step, box: Box, data: NDArray[Any] | None) -> None:
         import numpy
 
         step.target.write(box, numpy.zeros(box[1], step.target.array.dtype, order="F"))
-
-
-def _inside(part: Box, whole: Box) -> tuple[slice, ...]:
-    return tuple(
-        slice(low - zero, low - zero + length) for low, length, zero in zip(*part, whole[0], strict=True)
-    )

@@ -87,11 +87,7 @@ class Feed:
         import numpy
 
         def read(region: Box) -> NDArray[Any]:
-            spans = tuple(
-                slice(low - zero, low - zero + length)
-                for low, length, zero in zip(*region, box[0], strict=True)
-            )
-            return numpy.asfortranarray(data[spans])
+            return numpy.asfortranarray(data[grids.slices(region, box[0])])
 
         self.interpolation.prepare(data.dtype.name, grids.volume(self.source_bounds) * data.dtype.itemsize)
         blocks.reduce_tile(tile, read, self.source_bounds, self.steps, self.interpolation, self.cells)
