@@ -7,7 +7,7 @@ import multiprocessing
 import subprocess
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug.errors import CorruptImageError, LayerExistsError, TooLargeError, UnsupportedOperationError
-from wkplug.ops.importing import boxes, cutting, options
+from wkplug.ops.importing import boxes, cutting, options, pipeline
 from wkplug.ops.importing.volume import Reading
 
 if TYPE_CHECKING:
@@ -338,3 +338,42 @@ def test_calls_that_run_are_waited_for_when_another_can_not_be_begun(tmp_path: P
     ended = executor.ended
     executor.shutdown()
     assert ended
+
+
+def test_waiting_for_many_parts_asks_no_part_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Future[Any]] = []
+    done = Future.done
+    monkeypatch.setattr(Future, "done", lambda future: asked.append(future) or done(future))
+    parts = 500
+
+    class Many:
+        """Work of boxes with many parts."""
+
+        def begin(self, box: Any) -> list[Any]:
+            return []
+
+        def reads(self, box: Any) -> list[Any]:
+            return list(range(parts))
+
+        def read(self, box: Any, array: Any, part: Any) -> None:
+            array.append(part)
+
+        writes = reads
+
+        def write(self, box: Any, array: Any, part: Any) -> Any:
+            assert sorted(array) == list(range(parts))
+            return [(part, part)]
+
+        def whole(self, box: Any) -> Any:
+            raise AssertionError
+
+    advanced: list[int] = []
+    ended: list[Any] = []
+    with ThreadPoolExecutor(2) as executor:
+        pipeline.Boxes(
+            work=Many(), executor=executor, in_flight=2, in_order=True, advance=advanced.append,
+            finished=lambda box, ranges: ended.append((box, len(ranges))),
+        ).run([((0,), (1,)), ((1,), (1,)), ((2,), (1,))])  # fmt: skip
+    assert ended == [(((start,), (1,)), parts) for start in range(3)]
+    assert sum(advanced) == 3 * parts
+    assert len(asked) <= 6 * parts

@@ -327,7 +327,7 @@ def write_volumes(
         nonlocal done
         done += steps
         if progress is not None:
-            progress(done, total)
+            progress(min(done, total), total)  # what goes on may be cut another way
 
     layers: list[Layer] = []
     with pools.pool(executor) as runner:

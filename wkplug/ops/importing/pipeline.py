@@ -117,15 +117,15 @@ class Boxes:
 
     def _step(self, active: deque[_Box]) -> None:
         """Wait until something has ended, and go on with what waited for it."""
-        self._ended.get()
+        future = self._ended.get()
+        owner = next(one for one in active if future in one.pending)
+        owner.pending.discard(future)
+        result = future.result()
+        if owner.writing:
+            owner.ranges.append(result)
+        else:
+            self.advance(1)
         for one in list(active):
-            for future in [future for future in one.pending if future.done()]:
-                one.pending.discard(future)
-                result = future.result()
-                if one.writing:
-                    one.ranges.append(result)
-                else:
-                    self.advance(1)
             if one.pending:
                 continue
             if not one.writing:
