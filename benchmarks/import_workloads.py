@@ -50,20 +50,25 @@ def make_stack(m: Any, folder: str, voxels: str, kind: str, edge: int, depth: in
     return {"bytes": folder_bytes(folder)}
 
 
+def _import(m: Any, source: str, path: str, data_format: str, **more: Any) -> Any:
+    return m.Dataset.from_images(
+        source,
+        path,
+        voxel_size=(10, 10, 10),
+        data_format=data_format,
+        layer_name="em",
+        layer_category="color",
+        **more,
+    )
+
+
 def from_images(
     m: Any, source: str, path: str, data_format: str, look_at_memory: bool = False
 ) -> dict[str, Any]:
     """`Dataset.from_images` with its defaults; look_at_memory: the peak of this process and its children instead."""
     shutil.rmtree(path, ignore_errors=True)
     with _Memory() if look_at_memory else metered() as found:
-        m.Dataset.from_images(
-            source,
-            path,
-            voxel_size=(10, 10, 10),
-            data_format=data_format,
-            layer_name="em",
-            layer_category="color",
-        )
+        _import(m, source, path, data_format)
     if isinstance(found, _Memory):
         return {"cpu": 0.0, "wall": 0.0, "peak": found.peak}
     return {**found, "bytes": folder_bytes(f"{path}/em")}
@@ -73,15 +78,7 @@ def with_pyramid(m: Any, source: str, path: str, data_format: str, together: boo
     """The same, and the coarser mags; together: in the same pass, which only wkplug can be asked for."""
     shutil.rmtree(path, ignore_errors=True)
     with metered() as found:
-        dataset = m.Dataset.from_images(
-            source,
-            path,
-            voxel_size=(10, 10, 10),
-            data_format=data_format,
-            layer_name="em",
-            layer_category="color",
-            **({"pyramid": True} if together else {}),
-        )
+        dataset = _import(m, source, path, data_format, **({"pyramid": True} if together else {}))
         if not together:
             dataset.downsample()
     return {**found, "bytes": folder_bytes(f"{path}/em")}

@@ -180,13 +180,18 @@ def stopping(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
     return stop
 
 
+def stopped_after_three(source: wk.Dataset, target: Path, stopping: Callable[[int], list[str]]) -> list[str]:
+    """A copy that has three of four mags; gives the list of those that are begun from now on."""
+    stopping(3)
+    with pytest.raises(StoppedError):
+        source.copy_dataset(target)
+    return stopping(9)
+
+
 def test_what_is_complete_is_not_copied_again(
     source: wk.Dataset, tmp_path: Path, stopping: Callable[[int], list[str]]
 ) -> None:
-    stopping(3)
-    with pytest.raises(StoppedError):
-        source.copy_dataset(tmp_path / "copy")
-    begun = stopping(9)
+    begun = stopped_after_three(source, tmp_path / "copy", stopping)
     source.copy_dataset(tmp_path / "copy")
     assert begun == ["cells/2"]
     assert is_same(tmp_path / "copy", source)
@@ -195,10 +200,7 @@ def test_what_is_complete_is_not_copied_again(
 def test_with_exists_ok_everything_is_compared_again(
     source: wk.Dataset, tmp_path: Path, stopping: Callable[[int], list[str]]
 ) -> None:
-    stopping(3)
-    with pytest.raises(StoppedError):
-        source.copy_dataset(tmp_path / "copy")
-    begun = stopping(9)
+    begun = stopped_after_three(source, tmp_path / "copy", stopping)
     source.copy_dataset(tmp_path / "copy", exists_ok=True)
     assert begun == ["color/1", "color/2", "cells/1", "cells/2"]
     assert is_same(tmp_path / "copy", source)
