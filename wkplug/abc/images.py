@@ -37,10 +37,15 @@ class ImageInfo:
         volume); each or all None where the file doesn't say.
     photometric: "rgb" where the samples are red, green, blue (, alpha); "palette" and "minisblack" likewise.
     channel_names: one per channel, empty if unknown. channel_colors: (red, green, blue) of 0 to 255 or None, one
-        per channel, empty if unknown.
+        per channel, empty if unknown. channel_ranges: (darkest, brightest) value that viewers show, or None; likewise.
+    channel_visible: whether viewers show the channel at first, or None; likewise.
     levels: how many resolutions the file holds; level 0 is described here. level_shapes: the shape of each, in the
         order of axes; may be left empty if there is one level.
     scenes: names of all images in the file; empty if there is just this one.
+    companions: names of further files in the same folder whose voxels or metadata are a part of this image (the other
+        files of a set, a header beside its voxels): an import of the folder takes them as this image, not once more.
+    affine: the file's own map from voxels (x, y, z) to nanometres in its space, as three rows of four numbers, where
+        it is more than voxel size and origin (turned, mirrored, sheared); None otherwise.
     block_shape: what is decoded as one, in the order of axes: whole pages, tiles or strips.
     details: anything else worth showing in `wkplug inspect`; JSON values.
     notes: sentences that whoever imports the file should read (an orientation that was not applied, an axis of
@@ -55,9 +60,13 @@ class ImageInfo:
     origin: tuple[float | None, float | None, float | None] = (None, None, None)
     channel_names: tuple[str, ...] = ()
     channel_colors: tuple[tuple[int, int, int] | None, ...] = ()
+    channel_ranges: tuple[tuple[float, float] | None, ...] = ()
+    channel_visible: tuple[bool | None, ...] = ()
     levels: int = 1
     level_shapes: tuple[tuple[int, ...], ...] = attrs.field(default=(), converter=shapes)
     scenes: tuple[str, ...] = ()
+    companions: tuple[str, ...] = attrs.field(default=(), converter=strings)
+    affine: tuple[tuple[float, float, float, float], ...] | None = None
     block_shape: tuple[int, ...] = ()
     details: dict[str, Any] = attrs.field(factory=dict)
     notes: tuple[str, ...] = attrs.field(default=(), converter=strings)

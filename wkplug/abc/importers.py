@@ -39,6 +39,8 @@ class ForeignLayer:
     offset: where index 0 of the arrays lies, in voxels of the finest mag along (x, y, z). begin: the first voxel that
     is there, counted from index 0 (formats that keep a volume's place start their arrays at the dataset's 0).
     channel_names, channel_colors: one per channel, or empty; colours as (red, green, blue) of 0 to 255, or None.
+    channel_ranges: (darkest, brightest) value that viewers show, one per channel, or None; empty if unknown.
+    channel_visible: whether viewers show the channel at first, likewise.
     notes: sentences for whoever imports it. details: JSON values for `wkplug inspect`.
     """
 
@@ -50,6 +52,8 @@ class ForeignLayer:
     begin: tuple[int, int, int] = (0, 0, 0)
     channel_names: tuple[str, ...] = ()
     channel_colors: tuple[tuple[int, int, int] | None, ...] = ()
+    channel_ranges: tuple[tuple[float, float] | None, ...] = ()
+    channel_visible: tuple[bool | None, ...] = ()
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = attrs.field(factory=dict)
 
