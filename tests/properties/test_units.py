@@ -4,7 +4,7 @@ import pickle
 import pytest
 
 from wkplug.errors import InvalidArgumentError
-from wkplug.properties import LengthUnit, VoxelSize, as_voxel_size, length_unit_from_str
+from wkplug.properties import LengthUnit, VoxelSize, as_voxel_size, length_unit_from_str, typed_unit
 
 SHORT = {
     "ym": 1e-15, "zm": 1e-12, "am": 1e-9, "fm": 1e-6, "pm": 1e-3, "nm": 1, "µm": 1e3, "mm": 1e6, "cm": 1e7,
@@ -37,6 +37,24 @@ def test_other_texts_are_no_units(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="is not a unit of length") as caught:
         length_unit_from_str(text)
     assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("typed", "unit"),
+    [
+        ("um", "micrometer"), ("microns", "micrometer"), ("Micrometres", "micrometer"), ("NANOMETER", "nanometer"),
+        ("nm", "nanometer"), ("mm", "millimeter"), ("Mm", "megameter"), ("A", "angstrom"), ("inches", "inch"),
+    ],
+)  # fmt: skip
+def test_people_may_type_usual_abbreviations(typed: str, unit: str) -> None:
+    assert typed_unit(typed).value == unit
+    assert VoxelSize((1, 1, 1), typed).unit.value == unit
+
+
+@pytest.mark.parametrize("text", ["", "NM", "MM", "UM", "voxels", "s", None, 5])
+def test_what_is_typed_is_never_guessed(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="is not a unit of length"):
+        typed_unit(text)
 
 
 def test_a_voxel_size_is_a_value() -> None:

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.converting import (
+    IMPORTING,
     STORAGE,
+    category_option,
     delete_dataset,
     downsampling_option,
+    given_orientation,
     given_voxel_size,
+    import_options,
+    mapping_option,
     memory_option,
+    orientation_options,
     overwrite_option,
     pyramid_of,
+    voxel_size_options,
 )
-from wkplug.cli.options import (
-    VOXEL_SIZE,
-    downsample_options,
-    executor_options,
-    storage_options,
-)
+from wkplug.cli.options import downsample_options, executor_options, storage_options
 from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 _TAKEN = (
-    *STORAGE, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices",
+    *STORAGE, *IMPORTING, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices",
 )  # fmt: skip
 """Options that are parameters of `plan_import` under the same name."""
 
@@ -39,18 +41,10 @@ _TAKEN = (
 @click.command()
 @click.argument("source")
 @click.argument("target")
-@click.option(
-    "--voxel-size",
-    type=VOXEL_SIZE,
-    help="Size of a voxel along x,y,z, such as 11.24,11.24,25; what the files say if left out.",
-)
-@click.option("--unit", default="nanometer", show_default=True, help="Unit of --voxel-size.")
+@voxel_size_options(otherwise="what the files say")
 @click.option("--layer-name", help="Name of the layer; made from the files' names if left out.")
-@click.option(
-    "--category",
-    type=click.Choice(["color", "segmentation"]),
-    help="Guessed from name and voxels if left out.",
-)
+@mapping_option
+@category_option()
 @click.option("--name", help="Name of the dataset; the folder's if left out.")
 @click.option("--reader", help="Name of the image reader to use.")
 @click.option("--importer", help="Name of the importer to use, for a container of another tool.")
@@ -62,6 +56,8 @@ _TAKEN = (
     help="Where a number is missing in a series of files: refuse, leave zeros, or close the gap.",
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once.")
+@import_options
+@orientation_options
 @memory_option
 @storage_options
 @downsampling_option
@@ -87,12 +83,14 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     plan = images.plan_import(
         source,
         target,
-        voxel_size_with_unit=given_voxel_size(options),
         voxel_size_from_files=True,
         layer_category=options["category"],
+        map_filepath_to_layer_name=options["layer_mapping"],
         overwrite=overwrite,
         executor=executor,
         pyramid=pyramid_of(options),
+        **_voxel_size(options),
+        **given_orientation(options),
         **{name: options[name] for name in _TAKEN},
     )
     if options["dry_run"]:
@@ -114,6 +112,11 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
         f"Converted {what} to {size_text(report.size)} "
         f"in {time.monotonic() - started:.1f} s. Look at it: wkplug preview {shlex.quote(target)} -o preview.png"
     )
+
+
+def _voxel_size(options: dict[str, Any]) -> dict[str, Any]:
+    given = given_voxel_size(options)
+    return {"voxel_size" if isinstance(given, tuple) else "voxel_size_with_unit": given}
 
 
 def _numbers(values: Any) -> str:

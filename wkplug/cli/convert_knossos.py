@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.converting import convert_layer, layer_options, memory_option
+from wkplug.cli.converting import (
+    category_option,
+    convert_layer,
+    layer_options,
+    memory_option,
+    orientation_options,
+)
 from wkplug.cli.options import MAG, executor_options, storage_options
 
 if TYPE_CHECKING:
@@ -19,10 +25,12 @@ __all__ = ["convert_knossos"]
 @click.argument("source")
 @click.argument("target")
 @layer_options(voxel_size_needed=False)
+@category_option("color")
 @click.option(
     "--dtype", help="Type of the cubes' voxels; unsigned, of the size that the cubes tell, if left out."
 )
 @click.option("--mag", type=MAG, default="1", show_default=True, help="The mag that the cubes are.")
+@orientation_options
 @memory_option
 @storage_options
 @executor_options
@@ -41,7 +49,7 @@ def convert_knossos(source: str, target: str, *, executor: Executor, **options: 
         target,
         executor,
         options,
-        category="color",
+        category=options["category"],
         mag=options["mag"],
         dtype=_checked(options["dtype"], stored, source),
     )

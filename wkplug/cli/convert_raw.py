@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.converting import (
+    category_option,
     convert_layer,
     downsampling_option,
     flip_option,
     layer_options,
     memory_option,
+    orientation_options,
     overwrite_option,
 )
 from wkplug.cli.options import SHAPE, Numbers, downsample_options, executor_options, storage_options
@@ -27,6 +29,7 @@ __all__ = ["convert_raw"]
 @click.argument("target")
 @click.option("--shape", type=SHAPE, required=True, help="Voxels along x,y,z.")
 @layer_options(voxel_size_needed=True)
+@category_option("color")
 @click.option("--dtype", default="uint8", show_default=True, help="Type of the layer's voxels.")
 @click.option("--source-dtype", help="Type of the file's voxels, such as uint16 or >u2; --dtype if left out.")
 @click.option(
@@ -38,10 +41,11 @@ __all__ = ["convert_raw"]
 )
 @click.option(
     "--rescale-min-max",
-    type=Numbers("min,max", float, "0,255", single=False),
+    type=Numbers("min,max", float, "0,255"),
     help="Values that become 0 and the largest of --dtype (1 for floats); those beyond are cut off.",
 )
 @flip_option
+@orientation_options
 @memory_option
 @storage_options
 @downsampling_option
@@ -72,6 +76,6 @@ def convert_raw(source: str, target: str, *, executor: Executor, **options: Any)
         target,
         executor,
         options,
-        category="color",
+        category=options["category"],
         dtype=options["dtype"],
     )

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.converting import (
+    IMPORTING,
+    category_option,
     convert_layer,
     downsampling_option,
     flip_option,
+    import_options,
     layer_options,
     memory_option,
+    orientation_options,
     overwrite_option,
 )
 from wkplug.cli.options import downsample_options, executor_options, storage_options
@@ -26,15 +30,17 @@ __all__ = ["convert_zarr"]
 @click.argument("source")
 @click.argument("target")
 @layer_options(voxel_size_needed=False)
+@category_option("color")
 @click.option(
     "--is-segmentation-layer/--no-is-segmentation-layer",
     "is_segmentation",
-    default=False,
-    show_default=True,
-    help="Whether the voxels are segment ids.",
+    default=None,
+    help="The same as --category segmentation, or color.",
 )
 @click.option("--importer", help="Name of the importer to use; found by what SOURCE holds if left out.")
+@import_options
 @flip_option
+@orientation_options
 @memory_option
 @storage_options
 @downsampling_option
@@ -49,12 +55,16 @@ def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any
     """
     from wkplug.ops.importing.sources import container_input
 
+    category = options["category"]
+    if options["is_segmentation"] is not None:
+        category = "segmentation" if options["is_segmentation"] else "color"
     groups = container_input(source, options["layer_name"], options["importer"])
     convert_layer(
         groups,
         target,
         executor,
         options,
-        category="segmentation" if options["is_segmentation"] else "color",
+        category=category,
         allow_multiple_layers=True,
+        **{name: options[name] for name in IMPORTING},
     )

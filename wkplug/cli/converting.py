@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wkplug.cli.downsample import DOWNSAMPLE
-from wkplug.cli.options import VOXEL_SIZE
+from wkplug.cli.options import UNIT, VOXEL_SIZE, combined
 from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -23,25 +23,35 @@ if TYPE_CHECKING:
     from wkplug.abc import Executor, Location
     from wkplug.ops.importing.options import PyramidOptions
     from wkplug.ops.importing.stacks import Stack
-    from wkplug.properties import VoxelSize
 
 __all__ = [
+    "IMPORTING",
     "STORAGE",
+    "category_option",
     "convert_layer",
     "delete_dataset",
     "downsampling_option",
     "flip_option",
+    "given_orientation",
     "given_voxel_size",
+    "import_options",
     "layer_options",
+    "mapping_option",
     "memory_option",
+    "orientation_options",
     "overwrite_option",
     "pyramid_of",
+    "voxel_size_options",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 STORAGE = ("data_format", "chunk_shape", "shard_shape", "chunks_per_shard", "compress")
 """The parameters that `storage_options` gives."""
+IMPORTING = ("dtype", "channel", "timepoint")
+"""The parameters that `import_options` gives."""
+_ORIENTATION = ("flip_x", "flip_y", "flip_z", "swap_xy")
+"""The parameters that `orientation_options` gives."""
 
 
 class _Axes(click.ParamType[tuple[int, ...]]):
@@ -70,44 +80,110 @@ memory_option = click.option("--memory", help="What the process may take, such a
 downsampling_option = click.option(
     "--downsample/--no-downsample", "downsampling", default=True, show_default=True, help="Build the pyramid."
 )
+
+
+def category_option(default: str | None = None) -> Callable[[F], F]:
+    """--category; without a default it is guessed."""
+    return click.option(
+        "--category",
+        type=click.Choice(["color", "segmentation"]),
+        default=default,
+        show_default=default is not None,
+        help="Whether voxels are brightness or segment ids"
+        + ("." if default else "; what SOURCE says, or guessed from name and voxels, if left out."),
+    )
+
+
+mapping_option = click.option(
+    "--layer-mapping",
+    type=click.Choice(
+        [
+            "inspect_single_file",
+            "inspect_every_file",
+            "enforce_layer_per_file",
+            "enforce_single_layer",
+            "enforce_layer_per_folder",
+            "enforce_layer_per_toplevel_folder",
+        ]
+    ),
+    default="inspect_single_file",
+    show_default=True,
+    help="Which files become one layer: what the first file, or each, is; one per file, in all, per folder.",
+)
 flip_option = click.option(
     "--flip-axes",
     type=_Axes(),
-    help="Axes that are reversed, such as 1,3: 1 is x, 2 is y, 3 is z of the whole volume.",
+    help="Axes that are reversed, such as 1,3: 1 is x, 2 is y, 3 is z of the whole volume; as --flip-x --flip-z.",
 )
+
+
+def orientation_options(function: F) -> F:
+    """--flip-x, --flip-y, --flip-z, --swap-xy."""
+    return combined(
+        *(
+            click.option(f"--flip-{axis}", is_flag=True, help=f"Reverse the {axis} axis of the layer.")
+            for axis in "xyz"
+        ),
+        click.option("--swap-xy", is_flag=True, help="Exchange x and y, before axes are reversed."),
+    )(function)
+
+
+def import_options(function: F) -> F:
+    """--dtype, --channel, --timepoint: what is taken of the files, and as what."""
+    return combined(
+        click.option(
+            "--dtype", help="Type of the layer's voxels, such as uint8: values are converted, not scaled."
+        ),
+        click.option("--channel", type=click.IntRange(min=0), help="Take only this channel, counted from 0."),
+        click.option("--timepoint", type=click.IntRange(min=0), help="Take only this time, counted from 0."),
+    )(function)
+
+
+def voxel_size_options(*, needed: bool = False, otherwise: str = "") -> Callable[[F], F]:
+    """--voxel-size, --unit; otherwise: says what holds where it is left out."""
+    gaps = (
+        ""
+        if needed
+        else f"; of axes that are left out, as x and y in ,,25, and without the option, {otherwise}"
+    )
+    return combined(
+        click.option(
+            "--voxel-size",
+            type=VOXEL_SIZE,
+            required=needed,
+            help=f"Size of a voxel along x,y,z, such as 11.24,11.24,25{gaps}.",
+        ),
+        click.option("--unit", type=UNIT, default="nm", show_default=True, help="Unit of --voxel-size."),
+    )
 
 
 def layer_options(*, voxel_size_needed: bool) -> Callable[[F], F]:
     """--layer-name, --voxel-size, --unit."""
-    said = "" if voxel_size_needed else "; what SOURCE (or the dataset that is there) says if left out"
-
-    def decorate(function: F) -> F:
-        for option in (
-            click.option("--unit", default="nanometer", show_default=True, help="Unit of --voxel-size."),
-            click.option(
-                "--voxel-size",
-                type=VOXEL_SIZE,
-                required=voxel_size_needed,
-                help=f"Size of a voxel along x,y,z, such as 11.24,11.24,25{said}.",
-            ),
-            click.option("--layer-name", default="color", show_default=True, help="Name of the new layer."),
-        ):
-            function = option(function)
-        return function
-
-    return decorate
+    return combined(
+        click.option("--layer-name", default="color", show_default=True, help="Name of the new layer."),
+        voxel_size_options(
+            needed=voxel_size_needed, otherwise="what SOURCE (or the dataset that is there) says"
+        ),
+    )
 
 
-def given_voxel_size(options: Mapping[str, Any]) -> VoxelSize | None:
-    """What --voxel-size and --unit say; click.BadParameter for an unknown unit."""
-    from wkplug.properties import LengthUnit, VoxelSize
+def given_voxel_size(options: Mapping[str, Any]) -> Any:
+    """What --voxel-size and --unit say: a VoxelSize, nanometres with gaps (see `plan_import`), or None."""
+    from wkplug.properties import VoxelSize
 
-    try:
-        unit = LengthUnit(options["unit"])
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--unit") from error
-    given = options["voxel_size"]
-    return None if given is None else VoxelSize(given, unit)
+    given, unit = options["voxel_size"], options["unit"]
+    if given is None:
+        return None
+    if None in given:
+        return tuple(None if length is None else length * unit.nanometers for length in given)
+    return VoxelSize(given, unit)
+
+
+def given_orientation(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What `orientation_options` and `flip_option` say, as parameters of an import."""
+    flips = options.get("flip_axes") or ()
+    numbered = {f"flip_{axis}": number in flips for number, axis in enumerate("xyz", start=1)}
+    return {name: options[name] or numbered.get(name, False) for name in _ORIENTATION}
 
 
 def convert_layer(
@@ -141,9 +217,7 @@ def convert_layer(
         executor=executor,
         memory=options["memory"],
         pyramid=pyramid_of(options),
-        flip_x=1 in flips,
-        flip_y=2 in flips,
-        flip_z=3 in flips,
+        **given_orientation(options),
         **{name: options[name] for name in STORAGE},
         **parameters,
     )

@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Executor
     from wkplug.geometry import Mag
+    from wkplug.properties import LengthUnit
 
 __all__ = [
     "BOX",
     "MAG",
     "PLANE_SHAPE",
+    "POINT",
     "SHAPE",
+    "UNIT",
     "VOXEL_SIZE",
     "Numbers",
+    "combined",
     "downsample_options",
     "executor_options",
     "make_executor",
@@ -33,14 +37,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Numbers(click.ParamType[tuple[Any, ...]]):
-    """A parameter type: numbers with commas between them, as many as are in `example`; `single`: or one for all."""
+    """A parameter type: numbers with commas between them, as many as are in `example`.
 
-    def __init__(self, name: str, kind: type[int] | type[float], example: str, *, single: bool) -> None:
+    single: or one for all. gaps: some may be left out, as in ,,30, and are None.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: type[int] | type[float],
+        example: str,
+        *,
+        single: bool = False,
+        gaps: bool = False,
+    ) -> None:
         self.name = name
         self._kind = kind
         self._example = example
         self._count = example.count(",") + 1
         self._single = single
+        self._gaps = gaps
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -49,8 +65,10 @@ class Numbers(click.ParamType[tuple[Any, ...]]):
         if isinstance(value, tuple):
             return value
         try:
-            numbers = tuple(self._kind(part) for part in str(value).split(","))
+            numbers = tuple(self._number(part) for part in str(value).split(","))
         except ValueError:
+            numbers = ()
+        if all(number is None for number in numbers):
             numbers = ()
         if len(numbers) == 1 and self._single:
             numbers *= self._count
@@ -59,6 +77,9 @@ class Numbers(click.ParamType[tuple[Any, ...]]):
             one = "one number or " if self._single else ""
             self.fail(f"{value!r} is not {one}{words} numbers such as {self._example}.", param, ctx)
         return numbers
+
+    def _number(self, text: str) -> Any:
+        return None if self._gaps and not text.strip() else self._kind(text)
 
 
 class _JobResources(click.ParamType[dict[str, Any]]):
@@ -105,14 +126,35 @@ class _MagType(click.ParamType["Mag"]):
             self.fail(str(error), param, ctx)
 
 
-VOXEL_SIZE = Numbers("x,y,z", float, "1,1,1", single=False)
+class _UnitType(click.ParamType["LengthUnit"]):
+    """A unit of length, by its name or its usual abbreviation."""
+
+    name = "nm|um|mm|..."
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LengthUnit:
+        from wkplug.errors import InvalidArgumentError
+        from wkplug.properties import LengthUnit, typed_unit
+
+        if isinstance(value, LengthUnit):
+            return value
+        try:
+            return typed_unit(value)
+        except InvalidArgumentError as error:
+            self.fail(str(error), param, ctx)
+
+
+VOXEL_SIZE = Numbers("x,y,z", float, "1,1,1", gaps=True)
 SHAPE = Numbers("n or x,y,z", int, "1,1,1", single=True)
 PLANE_SHAPE = Numbers("n or x,y", int, "512,512", single=True)
-BOX = Numbers("x,y,z,w,h,d", int, "0,0,0,512,512,64", single=False)
+BOX = Numbers("x,y,z,w,h,d", int, "0,0,0,512,512,64")
+POINT = Numbers("x,y,z", int, "0,0,64")
 MAG = _MagType()
+UNIT = _UnitType()
 
 
-def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+def combined(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    """Make one decorator of several, whose options are listed in this order."""
+
     def decorate(function: F) -> F:
         for decorator in reversed(decorators):
             function = decorator(function)
@@ -123,7 +165,7 @@ def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 
 def storage_options(function: F) -> F:
     """--data-format, --chunk-shape, --shard-shape (or --chunks-per-shard, as of old), --compress."""
-    return _all(
+    return combined(
         click.option(
             "--data-format", help="Storage format of the layers; the configured default if left out."
         ),
@@ -142,7 +184,7 @@ def storage_options(function: F) -> F:
 
 def downsample_options(function: F) -> F:
     """--max-mag, --interpolation-mode, --sampling-mode."""
-    return _all(
+    return combined(
         click.option(
             "--max-mag", "--coarsest-mag", "coarsest_mag", type=MAG,
             help="Coarsest mag, n or x-y-z; computed from the size if left out.",
@@ -182,7 +224,7 @@ def executor_options(function: F) -> F:
         with make_executor(strategy, jobs, job_resources) as executor:
             return function(*args, executor=executor, **kwargs)
 
-    return _all(
+    return combined(
         click.option(
             "--jobs", type=click.IntRange(min=1),
             help="How many tasks run side by side; as many as there are processors if left out.",

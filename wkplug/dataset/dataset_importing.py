@@ -64,6 +64,8 @@ class DatasetImporting(DatasetPart):
         memory: int | str | None = None,
         importer: str | None = None,
         pyramid: bool = False,
+        channel: int | None = None,
+        timepoint: int | None = None,
     ) -> Dataset:
         """Make a dataset of an image file, of the image files of a folder, or of a container of another tool.
 
@@ -84,6 +86,7 @@ class DatasetImporting(DatasetPart):
             Layers of a container keep names, categories, channels' names and colours, and their place.
         pyramid: whether to make the coarser mags that `downsample()` would make, too: in the same pass, as far as the
             memory allows it.
+        channel, timepoint: take just one of each file, counted from 0.
 
         x are the columns and y the rows of the images. An import that was stopped
         goes on where it was when it is called again with the same arguments.
@@ -118,6 +121,8 @@ class DatasetImporting(DatasetPart):
             memory=memory,
             importer=importer,
             pyramid=pyramid,
+            channel=channel,
+            timepoint=timepoint,
         )
 
     def add_layer_from_images(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         CoordinateTransformation,
         ThinPlateSplineCoordinateTransformation,
     )
-    from wkplug.properties.units import LengthUnit, VoxelSize, as_voxel_size, length_unit_from_str
+    from wkplug.properties.units import LengthUnit, VoxelSize, as_voxel_size, length_unit_from_str, typed_unit
     from wkplug.properties.view_configuration import DatasetViewConfiguration, LayerViewConfiguration
 else:
     __getattr__ = names_of(
@@ -62,7 +62,7 @@ else:
                 "CoordinateTransformation",
                 "ThinPlateSplineCoordinateTransformation",
             ),
-            "units": ("LengthUnit", "VoxelSize", "as_voxel_size", "length_unit_from_str"),
+            "units": ("LengthUnit", "VoxelSize", "as_voxel_size", "length_unit_from_str", "typed_unit"),
             "view_configuration": ("DatasetViewConfiguration", "LayerViewConfiguration"),
         },
     )
@@ -91,4 +91,5 @@ __all__ = [
     "get_dataset_converter",
     "layer_facts",
     "length_unit_from_str",
+    "typed_unit",
 ]

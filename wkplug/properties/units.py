@@ -17,7 +17,7 @@ import attrs
 from wkplug.errors import InvalidArgumentError
 from wkplug.geometry import Vec3Float
 
-__all__ = ["LengthUnit", "VoxelSize", "as_voxel_size", "length_unit_from_str"]
+__all__ = ["LengthUnit", "VoxelSize", "as_voxel_size", "length_unit_from_str", "typed_unit"]
 
 
 class LengthUnit(Enum):
@@ -93,6 +93,15 @@ _BY_NAME: dict[str, LengthUnit] = {
     "\u212b": LengthUnit.ANGSTROM,
 }
 
+# What keyboards without the signs give, and what people call them.
+_TYPED: dict[str, LengthUnit] = {
+    "um": LengthUnit.MICROMETER,
+    "micron": LengthUnit.MICROMETER,
+    "A": LengthUnit.ANGSTROM,
+    "feet": LengthUnit.FOOT,
+    "inches": LengthUnit.INCH,
+}
+
 
 def length_unit_from_str(text: str) -> LengthUnit:
     """Read a unit's long or short name; InvalidArgumentError (a ValueError) for anything else."""
@@ -105,8 +114,25 @@ def length_unit_from_str(text: str) -> LengthUnit:
     return unit
 
 
+def typed_unit(text: str) -> LengthUnit:
+    """Read a unit as people type it: um for µm, plurals, British spelling, capitals where they can't mean another.
+
+    Files are held to `length_unit_from_str`. InvalidArgumentError (a ValueError) for anything else.
+    """
+    if isinstance(text, str):
+        given = text.strip()
+        names = [given]
+        if len(given) > 2:  # in short names capitals tell Mm from mm
+            names += [given.lower(), given.lower().removesuffix("s").replace("metre", "meter")]
+        for name in names:
+            unit = _BY_NAME.get(name) or _TYPED.get(name)
+            if unit is not None:
+                return unit
+    return length_unit_from_str(text)
+
+
 def _as_unit(value: LengthUnit | str) -> LengthUnit:
-    return value if isinstance(value, LengthUnit) else length_unit_from_str(value)
+    return value if isinstance(value, LengthUnit) else typed_unit(value)
 
 
 @attrs.frozen
