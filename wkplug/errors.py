@@ -43,6 +43,7 @@ WkplugError
 │   ├── CorruptDataError       ValueError                   a shard, chunk or header is damaged; never zeros
 │   ├── TooLargeError          ValueError, MemoryError      more memory than the budget or a claimed size beyond reason
 │   ├── UnsupportedOperationError  RuntimeError             the format or the place can't do that
+│   │   └── UnlistableError    StorageError                 a place that doesn't tell what is stored in it
 │   └── ForkError              RuntimeError                 an engine with threads in a forked child
 ├── StorageError               OSError                      a place could not be read or written
 │   ├── MissingError           FileNotFoundError            definitely not there
@@ -130,6 +131,7 @@ __all__ = [
     "UnknownFormatError",
     "UnknownNameError",
     "UnknownSchemeError",
+    "UnlistableError",
     "UnsafePathError",
     "UnsupportedDtypeError",
     "UnsupportedImageDataError",
@@ -362,6 +364,10 @@ class LockTimeoutError(StorageError, TimeoutError):
 
 class UnsafePathError(StorageError, ValueError):
     """A path that leads out of the root it belongs to."""
+
+
+class UnlistableError(UnsupportedOperationError, StorageError):
+    """The place doesn't tell for certain what is stored in it, as web servers don't."""
 
 
 # --- images -----------------------------------------------------------------------------------------------

@@ -55,10 +55,12 @@ class Handler(SimpleHTTPRequestHandler):
         if first == "nohead" and head:
             return self.send_error(405)
         path = Path(self.translate_path(self.path))
+        if path.is_dir() and server.index != "all":
+            return self.send_error(404) if server.index is None else self._say_nothing()
         if path.is_dir():
             return super().do_HEAD() if head else super().do_GET()
         if not path.is_file():
-            return self.send_error(404)
+            return self._say_nothing() if server.index == "always" else self.send_error(404)
         data = path.read_bytes()
         total = len(data)
         found = re.fullmatch(r"bytes=(\d*)-(\d*)", range_header or "")
@@ -82,12 +84,27 @@ class Handler(SimpleHTTPRequestHandler):
             self.wfile.write(data)
         return None
 
+    def _say_nothing(self) -> None:
+        """Answer with a page that names no file, as single-page applications do."""
+        page = b"<!doctype html><title>Data</title><p>Welcome.</p>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(page)
+
 
 class FileServer(ThreadingHTTPServer):
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
         self.requests: list[tuple[str, str, str | None]] = []
         self.failures: dict[str, int] = {}
+        self.index: str | None = "all"
+        """What folders answer: the index page of all files, one of none ("none"), or 404 (None).
+
+        With "always" unknown names answer like folders that name no file.
+        """
 
     @property
     def url(self) -> str:

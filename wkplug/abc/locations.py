@@ -87,7 +87,14 @@ class Location(ABC):
 
     @abstractmethod
     def list(self) -> Iterator[str]:
-        """The names directly below, sorted; folders end with a slash. Empty if there are none."""
+        """The names directly below, sorted; folders end with a slash. Empty if there are none.
+
+        A web server shows what it likes: use this to find things, and `list_all` to conclude that others aren't there.
+        """
+
+    def list_all(self) -> Iterator[str]:
+        """As `list`, but what isn't named is not there; UnlistableError for places that can't promise that."""
+        return self.list()
 
     @abstractmethod
     def delete(self, *, recursive: bool = False) -> None:

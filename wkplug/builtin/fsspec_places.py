@@ -24,7 +24,14 @@ from wkplug.builtin.fsspec_address import Address, resolve
 from wkplug.builtin.fsspec_ranges import cat, cat_all, merge
 from wkplug.builtin.leases import ProcessLocks, lease
 from wkplug.builtin.parts import is_scrap, safe_parts
-from wkplug.errors import ConflictError, ForbiddenError, MissingError, StorageError, UnsupportedOperationError
+from wkplug.errors import (
+    ConflictError,
+    ForbiddenError,
+    MissingError,
+    StorageError,
+    UnlistableError,
+    UnsupportedOperationError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -251,6 +258,15 @@ class FsspecLocation(Location):
             if first and not rest:
                 names.add(f"{first}/" if slash or entry.get("type") == "directory" else first)
         return iter(sorted(names))
+
+    def list_all(self) -> Iterator[str]:
+        """As `list`; UnlistableError for HTTP, whose index pages are missing, cut, or of something else."""
+        if self._address.scheme in _HTTP:
+            raise UnlistableError(
+                f"{self.url} can't be listed: web servers don't tell for certain what they have.",
+                hint="Copy it from an object store or a disk, where all files can be listed.",
+            )
+        return self.list()
 
     def size(self) -> int:
         """Bytes of the object, or of all objects below; lock objects count nothing."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import execution, voxels
 from wkplug.dataset.chunks import over_axes
-from wkplug.errors import InvalidArgumentError
+from wkplug.errors import InvalidArgumentError, UnsupportedOperationError
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:
@@ -129,11 +129,14 @@ def _stored(view: View, axes: tuple[str, ...]) -> Iterable[Box] | None:
         return None
     own = view._bounds_in_mag(view._region())
     boxes = []
-    for box in handle.stored_boxes():
-        common = grids.intersect(box, own)
-        if common is not None:
-            start = tuple(low - first for low, first in zip(common[0], own[0], strict=True))
-            boxes.append((_along(axes, view, start, 0), _along(axes, view, common[1], 1)))
+    try:
+        for box in handle.stored_boxes():
+            common = grids.intersect(box, own)
+            if common is not None:
+                start = tuple(low - first for low, first in zip(common[0], own[0], strict=True))
+                boxes.append((_along(axes, view, start, 0), _along(axes, view, common[1], 1)))
+    except UnsupportedOperationError:
+        return None
     return boxes
 
 

@@ -7,22 +7,24 @@ made on. Work is divided by the shards of the target, so that jobs share none. W
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from wkplug.dataset import execution, voxels
 from wkplug.dataset.regions import from_bounding_box, in_mag
-from wkplug.errors import InvalidArgumentError
+from wkplug.errors import InvalidArgumentError, MissingError, UnsupportedOperationError
 from wkplug.geometry import grids
 from wkplug.geometry.grids import hull
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from wkplug.abc import Box
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.mag_view import MagView
     from wkplug.geometry import NDBoundingBox
+    from wkplug.storage import ArrayHandle
 
 __all__ = ["merge", "merge_boxes"]
 
@@ -36,10 +38,7 @@ def merge(target: MagView, other: MagView, executor: AnyExecutor) -> None:
     bounds = other._bounds_in_mag(other._region())
     shard_shape = target._source.writing_handle.array.spec.shard_shape
     work: dict[tuple[int, ...], list[Box]] = {}
-    for box in other._source.handle.stored_boxes():
-        stored = grids.intersect(box, bounds)
-        if stored is None:
-            continue
+    for stored in _stored(other._source.handle, bounds):
         for shard in grids.cell_starts(*stored, shard_shape):
             common = grids.intersect(stored, (shard, shard_shape))
             if common is not None:
@@ -67,6 +66,22 @@ def merge_boxes(target: MagView, other: MagView, boxes: Iterable[NDBoundingBox])
     if common:
         _overlay(target, other, common)
         target._source.handle.flush()
+
+
+def _stored(handle: ArrayHandle, bounds: Box) -> Iterator[Box]:
+    """The parts of `bounds` that are stored; where nobody can list them, each shard is asked for."""
+    try:
+        boxes = list(handle.stored_boxes())
+    except UnsupportedOperationError:
+        for box in grids.cells(*bounds, handle.spec.shard_shape):
+            with suppress(MissingError):
+                handle.read(box, missing="error")
+                yield box
+    else:
+        for box in boxes:
+            common = grids.intersect(box, bounds)
+            if common is not None:
+                yield common
 
 
 def _check(target: MagView, other: MagView) -> None:

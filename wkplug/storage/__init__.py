@@ -4,7 +4,7 @@ Here formats and engines end: above this package there are only locations, handl
 opens an array is the registry's decision, what the voxels mean the dataset's.
 """
 
-from wkplug.storage.copying import copy_tree
+from wkplug.storage.copying import can_be_listed, copy_tree
 from wkplug.storage.handles import ArrayHandle
 from wkplug.storage.locating import locate, relative_to, resolve_inside
 from wkplug.storage.marks import MARK_NAME, Mark, clear_mark, read_mark, set_mark
@@ -15,6 +15,7 @@ __all__ = [
     "MARK_NAME",
     "ArrayHandle",
     "Mark",
+    "can_be_listed",
     "clear_mark",
     "copy_tree",
     "create_array",

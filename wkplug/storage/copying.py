@@ -16,18 +16,29 @@ from typing import TYPE_CHECKING
 
 from wkplug.builtin.files import sort_write_failure, sync_folder, write_fully
 from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap
-from wkplug.errors import MissingError, StorageError
+from wkplug.errors import MissingError, StorageError, UnlistableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from wkplug.abc import Location
 
-__all__ = ["copy_tree"]
+__all__ = ["can_be_listed", "copy_tree"]
 
 _THREADS = 8
 _SPARSE_FROM = 1 << 20
 _PIECE = 1 << 22
+_PAGE_BYTES = 256
+_PAGES = (b"<!doctype html", b"<html")
+
+
+def can_be_listed(folder: Location) -> bool:
+    """Whether the place tells all names in a folder, so that what it doesn't name isn't there."""
+    try:
+        next(iter(folder.list_all()), None)
+    except UnlistableError:
+        return False
+    return True
 
 
 def copy_tree(
@@ -49,6 +60,12 @@ def copy_tree(
     if source == target or _inside(source, target) or _inside(target, source):
         raise StorageError(f"{source.url} can't be copied to {target.url}: one lies inside the other.")
     if not source.exists():
+        if not can_be_listed(source):
+            raise UnlistableError(
+                f"{source.url} could not be copied: there is no such file, and if it is a folder, its server doesn't "
+                "tell what is in it.",
+                hint="Copy it from an object store or a disk, or refer to it instead.",
+            )
         raise MissingError(f"{source.url} could not be copied: it is not there.")
     from_path, to_path = source.local_path(), target.local_path()
     if _is_file(source):
@@ -91,6 +108,14 @@ def _is_file(location: Location) -> bool:
     path = location.local_path()
     if path is not None:
         return not os.path.isdir(path)  # noqa: PTH112 - plain text
+    if not can_be_listed(location):
+        if location.read(0, _PAGE_BYTES).lstrip().lower().startswith(_PAGES):
+            raise UnlistableError(
+                f"{location.url} could not be copied: the server answers with a web page, as for folders, and doesn't "
+                "tell for certain what is in it.",
+                hint="Copy it from an object store or a disk, or refer to it instead.",
+            )
+        return True
     # Object stores may have "a" and "a/b" at once: then "a" is a folder here.
     return location.version() is not None and next(location.list(), None) is None
 
@@ -108,7 +133,7 @@ def _walk(source: Location, skip: frozenset[str]) -> Iterator[tuple[str, tuple[s
     while pending:
         parts, above = pending.pop()
         folder = source.child(*parts) if parts else source
-        for entry in folder.list():
+        for entry in folder.list_all():
             name = entry.rstrip("/")
             below = (*parts, name)
             if is_scrap(name) or name in skip or "/".join(below) in skip:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.errors import ForbiddenError, IncompleteMagError, MissingError
+from wkplug.storage.copying import can_be_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,8 @@ def clear_mark(location: Location) -> None:
 def read_mark(location: Location) -> Mark | None:
     """Give the mark, or None. A damaged mark is a mark of an unknown job.
 
-    Servers that refuse to tell missing files from forbidden ones are taken to have none.
+    Servers that refuse to tell missing files from forbidden ones are taken to have none, and so are those that answer
+    with something else, such as a page for every unknown name.
     """
     try:
         text = location.child(MARK_NAME).read()
@@ -85,6 +87,8 @@ def read_mark(location: Location) -> Mark | None:
     except ValueError:
         found = None
     values = found if isinstance(found, dict) else {}
+    if "job" not in values and not can_be_listed(location):
+        return None
     return Mark(
         job=str(values.get("job", _UNKNOWN)),
         what=str(values.get("what", "")),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError
+from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError, UnlistableError
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest, Transfer
@@ -310,16 +310,14 @@ def _warn_of_place(dataset: Dataset, name: str, data_format: str) -> None:
 
 def _other_entries(layer: Layer) -> list[str]:
     """The names in a layer's folder that nothing else of a copy takes care of, such as "mappings/"."""
-    if layer.location.url.lower().startswith(("http://", "https://")):
-        return []  # web servers list nothing one could rely on
     described = {
         file for dialect in registry.dialects(str(layer.data_format)) for file in dialect.layer_file_names
     }
     mags = {view.location.name for view in layer.mags.values() if view.location.parent == layer.location}
     mags.update(name for mag in layer.mags for name in (mag.to_layer_name(), mag.to_long_layer_name()))
     try:
-        names = list(layer.location.list())
-    except MissingError:
+        names = list(layer.location.list_all())
+    except (MissingError, UnlistableError):
         return []
     return [
         name for name in names if name.rstrip("/") not in mags | described and not name.startswith(_OUR_OWN)
@@ -334,7 +332,7 @@ def _unlisted(layer: Layer, name: str) -> tuple[bool, list[str]]:
         return True, []
     if not name.endswith("/") or not any(place.parent == folder for place in own):
         return False, []
-    return True, [entry for entry in folder.list() if folder.child(entry.rstrip("/")) not in own]
+    return True, [entry for entry in folder.list_all() if folder.child(entry.rstrip("/")) not in own]
 
 
 def _copy_other_entries(source: Layer, layer: Layer) -> None:

@@ -230,7 +230,7 @@ def _by_files(layer: Layer, source: MagView, request: CopyRequest, transfer: Tra
         reason = "chunks, shards or compression change"
     elif not capabilities.shared_between_processes or not capabilities.writable:
         reason = f"arrays of {source.data_format} aren't folders of their own"
-    elif source.location.url.lower().startswith(("http://", "https://")):
+    elif not storage.can_be_listed(source.location):
         reason = f"{source.location.url} can't be listed"
     if reason is not None and wanted:
         raise UnsupportedOperationError(

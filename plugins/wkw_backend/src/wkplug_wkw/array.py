@@ -300,7 +300,7 @@ class WkwArray(Array):
     # --- others ---------------------------------------------------------------------------------------
 
     def stored_boxes(self) -> Iterator[Box]:
-        """Iterate over the boxes of the shard files, by listing folders."""
+        """Iterate over the boxes of the shard files, by listing folders; UnlistableError where that can't be done."""
         edge = self.header.shard_len
         shape = self.spec.shard_shape
         for z, in_z in _numbered(self.location, 0):
@@ -362,7 +362,7 @@ def _rebuild(
 
 def _numbered(folder: Location, level: int) -> Iterator[tuple[int, Location]]:
     """Iterate over the numbered entries of a folder: z and y folders, then x files; all else is ignored."""
-    for name in folder.list():
+    for name in folder.list_all():
         match = _PARTS[level].fullmatch(name)
         if match is not None:
             yield int(match[1]), folder.child(name.rstrip("/"))

@@ -41,7 +41,7 @@ class KeyEncoding:
             start = location.child(self.prefix) if self.prefix else location
             yield from self._walk(start, ())
             return
-        for name in location.list():
+        for name in location.list_all():
             parts = name.split(".")
             if self.prefix:
                 if parts[0] != self.prefix:
@@ -52,7 +52,7 @@ class KeyEncoding:
 
     def _walk(self, folder: Location, above: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         last = len(above) == self.rank - 1
-        for name in folder.list():
+        for name in folder.list_all():
             # Leaves are files, everything above is folders; a temporary file's name is no number.
             number = name.removesuffix("/")
             if name.endswith("/") == last or not _NUMBER.fullmatch(number):
