@@ -173,11 +173,10 @@ def test_a_raw_file_must_be_a_file(data: Any, capsys: pytest.CaptureFixture[str]
     assert "--shape" in capsys.readouterr().err
 
 
-@pytest.mark.filterwarnings("default:.*bytes behind:UserWarning")
 def test_a_raw_file_that_is_longer_is_told(data: Any, capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.raw").write_bytes(data.tobytes(order="F") + b"123")
     run(*RAW, "--no-downsample")
-    assert "3 bytes behind the last voxel are not read." in capsys.readouterr().err
+    assert "note: color: 3 bytes behind the last voxel are not read (a.raw)." in capsys.readouterr().out
     assert np.array_equal(read(), data)
 
 

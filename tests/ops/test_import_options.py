@@ -128,7 +128,7 @@ def test_a_missing_number_is_an_error_before_anything_is_written(tmp_path: Path)
         wk.Dataset.from_images(tmp_path / "in", tmp_path / "out", (1, 1, 1), missing_slices="repeat")
 
 
-@pytest.mark.filterwarnings("ignore:.*are missing, and are zero there:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*missing, and is zero there:UserWarning")
 def test_gaps_are_filled_or_closed_on_request(tmp_path: Path, dataset: wk.Dataset) -> None:
     series(tmp_path / "in", [f"s{z}.png" for z in (8, 9, 11, 12, 13, 14)])
     filled = dataset.add_layer_from_images(tmp_path / "in", "filled", missing_slices="fill")
@@ -143,7 +143,7 @@ def test_gaps_are_filled_or_closed_on_request(tmp_path: Path, dataset: wk.Datase
 
 def test_a_filled_gap_is_told(tmp_path: Path, dataset: wk.Dataset) -> None:
     series(tmp_path / "in", [f"s{z}.png" for z in (1, 2, 4, 5)])
-    with pytest.warns(UserWarning, match="1 sections of the layer 'a' are missing, and are zero there"):
+    with pytest.warns(UserWarning, match=r"a: 1 section of 5 is missing, and is zero there \(z = 2\)"):
         dataset.add_layer_from_images(tmp_path / "in", "a", missing_slices="fill")
 
 

@@ -73,6 +73,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     precomputed, KNOSSOS, bare WKW) keep their names and places. The same command again goes on with a conversion
     that was stopped.
     """
+    from wkplug.cli.import_plan import note_lines, plan_text
     from wkplug.cli.info import size_text, summary
     from wkplug.ops import images
     from wkplug.ops.info import describe
@@ -94,8 +95,6 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
         **{name: options[name] for name in _TAKEN},
     )
     if options["dry_run"]:
-        from wkplug.cli.import_plan import plan_text
-
         click.echo(plan_text(plan, target))
         return
     if plan.voxel_size_of_files:
@@ -106,7 +105,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     with progress_bars() as begin:
         dataset = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
     report = describe(dataset)
-    click.echo(summary(report, target))
+    click.echo("\n".join([summary(report, target), *note_lines(dataset.import_report)]))
     what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"
     click.echo(
         f"Converted {what} to {size_text(report.size)} "

@@ -197,6 +197,7 @@ def convert_layer(
 
     options: the command's. parameters: those of `plan_layer` beside.
     """
+    from wkplug.cli.import_plan import note_lines
     from wkplug.cli.info import size_text, summary
     from wkplug.ops.info import describe
     from wkplug.ops.layer_import import plan_layer
@@ -226,7 +227,7 @@ def convert_layer(
     with progress_bars() as begin:
         dataset, _ = plan.execute(executor=executor, progress=begin("voxels"), more_progress=begin)
     report = describe(dataset)
-    click.echo(summary(report, target))
+    click.echo("\n".join([summary(report, target), *note_lines(dataset.import_report)]))
     click.echo(
         f"Converted {size_text(plan.bytes)} of voxels in {time.monotonic() - started:.1f} s. "
         f"Look at it: wkplug preview {shlex.quote(target)} -o preview.png"

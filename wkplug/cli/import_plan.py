@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     from wkplug.ops.images import ImportPlan
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
+    from wkplug.ops.importing.report import ImportReport
 
-__all__ = ["plan_text"]
+__all__ = ["note_lines", "plan_text"]
 
 
 def plan_text(plan: ImportPlan, target: str) -> str:
@@ -27,6 +28,7 @@ def plan_text(plan: ImportPlan, target: str) -> str:
         lines += ["", *_source(volume)]
         for layer in volume.layers:
             lines += _layer(plan, volume, layer)
+    lines += note_lines(plan.report)
     files = f"{len(plan.files)} files of {size_text(plan.source_bytes)}, " if plan.files else ""
     lines += [
         "",
@@ -35,6 +37,12 @@ def plan_text(plan: ImportPlan, target: str) -> str:
         "Nothing was written (--dry-run).",
     ]
     return "\n".join(lines)
+
+
+def note_lines(report: ImportReport | None) -> list[str]:
+    """Give the notes of an import as lines, with an empty one before them."""
+    notes = report.notes if report is not None else ()
+    return ["", *(f"note: {note}" for note in notes)] if notes else []
 
 
 def _source(planned: VolumePlan) -> Iterator[str]:

@@ -177,7 +177,8 @@ def _show_warning(
 ) -> None:
     """Print a warning as a sentence: where in the code it comes from is of no use on the command line."""
     del category, filename, lineno, file, line
-    click.echo(f"Warning: {message}", err=True)
+    text = str(message).removeprefix("[WARNING] ")  # how the API marks them among other warnings
+    click.echo(f"Warning: {text}", err=True)
 
 
 if __name__ == "__main__":

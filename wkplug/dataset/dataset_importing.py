@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wkplug.dataset.layer import Layer
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
     from wkplug.ops.importing.files import ConversionLayerMapping
+    from wkplug.ops.importing.report import ImportReport
     from wkplug.ops.pyramids.sampling import SamplingModes
     from wkplug.properties import VoxelSize
 
@@ -30,6 +31,21 @@ __all__ = ["DatasetImporting"]
 @part_of("wkplug.dataset.dataset", "Dataset")
 class DatasetImporting(DatasetPart):
     """A base of `Dataset`."""
+
+    _import_report: ImportReport | None = None
+
+    @property
+    def import_report(self) -> ImportReport | None:
+        """What was left out, filled, guessed ... of the images that were imported with this object; None without any.
+
+        Its `notes` are sentences with numbers, each once; `print` shows them. They are not stored with the dataset:
+        `to_json()` gives what a script may keep.
+        """
+        return self._import_report
+
+    @import_report.setter
+    def import_report(self, report: ImportReport | None) -> None:
+        self._import_report = report
 
     @classmethod
     def from_images(

@@ -24,6 +24,7 @@ from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import VolumePlan, plan_volumes
 from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
 from wkplug.ops.importing.readers import ImageFile, Wanted
+from wkplug.ops.importing.report import ImportReport
 from wkplug.ops.importing.sources import group_input, resolve_input
 from wkplug.ops.importing.writing import check_free, write_volume
 from wkplug.properties import VoxelSize, as_voxel_size
@@ -54,7 +55,7 @@ class ImportPlan:
     """A dataset to come: what `from_images` would write, before anything is written.
 
     voxel_size_of_files: whether the voxel size is the one that the files say. continues: whether the target holds what
-    this very import has written before it was stopped.
+    this very import has written before it was stopped. report: what will be left out, filled, guessed ...
     """
 
     target: Location
@@ -64,6 +65,7 @@ class ImportPlan:
     volumes: tuple[VolumePlan, ...]
     options: ImportOptions
     continues: bool
+    report: ImportReport
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -122,7 +124,7 @@ class ImportPlan:
             if not self.continues:
                 record.end()
             raise
-        write_volumes(dataset, self.volumes, self.options, executor, progress, more_progress)
+        write_volumes(dataset, self.volumes, self.options, self.report, executor, progress, more_progress)
         record.end()
         return dataset
 
@@ -140,6 +142,7 @@ def from_images(
     """Make a dataset of image files; see `Dataset.from_images`. `parameters` as of `plan_import`."""
     with pools.pool(executor) as runner:
         described = plan_import(input_path, output_path, voxel_size, name, executor=runner, **parameters)
+        described.report.warn()
         return described.execute(executor=runner, progress=progress)
 
 
@@ -223,6 +226,7 @@ def plan_import(
         volumes=volumes,
         options=import_options,
         continues=begun is not None,
+        report=ImportReport.of(note for planned in volumes for note in planned.notes),
     )
     if begun is not None and begun != plan.fingerprint:
         raise DatasetExistsError(
@@ -307,18 +311,24 @@ def add_layer_from_images(
             location_of=lambda layer: dataset.location.child(layer, mag.to_layer_name()),
             backend_for=dataset.backend_for,
         )
-        return write_volumes(dataset, volumes, import_options, runner, progress)[0]
+        report = ImportReport.of(note for planned in volumes for note in planned.notes)
+        report.warn()
+        return write_volumes(dataset, volumes, import_options, report, runner, progress)[0]
 
 
 def write_volumes(
     dataset: Dataset,
     volumes: Iterable[VolumePlan],
     options: ImportOptions,
+    report: ImportReport,
     executor: AnyExecutor,
     progress: Progress | None,
     more_progress: Callable[[str], Progress] | None = None,
 ) -> list[Layer]:
-    """Write all volumes, counting what is decoded of all of them; then the coarser mags that are still to be made."""
+    """Write all volumes, counting what is decoded of all of them; then the coarser mags that are still to be made.
+
+    The dataset gets the report of what was planned, completed with what the voxels show.
+    """
     volumes = tuple(volumes)
     total = sum(volume.num_steps for volume in volumes)
     done = 0
@@ -332,7 +342,11 @@ def write_volumes(
     layers: list[Layer] = []
     with pools.pool(executor) as runner:
         for volume in volumes:
-            layers += write_volume(dataset, volume, options, executor=runner, advance=advance)
+            written, notes = write_volume(dataset, volume, options, executor=runner, advance=advance)
+            layers += written
+            report = report.joined(notes)
+        before = dataset.import_report
+        dataset.import_report = report if before is None else before.joined(report.notes)
         if options.pyramid is not None:
             add_coarser_mags(layers, options.pyramid, options, runner, more_progress)
     return layers

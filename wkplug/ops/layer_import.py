@@ -20,6 +20,7 @@ from wkplug.ops.images import voxel_size_of, write_volumes
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import VolumePlan, plan_volumes
 from wkplug.ops.importing.pyramid import with_pyramids
+from wkplug.ops.importing.report import ImportReport
 from wkplug.ops.importing.writing import check_free
 from wkplug.properties.document import FILE_NAME
 
@@ -38,12 +39,13 @@ __all__ = ["LayerImport", "plan_layer"]
 
 @attrs.frozen(kw_only=True)
 class LayerImport:
-    """What will be written."""
+    """What will be written; report: what of the sources will not be in it as it is in them."""
 
     target: Location
     voxel_size: VoxelSize
     volumes: tuple[VolumePlan, ...]
     options: ImportOptions
+    report: ImportReport
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -64,7 +66,10 @@ class LayerImport:
     ) -> tuple[Dataset, list[Layer]]:
         """Create or open the dataset, and write the layers; progress, more_progress: as of `ImportPlan.execute`."""
         dataset = Dataset(self.target, voxel_size_with_unit=self.voxel_size, exist_ok=True)  # type: ignore[arg-type]  # a Location is a place, too
-        return dataset, write_volumes(dataset, self.volumes, self.options, executor, progress, more_progress)
+        layers = write_volumes(
+            dataset, self.volumes, self.options, self.report, executor, progress, more_progress
+        )
+        return dataset, layers
 
 
 def plan_layer(
@@ -115,4 +120,5 @@ def plan_layer(
         voxel_size=known_size,
         volumes=with_pyramids(volumes, import_options, known_size.to_nanometer(), others, **places),
         options=import_options,
+        report=ImportReport.of(note for planned in volumes for note in planned.notes),
     )

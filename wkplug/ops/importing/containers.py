@@ -13,7 +13,7 @@ Who calls it: `sources`.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import attrs
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, Importer, Location
+    from wkplug.ops.importing.report import ImportNote
     from wkplug.registry import Choice
 
 __all__ = ["Container", "StoredImage", "choose_container", "describe_container", "inside", "is_sure"]
@@ -43,6 +44,7 @@ class Container:
     layer: ForeignLayer
 
     exact = True
+    notes: ClassVar[tuple[ImportNote, ...]] = ()
 
     @property
     def category(self) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box
+    from wkplug.ops.importing.report import ImportNote
 
 __all__ = ["Frames", "is_frames"]
 
@@ -34,6 +35,7 @@ class Frames:
     """A sequence of frames, see `readers.Source`."""
 
     exact = False
+    notes: tuple[ImportNote, ...] = ()
     category = ""
     topleft = (0, 0, 0)
 

@@ -18,6 +18,7 @@ from wkplug.errors import MissingError
 
 if TYPE_CHECKING:
     from wkplug.abc import Box, Location
+    from wkplug.ops.importing.pipeline import Range, Ranges
 
 __all__ = ["JOURNAL_NAME", "Journal", "Record"]
 
@@ -41,7 +42,9 @@ class Journal:
         self._place = folder.child(JOURNAL_NAME)
         self.fingerprint = fingerprint
         self.box = box
-        self.ranges: list[tuple[Any, Any] | None] = [None] * layers
+        self.ranges: Ranges = [None] * layers
+        self.once = True
+        """Whether each box was done once, so that what was counted in them adds up."""
         self._done: dict[str, str] = {}
 
     @classmethod
@@ -50,23 +53,31 @@ class Journal:
         found = _load(folder.child(JOURNAL_NAME))
         try:
             journal = cls(folder, str(found["import"]), tuple(map(int, found["box"])), len(found["ranges"]))
-            journal.ranges = [None if pair is None else (pair[0], pair[1]) for pair in found["ranges"]]
+            journal.ranges = [None if known is None else _range(*known) for known in found["ranges"]]
             journal._done = dict(found["done"])
+            journal.once = bool(found["once"])
         except (KeyError, TypeError, ValueError, IndexError):
             return None
         return journal
 
     def save(self) -> None:
         """Write the journal."""
-        content = {"import": self.fingerprint, "box": self.box, "ranges": self.ranges, "done": self._done}
+        content = {
+            "import": self.fingerprint,
+            "box": self.box,
+            "ranges": self.ranges,
+            "done": self._done,
+            "once": self.once,
+        }
         self._place.write(json.dumps(content).encode())
 
     def has(self, box: Box, files: str) -> bool:
         """Whether a box was finished from files that looked the same."""
         return self._done.get(_key(box)) == files
 
-    def add(self, box: Box, files: str, ranges: list[tuple[Any, Any] | None]) -> None:
+    def add(self, box: Box, files: str, ranges: Ranges) -> None:
         """Note a finished box, and the range of each layer's values so far."""
+        self.once = self.once and _key(box) not in self._done
         self._done[_key(box)] = files
         self.ranges = ranges
         self.save()
@@ -99,6 +110,10 @@ class Record:
     def end(self) -> None:
         """Note that it has ended."""
         storage.clear_mark(self._dataset)
+
+
+def _range(low: Any, high: Any, zeros: int) -> Range:
+    return low, high, zeros
 
 
 def _key(box: Box) -> str:

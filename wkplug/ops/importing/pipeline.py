@@ -24,18 +24,21 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box, Executor
 
-__all__ = ["Boxes", "Ranges", "Work", "joined"]
+__all__ = ["Boxes", "Range", "Ranges", "Work", "joined"]
 
-Ranges = list[tuple[Any, Any] | None]
-"""The smallest and largest value of each layer, None where there is none."""
+Range = tuple[Any, Any, int]
+"""The smallest and largest value, and how many voxels are zero."""
+Ranges = list[Range | None]
+"""Those of each layer, None where there is no finite value."""
 
 
-def joined(values: tuple[Any, ...]) -> tuple[Any, Any] | None:
+def joined(values: tuple[Any, ...]) -> Range | None:
     """The range of what has these ranges, of one layer."""
-    known = [pair for pair in values if pair is not None]
+    known = [found for found in values if found is not None]
     if not known:
         return None
-    return min(low for low, _ in known), max(high for _, high in known)
+    lows, highs, zeros = zip(*known, strict=True)
+    return min(lows), max(highs), sum(zeros)
 
 
 class Work(Protocol):

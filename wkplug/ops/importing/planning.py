@@ -29,6 +29,7 @@ from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
 from wkplug.ops.importing.cutting import Cutting, Extent
 from wkplug.ops.importing.files import part_of_name
+from wkplug.ops.importing.report import ImportNote, counted
 from wkplug.ops.importing.volume import Volume
 from wkplug.properties import check_layer_name
 from wkplug.storage.marks import digest
@@ -65,7 +66,7 @@ class VolumePlan:
 
     spec: of the arrays to come, which differ in nothing but their channels. fingerprint: a text that differs where the
     import would make something else. mags: the coarser ones to be made; fed: how the first of them are computed from
-    the boxes while these are in memory, None if all are computed afterwards.
+    the boxes while these are in memory, None if all are computed afterwards. notes: what is to be told of it.
     """
 
     volume: Volume
@@ -77,6 +78,7 @@ class VolumePlan:
     fingerprint: str
     mags: tuple[Mag, ...] = ()
     fed: Pass | None = None
+    notes: tuple[ImportNote, ...] = ()
 
     def cutting_of(self, box: tuple[int, ...]) -> Cutting:
         """The cutting of boxes with other edges, as an import that was stopped has begun."""
@@ -133,24 +135,23 @@ def plan_volumes(
     for name, stack in groups.items():
         volume = Volume(stack.files, swap_xy=options.swap_xy, places=stack.places, part=options.part)
         layers = _layers(volume, name, category, options)
-        if left < len(layers):
-            warnings.warn(
-                f"[WARNING] The images would make more layers than {options.max_layers}: the rest, from "
-                f"{layers[max(0, left)].name!r} on, is not imported (max_layers).",
-                UserWarning,
-                stacklevel=4,
-            )
-            layers = layers[:left]
+        more = _too_many(layers, left, options.max_layers)
+        layers = layers[:left]
         if not layers:
+            plans[-1] = attrs.evolve(plans[-1], notes=(*plans[-1].notes, *more))
             break
-        for text in _remarks(volume, name):
-            warnings.warn(f"[WARNING] {text}", UserWarning, stacklevel=4)
+        names = tuple(layer.name for layer in layers)
+        notes = [
+            note if note.layers else attrs.evolve(note, layers=names)
+            for note in (*stack.notes, *_notes(volume))
+        ]
         specs = []
         for layer in layers:
             check_layer_name(layer.name)
             place, backend = location_of(layer.name), backend_for(layer.data_format)
             specs.append(_checked_layout(volume, layer, options, place, backend))
-        plans.append(_cut(volume, layers, specs[0], options, budget))
+        plan = _cut(volume, layers, specs[0], options, budget)
+        plans.append(attrs.evolve(plan, notes=(*notes, *more)))
         left -= len(layers)
     return tuple(plans)
 
@@ -192,23 +193,40 @@ def _xyz(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return shape[-3], shape[-2], shape[-1]
 
 
-def _remarks(volume: Volume, name: str) -> Iterator[str]:
-    """Say what of the files will not be in the layer as it is in them."""
-    if volume.mixed_sizes:
-        yield (
-            f"Some images are larger than expected, that is, than others of the layer {name!r}: "
-            "smaller ones are filled up with zeros."
+def _too_many(layers: list[LayerPlan], left: int, most: int) -> Iterator[ImportNote]:
+    """Say that layers are left out, if there are more than `left`."""
+    if left < len(layers):
+        text = (
+            f"The images would make more layers than {most}: the rest, from {layers[max(0, left)].name!r} on, "
+            "is not imported (max_layers)"
         )
-    missing = volume.size_z - len(volume.files)
-    if missing > 0 and len(volume.files) > 1:
-        yield f"{missing} sections of the layer {name!r} are missing, and are zero there."
+        yield ImportNote(kind="left out", text=text, layers=(layers[max(0, left)].name,))
+
+
+def _notes(volume: Volume) -> Iterator[ImportNote]:
+    """Say what of the files will not be in the layers as it is in them, and what they say of themselves."""
+    smaller = volume.smaller_files
+    if smaller:
+        text = (
+            f"Some images are larger than expected, that is, than others: {len(smaller)} of {len(volume.files)} are "
+            f"smaller than {volume.size_x} x {volume.size_y} pixels and are filled up with zeros"
+        )
+        yield ImportNote(kind="filled", text=text, sources=smaller[:3], count=len(smaller))
+    single = len(volume.files) == 1
+    missing = [] if single else [z for z in range(volume.size_z) if volume.file_of(z) is None]
+    if missing:
+        are = "is missing, and is" if len(missing) == 1 else "are missing, and are"
+        listed = ", ".join(map(str, missing[:5])) + (", ..." if len(missing) > 5 else "")
+        text = f"{counted(len(missing), 'section')} of {volume.size_z:,} {are} zero there (z = {listed})"
+        yield ImportNote(kind="filled", text=text)
     for file in volume.files:
-        if file.exact:
-            yield from (f"{file.path}: {note}" for note in file.info.notes)
+        yield from file.notes
+        for note in file.info.notes:
+            yield ImportNote(kind="said", text=note, sources=(file.path,), lost=file.exact)
         scenes = file.info.scenes
         if len(scenes) > 1:
-            yield f"{file.path} holds {len(scenes)} images; only the first, {scenes[0]!r}, is imported."
-            return
+            text = f"it holds {len(scenes)} images; only the first, {scenes[0]!r}, is imported"
+            yield ImportNote(kind="left out", text=text, sources=(file.path,))
 
 
 def _layers(volume: Volume, name: str, category: str | None, options: ImportOptions) -> list[LayerPlan]:

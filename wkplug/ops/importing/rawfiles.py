@@ -8,7 +8,7 @@ Who calls it: `wkplug convert-raw`.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, ImageInfo, Location
+    from wkplug.ops.importing.report import ImportNote
 
 __all__ = ["RawFile", "Rescaled"]
 
@@ -40,6 +41,7 @@ class RawFile:
     dtype: str | None = None
 
     exact = True
+    notes: ClassVar[tuple[ImportNote, ...]] = ()
     category = ""
     topleft = (0, 0, 0)
     reader_name = "raw"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from wkplug import registry
 from wkplug.errors import ImageConversionError, PluginError, UnsupportedImageFormatError
+from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
     from wkplug.abc import Image, ImageInfo, ImageReader, Location
@@ -41,6 +42,10 @@ class Source(Protocol):
     @property
     def exact(self) -> bool:
         """Whether the names of axes and channels mean what they say, as in containers; files are less careful."""
+
+    @property
+    def notes(self) -> tuple[ImportNote, ...]:
+        """What is to be told of how it was opened; those of the file itself are in `info`."""
 
     @property
     def category(self) -> str:
@@ -114,6 +119,7 @@ class ImageFile:
     exact = False
     category = ""
     topleft = (0, 0, 0)
+    notes: tuple[ImportNote, ...] = ()
 
     def __init__(
         self, location: Location, reader: ImageReader, reader_name: str, closed: Closed | None = None
@@ -168,6 +174,8 @@ class ImageFile:
         choice, image = registry.open_with_another_reader(
             self.location, head, self.reader_name, error, without=without
         )
+        text = f"the reader {self.reader_name} can't open it, so {choice.name} took over ({error.message.rstrip('.')})"
+        self.notes = (ImportNote(kind="took over", text=text, sources=(self.path,)),)
         self._reader, self.reader_name = choice.winner, choice.name
         return image
 

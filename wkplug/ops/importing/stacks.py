@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wkplug.ops.importing.readers import Source
+    from wkplug.ops.importing.report import ImportNote
 
 __all__ = ["MISSING_SLICES", "Stack"]
 
@@ -33,10 +34,14 @@ _FEWEST = 3  # of two files nobody can say how they count
 
 @attrs.frozen
 class Stack:
-    """Files in the order of sections; places: which sections they are, None if there are no gaps."""
+    """Files in the order of sections; places: which sections they are, None if there are no gaps.
+
+    notes: what whoever found the files tells (those that were left out, say); the layer's name is filled in.
+    """
 
     files: tuple[Source, ...]
     places: tuple[int, ...] | None = None
+    notes: tuple[ImportNote, ...] = ()
 
     @classmethod
     def of(cls, names: Sequence[str], files: Sequence[Source], missing_slices: str = "error") -> Stack:

@@ -32,8 +32,8 @@ class Volume:
     """Image files as an array with the axes (..., c, x, y, z).
 
     x and y are the images' columns and rows, exchanged with `swap_xy`. Files that are smaller than the largest
-    count as filled up with zeros at their far ends (`mixed_sizes` says whether there are any). `others` are the
-    names and lengths of the axes in front. `block`: what is decoded as one along x, y and z.
+    count as filled up with zeros at their far ends (`smaller_files` are their paths). `others` are the names and
+    lengths of the axes in front. `block`: what is decoded as one along x, y and z.
 
     places: the sections that the files are, where some are missing between them: those read as zeros.
     UnsupportedImageDataError if the files don't belong together, TooLargeError if what is decoded as one is
@@ -64,8 +64,11 @@ class Volume:
             own = self.meaning(file)
             planes.add(own.plane)
             blocks.add(own.block(file.info))
-        self.mixed_sizes = len(planes) > 1
         width, height = (max(lengths) for lengths in zip(*planes, strict=True))
+        self.smaller_files: tuple[str, ...] = ()
+        if len(planes) > 1:
+            whole = (width, height)
+            self.smaller_files = tuple(file.path for file in self.files if self.meaning(file).plane != whole)
         self.size_x, self.size_y = (height, width) if swap_xy else (width, height)
         across, down, deep = (max(lengths) for lengths in zip(*blocks, strict=True))
         self.block = (down, across, deep) if swap_xy else (across, down, deep)

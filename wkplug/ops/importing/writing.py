@@ -24,6 +24,7 @@ from wkplug.geometry import Mag, grids
 from wkplug.ops.importing.boxes import BoxWork
 from wkplug.ops.importing.journal import Journal
 from wkplug.ops.importing.pipeline import Boxes, Ranges, joined
+from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.feeding import Feed
 from wkplug.properties import LayerViewConfiguration, operations
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from wkplug.dataset import Dataset, Layer
     from wkplug.ops.importing.cutting import Cutting, Extent
     from wkplug.ops.importing.options import ImportOptions
+    from wkplug.ops.importing.pipeline import Range
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
 
 __all__ = ["check_free", "write_volume"]
@@ -50,16 +52,17 @@ def write_volume(
     *,
     executor: Executor,
     advance: Callable[[int], None],
-) -> list[Layer]:
+) -> tuple[list[Layer], list[ImportNote]]:
     """Add the planned layers and write their voxels; `advance` is told how many regions were decoded.
 
-    Layers that are written already are left as they are, those that were begun are finished.
+    Gives the layers, and what was seen in their voxels. Layers that are written already are left as they are, those
+    that were begun are finished.
     """
     mag = Mag(options.mag)
     if _is_written(dataset, planned, mag):
         advance(planned.num_steps)
         Journal.remove(_folder(dataset.get_layer(planned.layers[0].name), mag))
-        return [dataset.get_layer(layer.name) for layer in planned.layers]
+        return [dataset.get_layer(layer.name) for layer in planned.layers], []
     with ExitStack() as stack:
         layers = [_layer(dataset, layer) for layer in planned.layers]
         for layer in layers:
@@ -84,7 +87,22 @@ def write_volume(
         for feed in feeds:
             feed.finish()
         journal.delete()
-    return layers
+    return layers, _seen(planned, journal)
+
+
+def _seen(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
+    """Say how many voxels are zero, where that is worth telling: it is how lost data look."""
+    notes = []
+    for layer, limits in zip(planned.layers, journal.ranges, strict=True):
+        voxels = math.prod(planned.volume.size) * math.prod(planned.volume.others.values())
+        share = 100 * limits[2] / max(1, voxels * len(layer.channels)) if limits is not None else 0
+        if not journal.once or limits is None or share < 1:
+            continue
+        text = (
+            "all voxels are zero" if limits[:2] == (0, 0) else f"about {share:.0f} % of the voxels are zero"
+        )
+        notes.append(ImportNote(kind="found", text=text, layers=(layer.name,)))
+    return notes
 
 
 # --- beginning, and going on ---------------------------------------------------------------------------------
@@ -174,7 +192,7 @@ def _begin(
 
 
 def _finish(
-    layer: Layer, handle: storage.ArrayHandle, mag: Mag, planned: LayerPlan, limits: tuple[Any, Any] | None
+    layer: Layer, handle: storage.ArrayHandle, mag: Mag, planned: LayerPlan, limits: Range | None
 ) -> None:
     """List the mag together with what was learnt from the voxels, then take the mark away."""
     if mag in layer.mags:  # stopped after this
