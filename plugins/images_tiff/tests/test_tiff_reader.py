@@ -220,9 +220,9 @@ def test_voxel_sizes_and_channel_names_come_from_the_metadata_or_not_at_all(tmp_
 
 @pytest.mark.parametrize("declaration", ['<!DOCTYPE a [<!ENTITY b "c">]>', "<not xml"])
 def test_hostile_or_broken_metadata_are_no_metadata(declaration: str) -> None:
-    from wkplug_tiff.metadata import ome_images
+    from wkplug_tiff.sets import images_of, ome_root
 
-    assert ome_images(declaration + "<OME><Image/></OME>") == []
+    assert images_of(ome_root(declaration + "<OME><Image/></OME>")) == []
 
 
 def test_images_pickle_and_open_again_after_closing(tmp_path: Path) -> None:

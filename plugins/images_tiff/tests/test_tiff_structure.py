@@ -1,4 +1,4 @@
-"""How TIFFs are taken apart: parsed once, decoded by tile, in several files, larger than 4 GB, cut into pieces."""
+"""How TIFFs are taken apart: parsed once, decoded by tile, larger than 4 GB, cut into pieces."""
 
 from __future__ import annotations
 
@@ -188,61 +188,6 @@ def test_every_compression_that_the_codecs_have_is_read_by_region(tmp_path: Path
         assert np.array_equal(image.read(), expected)
         box = ((20, 25, 0)[: data.ndim], (40, 50, 3)[: data.ndim])
         assert np.array_equal(image.read(box), expected[20:60, 25:75])
-
-
-def multi_file(folder: Path) -> Any:
-    """Two OME-TIFFs that are one image, each with half of its sections."""
-    data = noise((4, 20, 30), "uint16")
-    names = ["first.ome.tif", "second.ome.tif"]
-    uuids = [f"urn:uuid:00000000-0000-0000-0000-00000000000{number}" for number in range(2)]
-    planes = "".join(
-        f'<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="{z % 2}" PlaneCount="1">'
-        f'<UUID FileName="{names[z // 2]}">{uuids[z // 2]}</UUID></TiffData>'
-        for z in range(4)
-    )
-    for number, name in enumerate(names):
-        xml = (
-            '<?xml version="1.0" encoding="UTF-8"?>'
-            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{uuids[number]}">'
-            '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="30" SizeY="20" '
-            f'SizeZ="4" SizeC="1" SizeT="1" PhysicalSizeX="0.5">{planes}</Pixels></Image></OME>'
-        )
-        options: dict[str, Any] = {"description": xml, "metadata": None, "photometric": "minisblack"}
-        part = data[2 * number : 2 * number + 2]
-        tifffile.imwrite(folder / name, part, compression="zlib", **options)
-    return data
-
-
-@pytest.mark.parametrize("name", ["first.ome.tif", "second.ome.tif"])
-def test_an_image_of_several_files_is_whole_from_each_of_them(tmp_path: Path, name: str) -> None:
-    data = multi_file(tmp_path)
-    with opened(tmp_path / name) as image:
-        assert (image.info.axes, image.info.shape) == (("z", "y", "x"), (4, 20, 30))
-        assert image.info.voxel_size == (500.0, None, None)
-        assert np.array_equal(image.read(), data)
-        assert np.array_equal(image.read(((1, 3, 4), (2, 9, 9))), data[1:3, 3:12, 4:13])
-    descriptors = Path("/proc/self/fd")
-    if descriptors.exists():
-        held = [str(item.readlink()) for item in descriptors.iterdir() if item.exists()]
-        assert not [target for target in held if target.startswith(str(tmp_path))]
-
-
-def test_an_image_of_several_files_with_one_missing_is_no_image_of_zeros(tmp_path: Path) -> None:
-    multi_file(tmp_path)
-    (tmp_path / "second.ome.tif").unlink()
-    with pytest.raises(
-        CorruptImageError, match=r"it is one of 2 files of one image, and second\.ome\.tif is missing"
-    ):
-        opened(tmp_path / "first.ome.tif")
-
-
-def test_an_image_of_several_files_elsewhere_is_refused(tmp_path: Path) -> None:
-    multi_file(tmp_path)
-    place = PlainLocation(LocalLocation(str(tmp_path / "first.ome.tif")))
-    with pytest.raises(
-        UnsupportedImageDataError, match="one of 2 files of one image, but this is not on a local"
-    ):
-        TiffReader().open(place)
 
 
 def test_an_imagej_stack_of_more_than_4_gb_is_read_in_pieces(tmp_path: Path) -> None:

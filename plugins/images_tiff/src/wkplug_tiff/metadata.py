@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
 from wkplug.abc import nanometres
 from wkplug_tiff.makers import Sizes, maker_sizes, resolution_sizes
+from wkplug_tiff.sets import is_named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from xml.etree import ElementTree
 
-__all__ = ["Said", "ome_images", "other_files", "said"]
+__all__ = ["Said", "said"]
 
 Color: TypeAlias = tuple[int, int, int]
 
@@ -32,9 +32,11 @@ class Said:
     notes: tuple[str, ...] = ()
 
 
-def said(file: Any, series: Any, number: int) -> Said:
-    """Read the metadata of a series, the OME-XML first, then ImageJ's and makers' tags, then the resolution."""
-    every = ome_images(getattr(file, "ome_metadata", None))
+def said(file: Any, series: Any, number: int, every: list[ElementTree.Element]) -> Said:
+    """Read the metadata of a series, the OME-XML first, then ImageJ's and makers' tags, then the resolution.
+
+    every: the images that OME-XML describes.
+    """
     image = _image_of(every, series, number, len(file.series)) if every else None
     if image is not None:
         return _ome(image)
@@ -52,30 +54,6 @@ def said(file: Any, series: Any, number: int) -> Said:
 # --- OME ------------------------------------------------------------------------------------------------------
 
 
-def ome_images(text: str | None) -> list[ElementTree.Element]:
-    """The images that OME-XML describes; none if it is broken, or declares entities."""
-    # An entity declaration is how XML is made to explode; OME has none.
-    if not text or "<!ENTITY" in text or "<!DOCTYPE" in text:
-        return []
-    try:
-        root = ElementTree.fromstring(text)  # noqa: S314 - without declarations there is nothing to expand
-    except ElementTree.ParseError:
-        return []
-    return [element for element in root if _is(element, "Image")]
-
-
-def other_files(images: Sequence[ElementTree.Element], own: str) -> set[str]:
-    """The names of further files that hold pages of these images."""
-    names = {
-        element.get("FileName") or "" for image in images for element in image.iter() if _is(element, "UUID")
-    }
-    return {name for name in names if name and name.lower() != own.lower()}
-
-
-def _is(element: ElementTree.Element, name: str) -> bool:
-    return element.tag == name or element.tag.endswith("}" + name)
-
-
 def _image_of(
     images: list[ElementTree.Element], series: Any, number: int, count: int
 ) -> ElementTree.Element | None:
@@ -87,20 +65,20 @@ def _image_of(
 
 
 def _ome(image: ElementTree.Element) -> Said:
-    pixels = next((element for element in image if _is(element, "Pixels")), None)
+    pixels = next((element for element in image if is_named(element, "Pixels")), None)
     if pixels is None:
         return Said()
     x, y, z = (
         nanometres(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         for axis in "XYZ"
     )
-    channels = [element for element in pixels if _is(element, "Channel")]
+    channels = [element for element in pixels if is_named(element, "Channel")]
     # A channel of several samples (RGB) is one element for all of them.
     single = all((element.get("SamplesPerPixel") or "1") == "1" for element in channels)
     names = tuple(element.get("Name") or "" for element in channels) if single else ()
     colors = tuple(_ome_color(element.get("Color")) for element in channels) if single else ()
     details: dict[str, Any] = {"ome_image": image.get("Name") or image.get("ID") or ""}
-    plane = next((element for element in pixels if _is(element, "Plane")), None)
+    plane = next((element for element in pixels if is_named(element, "Plane")), None)
     if plane is not None:
         place = [_position(plane.get(f"Position{axis}"), plane.get(f"Position{axis}Unit")) for axis in "XYZ"]
         if any(value is not None for value in place):

@@ -14,7 +14,18 @@ def wkplug_image_readers() -> list[ImageReaderSpec]:
         ImageReaderSpec(
             name="tifffile",
             factory="wkplug_tiff.reader:TiffReader",
-            suffixes=(".tif", ".tiff", ".btf", ".tf8", ".ome.tif", ".ome.tiff", ".lsm", ".stk", ".svs"),
+            suffixes=(
+                ".tif",
+                ".tiff",
+                ".btf",
+                ".tf8",
+                ".ome.tif",
+                ".ome.tiff",
+                ".companion.ome",
+                ".lsm",
+                ".stk",
+                ".svs",
+            ),
             magic=((0, b"II*\x00"), (0, b"MM\x00*"), (0, b"II+\x00"), (0, b"MM\x00+")),
             summary="TIFF, BigTIFF, OME-TIFF, ImageJ stacks, LSM, STK, SVS",
         )

@@ -15,17 +15,26 @@ import math
 import os
 import struct
 import threading
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import tifffile
 
 from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, open_file, path_or_file
+from wkplug.abc.files import check_scene, image_errors, open_file, path_or_file
 from wkplug.errors import UnsupportedImageDataError
-from wkplug_tiff.metadata import ome_images, other_files, said
+from wkplug_tiff.metadata import said
 from wkplug_tiff.pages import block_of_page, check_extent, read_page, read_plain
+from wkplug_tiff.sets import (
+    COMPANION,
+    OmeSet,
+    check_counts,
+    identity_of,
+    images_of,
+    renamed,
+    set_of,
+    starts_like_ome,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,15 +54,17 @@ _SAME_MEANING = {"i": "q", "r": "q"}
 
 
 class TiffReader(ImageReader):
-    """Opens files that start like a TIFF."""
+    """Opens files that start like a TIFF, and the metadata files of OME-TIFFs."""
 
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         del settings
 
     def probe(self, location: Location, head: bytes) -> ProbeScore:
         """See `ImageReader.probe`."""
-        del location
-        return ProbeScore.MAGIC if head.startswith(_MAGIC) else ProbeScore.NO
+        if head.startswith(_MAGIC):
+            return ProbeScore.MAGIC
+        companion = location.name.lower().endswith(COMPANION) and starts_like_ome(head)
+        return ProbeScore.MAGIC if companion else ProbeScore.NO
 
     def open(self, location: Location, *, scene: int = 0) -> TiffImage:
         """See `ImageReader.open`; scenes are the series of the file."""
@@ -86,9 +97,9 @@ class TiffImage(PickleByReopening, Image):
     def _open(self) -> Any:
         version = _version(self.location)  # before it is parsed: what comes meanwhile is seen later
         with image_errors(self.location, _KIND):
-            self._file, every, self._handles = _parse(self.location)
+            self._file, every, self._set, self._handles = _parse(self.location)
             self._version, self._closed = version, False
-            alone = not other_files(ome_images(self._file.ome_metadata), self.location.name)
+            alone = self._set.main == self.location and not self._set.companions
             self.reopens = self._version is not None and alone
         try:
             check_scene(self.location, self.scene, len(every))
@@ -126,7 +137,7 @@ class TiffImage(PickleByReopening, Image):
             )
         if "q" in axes:
             notes.append("the file doesn't say what its pages are (axis q)")
-        words = said(file, series, self.scene)
+        words = said(file, series, self.scene, images_of(self._set.root))
         lengths = {length for axis, length in zip(axes, series.shape, strict=True) if axis in ("c", "s")} or {
             1
         }
@@ -144,6 +155,7 @@ class TiffImage(PickleByReopening, Image):
             scenes=tuple(item.name or f"series {number}" for number, item in enumerate(every))
             if len(every) > 1
             else (),
+            companions=self._set.companions,
             block_shape=_block_shape(series),
             details={
                 "kind": series.kind,
@@ -192,7 +204,7 @@ class TiffImage(PickleByReopening, Image):
             if series.dataoffset is not None and _plain(series):
                 dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)  # type: ignore[union-attr]  # opened above
                 check_extent(series.dataoffset + math.prod(shape) * dtype.itemsize, file)
-                data = read_plain(self.location, series.dataoffset, dtype, shape, region)
+                data = read_plain(self._set.main, series.dataoffset, dtype, shape, region)
             else:
                 data = self._from_pages(file, series, shape, region)
             return data.astype(_dtype(data.dtype), copy=not data.flags.writeable)
@@ -217,7 +229,7 @@ class TiffImage(PickleByReopening, Image):
                 result[where] = 0  # the metadata declare a page and the file leaves it out, as OME allows
             else:
                 same = page.parent is file
-                result[where] = read_page(page, self.location, region[lead:], same_file=same)
+                result[where] = read_page(page, self._set.main, region[lead:], same_file=same)
         return result
 
     def _page(self, series: Any, number: int) -> Any:
@@ -245,26 +257,15 @@ def _version(location: Location) -> tuple[int, int] | None:
     return None if facts is None else (facts.st_size, facts.st_mtime_ns)
 
 
-def _parse(location: Location) -> tuple[tifffile.TiffFile, list[Any], contextlib.ExitStack]:
+_Parsed: TypeAlias = tuple[tifffile.TiffFile, list[Any], OmeSet, contextlib.ExitStack]
+
+
+def _parse(location: Location) -> _Parsed:
     """Open a file and find its series; the stack closes what was opened, and is empty if this fails."""
-
-    def parse(**flags: Any) -> tuple[tifffile.TiffFile, list[Any], contextlib.ExitStack]:
-        path = location.local_path()
-        source = path_or_file(location) if path is not None else open_file(location, buffer=_BUFFER)
-        with contextlib.ExitStack() as stack:
-            if not isinstance(source, str):
-                stack.callback(source.close)
-            file = tifffile.TiffFile(source, _multifile=path is not None, **flags)
-            stack.callback(file.close)
-            # Without, threads that read at once move each other's place in the file.
-            file.filehandle.set_lock(True)
-            _check_parts(file, location)
-            every = _series(file)
-            _check_chain(file)
-            _check_description(file)
-            return file, every, stack.pop_all()
-
-    file, every, handles = parse()
+    found = set_of(location, None, _KIND) if location.name.lower().endswith(COMPANION) else None
+    file, every, found, handles = _parse_as(location, found)
+    again: dict[str, Any] = {}
+    changed = renamed(found, location, _identities(file)) if found.companions else None
     first = every[0]
     if len(every) > 1 and all(
         (item.kind, item.axes, item.shape, item.dtype, len(item.pages))
@@ -272,9 +273,45 @@ def _parse(location: Location) -> tuple[tifffile.TiffFile, list[Any], contextlib
         for item in every
     ):
         # Pages that were written one by one, each with a description of itself alone, are one stack nevertheless.
-        handles.close()
-        return parse(is_shaped=False)
-    return file, every, handles
+        again = {"is_shaped": False}
+    if changed is None and not again:
+        return file, every, found, handles
+    handles.close()
+    return _parse_as(location, changed, **again)
+
+
+def _parse_as(location: Location, known: OmeSet | None, **flags: Any) -> _Parsed:
+    """Parse a TIFF as it is, or the one that is `known` to be the first of a set."""
+    main = location if known is None else known.main
+    path = main.local_path()
+    source = path_or_file(main) if path is not None else open_file(main, buffer=_BUFFER)
+    text = None if known is None else known.text
+    with contextlib.ExitStack() as stack:
+        if not isinstance(source, str):
+            stack.callback(source.close)
+        file = tifffile.TiffFile(source, _multifile=path is not None, omexml=text, **flags)
+        stack.callback(file.close)
+        # Without, threads that read at once move each other's place in the file.
+        file.filehandle.set_lock(True)
+        if known is None:
+            known = set_of(location, file.ome_metadata or "", _KIND)
+            if known.text is not None:  # what the file says is not how its set is named here
+                stack.close()
+                return _parse_as(location, known, **flags)
+        check_counts(known, file.filehandle.size)
+        every = _series(file)
+        _check_chain(file)
+        _check_description(file)
+        return file, every, known, stack.pop_all()
+
+
+def _identities(file: Any) -> dict[str, str]:
+    """What the files of a set say that they are, by what they were opened for."""
+    return {
+        uuid: uuid if part is file else identity_of(part.pages.first.description)
+        for uuid, part in getattr(file, "_files", {}).items()
+        if uuid
+    }
 
 
 def _series(file: Any) -> list[Any]:
@@ -295,26 +332,6 @@ def _levels(series: Any) -> list[Any]:
 
 def _plain(series: Any) -> bool:
     return bool(series.keyframe.is_final) and series.transform is None
-
-
-def _check_parts(file: Any, location: Location) -> None:
-    """Refuse an OME-TIFF whose other files are not there; tifffile would give zeros for them."""
-    names = other_files(ome_images(file.ome_metadata), location.name)
-    if not names:
-        return
-    unsafe = [name for name in names if PurePath(name).name != name or name in (".", "..")]
-    if location.local_path() is None or unsafe:
-        why = f"{unsafe[0]} is not beside it" if unsafe else "this is not on a local disk"
-        raise UnsupportedImageDataError(
-            f"{location.url} is one of {len(names) + 1} files of one image, but {why}.",
-            location.url,
-            hint="Download all of them into one folder.",
-        )
-    missing = sorted(name for name in names if not location.parent.child(name).exists())
-    if missing:
-        raise corrupt_image(
-            location, _KIND, f"it is one of {len(names) + 1} files of one image, and {missing[0]} is missing"
-        )
 
 
 def _check_chain(file: Any) -> None:
