@@ -101,12 +101,14 @@ class ArrayBackendSpec(Spec):
     """A storage format and one implementation of it; see `wkplug.abc.ArrayBackend`.
 
     `name` is "format+implementation" (as in "zarr3+tensorstore"); `format` is what the data record.
-    `markers` are file names whose presence in an array's folder suggests the format.
+    `markers` are file names whose presence in an array's folder suggests the format. `axes` is the one order of axes
+    that the format has, whatever datasets record of it; None where the order is free.
     """
 
     format: str
     markers: tuple[str, ...] = ()
     writes: bool = True
+    axes: tuple[str, ...] | None = None
 
 
 class FilesystemSpec(Spec):

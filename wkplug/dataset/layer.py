@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wkplug import registry
 from wkplug.dataset import creating
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.layer_copying import LayerCopying
@@ -64,8 +65,16 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     def _look_at(self, properties: LayerProperties) -> None:
         box = properties.bounding_box
-        self._frame = Frame.of(box.axes)
-        self._region = (box.topleft.to_tuple(), box.size.to_tuple())
+        region: Region = (box.topleft.to_tuple(), box.size.to_tuple())
+        axes = registry.axes_of_format(properties.data_format)
+        if axes is None or not set(box.axes) <= set(axes) <= {*box.axes, "c"}:
+            axes = box.axes
+        if axes != box.axes:
+            # The format has an order of its own, and other software records it in other ways, or without channels.
+            known = dict(zip(box.axes, zip(*region, strict=True), strict=True))
+            known.setdefault("c", (0, properties.num_channels))
+            region = (tuple(known[axis][0] for axis in axes), tuple(known[axis][1] for axis in axes))
+        self._frame, self._region = Frame.of(axes), region
         self._mags = None
         self._seen = properties
 
@@ -161,7 +170,7 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
         region = self._checked_region(box)
         own = list(self.mags.values())
         resizing.grow(own, grids.hull(region, self.region))
-        self._dataset.store.apply(operations.SetBox(self._name, self._normalized(region)))
+        self._dataset.store.apply(operations.SetBox(self._name, self._recorded(region)))
         resizing.shrink(own, region)
 
     @property
@@ -177,7 +186,7 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
         self._writable("change its bounding box")
         region = self._checked_region(box)
         resizing.grow(self.mags.values(), grids.hull(self.region, region))
-        self._dataset.store.apply(operations.ExtendBox(self._name, self._normalized(region)))
+        self._dataset.store.apply(operations.ExtendBox(self._name, self._recorded(region)))
 
     def _checked_region(self, box: NDBoundingBox) -> Region:
         region = from_bounding_box(self.frame, box, self.region)
@@ -190,6 +199,13 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     def _normalized(self, region: Region) -> NormalizedBoundingBox:
         return NormalizedBoundingBox(region[0], region[1], self.frame.axes)
+
+    def _recorded(self, region: Region) -> NormalizedBoundingBox:
+        """The box over the axes that the file records, which a format with an order of its own may not have."""
+        axes = self.properties.bounding_box.axes
+        by_axis = dict(zip(self.frame.axes, zip(*region, strict=True), strict=True))
+        bounds = [by_axis[axis] for axis in axes]
+        return NormalizedBoundingBox([low for low, _ in bounds], [length for _, length in bounds], axes)
 
     @property
     def default_view_configuration(self) -> LayerViewConfiguration | None:

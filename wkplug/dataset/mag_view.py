@@ -10,7 +10,7 @@ from wkplug.dataset.legacy.mags import OlderMagView
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import COMPRESSING, WRITING_A_MAG
 from wkplug.dataset.regions import Frame, Region, in_mag, to_bounding_box
-from wkplug.dataset.sources import ArraySource
+from wkplug.dataset.sources import ArraySource, LayerFacts
 from wkplug.dataset.view import View
 from wkplug.errors import OutOfBoundsError
 from wkplug.geometry import Mag, NDBoundingBox, grids
@@ -54,6 +54,7 @@ class MagView(OlderMagView, View):
             allow_incomplete=layer.dataset.allow_incomplete,
         )
         source.belongs_to(layer.dataset)
+        source.facts = LayerFacts(layer.name, frame.axes, layer.dtype.name, layer.region)
         self._seen: object = None
         self._setup(source, frame, Mag(mag), ((), ()), read_only=read_only)
 

@@ -7,17 +7,55 @@ view never sees two states of one array.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug import storage
+from wkplug.errors import MagMismatchError
 
 if TYPE_CHECKING:
-    from wkplug.abc import Location
+    from wkplug.abc import ArraySpec, Location
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.regions import Region
     from wkplug.storage import ArrayHandle
 
-__all__ = ["ArraySource"]
+__all__ = ["ArraySource", "LayerFacts"]
+
+_READ_AS = {"bool": "uint8", "float16": "float32"}
+"""Data types that files record and arrays aren't given as: engines widen them."""
+
+
+class LayerFacts(NamedTuple):
+    """What a layer says of its arrays: `region` is its box over all axes, in Mag(1) voxels."""
+
+    layer: str
+    axes: tuple[str, ...]
+    dtype: str
+    region: Region
+
+    def check(self, array: ArraySpec, url: str) -> None:
+        """Raise MagMismatchError if the array can't be one of the layer's, before any voxel is misplaced."""
+        found = f"shape {array.shape} along {', '.join(array.axes)}"
+        claimed = f"shape {self.region[1]} along {', '.join(self.axes)}"
+        reason, remedy = None, ""
+        if array.axes != self.axes:
+            reason = f"the array has the {found}, the layer the {claimed}"
+            remedy = "axisOrder and additionalAxes"
+        elif array.dtype not in (self.dtype, _READ_AS.get(self.dtype)):
+            reason = f"the array ({found}) holds {array.dtype}, the layer ({claimed}) {self.dtype}"
+            remedy = "elementClass and numChannels"
+        else:
+            for axis, low, length in zip(self.axes, *self.region, strict=True):
+                bound = array.shape[array.axes.index(axis)]
+                if axis not in ("x", "y", "z") and bound is not None and low + length > bound:
+                    reason = (
+                        f"the array has the {found}, the layer the {claimed}, which is longer along {axis}"
+                    )
+                    remedy = "numChannels, channelIndex and axisOrder" if axis == "c" else "additionalAxes"
+        if reason is not None:
+            raise MagMismatchError(
+                f"{url} doesn't fit the layer {self.layer!r} that lists it: {reason}.",
+                hint=f"Correct {remedy} of the layer in the properties file, or list the array that belongs there.",
+            )
 
 
 class ArraySource:
@@ -25,7 +63,7 @@ class ArraySource:
 
     __slots__ = (
         "_dataset", "_handle", "_voxel_size", "_writing", "allow_incomplete", "axes", "backend", "data_format",
-        "location",
+        "facts", "location",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +80,7 @@ class ArraySource:
         self.axes = axes
         self.backend = backend
         self.allow_incomplete = allow_incomplete
+        self.facts: LayerFacts | None = None
         self._handle: ArrayHandle | None = None
         self._writing = False
         self._dataset: Dataset | None = None
@@ -79,6 +118,8 @@ class ArraySource:
             backend=self.backend,
             allow_incomplete=self.allow_incomplete,
         )
+        if self.facts is not None:
+            self.facts.check(handle.spec, self.location.url)
         self._handle, self._writing = handle, mode == "r+"
         return handle
 
@@ -112,11 +153,13 @@ class ArraySource:
 
     def __getstate__(self) -> tuple[Any, ...]:
         return (
-            self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self.voxel_size,
+            self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self.facts,
+            self.voxel_size,
         )  # fmt: skip
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         (
-            self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self._voxel_size,
+            self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self.facts,
+            self._voxel_size,
         ) = state  # fmt: skip
         self._handle, self._writing, self._dataset = None, False, None

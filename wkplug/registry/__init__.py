@@ -56,6 +56,7 @@ __all__ = [
     "PluginWarning",
     "Ranked",
     "State",
+    "axes_of_format",
     "backend",
     "check_format",
     "choose_backend",
@@ -93,6 +94,12 @@ def formats() -> tuple[str, ...]:
     from wkplug.registry import choosing
 
     return choosing.formats(tables_of_now())
+
+
+def axes_of_format(name: str) -> tuple[str, ...] | None:
+    """The one order of axes that arrays of a format have; None if it is free, or the format isn't known."""
+    offers = tables_of_now().offers(BACKEND)
+    return next((offer.spec.axes for offer in offers if offer.spec.format == name and offer.spec.axes), None)
 
 
 def check_format(name: str) -> str:

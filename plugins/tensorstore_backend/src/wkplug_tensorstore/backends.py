@@ -310,8 +310,9 @@ class PrecomputedBackend(TensorstoreBackend):
         return precomputed.find(location)
 
     def _described(self, found: Any, axes: Sequence[str] | None) -> StoredArray:
+        del axes
         file, key, document = found
-        return precomputed.describe(document, file, key, axes)
+        return precomputed.describe(document, file, key)
 
 
 def _problem(code: str, error: WkplugError) -> Problem:

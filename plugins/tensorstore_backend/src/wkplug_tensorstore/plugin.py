@@ -44,6 +44,7 @@ def wkplug_array_backends() -> list[ArrayBackendSpec]:
             format="neuroglancerPrecomputed",
             factory="wkplug_tensorstore.backends:PrecomputedBackend",
             writes=False,
+            axes=("c", "x", "y", "z"),
             summary="Neuroglancer precomputed volumes, read only, through tensorstore",
         ),
     ]

@@ -11,7 +11,7 @@ Follows the description of the precomputed format in Neuroglancer's repository.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,8 @@ from wkplug.abc import ArraySpec
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
 from wkplug_tensorstore.stored import (
     DTYPES,
+    USUAL_AXES,
     StoredArray,
-    axis_names,
     check_chunk,
     dtype_name,
     lengths,
@@ -79,10 +79,11 @@ def scale_of(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, 
     return None
 
 
-def describe(
-    document: Mapping[str, Any], file: Location, key: str, axes: Sequence[str] | None = None
-) -> StoredArray:
-    """Check one scale; errors as in `zarr3.describe`, and MissingError if there is no such scale."""
+def describe(document: Mapping[str, Any], file: Location, key: str) -> StoredArray:
+    """Check one scale; errors as in `zarr3.describe`, and MissingError if there is no such scale.
+
+    The axes are c, x, y, z, whatever a dataset records: the format has no other order.
+    """
     where = file.url
     if document.get("@type", _TYPE) != _TYPE:
         raise CorruptDataError(f"{where} is no volume but {document.get('@type')!r}.")
@@ -103,7 +104,7 @@ def describe(
             f"{where} uses the encoding {encoding!r}, which tensorstore doesn't know."
         )
     spec = ArraySpec(
-        axes=_axes(axes, where),
+        axes=USUAL_AXES[4],
         shape=(channels, *(first + length for first, length in zip(offset, size, strict=True))),
         dtype=dtype,
         chunk_shape=(channels, *chunk),
@@ -140,10 +141,6 @@ def _boxes(channels: int, keys: Iterable[str]) -> Iterator[Box]:
             start, stop = numbers[::2], numbers[1::2]
             sizes = (high - low for low, high in zip(start, stop, strict=True))
             yield (0, *start), (channels, *sizes)
-
-
-def _axes(given: Sequence[str] | None, where: str) -> tuple[str, ...]:
-    return axis_names(given, None, 4, where)
 
 
 def _chunk(scale: Mapping[str, Any], where: str) -> tuple[int, ...]:

@@ -1,0 +1,147 @@
+"""Layers whose properties don't fit their arrays: said when the array is opened, before a voxel is misplaced."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tensorstore as ts
+
+import wkplug as wk
+from wkplug.errors import MagMismatchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VOXELS = np.random.default_rng(5).integers(1, 250, (2, 40, 30, 20), dtype="uint8")
+
+
+def _write(path: Path, driver: str, data: np.ndarray[Any, Any]) -> None:
+    """Write an array with the engine itself, as other software does."""
+    metadata: dict[str, Any] = {
+        "zarr": {"dtype": data.dtype.newbyteorder("<").str, "shape": list(data.shape), "chunks": [8] * data.ndim},
+        "zarr3": {
+            "data_type": data.dtype.name, "shape": list(data.shape),
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [8] * data.ndim}},
+        },
+        "n5": {
+            "dataType": data.dtype.name, "dimensions": list(data.shape), "blockSize": [8] * data.ndim,
+            "compression": {"type": "gzip"},
+        },
+    }[driver]  # fmt: skip
+    store = ts.open(
+        {"driver": driver, "kvstore": {"driver": "file", "path": f"{path}/"}, "metadata": metadata},
+        create=True,
+    ).result()
+    store.write(data).result()
+
+
+def _precomputed(path: Path, data: np.ndarray[Any, Any]) -> None:
+    """Write (c, x, y, z) data as a precomputed volume of one scale."""
+    spec = {
+        "driver": "neuroglancer_precomputed",
+        "kvstore": {"driver": "file", "path": f"{path}/"},
+        "multiscale_metadata": {"type": "image", "data_type": data.dtype.name, "num_channels": data.shape[0]},
+        "scale_metadata": {
+            "key": "1", "size": list(data.shape[1:]), "resolution": [1, 1, 1], "chunk_size": [16, 16, 16],
+            "encoding": "raw",
+        },
+    }  # fmt: skip
+    ts.open(spec, create=True).result().write(data.transpose(1, 2, 3, 0)).result()
+
+
+def _dataset(path: Path, data_format: str, **layer: Any) -> wk.Dataset:
+    entry = {
+        "name": "em", "category": "color", "dataFormat": data_format, "elementClass": "uint8",
+        "boundingBox": {"topLeft": [0, 0, 0], "width": 40, "height": 30, "depth": 20},
+        "mags": [{"mag": [1, 1, 1], "path": "./em/1", **layer.pop("mag", {})}], **layer,
+    }  # fmt: skip
+    text = {"id": {"name": "d", "team": ""}, "scale": [1, 1, 1], "dataLayers": [entry]}
+    (path / "datasource-properties.json").write_text(json.dumps(text))
+    return wk.Dataset.open(path)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [None, {"x": 0, "y": 1, "z": 2}, {"x": 0, "y": 1, "z": 2, "c": 3}, {"c": 0, "x": 1, "y": 2, "z": 3}],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_precomputed_has_an_order_of_its_own(
+    tmp_path: Path, order: dict[str, int] | None, channels: int
+) -> None:
+    _precomputed(tmp_path / "em", VOXELS[:channels])
+    mag = {} if order is None else {"axisOrder": order}
+    word = "uint8" if channels == 1 else "uint16"
+    dataset = _dataset(tmp_path, "neuroglancerPrecomputed", mag=mag, elementClass=word, numChannels=channels)
+    layer = dataset.get_layer("em")
+    assert layer.bounding_box == wk.BoundingBox((0, 0, 0), (40, 30, 20))
+    assert np.array_equal(layer.get_mag(1).read(), VOXELS[:channels])
+    part = layer.get_mag(1).read(absolute_offset=(3, 5, 7), size=(11, 10, 9))
+    assert np.array_equal(part, VOXELS[:channels, 3:14, 5:15, 7:16])
+    copied = dataset.copy_dataset(tmp_path / "copy", data_format="wkw").get_layer("em")
+    assert np.array_equal(copied.get_mag(1).read(), VOXELS[:channels])
+
+
+@pytest.mark.parametrize("order", [{"x": 0, "y": 1, "z": 2}, {"z": 0, "y": 1, "x": 2, "c": 3}])
+def test_the_order_that_a_file_records_is_kept(tmp_path: Path, order: dict[str, int]) -> None:
+    made = wk.Dataset(tmp_path, (1, 1, 1)).add_layer(
+        "em", "color", dtype="uint8", data_format="wkw", bounding_box=wk.BoundingBox((0, 0, 0), (40, 30, 20))
+    )
+    made.add_mag(1).write(VOXELS[0], allow_unaligned=True)
+    layer = _dataset(tmp_path, "wkw", mag={"axisOrder": order}).get_layer("em")
+    assert np.array_equal(layer.get_mag(1).read(), VOXELS[:1])
+    layer.bounding_box = wk.BoundingBox((1, 2, 3), (20, 21, 10))
+    raw = json.loads((tmp_path / "datasource-properties.json").read_text())["dataLayers"][0]
+    assert raw["mags"][0]["axisOrder"] == order
+    assert raw["boundingBox"]["topLeft"] == [1, 2, 3]
+    assert (raw["boundingBox"]["width"], raw["boundingBox"]["height"], raw["boundingBox"]["depth"]) == (
+        20,
+        21,
+        10,
+    )
+    assert np.array_equal(layer.get_mag(1).read(), VOXELS[:1, 1:21, 2:23, 3:13])
+
+
+CXYZ = {"c": 0, "x": 1, "y": 2, "z": 3}
+MISFITS: dict[str, tuple[str, Any, dict[str, Any], str]] = {
+    "3-D Zarr as c,x,y,z": ("zarr3", VOXELS[0], {}, r"the array has the shape \(40, 30, 20\) along .*, the layer the "
+                            r"shape \(1, 40, 30, 20\) along c, x, y, z"),
+    "3-D Zarr v2 as c,x,y,z": ("zarr", VOXELS[0], {}, r"the array has the shape \(40, 30, 20\)"),
+    "4-D as x,y,z": ("zarr3", VOXELS, {"mag": {"axisOrder": {"x": 0, "y": 1, "z": 2}}}, r"the layer the shape "
+                     r"\(40, 30, 20\) along x, y, z"),
+    "5-D without additionalAxes": ("zarr", VOXELS[None], {"mag": {"axisOrder": CXYZ}}, r"shape \(1, 2, 40, 30, 20\)"),
+    "N5 without axisOrder": ("n5", VOXELS[0], {}, r"the array has the shape \(40, 30, 20\)"),
+    "uint16 over uint8": ("zarr3", VOXELS[:1], {"elementClass": "uint16"}, r"holds uint8, the layer \(.*\) uint16"),
+    "3 channels over 1": ("zarr3", VOXELS[:1], {"elementClass": "uint24", "numChannels": 3}, "is longer along c"),
+    "a channel beyond": ("zarr3", VOXELS, {"mag": {"axisOrder": CXYZ, "channelIndex": 2}}, "is longer along c"),
+    "more times": (
+        "zarr3", VOXELS, {"mag": {"axisOrder": {"x": 1, "y": 2, "z": 3}},
+                          "additionalAxes": [{"name": "t", "index": 0, "bounds": [0, 5]}]}, "is longer along t",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", MISFITS)
+def test_a_layer_that_does_not_fit_its_array_is_refused(tmp_path: Path, kind: str) -> None:
+    data_format, data, layer, text = MISFITS[kind]
+    _write(tmp_path / "em" / "1", data_format, data)
+    found = _dataset(tmp_path, data_format, **layer).get_layer("em")
+    with pytest.raises(MagMismatchError, match=text) as told:
+        found.get_mag(1).read()
+    assert f"{tmp_path}/em/1 doesn't fit the layer 'em' that lists it" in told.value.message
+    assert "of the layer in the properties file" in (told.value.hint or "")
+    before = (tmp_path / "datasource-properties.json").read_bytes()
+    with pytest.raises(MagMismatchError):
+        found.downsample()
+    assert sorted(path.name for path in (tmp_path / "em").iterdir()) == ["1"]
+    assert (tmp_path / "datasource-properties.json").read_bytes() == before
+
+
+def test_a_layer_may_show_one_of_several_channels(tmp_path: Path) -> None:
+    _write(tmp_path / "em" / "1", "zarr3", VOXELS)
+    for channel in (0, 1):
+        mag = {"axisOrder": CXYZ, "channelIndex": channel}
+        found = _dataset(tmp_path, "zarr3", mag=mag).get_layer("em")
+        assert np.array_equal(found.get_mag(1).read(), VOXELS[channel : channel + 1])
