@@ -77,3 +77,32 @@ def test_new_mags_are_made_by_the_engine_of_the_argument(tmp_path: Path) -> None
 def test_an_engine_that_is_not_there_is_an_error_that_says_which_are(path: Path) -> None:
     with pytest.raises(ValueError, match="tensorstore"):
         engine(wk.Dataset.open(path, backends={"zarr3": "tensorstor"}))
+
+
+@pytest.mark.parametrize("asked", ["zarr", "zarr+zarr"])
+def test_an_engine_may_be_called_like_its_format(tmp_path: Path, asked: str) -> None:
+    made = wk.Dataset(tmp_path / "d", (1, 1, 1)).add_layer("color", "color", data_format="zarr")
+    made.add_mag(1)
+    dataset = wk.Dataset.open(tmp_path / "d", backends={"zarr": asked})
+    assert engine(dataset) == "zarr+zarr"
+    assert engine(wk.Dataset.open(tmp_path / "d")) == "zarr+tensorstore"
+    done = CliRunner().invoke(cli, ["explain", str(tmp_path / "d" / "color" / "1"), "--backend", asked])
+    assert "array backend: zarr+zarr" in done.output
+    assert "asked for" in done.output
+
+
+@pytest.mark.parametrize(
+    ("backends", "text"),
+    [
+        ({"zar": "zarr"}, "zarr"),
+        ({"zarr": "wkw"}, "zarr"),
+        ({"zarr3": "zarr+zarr"}, "The backend 'zarr\\+zarr' was asked for zarr3, but it is for zarr"),
+    ],
+)
+def test_engines_are_checked_when_a_dataset_is_opened(
+    path: Path, backends: dict[str, str], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        wk.Dataset.open(path, backends=backends)
+    with pytest.raises(ValueError, match=text):
+        wk.Dataset(path, (1, 1, 1), exist_ok=True, backends=backends)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from wkplug import storage
+from wkplug import registry, storage
 from wkplug.dataset.dataset_copying import DatasetCopying
 from wkplug.dataset.dataset_importing import DatasetImporting
 from wkplug.dataset.dataset_layers import DatasetLayers
@@ -84,7 +84,11 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
             store = self._create(location, wanted, name, read_only=read_only)
         else:
             self._check_existing(store, location, wanted, name, exist_ok=exist_ok)
-        self._setup(location, store, OpenOptions(read_only=read_only, backends=dict(backends or {})))
+        self._setup(
+            location,
+            store,
+            OpenOptions(read_only=read_only, backends=registry.check_backends(backends or {})),
+        )
 
     def _setup(self, location: Location, store: PropertiesStore, options: OpenOptions) -> None:
         self._location = location
@@ -162,7 +166,9 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
         """
         location = storage.locate(dataset_path)
         options = OpenOptions(
-            read_only=read_only, allow_incomplete=allow_incomplete, backends=dict(backends or {})
+            read_only=read_only,
+            allow_incomplete=allow_incomplete,
+            backends=registry.check_backends(backends or {}),
         )
         return _open(cls, location, options)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug.config import current
+from wkplug.errors import InvalidArgumentError
 from wkplug.registry.kinds import (
     BACKEND,
     COMMAND,
@@ -58,6 +59,7 @@ __all__ = [
     "State",
     "axes_of_format",
     "backend",
+    "check_backends",
     "check_format",
     "choose_backend",
     "choose_exporter",
@@ -121,6 +123,25 @@ def backend(name: str) -> ArrayBackend:
     tables = tables_of_now()
     made: ArrayBackend = tables.build(BACKEND, tables.find(BACKEND, name))
     return made
+
+
+def check_backends(backends: Mapping[str, str]) -> dict[str, str]:
+    """Give a mapping from data formats to implementations ("zarr" or "zarr3+zarr"), each with its full name.
+
+    The errors of `check_format` and `backend` for names that nobody has; InvalidArgumentError for another format's.
+    """
+    tables = tables_of_now()
+    checked = {}
+    for data_format, named in backends.items():
+        check_format(str(data_format))
+        name = named if "+" in named else f"{data_format}+{named}"
+        if name.partition("+")[0] != data_format:
+            raise InvalidArgumentError(
+                f"The backend {named!r} was asked for {data_format}, but it is for {name.partition('+')[0]}.",
+                hint=f"Name an implementation of {data_format}.",
+            )
+        checked[str(data_format)] = tables.find(BACKEND, name).spec.name
+    return checked
 
 
 def choose_backend(

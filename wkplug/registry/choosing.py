@@ -239,8 +239,8 @@ def _backend_wish(tables: Tables, data_format: str, url: str, explicit: str | No
     settings = current()
     if explicit is not None:
         name = explicit if "+" in explicit else f"{data_format}+{explicit}"
-        if explicit == data_format:
-            return None
+        if explicit == data_format and name not in tables.names(BACKEND):
+            return None  # no engine's name, but the format's: any of its engines
         tables.find(BACKEND, name)
         return Wish(names=(name,), source="argument")
     for rule in matching_rules(url):
