@@ -10,8 +10,9 @@ import pydicom
 from pydicom.uid import UID
 
 from wkplug.abc import ImageInfo
+from wkplug_medical.dicom_values import Scaling, scaled_dtype, scaling_note
 
-__all__ = ["describe", "header", "shape_of", "should_be_image"]
+__all__ = ["describe", "header", "is_float", "samples_of", "shape_of", "should_be_image"]
 
 _MILLIMETRE = 1e6  # nanometres
 _MOST_FRAMES = 1 << 24
@@ -42,7 +43,7 @@ def shape_of(dataset: Any) -> tuple[tuple[int, ...], np.dtype[Any], str]:
     """The shape with frames in front and samples behind, the type of a sample, and the name of the axis of frames."""
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     frames = _int(dataset.get("NumberOfFrames")) or 1
-    samples = int(dataset.get("SamplesPerPixel") or 1)
+    samples = samples_of(dataset)
     if not 1 <= frames <= _MOST_FRAMES or not 1 <= samples <= 4:
         raise ValueError(f"it says {frames} frames and {samples} samples")
     signed = int(dataset.get("PixelRepresentation") or 0) == 1
@@ -53,7 +54,18 @@ def shape_of(dataset: Any) -> tuple[tuple[int, ...], np.dtype[Any], str]:
     axis = ""
     if frames > 1:
         shape, axis = (frames, *shape), _axis_of_frames(dataset)
-    return shape, np.dtype(f"{'i' if signed else 'u'}{bits // 8}"), axis
+    letter = "f" if is_float(dataset) else "i" if signed else "u"
+    return shape, np.dtype(f"{letter}{bits // 8}"), axis
+
+
+def is_float(dataset: Any) -> bool:
+    """Whether pixels are of floating point (maps of parameters): these have no number of stored bits."""
+    return int(dataset.BitsAllocated) in (32, 64) and not dataset.get("BitsStored")
+
+
+def samples_of(dataset: Any) -> int:
+    """How many samples a pixel has."""
+    return int(dataset.get("SamplesPerPixel") or 1)
 
 
 def _int(value: Any) -> int | None:
@@ -74,9 +86,15 @@ def _axis_of_frames(dataset: Any) -> str:
 
 
 def describe(
-    dataset: Any, shape: tuple[int, ...], dtype: np.dtype[Any], frames: str, *, planar: bool
+    dataset: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    frames: str,
+    *,
+    scaling: Scaling,
+    planar: bool,
 ) -> ImageInfo:
-    """Describe the image. planar: samples are planes of their own."""
+    """Describe the image. scaling: what is applied to values. planar: samples are planes of their own."""
     samples = len(shape) - (1 if frames else 0) > 2
     axes = ("s", "y", "x") if planar else ("y", "x", "s") if samples else ("y", "x")
     inner = shape[1:] if frames else shape
@@ -85,18 +103,18 @@ def describe(
     axes = (frames, *axes) if frames else axes
     shape = (shape[0], *inner) if frames else inner
     kind = str(dataset.PhotometricInterpretation)
-    notes = []
-    slope, intercept = _number(dataset.get("RescaleSlope")), _number(dataset.get("RescaleIntercept"))
-    if (slope, intercept) not in ((None, None), (1.0, 0.0)):
-        notes.append(
-            f"Values are those that are stored; times {slope} plus {intercept} they are measured ones."
-        )
+    scaled = scaled_dtype(dtype, int(dataset.get("BitsStored") or 0), [scaling])
+    notes = [*scaling_note([scaling], dtype, scaled)]
+    if "ModalityLUTSequence" in dataset:
+        notes.append("The file maps its values by a table (ModalityLUTSequence), which was not applied.")
+    if dataset.get("DoseGridScaling"):
+        notes.append(f"Values are those that are stored; times {dataset.DoseGridScaling} they are a dose.")
     if kind == "MONOCHROME1":
         notes.append("Low values are meant to be shown bright (MONOCHROME1).")
     return ImageInfo(
         axes=axes,
         shape=shape,
-        dtype=dtype.name,
+        dtype=scaled.name,
         voxel_size=_voxel_size(dataset),
         photometric="rgb" if samples else "palette" if kind == "PALETTE COLOR" else "minisblack",
         block_shape=(1, *inner) if frames else inner,

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from wkplug.abc import ImageReaderSpec, hookimpl
+from wkplug.abc import ImageReaderSpec, ImporterSpec, hookimpl
 
-__all__ = ["wkplug_image_readers"]
+__all__ = ["wkplug_image_readers", "wkplug_importers"]
+
+
+@hookimpl
+def wkplug_importers() -> list[ImporterSpec]:
+    """Folders of DICOM files."""
+    return [
+        ImporterSpec(
+            name="dicom",
+            factory="wkplug_medical.dicom_probe:DicomImporter",
+            summary="DICOM: folders of files, a layer per series, sorted by position",
+        )
+    ]
 
 
 @hookimpl

@@ -1,0 +1,101 @@
+"""Whether a folder holds DICOM files, and which they are; nothing of pydicom is imported for that.
+
+Files are told by their mark, which stands at byte 128, whatever they are called. Each import of a folder asks:
+few files of it are looked into.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from wkplug.abc import ForeignLayer, ForeignMag, Image, Importer, ProbeScore
+from wkplug.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from wkplug.abc import Location
+
+__all__ = ["SUFFIXES", "DicomImporter", "files_below", "is_dicom"]
+
+SUFFIXES = (".dcm", ".dicom", ".ima")
+_INDEX = "DICOMDIR"
+_MARK = b"DICM\x02\x00"
+_DEEPEST = 12
+_FEW_FILES = 4  # that are looked into in each folder before it is taken for one of something else
+_FEW_FOLDERS = 24
+
+
+class DicomImporter(Importer):
+    """Describes folders of DICOM files, one layer per stack of sections."""
+
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        del settings
+
+    def probe(self, location: Location) -> ProbeScore:
+        """Certain if one of the first files that may be DICOM is, in the folder or those below."""
+        return ProbeScore.CERTAIN if any(map(is_dicom, _first_files(location))) else ProbeScore.NO
+
+    def describe(self, location: Location) -> tuple[ForeignLayer, ...]:
+        """See `Importer.describe`; headers are read, pixels are not."""
+        from wkplug_medical.dicom_folder import described
+
+        return described(location)
+
+    def open(self, mag: ForeignMag) -> Image:
+        """Open a stack."""
+        image: Image = mag.location.open()
+        return image
+
+
+def is_dicom(location: Location) -> bool:
+    """Whether a file has the mark of DICOM; False for what can't be read."""
+    try:
+        return location.read(128, 134) == _MARK
+    except StorageError:
+        return False
+
+
+def files_below(location: Location, depth: int = 0) -> Iterator[Location]:
+    """All files of a folder and those below, hidden ones left out; StorageError where folders are nested too deep."""
+    if depth > _DEEPEST:
+        raise StorageError(
+            f"The folders of {location.url} are nested more than {_DEEPEST} deep.",
+            hint="Name a folder further below, or look for a link to a folder above.",
+        )
+    for name in location.list():
+        if name.startswith(".") or name == "__MACOSX/":
+            continue
+        place = location.child(name.rstrip("/"))
+        if name.endswith("/"):
+            yield from files_below(place, depth + 1)
+        else:
+            yield place
+
+
+def _first_files(location: Location) -> Iterator[Location]:
+    """A few files that may be DICOM, of the folder and of the first folders below."""
+    folders = [location]
+    for _ in range(_FEW_FOLDERS):
+        if not folders:
+            return
+        place = folders.pop(0)
+        names = [name for name in place.list() if not name.startswith(".")]
+        files = [name for name in names if not name.endswith("/") and _may_be(name)]
+        files.sort(key=lambda name: not name.lower().endswith(SUFFIXES))
+        yield from (place.child(name) for name in itertools.islice(files, _FEW_FILES))
+        folders[:0] = [place.child(name.rstrip("/")) for name in names if name.endswith("/")][:_FEW_FOLDERS]
+
+
+def _may_be(name: str) -> bool:
+    """Whether a file of this name is worth a look: named for it, without a suffix, or with one that counts."""
+    ending = name.rpartition(".")[2] if "." in name else ""
+    return (
+        name.lower().endswith(SUFFIXES)
+        or name == _INDEX
+        or not ending
+        or ending.isdecimal()
+        or len(ending) > 5
+    )
