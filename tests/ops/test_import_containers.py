@@ -147,7 +147,7 @@ def test_what_images_are_asked_for_works_for_containers(tmp_path: Path) -> None:
 def test_a_container_becomes_a_layer_of_a_dataset_that_is_there(tmp_path: Path) -> None:
     data = noise((10, 20, 30))
     place = write_image(tmp_path / "a.zarr", data, SPACE, shift=2.5)
-    dataset = wk.Dataset(tmp_path / "out", voxel_size=(1, 1, 1))
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(125, 125, 250))
     layer = dataset.add_layer_from_images(place, "x", topleft=(2, 4, 6), mag=2, dtype="uint8")
     assert layer.bounding_box == wk.BoundingBox((22, 4, 6), (60, 40, 20))
     assert np.array_equal(layer.get_mag(2).read()[0], data.T.astype("uint8"))
@@ -159,7 +159,7 @@ def test_several_layers_are_only_added_where_that_is_allowed(tmp_path: Path) -> 
     place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
     zarr.open_group(place / "labels", mode="w", zarr_format=3).attrs["ome"] = {"labels": ["cells"]}
     write_image(place / "labels" / "cells", noise((4, 20, 30), "uint32"), SPACE)
-    dataset = wk.Dataset(tmp_path / "out", voxel_size=(1, 1, 1))
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(250, 250, 500))
     with pytest.raises(UnsupportedImageDataError, match=r"a\.zarr holds 2 layers: a, cells\.") as caught:
         dataset.add_layer_from_images(place, "x")
     assert "allow_multiple_layers=True" in caught.value.hint

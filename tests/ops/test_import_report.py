@@ -157,3 +157,162 @@ def test_zeros_of_large_images_are_counted_well_enough(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", data)
     dataset = wk.Dataset.from_images(tmp_path / "a.tif", tmp_path / "out", (1, 1, 1), layer_name="em")
     assert notes_of(dataset) == ["em: about 25 % of the voxels are zero."]
+
+
+# --- voxel sizes ----------------------------------------------------------------------------------------------
+
+
+def sized(path: Path, size: tuple[float, float, float | None] = (250, 250, 1500)) -> Path:
+    """An ImageJ file of sections whose voxels have this size in nanometres."""
+    x, y, z = size
+    metadata: dict[str, Any] = {"axes": "ZYX", "unit": "nm"}
+    if z is not None:
+        metadata["spacing"] = z
+    tifffile.imwrite(path, noise((5, 20, 30)), imagej=True, resolution=(1 / x, 1 / y), metadata=metadata)
+    return path
+
+
+def flat(path: Path) -> None:
+    """An ImageJ file of one section, 250 nm along x and y."""
+    where = {"resolution": (1 / 250, 1 / 250), "metadata": {"unit": "nm"}}
+    tifffile.imwrite(path, noise((20, 30)), imagej=True, **where)
+
+
+DIFFERS = (
+    "em: its voxels are 250 x 250 x 1500 nm, but those of mag 1 of the dataset are 10 x 10 x 40 nm: "
+    "it is taken as it is, one voxel for one (a.tif)."
+)
+
+
+def test_a_file_with_other_voxels_than_the_dataset_is_told(tmp_path: Path) -> None:
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(10, 10, 40))
+    with pytest.warns(UserWarning, match="em: its voxels") as caught:
+        dataset.add_layer_from_images(sized(tmp_path / "a.tif"), "em")
+    assert [str(warning.message) for warning in caught] == [f"[WARNING] {DIFFERS}"]
+    assert notes_of(dataset) == [DIFFERS]
+
+
+def test_a_coarser_mag_is_compared_with_its_own_voxels(tmp_path: Path) -> None:
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(125, 125, 750))
+    dataset.add_layer_from_images(sized(tmp_path / "a.tif"), "em", mag=2)
+    assert notes_of(dataset) == []
+    with pytest.warns(UserWarning, match="those of mag 4-4-1 of the dataset are 500 x 500 x 750 nm"):
+        dataset.add_layer_from_images(tmp_path / "a.tif", "other", mag="4-4-1")
+
+
+def test_only_axes_that_the_file_says_are_compared(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise((20, 30)),
+        imagej=True,
+        resolution=(1 / 250, 1 / 250),
+        metadata={"unit": "nm"},
+    )
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(250, 250, 40))
+    dataset.add_layer_from_images(tmp_path / "a.tif", "em")
+    assert notes_of(dataset) == []
+    other = wk.Dataset(tmp_path / "other", voxel_size=(250, 100, 40))
+    with pytest.warns(UserWarning, match=r"its voxels are 250 x 250 x \? nm, but"):
+        other.add_layer_from_images(tmp_path / "a.tif", "em")
+
+
+def test_commands_that_add_a_layer_tell_of_other_voxels(tmp_path: Path, capsys: Any) -> None:
+    images_of = wk.Dataset(tmp_path / "there", voxel_size=(250, 250, 1500))
+    images_of.write_layer("em", "color", noise((30, 20, 5)))
+    wk.Dataset(tmp_path / "out", voxel_size=(10, 10, 40))
+    assert main(["export", str(tmp_path / "there"), str(tmp_path / "a.ozx")]) == 0
+    assert main(["convert-zarr", str(tmp_path / "a.ozx"), str(tmp_path / "out"), "--layer-name", "em"]) == 0
+    told = capsys.readouterr()
+    assert (told.out + told.err).count(DIFFERS.replace("a.tif", "a.ozx")) == 1
+
+
+def test_a_size_that_is_given_instead_of_the_files_own_is_told(tmp_path: Path) -> None:
+    dataset = wk.Dataset.from_images(
+        sized(tmp_path / "a.tif"), tmp_path / "out", (10, 10, 40), layer_name="em"
+    )
+    assert notes_of(dataset) == [
+        "em: its voxels are 250 x 250 x 1500 nm by its own account; 10 x 10 x 40 nm was given, and is taken (a.tif)."
+    ]
+
+
+def test_an_axis_that_is_left_out_is_what_the_files_say(tmp_path: Path, capsys: Any) -> None:
+    sized(tmp_path / "a.tif")
+    dataset = wk.Dataset.from_images(tmp_path / "a.tif", tmp_path / "out", (None, None, 30))
+    assert tuple(dataset.voxel_size) == pytest.approx((250, 250, 30))
+    mixed = ["convert", str(tmp_path / "a.tif"), str(tmp_path / "b"), "--voxel-size", ",100,", "--dry-run"]
+    assert main(mixed) == 0
+    assert "voxel size 250 x 100 x 1500 nm, x and z as the files say\n" in capsys.readouterr().out
+
+
+def test_the_axis_that_nobody_says_is_named(tmp_path: Path) -> None:
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        noise((20, 30)),
+        imagej=True,
+        resolution=(1 / 250, 1 / 250),
+        metadata={"unit": "nm"},
+    )
+    with pytest.raises(wk.errors.InvalidArgumentError) as caught:
+        images.plan_import(tmp_path / "a.tif", tmp_path / "out", voxel_size_from_files=True)
+    assert (
+        "a.tif doesn't say how large its voxels are along z; it says x 250 nm, y 250 nm."
+        in caught.value.message
+    )
+    assert caught.value.hint == (
+        "Give the voxel size: voxel_size=(None, None, z) in nanometres, or --voxel-size ,,z."
+    )
+    Pillow.fromarray(noise((20, 30))).save(tmp_path / "b.png")
+    with pytest.raises(wk.errors.InvalidArgumentError, match="along x and z") as caught:
+        wk.Dataset.from_images(tmp_path / "b.png", tmp_path / "out", (None, 8, None))
+    assert "voxel_size=(x, None, z)" in str(caught.value.hint)
+
+
+def test_files_need_to_agree_only_where_they_are_asked(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    sized(tmp_path / "in" / "a.tif", (250, 250, 1500))
+    sized(tmp_path / "in" / "b.tif", (250, 250, 30))
+    with pytest.raises(wk.errors.InvalidArgumentError, match="don't agree about the voxel size"):
+        images.plan_import(tmp_path / "in", tmp_path / "out", (100, 100, None))
+    plan = images.plan_import(tmp_path / "in", tmp_path / "out", (None, None, 30))
+    assert tuple(plan.voxel_size.to_nanometer()) == pytest.approx((250, 250, 30))
+
+
+# --- where a layer begins -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("topleft", "begin"),
+    [
+        ((7, 8, 9), (0, 0, 7, 8, 9)),
+        ((0, 0, 7, 8, 9), (0, 0, 7, 8, 9)),
+        ((2, 0, 7, 8, 9), (2, 0, 7, 8, 9)),
+        (wk.VecInt(9, 7, 8, axes=("z", "x", "y")), (0, 0, 7, 8, 9)),
+        (wk.VecInt(1, 7, 8, 9, axes=("t", "x", "y", "z")), (1, 0, 7, 8, 9)),
+        (wk.VecInt(1, 0, 7, axes=("t", "c", "x")), (1, 0, 7, 0, 0)),
+    ],
+)
+def test_a_layer_begins_where_topleft_says(tmp_path: Path, topleft: Any, begin: Any) -> None:
+    data = noise((3, 5, 20, 30))
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, ome=True, metadata={"axes": "TZYX"})
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(1, 1, 1))
+    layer = dataset.add_layer_from_images(tmp_path / "a.ome.tif", "a", topleft=topleft)
+    box = layer.bounding_box
+    assert (tuple(box.axes), tuple(box.topleft)) == (("t", "c", "x", "y", "z"), begin)
+    assert np.array_equal(layer.get_mag(1).read()[:, 0], data.transpose(0, 3, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("topleft", "match"),
+    [
+        ((0, 0, 0, 1, 2), "topleft is .*, but the layer has the axes c, x, y, z"),
+        (wk.VecInt(1, 2, 3, 4, axes=("t", "x", "y", "z")), "but the layer has the axes c, x, y, z"),
+        ((1, 0, 0, 0), r"topleft is \(1, 0, 0, 0\)"),
+        ((0, 0, -1), r"topleft is \(0, 0, -1\)"),
+    ],
+)
+def test_a_place_that_no_layer_can_have_is_an_error(tmp_path: Path, topleft: Any, match: str) -> None:
+    Pillow.fromarray(noise((20, 30))).save(tmp_path / "a.png")
+    dataset = wk.Dataset(tmp_path / "out", voxel_size=(1, 1, 1))
+    with pytest.raises(wk.errors.InvalidArgumentError, match=match):
+        dataset.add_layer_from_images(tmp_path / "a.png", "a", topleft=topleft)
+    assert not dataset.layers

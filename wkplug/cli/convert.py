@@ -73,7 +73,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     precomputed, KNOSSOS, bare WKW) keep their names and places. The same command again goes on with a conversion
     that was stopped.
     """
-    from wkplug.cli.import_plan import note_lines, plan_text
+    from wkplug.cli.import_plan import note_lines, plan_text, whose
     from wkplug.cli.info import size_text, summary
     from wkplug.ops import images
     from wkplug.ops.info import describe
@@ -98,7 +98,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
         click.echo(plan_text(plan, target))
         return
     if plan.voxel_size_of_files:
-        click.echo(f"Voxel size {_numbers(plan.voxel_size.to_nanometer())} nm, as the files say.", err=True)
+        click.echo(f"Voxel size {_numbers(plan.voxel_size.to_nanometer())} nm{whose(plan)}.", err=True)
     if overwrite:
         delete_dataset(target, plan.paths)
 

@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
     from wkplug.ops.importing.report import ImportReport
 
-__all__ = ["note_lines", "plan_text"]
+__all__ = ["note_lines", "plan_text", "whose"]
 
 
 def plan_text(plan: ImportPlan, target: str) -> str:
     """Describe a plan in lines."""
     size = " x ".join(f"{value:g}" for value in plan.voxel_size.to_nanometer())
-    whose = ", as the files say" if plan.voxel_size_of_files else ""
-    lines = [target, f"voxel size {size} nm{whose}"]
+    lines = [target, f"voxel size {size} nm{whose(plan)}"]
     if plan.continues:
         lines.append("goes on with what was begun")
     for volume in plan.volumes:
@@ -37,6 +36,14 @@ def plan_text(plan: ImportPlan, target: str) -> str:
         "Nothing was written (--dry-run).",
     ]
     return "\n".join(lines)
+
+
+def whose(plan: ImportPlan) -> str:
+    """Say which part of the voxel size the files say."""
+    axes = plan.voxel_size_of_files
+    if len(axes) == 3:
+        return ", as the files say"
+    return f", {' and '.join(axes)} as the files say" if axes else ""
 
 
 def note_lines(report: ImportReport | None) -> list[str]:

@@ -52,7 +52,7 @@ class DatasetImporting(DatasetPart):
         cls,
         input_path: str | os.PathLike[str],
         output_path: str | os.PathLike[str],
-        voxel_size: Vec3FloatLike | None = None,
+        voxel_size: Vec3FloatLike | Sequence[float | None] | None = None,
         name: str | None = None,
         *,
         map_filepath_to_layer_name: ConversionLayerMapping
@@ -153,7 +153,7 @@ class DatasetImporting(DatasetPart):
         shard_shape: VecIntLike | int | None = None,
         chunks_per_shard: VecIntLike | int | None = None,
         compress: bool | Mapping[str, Any] = True,
-        topleft: Vec3IntLike = (0, 0, 0),
+        topleft: Vec3IntLike | VecIntLike = (0, 0, 0),
         swap_xy: bool = False,
         flip_x: bool = False,
         flip_y: bool = False,
@@ -178,7 +178,8 @@ class DatasetImporting(DatasetPart):
         """Add a layer from an image file, a folder, a container, a glob text, or a list of files in their order.
 
         images may also be an opened `pims.FramesSequence`. category: None guesses. mag: what the images are, their
-        box is that much larger. topleft: Mag(1) voxels.
+        box is that much larger. topleft: where the layer begins, in Mag(1) voxels along x, y and z; along all of its
+            axes, or with names (a VecInt), for files with time points.
         dtype: converts the values (without scaling). channel: takes just one; czi_channel: the same of a file's own
         channel axis, so that colours in it are left. timepoint: takes just one. scale: a coarser resolution that
         the file holds, 0 is the finest. allow_multiple_layers: channels that are no colours become layers of their

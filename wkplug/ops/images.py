@@ -26,18 +26,19 @@ from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
 from wkplug.ops.importing.readers import ImageFile, Wanted
 from wkplug.ops.importing.report import ImportReport
 from wkplug.ops.importing.sources import group_input, resolve_input
+from wkplug.ops.importing.voxel_sizes import compared, known_size
 from wkplug.ops.importing.writing import check_free, write_volume
-from wkplug.properties import VoxelSize, as_voxel_size
 from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from wkplug.abc import Location
     from wkplug.dataset import Layer
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.geometry import Vec3FloatLike
     from wkplug.ops.plan import Progress
+    from wkplug.properties import VoxelSize
 
 __all__ = [
     "ConversionLayerMapping",
@@ -45,7 +46,6 @@ __all__ = [
     "add_layer_from_images",
     "from_images",
     "plan_import",
-    "voxel_size_of",
     "write_volumes",
 ]
 
@@ -54,14 +54,15 @@ __all__ = [
 class ImportPlan:
     """A dataset to come: what `from_images` would write, before anything is written.
 
-    voxel_size_of_files: whether the voxel size is the one that the files say. continues: whether the target holds what
-    this very import has written before it was stopped. report: what will be left out, filled, guessed ...
+    voxel_size_of_files: the axes along which the voxel size is what the files say, such as "xy". continues: whether
+    the target holds what this very import has written before it was stopped. report: what will be left out, filled,
+    guessed ...
     """
 
     target: Location
     name: str | None
     voxel_size: VoxelSize
-    voxel_size_of_files: bool
+    voxel_size_of_files: str
     volumes: tuple[VolumePlan, ...]
     options: ImportOptions
     continues: bool
@@ -132,7 +133,7 @@ class ImportPlan:
 def from_images(
     input_path: Any,
     output_path: Any,
-    voxel_size: Vec3FloatLike | None = None,
+    voxel_size: Vec3FloatLike | Sequence[float | None] | None = None,
     name: str | None = None,
     *,
     executor: AnyExecutor = None,
@@ -149,7 +150,7 @@ def from_images(
 def plan_import(
     input_path: Any,
     output_path: Any,
-    voxel_size: Vec3FloatLike | None = None,
+    voxel_size: Vec3FloatLike | Sequence[float | None] | None = None,
     name: str | None = None,
     *,
     map_filepath_to_layer_name: ConversionLayerMapping
@@ -170,7 +171,8 @@ def plan_import(
 ) -> ImportPlan:
     """Look at image files, or a container, and say which dataset they make; see `Dataset.from_images`.
 
-    voxel_size_from_files: without a voxel size, take what the files say. overwrite: something may be at `output_path`,
+    voxel_size: an axis of it may be None: then it is what the files say. voxel_size_from_files: without a voxel size,
+    take all of it from the files. overwrite: something may be at `output_path`,
     which the caller deletes before the plan is executed. Otherwise DatasetExistsError, unless it is what this import
     has left when it was stopped. executor: the one that will be used, None for threads. options: the fields of
     `ImportOptions`.
@@ -209,24 +211,25 @@ def plan_import(
         Budget.of(import_options.memory, executor),
         location_of=lambda layer: target.child(layer, mag_folder),
     )
-    said = voxel_size_with_unit if voxel_size is None else voxel_size
-    size = voxel_size_of(volumes) if said is None else as_voxel_size(said)
+    known = known_size(
+        volumes, voxel_size_with_unit if voxel_size is None else voxel_size, Mag(import_options.mag)
+    )
     volumes = with_pyramids(
         volumes,
         import_options,
-        size.to_nanometer(),
+        known.size.to_nanometer(),
         [],
         location_of=lambda layer: target.child(layer, mag_folder),
     )
     plan = ImportPlan(
         target=target,
         name=name,
-        voxel_size=size,
-        voxel_size_of_files=said is None,
+        voxel_size=known.size,
+        voxel_size_of_files=known.of_files,
         volumes=volumes,
         options=import_options,
         continues=begun is not None,
-        report=ImportReport.of(note for planned in volumes for note in planned.notes),
+        report=ImportReport.of([*known.notes, *(note for planned in volumes for note in planned.notes)]),
     )
     if begun is not None and begun != plan.fingerprint:
         raise DatasetExistsError(
@@ -234,28 +237,6 @@ def plan_import(
             hint="Run that import again to finish it, choose another path, or delete it first.",
         )
     return plan
-
-
-def voxel_size_of(volumes: tuple[VolumePlan, ...]) -> VoxelSize:
-    """The voxel size that all files say; InvalidArgumentError if they say none, or not the same."""
-    said = {planned.volume.voxel_size: planned.volume.path for planned in volumes}
-    if len(said) > 1:
-        told = "; ".join(f"{path}: {_size_text(size)}" for size, path in said.items())
-        raise InvalidArgumentError(
-            f"The files don't agree about the voxel size ({told}).",
-            hint="Give the voxel size: voxel_size=(x, y, z) in nanometres, or --voxel-size x,y,z.",
-        )
-    size = next(iter(said))
-    if size is None:
-        raise InvalidArgumentError(
-            f"{said[size]} doesn't say how large its voxels are along x, y and z.",
-            hint="Give the voxel size: voxel_size=(x, y, z) in nanometres, or --voxel-size x,y,z.",
-        )
-    return VoxelSize(size)
-
-
-def _size_text(size: tuple[float, float, float] | None) -> str:
-    return "unknown" if size is None else f"{' x '.join(f'{length:g}' for length in size)} nm"
 
 
 def add_layer_from_images(
@@ -311,7 +292,12 @@ def add_layer_from_images(
             location_of=lambda layer: dataset.location.child(layer, mag.to_layer_name()),
             backend_for=dataset.backend_for,
         )
-        report = ImportReport.of(note for planned in volumes for note in planned.notes)
+        report = ImportReport.of(
+            [
+                *compared(volumes, dataset.voxel_size_with_unit, mag),
+                *(note for planned in volumes for note in planned.notes),
+            ]
+        )
         report.warn()
         return write_volumes(dataset, volumes, import_options, report, runner, progress)[0]
 

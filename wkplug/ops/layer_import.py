@@ -16,11 +16,12 @@ from wkplug import storage
 from wkplug.dataset.dataset import Dataset
 from wkplug.errors import DatasetExistsError
 from wkplug.geometry import Mag
-from wkplug.ops.images import voxel_size_of, write_volumes
+from wkplug.ops.images import write_volumes
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import VolumePlan, plan_volumes
 from wkplug.ops.importing.pyramid import with_pyramids
 from wkplug.ops.importing.report import ImportReport
+from wkplug.ops.importing.voxel_sizes import Known, compared, filled, known_size
 from wkplug.ops.importing.writing import check_free
 from wkplug.properties.document import FILE_NAME
 
@@ -75,7 +76,7 @@ class LayerImport:
 def plan_layer(
     groups: Mapping[str, Stack],
     target: Any,
-    voxel_size: VoxelSize | None = None,
+    voxel_size: VoxelSize | Sequence[float | None] | None = None,
     *,
     category: str | None = None,
     overwrite: bool = False,
@@ -84,18 +85,18 @@ def plan_layer(
 ) -> LayerImport:
     """Say how the sources of `groups`, by layer name, become layers of the dataset at `target`.
 
-    voxel_size: None takes that of the dataset, or what the sources say. overwrite: what is there doesn't count.
-    options: the fields of `ImportOptions`. DatasetExistsError for something that is no dataset, an error of
-    `Dataset` for one with another voxel size, LayerExistsError for names that are taken.
+    voxel_size: None, as a whole or for an axis, takes that of the dataset, or what the sources say. overwrite: what is
+    there doesn't count. options: the fields of `ImportOptions`. DatasetExistsError for something that is no dataset,
+    an error of `Dataset` for one with another voxel size, LayerExistsError for names that are taken.
     """
     place = storage.locate(target)
     names = list(place.list())
     dataset: Dataset | None = None
     if FILE_NAME in names and not overwrite:
-        if voxel_size is None:
-            dataset = Dataset.open(place)  # type: ignore[arg-type]  # a Location is a place, too
-        else:
-            dataset = Dataset(place, voxel_size_with_unit=voxel_size, exist_ok=True)  # type: ignore[arg-type]  # likewise
+        dataset = Dataset.open(place)  # type: ignore[arg-type]  # a Location is a place, too
+        if voxel_size is not None:
+            wanted = filled(voxel_size, dataset.voxel_size_with_unit)
+            dataset = Dataset(place, voxel_size_with_unit=wanted, exist_ok=True)  # type: ignore[arg-type]  # likewise
     elif names and not overwrite:
         raise DatasetExistsError(
             f"There is already something at {place.url}, which is no dataset.",
@@ -111,14 +112,16 @@ def plan_layer(
     budget = Budget.of(import_options.memory, executor)
     volumes = plan_volumes(groups, category, import_options, budget, **places)
     if dataset is not None:
-        voxel_size = dataset.voxel_size_with_unit
+        size = dataset.voxel_size_with_unit
+        known = Known(size=size, of_files="", notes=tuple(compared(volumes, size, mag)))
         for volume in volumes:
             check_free(dataset, volume, mag)
-    known_size = voxel_size_of(volumes) if voxel_size is None else voxel_size
+    else:
+        known = known_size(volumes, voxel_size, mag)
     return LayerImport(
         target=place,
-        voxel_size=known_size,
-        volumes=with_pyramids(volumes, import_options, known_size.to_nanometer(), others, **places),
+        voxel_size=known.size,
+        volumes=with_pyramids(volumes, import_options, known.size.to_nanometer(), others, **places),
         options=import_options,
-        report=ImportReport.of(note for planned in volumes for note in planned.notes),
+        report=ImportReport.of([*known.notes, *(note for planned in volumes for note in planned.notes)]),
     )

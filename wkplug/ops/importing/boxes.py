@@ -110,7 +110,10 @@ class BoxWork:
             for axis, flip in ((0, options.flip_x), (1, options.flip_y))
         ]
         with self._read_turns:
-            region = self.reading.region(spans[0], spans[1], part, start[:-4])
+            others = tuple(
+                place - first for place, first in zip(start[:-4], self.planned.others_start, strict=True)
+            )
+            region = self.reading.region(spans[0], spans[1], part, others)
             # Flipping mirrors the layer as a whole: seen mirrored, a smaller section still lies at the near end.
             seen = array[
                 :,

@@ -20,7 +20,7 @@ from wkplug.ops.importing.axes import Part
 from wkplug.ops.pools import shares_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wkplug.geometry import MagLike, Vec3IntLike, VecIntLike
 
@@ -58,7 +58,7 @@ class ImportOptions:
     shard_shape: VecIntLike | int | None = None
     chunks_per_shard: VecIntLike | int | None = None
     compress: bool | Mapping[str, Any] = True
-    topleft: Vec3IntLike = (0, 0, 0)
+    topleft: Vec3IntLike | VecIntLike = (0, 0, 0)
     swap_xy: bool = False
     flip_x: bool = False
     flip_y: bool = False
@@ -108,16 +108,35 @@ class ImportOptions:
             raise InvalidArgumentError(
                 f"max_layers is {self.max_layers}: no layer may be added.", hint="Give at least 1."
             )
-        topleft, mag = Vec3Int(self.topleft), Mag(self.mag)
-        if min(topleft) < 0:
+
+    def place(self, others: Sequence[str]) -> tuple[tuple[int, ...], Vec3Int]:
+        """Where a layer with these axes in front begins: along them, and along x, y and z.
+
+        topleft has three numbers, or those of all axes (others, c, x, y, z), or names its axes.
+        """
+        axes = (*others, "c", "x", "y", "z")
+        numbers = tuple(int(number) for number in self.topleft)
+        named: tuple[str, ...] = tuple(getattr(self.topleft, "axes", ()))
+        if not named:
+            named = ("x", "y", "z") if len(numbers) == 3 else axes
+        if len(named) != len(numbers) or not set(named) <= set(axes):
             raise InvalidArgumentError(
-                f"topleft is {topleft.to_tuple()}.", hint="Layers have no voxels at negative positions."
+                f"topleft is {self.topleft}, but the layer has the axes {', '.join(axes)}.",
+                hint=f"Give three numbers for x, y and z, {len(axes)} for all axes, or a VecInt that names its axes.",
             )
-        if any(low % factor for low, factor in zip(topleft, mag, strict=True)):
+        low = dict(zip(named, numbers, strict=True))
+        if min(numbers) < 0 or low.get("c"):
+            raise InvalidArgumentError(
+                f"topleft is {numbers}.",
+                hint="Layers have no voxels at negative positions, and channels count from 0.",
+            )
+        topleft, mag = Vec3Int(*(low.get(axis, 0) for axis in "xyz")), Mag(self.mag)
+        if any(first % factor for first, factor in zip(topleft, mag, strict=True)):
             raise UnalignedError(
                 f"topleft is {topleft.to_tuple()}, which no voxel of mag {mag} starts at.",
                 hint=f"It is in voxels of Mag(1): give multiples of {mag.to_tuple()}.",
             )
+        return tuple(low.get(axis, 0) for axis in others), topleft
 
 
 @cache

@@ -65,14 +65,16 @@ class VolumePlan:
     """A volume and the layers that it becomes; they are written together, so that files are read once.
 
     spec: of the arrays to come, which differ in nothing but their channels. fingerprint: a text that differs where the
-    import would make something else. mags: the coarser ones to be made; fed: how the first of them are computed from
-    the boxes while these are in memory, None if all are computed afterwards. notes: what is to be told of it.
+    import would make something else. others_start: where the axes in front of the array begin. mags: the coarser ones
+    to be made; fed: how the first of them are computed from the boxes while these are in memory, None if all are
+    computed afterwards. notes: what is to be told of it.
     """
 
     volume: Volume
     layers: tuple[LayerPlan, ...]
     spec: ArraySpec
     extent: Extent
+    others_start: tuple[int, ...]
     cutting: Cutting
     budget: Budget
     fingerprint: str
@@ -163,7 +165,8 @@ def _cut(
     import numpy
 
     mag = Mag(options.mag)
-    start = Vec3Int(options.topleft) // mag.to_vec3_int() + Vec3Int(volume.topleft)
+    others, topleft = options.place(tuple(volume.others))
+    start = topleft // mag.to_vec3_int() + Vec3Int(volume.topleft)
     num_channels = layers[-1].channels.stop - layers[0].channels.start
     extent = Extent(
         start=start.to_tuple(),
@@ -183,6 +186,7 @@ def _cut(
         layers=tuple(layers),
         spec=spec,
         extent=extent,
+        others_start=others,
         cutting=cut,
         budget=budget,
         fingerprint=fingerprint,
@@ -318,13 +322,13 @@ def _color(volume: Volume, channel: int, number: int) -> tuple[int, int, int]:
 
 def _bounding_box(volume: Volume, options: ImportOptions, num_channels: int) -> NDBoundingBox:
     mag = Mag(options.mag).to_vec3_int()
-    topleft = Vec3Int(options.topleft) + Vec3Int(volume.topleft) * mag
+    others, first = options.place(tuple(volume.others))
+    topleft = first + Vec3Int(volume.topleft) * mag
     size = Vec3Int(volume.size) * mag
     if not volume.others:
         return BoundingBox(topleft, size)
-    zeros = (0,) * (len(volume.others) + 1)
     shape = (*volume.others.values(), num_channels, *size)
-    return NDBoundingBox((*zeros, *topleft), shape, (*volume.others, "c", "x", "y", "z"))
+    return NDBoundingBox((*others, 0, *topleft), shape, (*volume.others, "c", "x", "y", "z"))
 
 
 def spec_of(

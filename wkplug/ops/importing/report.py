@@ -56,7 +56,7 @@ class ImportNote:
         """Give the sentence with what it is about."""
         about = f"{_listed(self.layers, len(self.layers))}: " if self.layers else ""
         text = self.text.strip().removesuffix(".")
-        names = [source.rstrip("/").rpartition("/")[2] for source in self.sources]
+        names = [_short(source) for source in self.sources]
         if not names or (self.count == 1 and names[0] in (*self.layers, text)):
             return f"{about}{text}."
         files = f"{counted(self.count, 'file')}: " if self.count > 1 else ""
@@ -65,6 +65,12 @@ class ImportNote:
     def to_json(self) -> dict[str, Any]:
         """Give everything as JSON values."""
         return attrs.asdict(self)
+
+
+def _short(source: str) -> str:
+    """The end of a path that says something: "s1.tif", "brain.zarr/0"."""
+    parts = source.rstrip("/").split("/")
+    return parts[-1] if "." in parts[-1] else "/".join(parts[-2:])
 
 
 def _listed(names: Iterable[str], count: int) -> str:

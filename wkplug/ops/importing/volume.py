@@ -135,12 +135,9 @@ class Volume:
         return fourth or (len(info.channel_names) == self.num_channels and info.channel_names[-1] == "alpha")
 
     @property
-    def voxel_size(self) -> tuple[float, float, float] | None:
-        """Nanometres along x, y and z where the first file says all three, None otherwise."""
-        said = self.files[0].info.voxel_size
-        if self.part.level or None in said:
-            return None
-        x, y, z = (length for length in said if length is not None)
+    def voxel_size(self) -> tuple[float | None, float | None, float | None]:
+        """Nanometres along x, y and z, None where the first file doesn't say, as of coarser resolutions."""
+        x, y, z = (None, None, None) if self.part.level else self.files[0].info.voxel_size
         return (y, x, z) if self.swap_xy else (x, y, z)
 
     def files_of(self, sections: Span) -> list[Source]:

@@ -267,7 +267,12 @@ def _all_boxes(planned: VolumePlan, cutting: Cutting, extent: Extent) -> list[Bo
     channels = len(planned.channels)
     return [
         ((*others, 0, *start), (*(1 for _ in others), channels, *shape))
-        for others in itertools.product(*map(range, planned.volume.others.values()))
+        for others in itertools.product(
+            *(
+                range(first, first + length)
+                for first, length in zip(planned.others_start, planned.volume.others.values(), strict=True)
+            )
+        )
         for start, shape in cutting.boxes(extent)
     ]
 

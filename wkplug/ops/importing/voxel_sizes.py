@@ -1,0 +1,166 @@
+"""How large the voxels of an import are: what was given, what the files say, axis by axis; never made up.
+
+Lengths are nanometres along x, y and z of the layer. What is given counts; the files fill the axes that were left out.
+Where both say something else, or the files differ from the dataset that they are added to, that is told.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.errors import InvalidArgumentError
+from wkplug.ops.importing.report import ImportNote
+from wkplug.properties import VoxelSize, as_voxel_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from wkplug.geometry import Mag
+    from wkplug.ops.importing.planning import VolumePlan
+
+__all__ = ["Known", "compared", "filled", "known_size", "size_text"]
+
+_AXES = "xyz"
+_SAME = 1e-4  # units of other names and single precision round
+_ALIKE = 0.01  # less is not worth telling
+
+Lengths = tuple[float | None, float | None, float | None]
+
+
+@attrs.frozen(kw_only=True)
+class Known:
+    """The voxel size of mag 1; the axes of it that the files say, such as "xy"; what is to be told of it."""
+
+    size: VoxelSize
+    of_files: str
+    notes: tuple[ImportNote, ...] = ()
+
+
+def known_size(volumes: Sequence[VolumePlan], given: Any, mag: Mag) -> Known:
+    """Take what is given (a VoxelSize, or nanometres with None for axes that are left out), and the files for the rest.
+
+    mag: what the images are. InvalidArgumentError where nobody says the size along an axis, or files disagree.
+    """
+    if isinstance(given, VoxelSize):
+        return Known(size=given, of_files="", notes=tuple(_overruled(volumes, given, mag)))
+    wanted = (None, None, None) if given is None else tuple(given)
+    if len(wanted) != 3 or None not in wanted:
+        size = as_voxel_size(given)
+        return Known(size=size, of_files="", notes=tuple(_overruled(volumes, size, mag)))
+    open_axes = [axis for axis in range(3) if wanted[axis] is None]
+    said = _agreed(volumes, open_axes)
+    lengths = [
+        _nanometers(said[axis]) / mag.to_tuple()[axis] if wanted[axis] is None else wanted[axis]
+        for axis in range(3)
+    ]
+    size = VoxelSize(tuple(lengths))
+    notes = tuple(_overruled(volumes, size, mag))
+    return Known(size=size, of_files="".join(_AXES[axis] for axis in open_axes), notes=notes)
+
+
+def filled(given: Any, size: VoxelSize) -> VoxelSize:
+    """Fill the axes that were left out of a given size with those of the dataset that is there."""
+    if isinstance(given, VoxelSize):
+        return given
+    lengths = tuple(given)
+    if None not in lengths:
+        return as_voxel_size(lengths)
+    known = size.to_nanometer()
+    own = [
+        math.isclose(length, there, rel_tol=_SAME)
+        for length, there in zip(lengths, known, strict=True)
+        if length is not None
+    ]
+    if all(own):
+        return size
+    return VoxelSize(tuple(there if n is None else n for n, there in zip(lengths, known, strict=True)))
+
+
+def compared(volumes: Sequence[VolumePlan], size: VoxelSize, mag: Mag) -> Iterator[ImportNote]:
+    """Say where files have voxels of another size than the mag of the dataset that they are added to."""
+    for planned in volumes:
+        if _differs(planned.volume.voxel_size, size, mag):
+            text = (
+                f"its voxels are {size_text(planned.volume.voxel_size)}, but those of mag {mag} of the dataset are "
+                f"{size_text(_in_mag(size, mag))}: it is taken as it is, one voxel for one"
+            )
+            yield _note(planned, text, lost=True)
+
+
+def size_text(lengths: Iterable[float | None]) -> str:
+    """Write lengths along x, y and z, with a ? for what is not known."""
+    return f"{' x '.join('?' if length is None else f'{length:.6g}' for length in lengths)} nm"
+
+
+def _overruled(volumes: Sequence[VolumePlan], size: VoxelSize, mag: Mag) -> Iterator[ImportNote]:
+    for planned in volumes:
+        if _differs(planned.volume.voxel_size, size, mag):
+            text = (
+                f"its voxels are {size_text(planned.volume.voxel_size)} by its own account; "
+                f"{size_text(_in_mag(size, mag))} was given, and is taken"
+            )
+            yield _note(planned, text, lost=False)
+
+
+def _note(planned: VolumePlan, text: str, *, lost: bool) -> ImportNote:
+    layers = tuple(layer.name for layer in planned.layers)
+    return ImportNote(kind="differs", text=text, layers=layers, sources=(planned.volume.path,), lost=lost)
+
+
+def _in_mag(size: VoxelSize, mag: Mag) -> tuple[float, ...]:
+    return tuple(length * factor for length, factor in zip(size.to_nanometer(), mag, strict=True))
+
+
+def _differs(said: Lengths, size: VoxelSize, mag: Mag) -> bool:
+    return any(
+        length is not None and not math.isclose(length, known, rel_tol=_ALIKE)
+        for length, known in zip(said, _in_mag(size, mag), strict=True)
+    )
+
+
+def _nanometers(length: float | None) -> float:
+    return math.nan if length is None else length
+
+
+def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int]) -> Lengths:
+    """What all files say along these axes."""
+    first = volumes[0].volume.voxel_size
+    missing = [axis for axis in axes if any(planned.volume.voxel_size[axis] is None for planned in volumes)]
+    for planned in volumes:
+        said = planned.volume.voxel_size
+        if missing and any(said[axis] is None for axis in missing):
+            raise InvalidArgumentError(
+                f"{planned.volume.path} doesn't say how large its voxels are along {_and(missing)}"
+                f"{_as_far_as_known(said)}.",
+                hint=_how_to_give(missing),
+            )
+        if any(
+            not math.isclose(_nanometers(said[axis]), _nanometers(first[axis]), rel_tol=_SAME)
+            for axis in axes
+        ):
+            told = f"{volumes[0].volume.path}: {size_text(first)}; {planned.volume.path}: {size_text(said)}"
+            raise InvalidArgumentError(
+                f"The files don't agree about the voxel size ({told}).", hint=_how_to_give(range(3))
+            )
+    return first
+
+
+def _as_far_as_known(said: Lengths) -> str:
+    known = [f"{_AXES[axis]} {length:.6g} nm" for axis, length in enumerate(said) if length is not None]
+    return f"; it says {', '.join(known)}" if known else ""
+
+
+def _and(axes: Sequence[int]) -> str:
+    *most, last = (_AXES[axis] for axis in axes)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _how_to_give(missing: Sequence[int]) -> str:
+    """Say how to give what is missing, leaving to the files what they say."""
+    named = [_AXES[axis] if axis in missing else None for axis in range(3)]
+    given = ", ".join("None" if axis is None else axis for axis in named)
+    typed = ",".join(axis or "" for axis in named)
+    return f"Give the voxel size: voxel_size=({given}) in nanometres, or --voxel-size {typed}."
