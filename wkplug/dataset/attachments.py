@@ -336,8 +336,11 @@ class Attachments(LegacyAttachments):
             raise _exists(kind, name)
 
     def _list(self, kind: type[Attachment], name: str, location: Location, data_format: str) -> None:
+        self.list_path(kind, name, storage.relative_to(self._layer.dataset.location, location), data_format)
+
+    def list_path(self, kind: type[Attachment], name: str, path: str, data_format: str) -> None:
+        """List an attachment by the path that is to be recorded; for `wkplug.ops`."""
         self._check(kind, name)
-        path = storage.relative_to(self._layer.dataset.location, location)
         entry = {"name": name, "path": path, "dataFormat": str(data_format)}
 
         def with_one_more(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:

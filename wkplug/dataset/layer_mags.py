@@ -11,6 +11,7 @@ from wkplug.dataset import creating
 from wkplug.dataset.legacy.layer import ADDING_MAGS
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.parts import LayerPart, part_of
+from wkplug.dataset.paths import is_link
 from wkplug.errors import MagMismatchError, MagNotFoundError
 from wkplug.geometry import Mag
 
@@ -130,6 +131,6 @@ class LayerMags(LayerPart):
         creating.delete_mag(layer, layer.get_mag(mag))
 
     def is_mag_view_foreign(self, mag: MagView) -> bool:
-        """Whether the mag's files lie outside this layer's folder."""
+        """Whether the mag's files lie outside this layer's folder, also behind a link in it."""
         layer = self._as_layer()
-        return mag.location.parent != layer.location
+        return mag.location.parent != layer.location or is_link(mag.location) or is_link(layer.location)

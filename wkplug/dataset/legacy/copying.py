@@ -66,10 +66,22 @@ class OlderCopyingLayer:
             foreign_mag_view_or_path, extend_layer_bounding_box=extend_layer_bounding_box
         )
 
-    def add_existing_remote_mag_view(self, mag_view_maybe: MagView | str | os.PathLike[str]) -> MagView:
-        """Deprecated: `add_mag_as_ref`."""
+    def add_existing_remote_mag_view(
+        self, mag_view_maybe: MagView | MagLike | str | os.PathLike[str]
+    ) -> MagView:
+        """Deprecated: `add_mag_as_ref`; a mag (2, "2-2-1") means the array that lies in the layer's own folder."""
+        from wkplug.geometry import Mag
+        from wkplug.ops.copying import existing
+
         deprecated("Layer.add_existing_remote_mag_view", "Layer.add_mag_as_ref")
-        return _layer(self).add_mag_as_ref(mag_view_maybe, extend_layer_bounding_box=False)
+        try:
+            wanted: Mag | None = Mag(mag_view_maybe)  # type: ignore[arg-type]  # whatever it is
+        except (TypeError, ValueError):
+            wanted = None
+        if wanted is not None:
+            return existing.add_mag_for_existing_files(_layer(self), wanted)
+        foreign = cast("MagView | str", mag_view_maybe)
+        return _layer(self).add_mag_as_ref(foreign, extend_layer_bounding_box=False)
 
     def add_symlink_mag(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.ops.copying.entries import make_link
+from wkplug.ops.copying.entries import make_link, recorded_path
 
 if TYPE_CHECKING:
     from wkplug.dataset import SegmentationLayer
@@ -16,7 +16,7 @@ __all__ = ["add_symlink_attachment"]
 def add_symlink_attachment(
     layer: SegmentationLayer, attachment: Attachment, *, make_relative: bool = False
 ) -> None:
-    """Link an attachment to `<layer>/<kind>/<name>` and list it there.
+    """Link an attachment to `<layer>/<kind>/<name>`, and list what it links to, as for layers and mags.
 
     InvalidArgumentError (an AssertionError) unless both are on a local disk.
     """
@@ -30,8 +30,8 @@ def add_symlink_attachment(
     )
     link = make_link(layer.location.child(attachment.json_key, name), source, make_relative=make_relative)
     try:
-        linked = type(attachment)(attachment.name, link, attachment.data_format)
-        layer.attachments.add_attachment_as_ref(linked)
+        path = recorded_path(layer.dataset, source, make_relative=make_relative)
+        layer.attachments.list_path(type(attachment), attachment.name, path, attachment.data_format)
     except BaseException:
         link.unlink()
         raise

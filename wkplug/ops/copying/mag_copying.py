@@ -13,6 +13,8 @@ Who calls it: `Layer`, and `wkplug.ops.copying.layer_copying` for whole layers a
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from wkplug.dataset import creating, layout, resizing
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.dataset.regions import Region, to_bounding_box
 from wkplug.errors import (
+    IncompleteMagError,
     InvalidArgumentError,
     MagExistsError,
     MagMismatchError,
@@ -37,6 +40,7 @@ from wkplug.properties import MagViewProperties, operations
 if TYPE_CHECKING:
     import os
 
+    from wkplug.abc import ArraySpec
     from wkplug.dataset import Layer, MagView
     from wkplug.geometry import MagLike
     from wkplug.ops.plan import Progress
@@ -69,17 +73,23 @@ class CopyRequest:
     defaults: bool = False
 
     def layout(self, source: MagView) -> LayoutRequest:
-        """What is asked for, completed from the source."""
+        """What is asked for, completed from the source; its shards or chunks give way where they must."""
         spec = source.array_source.handle.spec
-        asked = (
-            self.defaults
-            or self.chunk_shape is not None
-            or self.shard_shape is not None
-            or self.chunks_per_shard is not None
-        )
+        chunk, shard = self.chunk_shape, self.shard_shape
+        if not self.defaults:
+            axes = source.frame.axes
+            given = [_over_axes(axes, value, spec) for value in (chunk, shard)]
+            if chunk is None:
+                whole = spec.chunk_shape if given[1] is None else given[1]
+                chunk = tuple(map(math.gcd, spec.chunk_shape, whole))
+            if shard is None and self.chunks_per_shard is None:
+                edges = given[0] or spec.chunk_shape
+                shard = tuple(
+                    -(-large // small) * small for large, small in zip(spec.shard_shape, edges, strict=True)
+                )
         return LayoutRequest(
-            chunk_shape=self.chunk_shape if asked else spec.chunk_shape,
-            shard_shape=self.shard_shape if asked else spec.shard_shape,
+            chunk_shape=chunk,
+            shard_shape=shard,
             chunks_per_shard=self.chunks_per_shard,
             compress=spec.compressed if self.compress is None else self.compress,
         )
@@ -99,6 +109,17 @@ class CopyRequest:
         return self.compress is None or (
             isinstance(self.compress, bool) and self.compress == info.compression_mode
         )
+
+
+def _over_axes(axes: tuple[str, ...], value: Any, spec: ArraySpec) -> tuple[int, ...] | None:
+    """Widen what a user gave for x, y and z to all axes of the array, the others as they are in `spec`."""
+    if value is None:
+        return None
+    numbers = (value,) * 3 if isinstance(value, int) else tuple(int(number) for number in value)
+    if len(numbers) != 3 or len(axes) == len(numbers):
+        return numbers
+    by_axis = dict(zip("xyz", numbers, strict=True))
+    return tuple(by_axis.get(axis, length) for axis, length in zip(axes, spec.chunk_shape, strict=True))
 
 
 def mag_view_of(mag_view_or_path: MagView | str | os.PathLike[str]) -> MagView:
@@ -150,6 +171,8 @@ def add_mag(
                 f"The mag {source.name} belongs to the layer {layer.name!r} itself.",
                 hint="A reference leads to another layer; use add_mag_as_copy for a copy of its own.",
             )
+        with suppress(IncompleteMagError):  # whoever writes it may go on
+            source.array_source.handle  # noqa: B018 - refuses a mag whose files are gone or don't fit its layer
         return _point_to(
             layer, source, target, transfer, region if extend_layer_bounding_box else None, make_relative
         )
@@ -298,14 +321,30 @@ def _for_format(
                 backend, layer.frame, region, factors, dtype, kept, purpose
             ),
         )
-    chunk = request.chunk_shape
-    if chunk is None and request.shard_shape is None and request.chunks_per_shard is None:
+    chunk, shard = request.chunk_shape, request.shard_shape
+    if chunk is None:
         found = source.array_source.handle.spec.chunk_shape
-        edges = {found[position] for position in layer.frame.xyz if position is not None}
+        edges = {found[position] for position in source.frame.xyz if position is not None}
         edge = edges.pop()
         if not edges and edge & (edge - 1) == 0:
-            chunk = edge
-    return asked._replace(chunk_shape=chunk, shard_shape=request.shard_shape)
+            chunk = (
+                edge
+                if shard is None
+                else math.gcd(edge, *([shard] if isinstance(shard, int) else map(int, shard)))
+            )
+        if shard is not None and not _has_shards(layer, target):
+            chunk = shard
+    return asked._replace(chunk_shape=chunk, shard_shape=shard)
+
+
+def _has_shards(layer: Layer, target: Mag) -> bool:
+    data_format = str(layer.data_format)
+    choice = registry.choose_backend(
+        layer.location.child(target.to_layer_name()), data_format=data_format, mode="create",
+        explicit=layer.dataset.backend_for(data_format),
+    )  # fmt: skip
+    sharded: bool = choice.winner.capabilities.sharded
+    return sharded
 
 
 def _overwrite(

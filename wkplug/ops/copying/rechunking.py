@@ -103,6 +103,11 @@ def _rewrite(
     progress: Progress | None,
 ) -> None:
     local = view.location.local_path() is not None
+    if target_path is None and not local:
+        raise InvalidArgumentError(
+            f"The mag {view.name} at {view.location.url} can't be rewritten in place: it is not on a local disk.",
+            hint="Give a target_path: the result becomes a dataset there.",
+        )
     if not local:
         warnings.warn(
             "[WARNING] Rewriting a mag on remote storage can be slow: all voxels travel twice.",
@@ -112,11 +117,6 @@ def _rewrite(
     with pools.pool(executor) as pool:
         if target_path is not None:
             _to_dataset(view, request, target_path, pool, progress)
-        elif not local:
-            raise InvalidArgumentError(
-                f"The mag {view.name} at {view.location.url} can't be rewritten in place: it is not on a local disk.",
-                hint="Give a target_path: the result becomes a dataset there.",
-            )
         else:
             _in_place(view, request, pool, progress)
 

@@ -18,11 +18,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wkplug import registry, storage
-from wkplug.dataset import creating, execution
+from wkplug.dataset import creating, execution, layout
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, MagError, MagExistsError, MagNotFoundError, TooLargeError
-from wkplug.geometry import Mag
+from wkplug.geometry import Mag, grids
 from wkplug.ops import memory as budgets
+from wkplug.ops.copying import rechunking
 from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
 from wkplug.ops.pyramids.sweeping import Sweep
 from wkplug.storage.budget import half_of_memory
@@ -55,6 +56,9 @@ __all__ = [
 
 
 _JOB = "downsample"
+
+_TOO_MANY = 8
+"""How many times as many shards as needed a mag may have before it is laid out anew."""
 
 
 class NoSourceMagError(MagNotFoundError, AssertionError):
@@ -244,7 +248,29 @@ def redownsample(layer: Layer, **options: Any) -> None:
     layer.check_writable("be downsampled")
     mags = sorted(layer.mags, key=lambda mag: mag.to_list())
     if len(mags) > 1:
+        for mag in mags[1:]:
+            _lay_out_for_growth(layer, layer.get_mag(mags[0]), layer.get_mag(mag))
         downsample_mag_list(layer, mags[0], mags[1:], allow_overwrite=True, **options)
+
+
+def _lay_out_for_growth(layer: Layer, finest: MagView, view: MagView) -> None:
+    """Give a mag larger shards if the layer has grown since it was made, so that it isn't a host of tiny files."""
+    handle = view.array_source.handle
+    if view.read_only or view.location.local_path() is None or not handle.backend.capabilities.sharded:
+        return
+    old = handle.spec
+    factors = layer.frame.factors(view.mag.to_tuple())
+    request = LayoutRequest(chunk_shape=old.chunk_shape)
+    new = layout.array_spec(handle.backend, layer.frame, layer.region, factors, old.dtype, request, "pyramid")
+    shard = tuple(
+        max(own, min(best, finest_one))
+        for own, best, finest_one in zip(
+            old.shard_shape, new.shard_shape, finest.array_source.handle.spec.shard_shape, strict=True
+        )
+    )
+    bounds = view._bounds_in_mag(layer.region)
+    if grids.count_cells(*bounds, old.shard_shape) > _TOO_MANY * grids.count_cells(*bounds, shard):
+        rechunking.rechunk(view, chunk_shape=old.chunk_shape, shard_shape=shard, compress=old.compressed)
 
 
 def downsample_dataset(dataset: Dataset, *, executor: AnyExecutor = None, **options: Any) -> None:
