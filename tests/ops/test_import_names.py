@@ -11,7 +11,8 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.errors import InvalidArgumentError, LayerNameError
-from wkplug.ops.importing.files import layer_name_from, natural_key
+from wkplug.ops.importing.naming import layer_name_from, stem_of
+from wkplug.ops.importing.order import natural_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +71,78 @@ def test_strategies_may_be_given_as_members(sections: Path) -> None:
 def test_volumes_are_layers_each_by_default(tmp_path: Path) -> None:
     for name in ("v1.tif", "a/v1.tif", "a/v2.tif"):
         deep(tmp_path / "root" / name)
-    assert names(tmp_path / "root", "inspect_single_file") == {"av1.tif": 4, "av2.tif": 4, "v1.tif": 4}
+    assert names(tmp_path / "root", "inspect_single_file") == {"a_v1": 4, "a_v2": 4, "v1": 4}
+
+
+def test_volumes_that_differ_in_their_suffix_keep_it(tmp_path: Path) -> None:
+    for name in ("a/v.tif", "a/v.tiff", "a/w.tif"):
+        deep(tmp_path / "root" / name)
+    assert names(tmp_path / "root", "inspect_single_file") == {"a_v.tif": 4, "a_v.tiff": 4, "a_w": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [("a.tif", "a"), ("A.OME.TIF", "A"), ("a.b.jp2", "a.b"), ("a.xyz", "a"), (".tif", ".tif"), ("a", "a")],
+)
+def test_the_whole_suffix_of_a_file_is_left_out(name: str, stem: str) -> None:
+    assert stem_of(name) == stem
+
+
+def test_a_function_gives_files_their_whole_names(tmp_path: Path) -> None:
+    deep(tmp_path / "root" / "a" / "v.tif")
+    assert names(tmp_path / "root", str) == {"av.tif": 4}
+
+
+@pytest.mark.parametrize(
+    ("files", "mapping", "expected"),
+    [
+        (["a/p/s1", "a/p/s2", "b/p/s1", "b/p/s2", "b/p/s3"], "inspect_single_file", {"a_p": 2, "b_p": 3}),
+        (["a b/s1", "ab/s1", "ab/s2"], "inspect_single_file", {"a_b": 1, "ab": 2}),
+        (["root/s1", "s1", "s2"], "inspect_single_file", {"root": 1, "root_2": 2}),
+        (["größe/s1", "grosse/s1", "grosse/s2"], "inspect_single_file", {"grosse": 2, "grosse_2": 1}),
+        (["细胞/s1", "核/s1", "核/s2"], "inspect_single_file", {"u6838": 2, "u7ec6u80de": 1}),
+        (["a b/s1", "ab/s1", "ab/s2"], "enforce_layer_per_folder", {"a_b": 1, "ab": 2}),
+        (["a/b/s1", "a_b/s1", "a_b/s2"], "enforce_layer_per_folder", {"a_b": 1, "a_b_2": 2}),
+        (["a b/s1", "ab/x/s1", "ab/s2"], "enforce_layer_per_toplevel_folder", {"a_b": 1, "ab": 2}),
+        (["a/b", "a_b"], "enforce_layer_per_file", {"a_b.png": 1, "a_b.png_2": 1}),
+        (["s1", "s 1", "s2"], lambda path: f"n{path.stem}", {"ns1": 1, "ns_1": 1, "ns2": 1}),
+    ],
+)
+def test_two_sources_never_become_one_layer(
+    tmp_path: Path, files: list[str], mapping: Any, expected: dict[str, int]
+) -> None:
+    for file in files:
+        flat(tmp_path / "root" / f"{file}.png")
+    assert names(tmp_path / "root", mapping) == expected
+
+
+@pytest.mark.parametrize("mapping", ["inspect_single_file", "inspect_every_file"])
+def test_volumes_whose_paths_look_alike_are_two_layers(tmp_path: Path, mapping: str) -> None:
+    for file in ("1/11.tif", "11/1.tif"):
+        deep(tmp_path / "root" / file)
+    suffix = ".tif" if mapping == "inspect_every_file" else ""
+    assert names(tmp_path / "root", mapping) == {f"1_11{suffix}": 4, f"11_1{suffix}": 4}
+
+
+def test_names_that_were_changed_are_told_with_their_sources(tmp_path: Path) -> None:
+    for file in ("a b/s1", "ab/s1", "größe/s1"):
+        flat(tmp_path / "root" / f"{file}.png")
+    dataset = wk.Dataset.from_images(tmp_path / "root", tmp_path / "out", (1, 1, 1))
+    told = [note.text for note in dataset.import_report.notes if note.kind == "named"]
+    assert told == [
+        "2 layers would be called 'ab', so a b/ is 'a_b', ab/ is 'ab'",
+        "names of layers hold A to Z, digits and _ $ @ - . only, so 'größe' is 'grosse'",
+    ]
+
+
+def test_a_layer_and_the_channel_of_another_are_never_one(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    channels = np.zeros((2, 4, 9, 8), "uint8")
+    tifffile.imwrite(tmp_path / "root" / "a.tif", channels, metadata={"axes": "CZYX"}, ome=True)
+    deep(tmp_path / "root" / "a__channel0.tif")
+    with pytest.raises(LayerNameError, match=r"Both .*a\.tif and .*a__channel0\.tif would become") as caught:
+        names(tmp_path / "root", "inspect_single_file")
+    assert "map_filepath_to_layer_name" in str(caught.value)
 
 
 def test_every_file_is_inspected_on_request(tmp_path: Path) -> None:
@@ -112,7 +184,15 @@ def test_a_name_that_no_layer_may_have_is_refused_before_anything_is_written(sec
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("a/b.tif", "ab.tif"), ("..x y", "xy"), ("größe", "gre"), ("a$@-_.", "a$@-_")]
+    ("text", "name"),
+    [
+        ("a/b.tif", "ab.tif"),
+        ("..x y", "xy"),
+        ("größe", "grosse"),
+        ("β-Клетка²", "beta-Kletka2"),
+        ("细胞", "u7ec6u80de"),
+        ("a$@-_.", "a$@-_"),
+    ],
 )
 def test_names_lose_what_no_name_may_hold(text: str, name: str) -> None:
     assert layer_name_from(text) == name

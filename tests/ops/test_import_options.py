@@ -161,7 +161,7 @@ def test_two_files_of_one_number_are_an_error(tmp_path: Path) -> None:
     [
         ["s1.png", "s2.png", "s10.png"],
         ["s0.png", "s10.png", "s20.png", "s30.png"],
-        ["x1_y1.png", "x1_y2.png", "x2_y1.png", "x4_y1.png"],
+        ["w1_h1.png", "w1_h2.png", "w2_h1.png", "w4_h1.png"],
         ["a.png", "b.png", "d.png"],
         ["s1.png", "s4.png"],
         ["a1.png", "a2.png", "b4.png"],

@@ -43,10 +43,23 @@ def stack(tmp_path: Path) -> Path:
 
 
 def test_files_that_their_reader_refuses_are_read_by_the_next(stack: Path, tmp_path: Path) -> None:
-    dataset = wk.Dataset.from_images(stack, tmp_path / "out", (1, 1, 1), layer_category="color")
+    told = r"the reader picky can't open it, so tifffile took over \(it is not to my taste\) \(3 files: s0"
+    with pytest.warns(UserWarning, match=told):
+        dataset = wk.Dataset.from_images(stack, tmp_path / "out", (1, 1, 1), layer_category="color")
+    assert dataset.import_report is not None
+    assert [note.kind for note in dataset.import_report.notes] == ["took over"]
     voxels = dataset.get_layer("em").get_mag(1).read()
     assert voxels.shape == (1, 30, 20, 3)
     assert [int(plane) for plane in voxels[0, 0, 0]] == [1, 2, 3]
+
+
+def test_convert_says_beforehand_and_afterwards_who_took_over(
+    stack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["convert", str(stack), str(tmp_path / "out"), "--voxel-size", "1,1,1", "--no-downsample"]
+    for further in (["--dry-run"], []):
+        assert main([*arguments, *further]) == 0
+        assert "the reader picky can't open it, so tifffile took over" in capsys.readouterr().out
 
 
 def test_inspect_shows_who_failed_and_who_took_the_file(
@@ -117,5 +130,8 @@ def test_what_fails_while_voxels_are_read_is_read_by_nobody_else(
         raise CorruptImageError("damaged in the middle")
 
     monkeypatch.setattr("wkplug_tiff.reader.TiffImage.read", broken)
-    with pytest.raises(CorruptImageError, match=r"^damaged in the middle"):
+    with (
+        pytest.warns(UserWarning, match="tifffile took over"),
+        pytest.raises(CorruptImageError, match=r"^damaged in the middle"),
+    ):
         wk.Dataset.from_images(stack, tmp_path / "out", (1, 1, 1), layer_category="color")

@@ -44,6 +44,9 @@ class ImageInfo:
     scenes: names of all images in the file; empty if there is just this one.
     companions: names of further files in the same folder whose voxels or metadata are a part of this image (the other
         files of a set, a header beside its voxels): an import of the folder takes them as this image, not once more.
+    series, series_name: what tells the files of one series from those of others in the same folder, and what it is
+        called; files of other series become layers of their own. series_index: the place in its series that the file
+        gives itself, None if it doesn't. Files are sorted by their places along z (`origin`) or by these before names.
     affine: the file's own map from voxels (x, y, z) to nanometres in its space, as three rows of four numbers, where
         it is more than voxel size and origin (turned, mirrored, sheared); None otherwise.
     block_shape: what is decoded as one, in the order of axes: whole pages, tiles or strips.
@@ -66,6 +69,9 @@ class ImageInfo:
     level_shapes: tuple[tuple[int, ...], ...] = attrs.field(default=(), converter=shapes)
     scenes: tuple[str, ...] = ()
     companions: tuple[str, ...] = attrs.field(default=(), converter=strings)
+    series: str = ""
+    series_name: str = ""
+    series_index: int | None = None
     affine: tuple[tuple[float, float, float, float], ...] | None = None
     block_shape: tuple[int, ...] = ()
     details: dict[str, Any] = attrs.field(factory=dict)

@@ -191,16 +191,14 @@ def plan_import(
         )
     wanted = Wanted(reader, use_bioformats=use_bioformats)
     groups = group_input(
-        storage.locate(input_path),
+        input_path,
         map_filepath_to_layer_name,
         z_slices_sort_key,
         missing_slices,
         wanted,
         importer,
+        layer_name,
     )
-    if layer_name is not None:
-        single = len(groups) == 1
-        groups = {layer_name if single else f"{layer_name}_{group}": files for group, files in groups.items()}
     import_options = ImportOptions(allow_multiple_layers=True, **options)
     import_options.tell_of_flips()
     mag_folder = Mag(import_options.mag).to_layer_name()

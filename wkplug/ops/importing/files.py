@@ -1,48 +1,41 @@
-"""Which image files there are, which belong to one layer, and in what order.
+"""Which image files there are: a folder's, those that a pattern matches, or one.
 
-Folders are listed and files asked for their first bytes; only the strategies that look into files open them.
-What is no image is passed over in folders, but never silently where it looks like one: a damaged section would
-otherwise be a missing one.
+Folders are listed, and files asked for their first bytes. What is no image is passed over in folders and told, but
+where it looks like one it is an error: a damaged section would otherwise be a missing one. Which files belong together
+is the business of `grouping`.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-import re
 import warnings
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from wkplug import storage
 from wkplug.errors import (
     CorruptImageError,
     ImageReaderMissingError,
-    InvalidArgumentError,
-    LayerNameError,
     MissingError,
     UnsupportedImageFormatError,
 )
-from wkplug.ops.importing.axes import Meaning
-from wkplug.ops.importing.frames import Frames, is_frames
+from wkplug.ops.importing.naming import stem_of
+from wkplug.ops.importing.order import natural_key
 from wkplug.ops.importing.readers import ImageFile, Wanted, readable_suffixes
-from wkplug.ops.importing.stacks import Stack
+from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from wkplug.abc import Location
+    from wkplug.ops.importing.order import Member
 
-__all__ = [
-    "ConversionLayerMapping",
-    "collect",
-    "find_images",
-    "group",
-    "layer_name_from",
-    "natural_key",
-    "part_of_name",
-    "resolve_images",
-]
+__all__ = ["ConversionLayerMapping", "FoundImages", "find", "find_images", "is_pattern"]
+
+_MOST_LISTED = 3
 
 
 class ConversionLayerMapping(Enum):
@@ -60,21 +53,58 @@ class ConversionLayerMapping(Enum):
     ENFORCE_LAYER_PER_TOPLEVEL_FOLDER = "enforce_layer_per_toplevel_folder"
 
 
-def natural_key(text: str) -> list[Any]:
-    """Sort numbers in text by their value: s2 before s10."""
-    # Of the parts that a split with a group gives, every second is a match.
-    parts = enumerate(re.split(r"(\d+)", text))
-    return [(1, int(part), "") if index % 2 else (0, 0, part.lower()) for index, part in parts if part]
+@attrs.frozen
+class FoundImages:
+    """The image files of an input in natural order; name: what a layer of all would be called. With notes."""
+
+    name: str
+    members: list[Member]
+    notes: list[ImportNote] = attrs.field(factory=list)
 
 
-def collect(root: Location) -> list[tuple[str, Location]]:
-    """Give all files below a folder with their paths relative to it, in natural order; a file gives itself.
+def find(images: Any, reader: Wanted) -> FoundImages:
+    """Give the image files of a file, a folder, or a pattern ("sections/*.tif").
 
-    Names that start with a dot are passed over. MissingError if there is nothing at `root`.
+    Names that start with a dot are passed over. MissingError if there is nothing, UnsupportedImageFormatError if there
+    is no image.
     """
-    if not _is_folder(root):
-        return [(root.name, root)]
-    return sorted(_walk(root, "", ()), key=lambda item: natural_key(item[0]))
+    if is_pattern(images):
+        return _matches(str(images), reader)
+    location = storage.locate(images)
+    if not _is_folder(location):
+        return FoundImages(stem_of(location.name), [(location.name, ImageFile.choose(location, reader))])
+    hidden: list[str] = []
+    found = sorted(_walk(location, "", (), hidden), key=lambda item: natural_key(item[0]))
+    members, notes = find_images(found, location.url, reader)
+    if hidden:
+        notes.append(_left_out("hidden files are left out", hidden))
+    return FoundImages(location.name, members, notes)
+
+
+def is_pattern(images: Any) -> bool:
+    """Whether the input is a pattern of paths, and no path itself."""
+    text = str(images)
+    is_text = isinstance(images, (str, os.PathLike))
+    return is_text and any(mark in text for mark in "*?[") and "://" not in text and not os.path.exists(text)  # noqa: PTH110 - a text
+
+
+def _matches(pattern: str, reader: Wanted) -> FoundImages:
+    matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207 - the pattern may be absolute
+    matches = [match for match in matches if os.path.isfile(match)]  # noqa: PTH113 - the same
+    if not matches:
+        raise UnsupportedImageFormatError(
+            f"No files match {pattern}.", pattern, hint="Check the path and the pattern."
+        )
+    folder = os.path.commonpath([os.path.dirname(os.path.abspath(match)) for match in matches])  # noqa: PTH100, PTH120 - the same
+    found = [
+        (os.path.relpath(match, folder).replace(os.sep, "/"), storage.locate(match)) for match in matches
+    ]
+    return FoundImages(os.path.basename(folder), *find_images(found, pattern, reader))  # noqa: PTH119 - the same
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_LISTED
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _is_folder(location: Location) -> bool:
@@ -86,8 +116,10 @@ def _is_folder(location: Location) -> bool:
     return next(iter(location.list()), None) is not None
 
 
-def _walk(folder: Location, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, Location]]:
-    """List a folder and those below; a link that leads back to a folder above is not followed."""
+def _walk(
+    folder: Location, prefix: str, above: tuple[str, ...], hidden: list[str]
+) -> Iterator[tuple[str, Location]]:
+    """List a folder and those below; a link that leads back to a folder above is not followed. Notes hidden names."""
     local = folder.local_path()
     if local is not None:
         real = os.path.realpath(local)
@@ -96,156 +128,78 @@ def _walk(folder: Location, prefix: str, above: tuple[str, ...]) -> Iterator[tup
         above = (*above, real)
     for name in folder.list():
         if name.startswith("."):
-            continue
-        if name.endswith("/"):
-            yield from _walk(folder.child(name.rstrip("/")), prefix + name, above)
+            hidden.append(prefix + name)
+        elif name.endswith("/"):
+            yield from _walk(folder.child(name.rstrip("/")), prefix + name, above, hidden)
         else:
             yield prefix + name, folder.child(name)
 
 
-def find_images(found: list[tuple[str, Location]], where: str, reader: Wanted) -> list[tuple[str, ImageFile]]:
-    """Keep the files that a reader takes, with their relative paths.
+def find_images(
+    found: Sequence[tuple[str, Location]], where: str, reader: Wanted
+) -> tuple[list[Member], list[ImportNote]]:
+    """Keep the files that a reader takes, with their relative paths, and each image once; with notes about the others.
 
     Files that only a plugin would read that isn't installed are passed over with a warning. CorruptImageError
     for a file with an image's name and other contents, UnsupportedImageFormatError if no image is left.
     """
-    images, others = [], []
+    images: list[Member] = []
+    others: list[str] = []
     missing: list[ImageReaderMissingError] = []
+    damaged: dict[str, UnsupportedImageFormatError] = {}
     for relative, location in found:
         try:
             images.append((relative, ImageFile.choose(location, reader)))
         except ImageReaderMissingError as error:
             missing.append(error)
         except UnsupportedImageFormatError as error:
-            if relative.lower().endswith(readable_suffixes()):
-                raise CorruptImageError(
-                    f"{location.url} has the name of an image, but not its contents.",
-                    location.url,
-                    hint="The file is damaged, empty, or called wrongly; copy or export it again, or move it away.",
-                ) from error
             others.append(relative)
-    if images:
-        if missing:
-            text = f"[WARNING] {len(missing)} files were passed over: {missing[0]}"
-            warnings.warn(text, UserWarning, stacklevel=4)
-        return images
+            if relative.lower().endswith(readable_suffixes()):
+                damaged[relative] = error
+    members, companions = _without_companions(images)
+    for relative, cause in damaged.items():
+        if relative not in companions:
+            url = next(location.url for name, location in found if name == relative)
+            raise CorruptImageError(
+                f"{url} has the name of an image, but not its contents.",
+                url,
+                hint="The file is damaged, empty, or called wrongly; copy or export it again, or move it away.",
+            ) from cause
+    if not members:
+        raise missing[0] if missing else _nothing(where, others)
     if missing:
-        raise missing[0]
-    if not others:
-        raise UnsupportedImageFormatError(
-            f"No image files were found in {where}: it is empty.", where, hint="Check the path."
-        )
-    listed = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-    raise UnsupportedImageFormatError(
-        f"No image files were found in {where}, only {listed}.",
-        where,
-        hint=f"Readable suffixes: {', '.join(readable_suffixes())}. Other formats need a plugin.",
+        text = f"[WARNING] {len(missing)} files were passed over: {missing[0]}"
+        warnings.warn(text, UserWarning, stacklevel=4)
+    left = [relative for relative in others if relative not in companions]
+    return members, [_left_out("files that no reader takes are left out", left)] if left else []
+
+
+def _left_out(text: str, names: Sequence[str]) -> ImportNote:
+    return ImportNote(
+        kind="left out", text=text, sources=tuple(names[:_MOST_LISTED]), count=len(names), lost=False
     )
 
 
-def resolve_images(images: Any, reader: Wanted, missing_slices: str = "error") -> Stack:
-    """Give the files that the argument `images` means: a file, a folder, a glob text, or a list of paths.
-
-    Or the frames of an opened `pims.FramesSequence`. Folders and globs come in natural order, lists in their own.
-    UnsupportedImageFormatError if there is none.
-    """
-    if is_frames(images):
-        return Stack((Frames(images),))
-    if isinstance(images, (list, tuple)):
-        if not images:
-            raise UnsupportedImageFormatError("The list of images is empty.", hint="Give at least one file.")
-        return Stack(tuple(ImageFile.choose(storage.locate(item), reader) for item in images))
-    text = str(images)
-    if any(mark in text for mark in "*?[") and "://" not in text and not os.path.exists(text):  # noqa: PTH110 - a text
-        matches = sorted(glob.glob(text, recursive=True), key=natural_key)  # noqa: PTH207 - the pattern may be absolute
-        found = [(match, storage.locate(match)) for match in matches if os.path.isfile(match)]  # noqa: PTH113 - the same
-        if not found:
-            raise UnsupportedImageFormatError(
-                f"No files match {text}.", text, hint="Check the path and the pattern."
-            )
-        return _stack(find_images(found, text, reader), missing_slices)
-    location = storage.locate(images)
-    found = collect(location)
-    if found == [(location.name, location)]:
-        return Stack((ImageFile.choose(location, reader),))
-    return _stack(find_images(found, location.url, reader), missing_slices)
+def _without_companions(images: list[Member]) -> tuple[list[Member], set[str]]:
+    """Leave out files that are a part of an image before them; with the names of all parts."""
+    companions: set[str] = set()
+    kept = []
+    for relative, file in images:
+        if relative in companions:
+            continue
+        folder = relative[: len(relative) - len(relative.rpartition("/")[2])]
+        companions.update(folder + name for name in file.info.companions if folder + name != relative)
+        kept.append((relative, file))
+    return kept, companions
 
 
-def _stack(files: list[tuple[str, ImageFile]], missing_slices: str) -> Stack:
-    return Stack.of([name for name, _ in files], [file for _, file in files], missing_slices)
-
-
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_$@\-.]")
-
-
-def layer_name_from(text: str) -> str:
-    """Make a layer name of any text: what no name may hold is left out, as are leading dots."""
-    name = part_of_name(text).strip(".")
-    if not name:
-        raise LayerNameError(
-            f"No layer name can be made of {text!r}: it has no letter, digit or any of _ $ @ -.",
-            hint="Pass layer_name, or a function as map_filepath_to_layer_name.",
+def _nothing(where: str, others: Sequence[str]) -> UnsupportedImageFormatError:
+    if not others:
+        return UnsupportedImageFormatError(
+            f"No image files were found in {where}: it is empty.", where, hint="Check the path."
         )
-    return name
-
-
-def part_of_name(text: str) -> str:
-    """Leave out what no layer name may hold."""
-    return _NOT_IN_NAMES.sub("", text)
-
-
-def group(
-    files: list[tuple[str, ImageFile]],
-    root_name: str,
-    mapping: ConversionLayerMapping | str | Callable[[Any], str],
-) -> dict[str, list[tuple[str, ImageFile]]]:
-    """Sort files into layers by name; layers come in the order in which they were found.
-
-    files: with their paths relative to the input. root_name: what a layer of files directly in the input is called.
-    """
-    if isinstance(mapping, str):
-        try:
-            mapping = ConversionLayerMapping(mapping)
-        except ValueError as error:
-            known = ", ".join(item.value for item in ConversionLayerMapping)
-            raise InvalidArgumentError(
-                f"{mapping!r} is no way to map files to layers.", hint=f"Use one of: {known}."
-            ) from error
-    name_of = _naming(files, root_name, mapping)
-    layers: dict[str, list[tuple[str, ImageFile]]] = {}
-    for relative, file in files:
-        layers.setdefault(layer_name_from(name_of(relative, file)), []).append((relative, file))
-    return layers
-
-
-def _naming(
-    files: list[tuple[str, ImageFile]],
-    root_name: str,
-    mapping: ConversionLayerMapping | Callable[[Any], str],
-) -> Callable[[str, ImageFile], str]:
-    """Give the function from (relative path, file) to the layer's name, not yet cleaned."""
-    if not isinstance(mapping, ConversionLayerMapping):
-        from upath import UPath
-
-        chosen = mapping
-        return lambda relative, _: str(chosen(UPath(relative)))
-
-    def folders(relative: str) -> list[str]:
-        return relative.split("/")[:-1] or [root_name]
-
-    def is_volume(file: ImageFile) -> bool:
-        return Meaning.of(file.info, file.path).sections > 1
-
-    if mapping is ConversionLayerMapping.ENFORCE_SINGLE_LAYER:
-        return lambda _relative, _: root_name
-    if mapping is ConversionLayerMapping.ENFORCE_LAYER_PER_FILE:
-        return lambda relative, _: relative.replace("/", "_")
-    if mapping is ConversionLayerMapping.ENFORCE_LAYER_PER_FOLDER:
-        return lambda relative, _: "_".join(folders(relative))
-    if mapping is ConversionLayerMapping.ENFORCE_LAYER_PER_TOPLEVEL_FOLDER:
-        return lambda relative, _: folders(relative)[0]
-    if mapping is ConversionLayerMapping.INSPECT_EVERY_FILE:
-        return lambda relative, file: relative if is_volume(file) else "_".join(folders(relative))
-    if is_volume(files[0][1]):
-        return lambda relative, _: relative
-    return lambda relative, _: folders(relative)[-1]
+    return UnsupportedImageFormatError(
+        f"No image files were found in {where}, only {_listed(others)}.",
+        where,
+        hint=f"Readable suffixes: {', '.join(readable_suffixes())}. Other formats need a plugin.",
+    )

@@ -20,6 +20,7 @@ from wkplug.dataset.layout import array_spec
 from wkplug.dataset.regions import Frame
 from wkplug.errors import (
     InvalidArgumentError,
+    LayerNameError,
     UnsupportedDtypeError,
     UnsupportedImageDataError,
     WkplugError,
@@ -28,14 +29,15 @@ from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingB
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
 from wkplug.ops.importing.cutting import Cutting, Extent
-from wkplug.ops.importing.files import part_of_name
+from wkplug.ops.importing.naming import part_of_name
 from wkplug.ops.importing.report import ImportNote, counted
+from wkplug.ops.importing.stacks import Stacks
 from wkplug.ops.importing.volume import Volume
 from wkplug.properties import check_layer_name
 from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from wkplug.abc import ArraySpec, Location
     from wkplug.dataset.layout import LayoutRequest
@@ -155,7 +157,23 @@ def plan_volumes(
         plan = _cut(volume, layers, specs[0], options, budget)
         plans.append(attrs.evolve(plan, notes=(*notes, *more)))
         left -= len(layers)
+    _check_names(plans)
+    if isinstance(groups, Stacks):
+        plans[0] = attrs.evolve(plans[0], notes=(*groups.notes, *plans[0].notes))
     return tuple(plans)
+
+
+def _check_names(plans: Sequence[VolumePlan]) -> None:
+    """Refuse two layers of one name: groups have names of their own, but their channels' may be those of others."""
+    known: dict[str, str] = {}
+    for planned in plans:
+        for layer in planned.layers:
+            if layer.name in known:
+                raise LayerNameError(
+                    f"Both {known[layer.name]} and {planned.volume.path} would become the layer {layer.name!r}.",
+                    hint="Pass a function as map_filepath_to_layer_name, or import them one by one with layer_name.",
+                )
+            known[layer.name] = planned.volume.path
 
 
 def _cut(

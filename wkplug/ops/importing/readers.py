@@ -174,7 +174,9 @@ class ImageFile:
         choice, image = registry.open_with_another_reader(
             self.location, head, self.reader_name, error, without=without
         )
-        text = f"the reader {self.reader_name} can't open it, so {choice.name} took over ({error.message.rstrip('.')})"
+        # Without the file's name, so that the same of many files is told once.
+        why = error.message.replace(self.path, "it").replace(self.location.name, "it").rstrip(".")
+        text = f"the reader {self.reader_name} can't open it, so {choice.name} took over ({why})"
         self.notes = (ImportNote(kind="took over", text=text, sources=(self.path,)),)
         self._reader, self.reader_name = choice.winner, choice.name
         return image

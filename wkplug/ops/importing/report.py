@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["ImportNote", "ImportReport", "Kind", "counted"]
 
 Kind: TypeAlias = Literal[
-    "said", "left out", "filled", "guessed", "cast", "turned", "moved", "took over", "differs", "found"
-]
+    "said", "left out", "filled", "guessed", "cast", "turned", "moved", "named", "took over", "differs", "found"
+]  # fmt: skip
 """said: by the source itself, in its own words. left out: voxels, files or facts that no layer gets. filled: zeros
 where the sources have nothing. guessed: nobody says it. cast: values of another dtype. turned, moved: it lies another
-way, or elsewhere, than the source says. took over: another reader than the surest one. differs: the sources contradict
-each other, or the dataset. found: seen in the voxels."""
+way, or elsewhere, than the source says. named: the layer is called otherwise than its source. took over: another
+reader than the surest one. differs: the sources contradict each other, or the dataset. found: seen in the voxels."""
 
 _LOST: frozenset[str] = frozenset({"left out", "filled", "guessed", "took over", "differs"})
 _NAMED = 3

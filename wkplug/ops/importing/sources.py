@@ -19,38 +19,44 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
 )
 from wkplug.ops.importing import files as image_files
+from wkplug.ops.importing import grouping
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
-from wkplug.ops.importing.files import ConversionLayerMapping, layer_name_from
-from wkplug.ops.importing.frames import is_frames
+from wkplug.ops.importing.frames import Frames, is_frames
+from wkplug.ops.importing.naming import Nameable
 from wkplug.ops.importing.readers import ImageFile, Wanted
-from wkplug.ops.importing.stacks import Stack
+from wkplug.ops.importing.stacks import Stack, Stacks
 from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wkplug.abc import Location
     from wkplug.ops.importing.containers import Container
+    from wkplug.ops.importing.files import ConversionLayerMapping
 
 __all__ = ["container_input", "group_input", "resolve_input"]
 
 
 def group_input(
-    root: Location,
+    images: Any,
     mapping: ConversionLayerMapping | str | Callable[[Any], str],
     sort_key: Callable[[Any], Any] | None,
     missing_slices: str,
     reader: Wanted,
     importer: str | None = None,
-) -> dict[str, Stack]:
-    """Find the layers of an input: a container's, or the files of each, in the order of their sections."""
-    containers, damaged = _containers(root, reader, importer)
+    layer_name: str | None = None,
+) -> Stacks:
+    """Find the layers of an input: a container's, or the files of each, in the order of their sections.
+
+    layer_name: the name of the only layer, or what comes before the names of several.
+    """
+    containers, damaged = _containers(images, reader, importer)
     if containers:
-        return _named(containers)
+        return _named(containers, layer_name)
     try:
-        return _group_files(root, mapping, sort_key, missing_slices, reader)
+        found = image_files.find(images, reader)
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
+    return grouping.stacks_of(found, mapping, sort_key, missing_slices, layer_name)
 
 
 def resolve_input(
@@ -61,28 +67,47 @@ def resolve_input(
     importer: str | None = None,
     *,
     several: bool = False,
-) -> dict[str, Stack]:
-    """The same for one layer, from what `images` may be; several: a container may make more of them."""
-    damaged: CorruptDataError | None = None
-    if _may_be_place(images) or importer is not None:
-        containers, damaged = _containers(storage.locate(images), reader, importer)
-        if len(containers) > 1 and not several:
-            hint = "Pass the path of one of them, or allow_multiple_layers=True for all."
-            raise _several(str(images), containers, hint)
-        if containers:
-            (first, stack), *rest = _named(containers).items()
-            del first
-            return {layer_name: stack, **{f"{layer_name}_{name}": other for name, other in rest}}
+) -> Stacks:
+    """The same for one layer, from what `images` may be: also a list of files in their order, or a `FramesSequence`.
+
+    several: a container, or the series and channels of a folder, may make more of them; the first has `layer_name`.
+    """
+    if is_frames(images):
+        return Stacks([(layer_name, Stack((Frames(images),)))])
+    if isinstance(images, (list, tuple)):
+        if not images:
+            raise UnsupportedImageFormatError("The list of images is empty.", hint="Give at least one file.")
+        files = tuple(ImageFile.choose(storage.locate(item), reader) for item in images)
+        return Stacks([(layer_name, Stack(files))])
+    containers, damaged = _containers(images, reader, importer)
+    if len(containers) > 1 and not several:
+        hint = "Pass the path of one of them, or allow_multiple_layers=True for all."
+        raise _several(str(images), containers, hint)
+    if containers:
+        (_, first), *rest = _named(containers).items()
+        return Stacks([(layer_name, first), *((f"{layer_name}_{name}", stack) for name, stack in rest)])
     try:
-        return {layer_name: image_files.resolve_images(images, reader, missing_slices)}
+        found = image_files.find(images, reader)
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
+    arranged = grouping.arrange(found.members, None, missing_slices, split=True)
+    if len(arranged) > 1 and not several:
+        labels = ", ".join(repr(label.lstrip("_")) for label, _ in arranged)
+        raise UnsupportedImageDataError(
+            f"{images} holds the files of {len(arranged)} series or channels: {labels}.",
+            str(images),
+            hint="Pass a pattern for one of them, or allow_multiple_layers=True for all.",
+        )
+    sources = [Nameable(layer_name + label, (layer_name + label,)) for label, _ in arranged]
+    if len(arranged) == 1:
+        return Stacks([(layer_name, arranged[0][1])], notes=found.notes)
+    return grouping.name_stacks(sources, [stack for _, stack in arranged], None, found.notes)
 
 
-def container_input(path: Any, layer_name: str, importer: str | None = None) -> dict[str, Stack]:
+def container_input(path: Any, layer_name: str, importer: str | None = None) -> Stacks:
     """Give the one layer of a container; UnsupportedImageFormatError if it is none, MissingError if it isn't there."""
     root = storage.locate(path)
-    found, damaged = _containers(root, Wanted(), importer)
+    found, damaged = _containers(path, Wanted(), importer)
     if damaged is not None:
         raise damaged
     if len(found) > 1:
@@ -95,7 +120,7 @@ def container_input(path: Any, layer_name: str, importer: str | None = None) -> 
             root.url,
             hint="For image files: wkplug convert. For a file of plain voxels: wkplug convert-raw.",
         )
-    return {layer_name: Stack(found)}
+    return Stacks([(layer_name, Stack(found))])
 
 
 def _several(where: str, containers: Sequence[Container], hint: str) -> UnsupportedImageDataError:
@@ -103,16 +128,13 @@ def _several(where: str, containers: Sequence[Container], hint: str) -> Unsuppor
     return UnsupportedImageDataError(f"{where} holds {len(containers)} layers: {named}.", where, hint=hint)
 
 
-def _may_be_place(images: Any) -> bool:
-    return not isinstance(images, (list, tuple)) and not is_frames(images)
-
-
 def _containers(
-    root: Location, reader: Wanted, importer: str | None
+    images: Any, reader: Wanted, importer: str | None
 ) -> tuple[tuple[Container, ...], CorruptDataError | None]:
     """The container, or the reason why it is none although it looks like one."""
-    if reader.name is not None and importer is None:
+    if importer is None and (reader.name is not None or image_files.is_pattern(images)):
         return (), None
+    root = storage.locate(images)
     if importer is None and root.child(FILE_NAME).exists():
         raise InvalidArgumentError(
             f"{root.url} is a dataset already, not images or a container of another tool.",
@@ -130,46 +152,10 @@ def _containers(
         return (), error
 
 
-def _unique(containers: Sequence[Container]) -> list[str]:
-    names: list[str] = []
-    for container in containers:
-        name = own = layer_name_from(container.layer.name)
-        number = 1
-        while name in names:
-            number += 1
-            name = f"{own}_{number}"
-        names.append(name)
-    return names
-
-
-def _named(containers: Sequence[Container]) -> dict[str, Stack]:
-    return {
-        name: Stack((container,)) for name, container in zip(_unique(containers), containers, strict=True)
-    }
-
-
-def _group_files(
-    root: Location,
-    mapping: ConversionLayerMapping | str | Callable[[Any], str],
-    sort_key: Callable[[Any], Any] | None,
-    missing_slices: str,
-    reader: Wanted,
-) -> dict[str, Stack]:
-    """Find the files of each layer, in the order of their sections."""
-    found = image_files.collect(root)
-    if found == [(root.name, root)]:
-        files = [(root.name, ImageFile.choose(root, reader))]
-        root_name = root.name.rpartition(".")[0] or root.name
-    else:
-        files = image_files.find_images(found, root.url, reader)
-        root_name = root.name
-    stacks = {}
-    for name, members in image_files.group(files, root_name, mapping).items():
-        if sort_key is not None:
-            from upath import UPath
-
-            members.sort(key=lambda item: sort_key(UPath(item[0])))
-        # Where the order was given, numbers say nothing.
-        policy = missing_slices if sort_key is None else "close"
-        stacks[name] = Stack.of([path for path, _ in members], [file for _, file in members], policy)
-    return stacks
+def _named(containers: Sequence[Container], layer_name: str | None = None) -> Stacks:
+    """Name the layers of a container as it does, or by one name if there is one; or put this before all."""
+    stacks = [Stack((container,)) for container in containers]
+    if layer_name is not None and len(stacks) == 1:
+        return Stacks([(layer_name, stacks[0])])
+    sources = [Nameable(container.layer.name, (container.layer.name,)) for container in containers]
+    return grouping.name_stacks(sources, stacks, layer_name)

@@ -18,12 +18,12 @@ import attrs
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from wkplug.ops.importing.readers import Source
     from wkplug.ops.importing.report import ImportNote
 
-__all__ = ["MISSING_SLICES", "Stack"]
+__all__ = ["MISSING_SLICES", "Stack", "Stacks"]
 
 MISSING_SLICES = ("error", "fill", "close")
 """What may be done about missing sections: refuse them, leave zeros in their place, or close the gap."""
@@ -83,6 +83,14 @@ class Stack:
                 '"close" for a layer without them.',
             )
         return cls(tuple(files), tuple((number - counted[0]) // step for number in counted))
+
+
+class Stacks(dict[str, Stack]):
+    """The layers of an input by their names; notes: about the input as a whole."""
+
+    def __init__(self, stacks: Iterable[tuple[str, Stack]] = (), *, notes: Iterable[ImportNote] = ()) -> None:
+        super().__init__(stacks)
+        self.notes = tuple(notes)
 
 
 def _numbers(names: Sequence[str]) -> list[int] | None:

@@ -13,25 +13,18 @@ import contextlib
 import itertools
 import math
 import os
+import struct
 import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import tifffile
 
 from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
 from wkplug.abc.files import check_scene, image_errors, open_file, path_or_file
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_tiff.metadata import said
 from wkplug_tiff.pages import block_of_page, check_extent, read_page, read_plain
-from wkplug_tiff.series import (
-    TiffFile,
-    check_chain,
-    check_description,
-    check_loops,
-    images_in,
-    levels_of,
-    notes_on_pages,
-)
 from wkplug_tiff.sets import (
     COMPANION,
     OmeSet,
@@ -54,6 +47,7 @@ __all__ = ["TiffImage", "TiffReader"]
 
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _KIND = "a TIFF"
+_DESCRIPTION = 270  # the tag that holds OME and ImageJ metadata
 _ORIENTATION = 274
 _BUFFER = 1 << 14  # directories may lie far from each other, so that more would be in vain
 _SAME_MEANING = {"i": "q", "r": "q"}
@@ -85,14 +79,14 @@ class TiffImage(PickleByReopening, Image):
     def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
         super().__init__(reader, location, scene)
         self._lock = threading.RLock()
-        self._file: TiffFile | None = None
+        self._file: tifffile.TiffFile | None = None
         self._version: tuple[int, int] | None = None
         self._closed = False
         self._handles = contextlib.ExitStack()
         self._series = self._open()
         try:
             with image_errors(location, _KIND):
-                self._levels = levels_of(self._series)
+                self._levels = _levels(self._series)
                 self.info = self._describe()
         except BaseException:
             self.close()
@@ -108,7 +102,6 @@ class TiffImage(PickleByReopening, Image):
             alone = self._set.main == self.location and not self._set.companions
             self.reopens = self._version is not None and alone
         try:
-            self._images = every
             check_scene(self.location, self.scene, len(every))
         except BaseException:
             self.close()
@@ -144,12 +137,11 @@ class TiffImage(PickleByReopening, Image):
             )
         if "q" in axes:
             notes.append("the file doesn't say what its pages are (axis q)")
-        words = said(file, series, images_of(self._set.root))
+        words = said(file, series, self.scene, images_of(self._set.root))
         lengths = {length for axis, length in zip(axes, series.shape, strict=True) if axis in ("c", "s")} or {
             1
         }
-        every = self._images
-        notes += notes_on_pages(file, series, every, alone=not self._set.companions)
+        every = _series(file)
         return ImageInfo(
             axes=axes,
             shape=series.shape,
@@ -158,7 +150,6 @@ class TiffImage(PickleByReopening, Image):
             photometric=photometric,
             channel_names=words.channel_names if len(words.channel_names) in lengths else (),
             channel_colors=words.channel_colors if len(words.channel_colors) in lengths else (),
-            channel_ranges=words.channel_ranges if len(words.channel_ranges) in lengths else (),
             levels=len(self._levels),
             level_shapes=tuple(level.shape for level in self._levels),
             scenes=tuple(item.name or f"series {number}" for number, item in enumerate(every))
@@ -196,7 +187,7 @@ class TiffImage(PickleByReopening, Image):
             self._closed = False
         else:
             self._series = self._open()
-            self._levels = levels_of(self._series)
+            self._levels = _levels(self._series)
 
     # --- voxels -------------------------------------------------------------------------------------------
 
@@ -266,7 +257,7 @@ def _version(location: Location) -> tuple[int, int] | None:
     return None if facts is None else (facts.st_size, facts.st_mtime_ns)
 
 
-_Parsed: TypeAlias = tuple[TiffFile, list[Any], OmeSet, contextlib.ExitStack]
+_Parsed: TypeAlias = tuple[tifffile.TiffFile, list[Any], OmeSet, contextlib.ExitStack]
 
 
 def _parse(location: Location) -> _Parsed:
@@ -298,7 +289,7 @@ def _parse_as(location: Location, known: OmeSet | None, **flags: Any) -> _Parsed
     with contextlib.ExitStack() as stack:
         if not isinstance(source, str):
             stack.callback(source.close)
-        file = TiffFile(source, _multifile=path is not None, omexml=text, **flags)
+        file = tifffile.TiffFile(source, _multifile=path is not None, omexml=text, **flags)
         stack.callback(file.close)
         # Without, threads that read at once move each other's place in the file.
         file.filehandle.set_lock(True)
@@ -308,11 +299,9 @@ def _parse_as(location: Location, known: OmeSet | None, **flags: Any) -> _Parsed
                 stack.close()
                 return _parse_as(location, known, **flags)
         check_counts(known, file.filehandle.size)
-        if path is not None:
-            check_loops(file, path)
-        every = images_in(file)
-        check_chain(file)
-        check_description(file)
+        every = _series(file)
+        _check_chain(file)
+        _check_description(file)
         return file, every, known, stack.pop_all()
 
 
@@ -325,8 +314,50 @@ def _identities(file: Any) -> dict[str, str]:
     }
 
 
+def _series(file: Any) -> list[Any]:
+    every: list[Any] = file.series
+    if not every:
+        raise EOFError("it holds no image")
+    return every
+
+
+def _levels(series: Any) -> list[Any]:
+    """The resolutions that have the axes of the image, the finest first."""
+    return [
+        level
+        for level in series.levels
+        if level.axes == series.axes and len(level.shape) == len(series.shape)
+    ]
+
+
 def _plain(series: Any) -> bool:
     return bool(series.keyframe.is_final) and series.transform is None
+
+
+def _check_chain(file: Any) -> None:
+    """Refuse a file whose list of pages breaks off; tifffile would go on with fewer pages."""
+    position = file.pages.next_page_offset
+    if position is None:
+        return
+    handle = file.filehandle
+    with handle.lock:
+        handle.seek(position)
+        link = handle.read(file.tiff.offsetsize)
+    if link.strip(b"\0"):
+        raise EOFError(f"its list of pages breaks off after {len(file.pages)}")
+
+
+def _check_description(file: Any) -> None:
+    """Refuse a file whose description lies beyond its end; tifffile would go on without, with other axes."""
+    page, layout, handle = file.pages.first, file.tiff, file.filehandle
+    with handle.lock:
+        handle.seek(page.offset)
+        (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+        entries = handle.read(count * layout.tagsize)
+    order = "<" if layout.byteorder == "<" else ">"
+    codes = {code for (code,) in struct.iter_unpack(f"{order}H{layout.tagsize - 2}x", entries)}
+    if _DESCRIPTION in codes and _DESCRIPTION not in page.tags:
+        raise EOFError("its description lies beyond its end")
 
 
 def _block_shape(series: Any) -> tuple[int, ...]:

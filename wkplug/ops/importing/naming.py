@@ -1,0 +1,191 @@
+"""What layers are called: names made of any text, each of them given to one source only.
+
+New names hold ASCII letters, digits and a few signs (see `wkplug.properties.names`). Letters of other scripts are
+spelled in these, everything else is left out. Where two sources would get one name, longer ones are tried, then
+numbers; whatever was changed so that a reader may not expect it comes back as a note. Nothing here reads files.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING
+
+import attrs
+
+from wkplug import registry
+from wkplug.errors import LayerNameError
+from wkplug.ops.importing.report import ImportNote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Nameable", "layer_name_from", "part_of_name", "stem_of", "unique_names"]
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_$@\-.]")
+_MOST_LISTED = 5
+
+
+@attrs.frozen
+class Nameable:
+    """A source of a layer: what messages call it, and the texts that its name may be made of, the best first."""
+
+    source: str
+    texts: tuple[str, ...]
+
+
+def layer_name_from(text: str) -> str:
+    """Make a layer name of any text: what no name may hold is spelled or left out, as are dots at its ends."""
+    name = part_of_name(text).strip(".")
+    if not name:
+        raise LayerNameError(
+            f"No layer name can be made of {text!r}: it has no letter, digit or any of _ $ @ -.",
+            hint="Pass layer_name, or a function as map_filepath_to_layer_name.",
+        )
+    return name
+
+
+def part_of_name(text: str) -> str:
+    """Spell or leave out what no layer name may hold."""
+    return _NOT_IN_NAMES.sub("", _spelled(text))
+
+
+def unique_names(sources: Sequence[Nameable]) -> tuple[list[str], list[ImportNote]]:
+    """Give each source a name of its own, in the same order, and notes about those that may surprise."""
+    ladders = [_ladder(source.texts) for source in sources]
+    steps = [0] * len(sources)
+    while True:
+        names = [ladder[step] for ladder, step in zip(ladders, steps, strict=True)]
+        count = Counter(names)
+        movable = [
+            index
+            for index, name in enumerate(names)
+            if count[name] > 1 and steps[index] + 1 < len(ladders[index])
+        ]
+        if not movable:
+            break
+        for index in movable:
+            steps[index] += 1
+    names = _numbered(names)
+    return names, [*_told_collisions(sources, ladders, names), *_told_letters(sources, ladders, names)]
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Number the second and further of equal names, by numbers that make no other name twice."""
+    taken, given = set(names), []
+    for index, own in enumerate(names):
+        name, number = own, 1
+        if own in names[:index]:
+            while name in taken:
+                number += 1
+                name = f"{own}_{number}"
+            taken.add(name)
+        given.append(name)
+    return given
+
+
+def _ladder(texts: tuple[str, ...]) -> list[str]:
+    """The names that a source may have: of its texts, then with a line in the place of what was left out."""
+    names = [layer_name_from(text) for text in texts]
+    names.append(layer_name_from(_NOT_IN_NAMES.sub("_", _spelled(texts[-1]))))
+    return list(dict.fromkeys(names))
+
+
+def _told_collisions(
+    sources: Sequence[Nameable], ladders: list[list[str]], names: list[str]
+) -> list[ImportNote]:
+    notes = []
+    firsts = [ladder[0] for ladder in ladders]
+    for first, number in Counter(firsts).items():
+        called = [
+            f"{source.source} is {name!r}"
+            for source, own, name in zip(sources, firsts, names, strict=True)
+            if own == first
+        ]
+        if number > 1:
+            notes.append(_note(f"{number} layers would be called {first!r}, so {_listed(called)}"))
+    for source, first, name in zip(sources, firsts, names, strict=True):
+        if name != first and firsts.count(first) == 1:
+            notes.append(
+                _note(f"{source.source} is called {name!r}, because {first!r} is the name of another layer")
+            )
+    return notes
+
+
+def _told_letters(
+    sources: Sequence[Nameable], ladders: list[list[str]], names: list[str]
+) -> list[ImportNote]:
+    called = [
+        f"{source.texts[0]!r} is {name!r}"
+        for source, ladder, name in zip(sources, ladders, names, strict=True)
+        if name == ladder[0] and source.texts[0].replace("/", "") != name
+    ]
+    if not called:
+        return []
+    return [_note(f"names of layers hold A to Z, digits and _ $ @ - . only, so {_listed(called)}")]
+
+
+def _note(text: str) -> ImportNote:
+    return ImportNote(kind="named", text=text)
+
+
+def _listed(texts: list[str]) -> str:
+    more = len(texts) - _MOST_LISTED
+    return ", ".join(texts[:_MOST_LISTED]) + (f", and {more} more" if more > 0 else "")
+
+
+def stem_of(name: str) -> str:
+    """Leave out the suffix of a file's name: the longest that readers or exporters know, or else the last one."""
+    lower = name.lower()
+    for suffix in _suffixes():
+        if lower.endswith(suffix) and len(name) > len(suffix):
+            return name[: -len(suffix)]
+    stem, dot, _ = name.rpartition(".")
+    return stem if dot and stem else name
+
+
+def _suffixes() -> tuple[str, ...]:
+    """All known suffixes, the longest first."""
+    manager = registry.get_manager()
+    hooks = ("wkplug_image_readers", "wkplug_exporters")
+    return _sorted(
+        frozenset(s for hook in hooks for offer in manager.collect(hook) for s in offer.spec.suffixes)
+    )
+
+
+@cache
+def _sorted(suffixes: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(suffixes, key=lambda suffix: (-len(suffix), suffix)))
+
+
+# --- spelling ---------------------------------------------------------------------------------------------
+
+_LATIN = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
+_CYRILLIC = dict(
+    zip(
+        "абвгдежзийклмнопрстуфхцчшщъыьэюяіє",
+        "a b v g d e zh z i i k l m n o p r s t u f kh ts ch sh shch  y  e yu ya i ye".split(" "),  # noqa: SIM905 - shorter
+        strict=True,
+    )
+)
+
+
+def _spelled(text: str) -> str:
+    """Spell the letters of other scripts in ASCII: accents go, others get their names or their numbers."""
+    if text.isascii():
+        return text
+    return "".join(map(_letter, unicodedata.normalize("NFKD", text)))
+
+
+def _letter(char: str) -> str:
+    if char.isascii() or not char.isalnum():
+        return "" if unicodedata.combining(char) else char
+    lower = char.lower()
+    known = _LATIN.get(lower, _CYRILLIC.get(lower))
+    if known is None:
+        script, _, name = unicodedata.name(char, "").partition(" LETTER ")
+        # The name of a Greek letter says what it is: beta. Of other scripts, it is no spelling.
+        known = name.lower() if script.startswith("GREEK") and name.isalpha() else f"u{ord(char):x}"
+    return known.capitalize() if char != lower else known

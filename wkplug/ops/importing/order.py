@@ -1,0 +1,313 @@
+"""In which order the files of a layer follow each other along z, and what the numbers in their names count.
+
+What a file says of its own place counts before what it is called; names are sorted by the values of their numbers.
+Names may also say that files are no sections of one image: `img_c0_z003` is one of a channel, `tile_x0_y1` one of a
+mosaic, and `s0.jpg` beside `s0.tif` shows a section that is there already. Nothing is made a section against that in
+silence.
+
+What a gap in the numbers means is the business of `stacks`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from itertools import pairwise
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.errors import UnsupportedImageDataError
+from wkplug.ops.importing.axes import Meaning
+from wkplug.ops.importing.naming import stem_of
+from wkplug.ops.importing.report import ImportNote, counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wkplug.ops.importing.readers import ImageFile
+
+__all__ = ["Channel", "Member", "by_channel", "by_place", "by_series", "check_single", "natural_key"]
+
+Member = tuple[str, "ImageFile"]
+"""A file with its path relative to the input."""
+
+_LABELS = {
+    "c": "c", "ch": "c", "chan": "c", "channel": "c",
+    "z": "z", "slice": "z", "plane": "z", "section": "z", "sec": "z",
+    "t": "t", "time": "t", "tp": "t", "timepoint": "t",
+    "x": "x", "col": "x", "column": "x", "y": "y", "row": "y",
+    "tile": "tile", "pos": "tile", "position": "tile", "fov": "tile", "field": "tile",
+}  # fmt: skip
+_NUMBER = re.compile(r"\d+")
+_TOKEN = re.compile(r"([A-Za-z]*)([=_\-]?)(\d+)")
+_MOST_CHANNELS = 8  # of a bare letter c in front of the only number that counts
+_UNEVEN = 1.5
+_ORDERED = "or pass z_slices_sort_key, with which files are sections in that order"
+
+
+def natural_key(text: str) -> list[Any]:
+    """Sort numbers in text by their value: s2 before s10."""
+    # Of the parts that a split with a group gives, every second is a match.
+    parts = enumerate(re.split(r"(\d+)", text))
+    return [(1, int(part), "") if index % 2 else (0, 0, part.lower()) for index, part in parts if part]
+
+
+# --- two files for one section ----------------------------------------------------------------------------
+
+
+def check_single(members: Sequence[Member]) -> None:
+    """Refuse two files for one section, as a preview beside it: names that differ only behind their last number."""
+    places: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    for relative, _ in members:
+        folder, _, name = relative.rpartition("/")
+        stem = stem_of(name)
+        found = list(_NUMBER.finditer(stem))
+        end = found[-1].end() if found else len(stem)
+        places[folder, stem[:end]].append((stem[end:], relative))
+    twins = [pair for tails in places.values() for pair in pairwise(tails) if _same_section(*pair)]
+    if twins:
+        (_, first), (_, second) = twins[0]
+        more = f" (and {counted(len(twins) - 1, 'more such pair')})" if len(twins) > 1 else ""
+        path = next(file.path for relative, file in members if relative == second)
+        raise UnsupportedImageDataError(
+            f"{first} and {second} have the same name and number{more}: one section can't be two files.",
+            path,
+            hint="Give a pattern that only the sections have, such as "
+            f"'{_pattern(second)}' or '{_pattern(first)}'; or move the others away; {_ORDERED}.",
+        )
+
+
+def _same_section(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    tails = (one[0], other[0])
+    return tails[0] == tails[1] or any(tail and not tail[0].isalnum() for tail in tails)
+
+
+def _pattern(relative: str) -> str:
+    folder, _, name = relative.rpartition("/")
+    stem = stem_of(name)
+    tail = stem[list(_NUMBER.finditer(stem))[-1].end() :] if _NUMBER.search(stem) else ""
+    return f"{folder}/*{tail}{name[len(stem) :]}" if folder else f"*{tail}{name[len(stem) :]}"
+
+
+# --- series -----------------------------------------------------------------------------------------------
+
+
+def by_series(members: Sequence[Member]) -> list[tuple[str, list[Member]]]:
+    """Split files by the series that they say they are of; each with a label for its name, none if it is one."""
+    series: dict[str, list[Member]] = defaultdict(list)
+    for member in members:
+        series[member[1].info.series].append(member)
+    if len(series) == 1:
+        return [("", list(members))]
+    return [(f"_{own[0][1].info.series_name or number}", own) for number, own in enumerate(series.values())]
+
+
+# --- what the numbers count -------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Channel:
+    """The files of one channel, its number if the names tell it, and the numbers of its sections if they tell these."""
+
+    number: int | None
+    members: list[Member]
+    sections: tuple[int, ...] = ()
+
+
+@attrs.frozen
+class _Columns:
+    """The numbers of names that differ in nothing else: what each counts ("" if unknown), and its values by file."""
+
+    labels: tuple[str, ...]
+    values: tuple[tuple[int, ...], ...]
+    begins_with: str
+    """What the number counts that the names begin with."""
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> _Columns | None:
+        """Look at names without folders; None if they differ in more than numbers, or in none."""
+        stems = [stem_of(name) for name in names]
+        if len({_NUMBER.sub("#", stem) for stem in stems}) != 1 or len(set(stems)) < 2:
+            return None
+        tokens = list(_TOKEN.finditer(stems[0]))
+        words = [
+            match[1].lower() if not match[2] or len(match[1]) > 1 or match[2] == "=" else ""
+            for match in tokens
+        ]
+        known = {**_LABELS, "r": "y", "c": "x"} if "r" in words and "c" in words else _LABELS
+        labels = tuple(known.get(word, "") for word in words)
+        values = tuple(zip(*(map(int, _NUMBER.findall(stem)) for stem in stems), strict=True))
+        return cls(labels, values, labels[0] if tokens[0].start() == 0 else "")
+
+    @property
+    def varying(self) -> list[int]:
+        """Which of the numbers differ."""
+        return [index for index, column in enumerate(self.values) if len(set(column)) > 1]
+
+    def column(self, label: str) -> tuple[int, ...] | None:
+        """The values that count `label`, if they differ."""
+        return next((self.values[index] for index in self.varying if self.labels[index] == label), None)
+
+    @property
+    def channels(self) -> tuple[int, ...] | None:
+        """The channel of each file, if the names say one."""
+        channels = self.column("c")
+        alone = len([label for label in self.labels if label]) == 1
+        if channels is None or (alone and (self.begins_with == "c" or len(set(channels)) > _MOST_CHANNELS)):
+            return None
+        return channels
+
+
+def by_channel(members: Sequence[Member]) -> tuple[list[Channel], list[ImportNote]]:
+    """Split the files of a folder by the channel that their names say, and refuse tiles and times among sections."""
+    notes: list[ImportNote] = []
+    folders: dict[str, list[Member]] = defaultdict(list)
+    for member in members:
+        folders[member[0].rpartition("/")[0]].append(member)
+    channels: tuple[int, ...] | None = None
+    columns: _Columns | None = None
+    for own in folders.values():
+        columns = _Columns.of([relative.rpartition("/")[2] for relative, _ in own])
+        if columns is not None:
+            _check_columns(columns, own)
+            notes += _told_columns(columns, own)
+            channels = columns.channels
+    if channels is None or len(folders) > 1:
+        return [Channel(None, list(members))], notes
+    counted = [index for index in columns.varying if columns.values[index] != channels] if columns else []
+    sections = columns.values[counted[0]] if columns and len(counted) == 1 else ()
+    split = []
+    for number in sorted(set(channels)):
+        indices = [index for index, channel in enumerate(channels) if channel == number]
+        split.append(
+            Channel(
+                number,
+                [members[index] for index in indices],
+                tuple(sections[index] for index in indices if sections),
+            )
+        )
+    return split, notes
+
+
+def _check_columns(columns: _Columns, members: Sequence[Member]) -> None:
+    """Refuse what would put tiles, or times, behind each other along z."""
+    first, last = members[0], members[-1]
+    kinds = {columns.labels[index] for index in columns.varying}
+    others = len([index for index in columns.varying if columns.labels[index] not in ("c", "t", "tile")])
+    x, y = columns.column("x"), columns.column("y")
+    if {"x", "y"} <= set(columns.labels) and (x is not None or y is not None):
+        grid = f"{len(set(x or (0,)))} x {len(set(y or (0,)))}"
+        raise UnsupportedImageDataError(
+            f"The names {first[0]} to {last[0]} count tiles along x and y ({grid} of them), "
+            "which are not stitched here.",
+            first[1].path,
+            hint="Stitch them first, give a pattern for one tile, or make each a layer by "
+            f'map_filepath_to_layer_name="enforce_layer_per_file"; {_ORDERED}.',
+        )
+    if "tile" in kinds and others:
+        raise UnsupportedImageDataError(
+            f"The names {first[0]} to {last[0]} count positions or tiles beside sections, which are not stitched here.",
+            first[1].path,
+            hint="Stitch them first, give a pattern for one position, or make each a layer by a function as "
+            f"map_filepath_to_layer_name; {_ORDERED}.",
+        )
+    if "t" in kinds and others:
+        times = columns.column("t") or ()
+        raise UnsupportedImageDataError(
+            f"The names {first[0]} to {last[0]} count {len(set(times))} times beside sections, and files can't be put "
+            "together along time.",
+            first[1].path,
+            hint="Give a pattern for one time, make each a layer by a function as map_filepath_to_layer_name, or "
+            f"write one file with a time axis; {_ORDERED}.",
+        )
+
+
+def _told_columns(columns: _Columns, members: Sequence[Member]) -> list[ImportNote]:
+    """Say what else than sections becomes z."""
+    kinds = {"t": "times", "tile": "positions or tiles"}
+    counted = [kinds[columns.labels[index]] for index in columns.varying if columns.labels[index] in kinds]
+    return [
+        ImportNote(
+            kind="guessed",
+            text=f"the names {members[0][0]} to {members[-1][0]} count {what}, which follow each other along z",
+        )
+        for what in counted
+    ]
+
+
+# --- what files say of their places -----------------------------------------------------------------------
+
+
+def by_place(members: Sequence[Member]) -> tuple[list[Member], list[ImportNote], bool]:
+    """Sort files by the places that they say, else leave their order; with notes, and whether the order changed."""
+    if len(members) < 2 or any(Meaning.of(file.info, file.path).sections > 1 for _, file in members):
+        return list(members), [], False
+    places = _all_different([file.info.origin[2] for _, file in members])
+    indices = _all_different([file.info.series_index for _, file in members])
+    said = indices if places is None else places
+    texts = _told_doubts(members) if places is None else _told_spacing(members, places)
+    ordered = list(members)
+    if said is not None:
+        ordered = [member for _, member in sorted(zip(said, members, strict=True), key=lambda item: item[0])]
+    moved = sum(a is not b for a, b in zip(ordered, members, strict=True))
+    if moved:
+        what = "that the files give themselves" if places is None else "along z that the files say"
+        texts.append(
+            f"{moved} of {len(members)} sections lie otherwise than their names count: they are in the order of the "
+            f"{'numbers' if places is None else 'places'} {what}, from {ordered[0][0]} to {ordered[-1][0]}"
+        )
+    return ordered, [ImportNote(kind="differs", text=text) for text in texts], bool(moved)
+
+
+def _all_different(values: Sequence[float | None]) -> list[float] | None:
+    """The values, if all files say one and no two the same."""
+    said = [float(value) for value in values if value is not None]
+    return said if len(said) == len(values) == len(set(said)) else None
+
+
+def _told_spacing(members: Sequence[Member], said: Sequence[float]) -> list[str]:
+    ordered = sorted(zip(said, (relative for relative, _ in members), strict=True))
+    steps = [(b[0] - a[0], a[1], b[1]) for a, b in pairwise(ordered)]
+    usual = median(step for step, _, _ in steps)
+    gaps = [step for step in steps if step[0] > _UNEVEN * usual]
+    if not gaps:
+        return []
+    step, before, after = gaps[0]
+    more = f", and in {len(gaps) - 1} more places" if len(gaps) > 1 else ""
+    return [
+        f"sections lie {usual:g} nm apart, but {step:g} nm between {before} and {after}{more}: nothing is filled in"
+    ]
+
+
+def _told_doubts(members: Sequence[Member]) -> list[str]:
+    """Say where places along z are told, but of no use; that all are the same is what many programs write."""
+    origins = [file.info.origin for _, file in members]
+    said = [z for _, _, z in origins if z is not None]
+    if 0 < len(said) < len(members):
+        return [
+            f"only {len(said)} of {len(members)} files say where they lie along z: they are in the order of names"
+        ]
+    if len(set(said)) > 1:
+        return [
+            f"the {len(members)} files say only {len(set(said))} different places along z: "
+            "they are in the order of names"
+        ]
+    if said and len({(x, y) for x, y, _ in origins}) > 1 and _side_by_side(members):
+        return [
+            "the files say that they lie side by side in one plane; they follow each other along z all the same"
+        ]
+    return []
+
+
+def _side_by_side(members: Sequence[Member]) -> bool:
+    """Whether the corners of images are at least half an image away from each other."""
+    info = members[0][1].info
+    lengths = dict(zip(info.axes, info.shape, strict=True))
+    for axis, index in (("x", 0), ("y", 1)):
+        corners = sorted({file.info.origin[index] or 0.0 for _, file in members})
+        size = info.voxel_size[index]
+        if size is not None and any(b - a >= size * lengths[axis] / 2 for a, b in pairwise(corners)):
+            return True
+    return False
