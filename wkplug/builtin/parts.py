@@ -17,7 +17,7 @@ from wkplug.errors import UnsafePathError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LOCK_NAME", "TEMPORARY_PREFIX", "is_scrap", "safe_parts"]
+__all__ = ["DELETED_PREFIX", "DELETING_PREFIX", "LOCK_NAME", "TEMPORARY_PREFIX", "is_scrap", "safe_parts"]
 
 LOCK_NAME = ".wkplug.lock"
 """The file in a locked folder that carries the locks; its content tells who holds them."""
@@ -25,6 +25,13 @@ LOCK_NAME = ".wkplug.lock"
 TEMPORARY_PREFIX = ".wkplug-tmp-"
 """How files begin that are being written; they are renamed when whole, and worthless after a crash."""
 
+DELETING_PREFIX = ".wkplug-deleting-"
+"""How notes begin that say what is being deleted, see `wkplug.storage.removing`."""
+
+DELETED_PREFIX = ".wkplug-deleted-"
+"""How folders begin that were renamed aside to be deleted."""
+
+_SCRAP = (LOCK_NAME, TEMPORARY_PREFIX, DELETING_PREFIX, DELETED_PREFIX)
 _WINDOWS = os.name == "nt"
 
 
@@ -58,5 +65,5 @@ def safe_parts(parts: Iterable[str], where: str) -> list[str]:
 
 
 def is_scrap(name: str) -> bool:
-    """Say whether `name` (the last part of a path) is a lock or temporary file of wkplug's own."""
-    return name.startswith((LOCK_NAME, TEMPORARY_PREFIX))
+    """Say whether `name` (the last part of a path) is worthless: wkplug's own locks, and what is to be deleted."""
+    return name.startswith(_SCRAP)

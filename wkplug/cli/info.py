@@ -33,6 +33,7 @@ def summary(report: Report, path: str) -> str:
     lines = [title, f"voxel size {x:g} x {y:g} x {z:g} nm"]
     if report.mark is not None:
         lines.append(f"INCOMPLETE: {report.mark}")
+    lines += [f"note: {note}" for note in report.notes]
     for layer in report.layers:
         lines += ["", *_layer_lines(layer)]
     if not report.layers:

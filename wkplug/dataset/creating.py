@@ -1,8 +1,9 @@
 """Mags and layers coming, going and being renamed: files and the properties file, in the order that never lies.
 
-Something new is listed after its files are there; something deleted is taken off the list before its files go.
-What a crash leaves is then at worst a folder that nobody lists, and `add_mag` replaces such a folder if it is
-empty or carries our mark.
+Something new is listed after its files are there; something deleted is noted (`wkplug.storage.removing`), then taken
+off the list, and then its files go. What a crash leaves is then at worst a folder that nobody lists. One that carries
+our mark, or was being deleted, is removed before anything new is made in its place; any other is refused unless it is
+empty: what a folder holds that nobody lists is never taken for the voxels of a new mag.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug import registry, storage
+from wkplug.builtin.parts import is_scrap
 from wkplug.dataset.mag_view import MagView
 from wkplug.dataset.paths import is_link
 from wkplug.errors import (
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from wkplug.abc import Location
+    from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.layer import Layer
     from wkplug.dataset.layout import LayoutRequest
     from wkplug.dataset.regions import Region
@@ -38,9 +41,12 @@ if TYPE_CHECKING:
 __all__ = [
     "add_mag",
     "claimed",
+    "claimed_layer",
     "create_array",
     "delete_layer",
     "delete_mag",
+    "is_finished",
+    "list_finished",
     "list_mag",
     "make_room",
     "new_mag",
@@ -97,10 +103,54 @@ def claimed(layer: Layer, mag: Mag) -> Iterator[None]:
         lock = dataset.location.lock(f"mag {layer.name}/{mag}", timeout=_WAIT_FOR_OTHERS)
         with lock:
             dataset.store.refresh()
+            _settle(layer, mag)
             yield
     except LockTimeoutError as error:
         raise LockTimeoutError(
             f"The mag {mag} of the layer {layer.name!r} is being written by another job: {error.message}",
+            hint="Wait for that job to end, or stop it; then run this again.",
+        ) from error
+
+
+def _settle(layer: Layer, mag: Mag) -> None:
+    """Tidy up what a killed process has left of this mag: a deletion that was noted, the mark of a finished job."""
+    from wkplug.storage import removing  # late: reading has no use for it
+
+    if is_link(layer.location):
+        return  # another dataset's layer, which settles its own affairs
+    view = layer.mags.get(mag)
+    for name in sorted({mag.to_layer_name(), mag.to_long_layer_name()}):
+        place = layer.location.child(name)
+        removing.settle_deletion(place, listed=view is not None and view.location == place)
+    if view is not None:
+        is_finished(layer, mag)
+
+
+def is_finished(layer: Layer, mag: Mag) -> bool:
+    """Whether a mag is listed and complete. A mark that says so itself, left by a killed job, is taken off."""
+    if mag not in layer.mags:
+        return False
+    view = layer.get_mag(mag)
+    mark = storage.read_mark(view.location)
+    if mark is not None and mark.finished and not view.read_only:
+        storage.clear_mark(view.location)
+    return mark is None or mark.finished
+
+
+@contextmanager
+def claimed_layer(dataset: Dataset, name: str) -> Iterator[None]:
+    """Be the only one who adds, renames or deletes a layer of this name; what a killed deletion has left is gone."""
+    from wkplug.storage import removing  # late: reading has no use for it
+
+    try:
+        lock = dataset.location.lock(f"layer {name}", timeout=_WAIT_FOR_OTHERS)
+        with lock:
+            dataset.store.refresh()
+            removing.settle_deletion(dataset.location.child(name), listed=name in dataset.store.layer_names())
+            yield
+    except LockTimeoutError as error:
+        raise LockTimeoutError(
+            f"The layer {name!r} is being added, renamed or deleted by another job: {error.message}",
             hint="Wait for that job to end, or stop it; then run this again.",
         ) from error
 
@@ -168,8 +218,24 @@ def new_mag(
     with claimed(layer, mag):
         handle = create_array(layer, mag, request, purpose, mark=mark, region=region)
         yield handle
+        list_finished(layer, {mag: handle}, extra=extra)
+
+
+def list_finished(
+    layer: Layer, made: Mapping[Mag, ArrayHandle], *, extra: Mapping[str, Any] | None = None
+) -> None:
+    """List new mags that are filled, all with one change of the properties, and take their marks off.
+
+    Wherever this is killed, each mag is either not listed, or known to be complete. extra: as of `list_mag`.
+    """
+    for handle in made.values():
         handle.flush()
-        list_mag(layer, mag, handle, extra=extra)
+        storage.finish_mark(handle.location)
+    if made:
+        with layer.dataset.update():
+            for mag, handle in made.items():
+                list_mag(layer, mag, handle, extra=extra)
+    for mag, handle in made.items():
         storage.clear_mark(handle.location)
         layer.get_mag(mag).array_source.forget()
 
@@ -209,8 +275,14 @@ def make_room(layer: Layer, location: Location, data_format: str) -> None:
         try:
             handle = storage.open_array(location, data_format, axes=layer.frame.axes)
             worthless = next(iter(handle.stored_boxes()), None) is None
-        except MissingError:
-            return
+        except MissingError as error:
+            if all(is_scrap(name) for name in location.list()):
+                return
+            raise MagExistsError(
+                f"The folder {location.url} is not empty, and no array that could be made anew: it holds files, "
+                "but not those that would say what they are.",
+                hint="Move it away.",
+            ) from error
         except WkplugError:
             worthless = False
         if not worthless:
@@ -255,13 +327,17 @@ def delete_mag(layer: Layer, view: MagView) -> None:
     LockTimeoutError if another job is filling the mag.
     """
     from wkplug.properties import operations
+    from wkplug.storage import removing
 
     with claimed(layer, view.mag):
-        layer.dataset.store.apply(operations.RemoveMag(layer.name, view.mag))
         location = view.location
+        own = location.parent == layer.location
+        if own:
+            removing.note_deletion(location)
+        layer.dataset.store.apply(operations.RemoveMag(layer.name, view.mag))
         storage.forget(location)
-        if location.parent == layer.location:
-            location.delete(recursive=True)
+        if own:
+            removing.finish_deletion(location)
             return
         link = layer.location.child(view.mag.to_layer_name())
         if is_link(link):
@@ -274,29 +350,41 @@ def delete_layer(layer: Layer) -> None:
     LockTimeoutError if another job is filling one of its mags.
     """
     from wkplug.properties import operations
+    from wkplug.storage import removing
 
+    location = layer.location
     with ExitStack() as stack:
+        stack.enter_context(claimed_layer(layer.dataset, layer.name))
         for mag in sorted(layer.mags):
             stack.enter_context(claimed(layer, mag))
         for view in layer.mags.values():
             view.array_source.forget()
+        removing.note_deletion(location)
         layer.dataset.store.apply(operations.RemoveLayer(layer.name))
-        layer.location.delete(recursive=True)
+        removing.finish_deletion(location)
 
 
 def rename_layer(layer: Layer, name: str) -> None:
     """Rename the layer's folder and its entry; the folder goes back if the entry can't be changed."""
-    import os
-    from pathlib import Path
-
-    from wkplug.properties import operations
-
     check_layer_name(name)
     dataset = layer.dataset
     if name in dataset.store.layer_names():
         raise LayerExistsError(
             f"The dataset already has a layer called {name!r}.", hint="Choose another name."
         )
+    with ExitStack() as stack:
+        for each in sorted((layer.name, name)):
+            stack.enter_context(claimed_layer(dataset, each))
+        _rename_layer(layer, name)
+
+
+def _rename_layer(layer: Layer, name: str) -> None:
+    import os
+    from pathlib import Path
+
+    from wkplug.properties import operations
+
+    dataset = layer.dataset
     old = layer.location.local_path()
     new = dataset.location.child(name).local_path()
     if old is None or new is None:

@@ -175,7 +175,8 @@ class DatasetLayers(DatasetPart):
             warn_user(f"[WARNING] {problem.text}", UserWarning)
         from wkplug.properties import operations
 
-        dataset.store.apply(operations.AddLayer(properties))
+        with creating.claimed_layer(dataset, layer_name):
+            dataset.store.apply(operations.AddLayer(properties))
         return dataset._layer(layer_name)
 
     @older(**ADDING_LAYERS)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
+from wkplug.builtin.parts import is_scrap
 from wkplug.errors import StorageError, WkplugError
+from wkplug.storage.removing import noted_deletions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from wkplug.abc import Location
     from wkplug.dataset import Dataset, Layer, MagView
@@ -63,6 +65,7 @@ class Report:
     voxel_size: tuple[float, float, float]
     layers: tuple[LayerReport, ...]
     mark: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -83,10 +86,12 @@ def describe(dataset: Dataset, *, sizes: bool = True) -> Report:
         voxel_size=(size.x, size.y, size.z),
         layers=tuple(_layer(layer, sizes=sizes) for layer in dataset.layers.values()),
         mark=_mark_of(dataset.location),
+        notes=_leftovers(dataset.location, dataset.store.layer_names()),
     )
 
 
 def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
+    own = [view.location.name for view in layer.mags.values() if not layer.is_mag_view_foreign(view)]
     return LayerReport(
         name=layer.name,
         category=layer.category,
@@ -96,7 +101,10 @@ def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
         axes=layer.frame.axes,
         bounding_box=_box(layer),
         mags=(*(_mag(view, sizes=sizes) for view in layer.mags.values()), *_unlisted(layer)),
-        notes=_notes(layer),
+        notes=(
+            *_notes(layer),
+            *_leftovers(layer.location, own),
+        ),
         mark=_mark_of(layer.location),
     )
 
@@ -123,7 +131,9 @@ def _unlisted(layer: Layer) -> Iterator[MagReport]:
     try:
         for name in layer.location.list():
             location = layer.location.child(name.rstrip("/"))
-            mark = storage.read_mark(location) if name.endswith("/") and location not in listed else None
+            if not name.endswith("/") or location in listed or is_scrap(location.name):
+                continue
+            mark = storage.read_mark(location)
             if mark is not None:
                 yield MagReport(mag=location.name, path=location.url, mark=_text(mark), listed=False)
     except StorageError:
@@ -133,12 +143,28 @@ def _unlisted(layer: Layer) -> Iterator[MagReport]:
 def _mark_of(folder: Location) -> str | None:
     """What an unfinished copy or import has left in the folder of a layer or a dataset."""
     mark = storage.read_mark(folder)
-    if mark is None:
+    if mark is None or mark.finished:
         return None
     return f"{mark.what or mark.job}, started {mark.started}, has not finished; run it again to finish it"
 
 
+def _leftovers(folder: Location, listed: Collection[str]) -> tuple[str, ...]:
+    """What killed deletions have left in a folder, of which `listed` are the names that have lost nothing."""
+    try:
+        names = noted_deletions(folder)
+    except StorageError:
+        return ()
+    return tuple(
+        f"{folder.child(name).url} was being deleted when the job was killed; what is left of it is unlisted, and goes "
+        "when something of that name is added"
+        for name in names
+        if name not in listed
+    )
+
+
 def _text(mark: storage.Mark) -> str:
+    if mark.finished:
+        return f"{mark.job}, started {mark.started}, was killed before it was listed; run it again"
     return f"{mark.job}, started {mark.started}, has not finished"
 
 
@@ -146,7 +172,7 @@ def _mag(view: MagView, *, sizes: bool) -> MagReport:
     known: dict[str, Any] = {"mag": view.name, "path": view.location.url}
     try:
         mark = storage.read_mark(view.location)
-        if mark is not None:
+        if mark is not None and not mark.finished:
             known["mark"] = _text(mark)
         handle = storage.open_array(
             view.location,

@@ -7,7 +7,15 @@ opens an array is the registry's decision, what the voxels mean the dataset's.
 from wkplug.storage.copying import can_be_listed, copy_tree
 from wkplug.storage.handles import ArrayHandle
 from wkplug.storage.locating import locate, relative_to, resolve_inside
-from wkplug.storage.marks import MARK_NAME, Mark, clear_mark, read_mark, set_mark
+from wkplug.storage.marks import (
+    MARK_NAME,
+    Mark,
+    clear_mark,
+    finish_mark,
+    is_complete,
+    read_mark,
+    set_mark,
+)
 from wkplug.storage.opening import create_array, forget, open_array
 from wkplug.storage.swapping import place_of_new
 
@@ -19,7 +27,9 @@ __all__ = [
     "clear_mark",
     "copy_tree",
     "create_array",
+    "finish_mark",
     "forget",
+    "is_complete",
     "locate",
     "open_array",
     "place_of_new",

@@ -4,6 +4,10 @@ A long operation sets its mark before its first shard and clears it after its la
 mark, and `open_array` refuses marked arrays, so that nothing half written is taken for whole. Other
 software ignores the file.
 
+Between the last shard and the end of a job, a mag is listed and its mark taken off, which are two steps. So the mark
+first says that all is written (`finish_mark`): such a mag is complete, whether a killed job could take the mark off
+or not.
+
 Folders of layers and datasets are marked likewise while they are copied or imported: they can be opened, because what
 they list is complete, but `wkplug info` tells that more was to come, and the same job goes on with them.
 
@@ -26,7 +30,17 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Location
 
-__all__ = ["MARK_NAME", "Mark", "check_complete", "clear_mark", "digest", "read_mark", "set_mark"]
+__all__ = [
+    "MARK_NAME",
+    "Mark",
+    "check_complete",
+    "clear_mark",
+    "digest",
+    "finish_mark",
+    "is_complete",
+    "read_mark",
+    "set_mark",
+]
 
 MARK_NAME = ".wkplug-incomplete.json"
 _UNKNOWN = "an unknown job"
@@ -49,18 +63,27 @@ class Mark:
     """Who is writing: `job` names it so that it knows its own mark, `what` says it to people.
 
     fingerprint: differs where jobs of that name would make something else. started: ISO 8601, UTC.
+    finished: everything is written; what remains is to list it and to take the mark off.
     """
 
     job: str
     what: str = ""
     fingerprint: str = ""
     started: str = attrs.field(factory=_now)
+    finished: bool = False
 
 
 def set_mark(location: Location, mark: Mark) -> None:
     """Mark what is at `location` (its folder is made if need be), durably, replacing another mark."""
     location.make_folder()
     location.child(MARK_NAME).write(json.dumps(attrs.asdict(mark), indent=4).encode())
+
+
+def finish_mark(location: Location) -> None:
+    """Say in the mark that all is written; nothing happens where there is none."""
+    mark = read_mark(location)
+    if mark is not None and not mark.finished:
+        set_mark(location, attrs.evolve(mark, finished=True))
 
 
 def clear_mark(location: Location) -> None:
@@ -94,13 +117,20 @@ def read_mark(location: Location) -> Mark | None:
         what=str(values.get("what", "")),
         fingerprint=str(values.get("fingerprint", "")),
         started=str(values.get("started", "an unknown time")),
+        finished=values.get("finished") is True,
     )
+
+
+def is_complete(location: Location) -> bool:
+    """Whether no unfinished job has marked what is at `location`."""
+    mark = read_mark(location)
+    return mark is None or mark.finished
 
 
 def check_complete(location: Location) -> None:
     """Raise IncompleteMagError if what is at `location` is marked."""
     mark = read_mark(location)
-    if mark is None:
+    if mark is None or mark.finished:
         return
     what = f"{mark.what} ({mark.job})" if mark.what else mark.job
     raise IncompleteMagError(

@@ -91,6 +91,34 @@ def add_layer_for_existing_files(
             f"The dataset {dataset.name!r} already lists a layer {layer_name!r}.",
             hint="Use layer.add_mag_for_existing_files to list further mags of it.",
         )
+    with creating.claimed_layer(dataset, layer_name):
+        properties = _layer_found(
+            dataset,
+            layer_name,
+            category,
+            dtype,
+            num_channels,
+            data_format,
+            bounding_box,
+            largest_segment_id,
+            mappings,
+        )
+        dataset.store.apply(operations.AddLayer(properties))
+    return dataset.get_layer(layer_name)
+
+
+def _layer_found(
+    dataset: Dataset,
+    layer_name: str,
+    category: str,
+    dtype: Any,
+    num_channels: int | None,
+    data_format: str | None,
+    bounding_box: NDBoundingBox | None,
+    largest_segment_id: int | None,
+    mappings: Iterable[str] | None,
+) -> LayerProperties:
+    """Describe the layer whose mags lie in a folder."""
     folder = dataset.location.child(layer_name)
     if not folder.exists():
         raise MissingError(f"There is no folder {folder.url}.", hint="Put the layer's mags into it first.")
@@ -122,15 +150,11 @@ def add_layer_for_existing_files(
             for mag, entry, handle in found
         ],
     }  # fmt: skip
-    properties: LayerProperties
     if category == "segmentation":
-        properties = SegmentationLayerProperties(
+        return SegmentationLayerProperties(
             **common, largest_segment_id=largest_segment_id, mappings=list(mappings or [])
         )
-    else:
-        properties = LayerProperties(**common)
-    dataset.store.apply(operations.AddLayer(properties))
-    return dataset.get_layer(layer_name)
+    return LayerProperties(**common)
 
 
 def _arrays_in(folder: Location, data_format: str | None) -> list[tuple[Mag, str, storage.ArrayHandle]]:
@@ -268,10 +292,8 @@ def add_mag_from_array(
             region = _reached(layer, wanted, handle)
             if region != layer.region:
                 layer.extend_bounding_box(to_bounding_box(layer.frame, region))
-        creating.list_mag(layer, wanted, handle)
-        storage.clear_mark(target)
+        creating.list_finished(layer, {wanted: handle})
         view = layer.get_mag(wanted)
-        view.array_source.forget()
         resizing.grow([view], layer.region)
         if move and source.exists():
             source.delete(recursive=True)

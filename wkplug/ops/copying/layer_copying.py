@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
+from wkplug.dataset import creating
 from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError, UnlistableError
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from wkplug.abc import Location
     from wkplug.dataset import Dataset, Layer
     from wkplug.dataset.attachments import Attachment
-    from wkplug.geometry import Mag
     from wkplug.ops.plan import Progress
 
 __all__ = [
@@ -79,7 +79,8 @@ def add_layer_like(
     check_layer_name(layer_name)
     _check_free(dataset, layer_name)
     _warn_of_place(dataset, layer_name, data_format or str(other_layer.data_format))
-    dataset.store.apply(*_describe(other_layer, layer_name, data_format=data_format))
+    with creating.claimed_layer(dataset, layer_name):
+        dataset.store.apply(*_describe(other_layer, layer_name, data_format=data_format))
     return dataset.get_layer(layer_name)
 
 
@@ -124,11 +125,13 @@ def add_layer_as_copy(
         unfinished.begin(into=not goes_on)
         dataset.store.apply(*_keys_of(source, name))
     else:
+        with creating.claimed_layer(dataset, name):
+            pass  # what a killed deletion has left of that name goes before anything is marked there
         with unfinished.making():
             layer = add_layer_like(dataset, source, name, data_format=data_format)
     with pools.pool(executor) as pool:
         for view in source.mags.values():
-            if goes_on and not exists_ok and _is_complete(layer, view.mag):
+            if goes_on and not exists_ok and creating.is_finished(layer, view.mag):
                 continue
             mag_copying.add_mag(
                 layer,
@@ -165,7 +168,8 @@ def add_layer_as_ref(
     name = source.name if new_layer_name is None else new_layer_name
     check_layer_name(name)
     _check_free(dataset, name)
-    dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
+    with creating.claimed_layer(dataset, name):
+        dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
     return dataset.get_layer(name)
 
 
@@ -183,12 +187,13 @@ def add_symlink_layer(
     name = source.name if new_layer_name is None else new_layer_name
     check_layer_name(name)
     _check_free(dataset, name)
-    link = entries.make_link(dataset.location.child(name), source.location, make_relative=make_relative)
-    try:
-        dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
-    except BaseException:
-        link.unlink()
-        raise
+    with creating.claimed_layer(dataset, name):
+        link = entries.make_link(dataset.location.child(name), source.location, make_relative=make_relative)
+        try:
+            dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
+        except BaseException:
+            link.unlink()
+            raise
     return dataset.get_layer(name)
 
 
@@ -269,10 +274,6 @@ def _attachments(layer: Layer) -> list[Attachment]:
     from wkplug.dataset import SegmentationLayer
 
     return list(layer.attachments) if isinstance(layer, SegmentationLayer) else []
-
-
-def _is_complete(layer: Layer, mag: Mag) -> bool:
-    return mag in layer.mags and storage.read_mark(layer.get_mag(mag).location) is None
 
 
 # --- checks -----------------------------------------------------------------------------------------------

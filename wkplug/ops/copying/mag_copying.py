@@ -391,10 +391,8 @@ def _copy_files(layer: Layer, source: MagView, target: Mag, wanted: Region) -> N
             allow_incomplete=True,
         )
         _extend(layer, wanted)
-        creating.list_mag(layer, target, handle, extra=entries.foreign_keys(source))
-        storage.clear_mark(location)
+        creating.list_finished(layer, {target: handle}, extra=entries.foreign_keys(source))
         view = layer.get_mag(target)
-        view.array_source.forget()
         resizing.grow([view], layer.region)
 
 

@@ -61,8 +61,7 @@ class UnfinishedCopy:
         raise error(
             f"At {self.target.url} is what another job has left unfinished: {mark.what or mark.job}, "
             f"started {mark.started}.",
-            hint="Run that again, with the same parameters, to finish it; or choose another name or path, or delete "
-            "it first.",
+            hint="Run that again, with the same parameters, to finish it; or choose another name or path.",
         )
 
     def begin(self, *, into: bool) -> None:

@@ -124,7 +124,7 @@ def _fits(layer: Layer, view: MagView, region: Region) -> bool:
 
 def _serves(view: MagView, finest: MagView) -> bool:
     """Whether the mag is complete and of the dtype of the finest: arrays may differ from what the layer says."""
-    return storage.read_mark(view.location) is None and view.get_dtype() == finest.get_dtype()
+    return storage.is_complete(view.location) and view.get_dtype() == finest.get_dtype()
 
 
 def _stored(view: MagView, region: Region) -> ExportLevel:

@@ -48,7 +48,7 @@ __all__ = [
     "downsample_dataset",
     "downsample_mag",
     "downsample_mag_list",
-    "list_mags",
+    "exists",
     "mark_of",
     "redownsample",
     "source_view",
@@ -91,6 +91,8 @@ def downsample(
 ) -> list[Mag]:
     """Add all coarser mags up to `coarsest_mag`; see `Layer.downsample`. Gives the mags in order."""
     layer.check_writable("be downsampled")
+    for mag in layer.mags:
+        creating.is_finished(layer, mag)  # a killed call may have left its mark on what it had finished
     chosen_interpolation(interpolation_mode, layer.category, layer.dtype.name)
     if from_mag is None and from_mag_view is not None:
         from_mag = from_mag_view.mag
@@ -180,7 +182,7 @@ def downsample_mag_list(
     view.array_source.handle  # noqa: B018 - refuses a source that an unfinished job has marked, before anything is written
     buffer = buffer_of(layer, buffer_shape)
     existing = [target for target in targets if target in layer.mags]
-    unfinished = [mag for mag in existing if storage.read_mark(layer.get_mag(mag).location) is not None]
+    unfinished = [mag for mag in existing if not storage.is_complete(layer.get_mag(mag).location)]
     with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
         handles = stack.enter_context(begin_mags(layer, source, targets, interpolation, request))
         sweep = Sweep(
@@ -206,14 +208,16 @@ def downsample_mag_list(
                     storage.forget(location)
             raise
         sweep.run(passes, runner, progress)
-        list_mags(layer, {target: handles[target] for target in targets if target not in existing})
+        creating.list_finished(
+            layer, {target: handles[target] for target in targets if target not in existing}
+        )
 
 
 @contextmanager
 def begin_mags(
     layer: Layer, source: Mag, targets: Sequence[Mag], interpolation: Interpolation, request: LayoutRequest
 ) -> Iterator[dict[Mag, storage.ArrayHandle]]:
-    """Be the only one who fills these mags, finest first; new ones are made, marked, and left to `list_mags`.
+    """Be the only one who fills these mags, finest first; new ones are made and marked, for `creating.list_finished`.
 
     Mags that there are already are marked until the block has ended without an error.
     """
@@ -228,19 +232,6 @@ def begin_mags(
                 stack.enter_context(creating.claimed(layer, target))
                 handles[target] = creating.create_array(layer, target, request, "pyramid", mark=job)
         yield {target: handles[target] for target in targets}
-
-
-def list_mags(layer: Layer, made: dict[Mag, storage.ArrayHandle]) -> None:
-    """List new mags that are complete, all with one change of the properties, and take their marks off."""
-    for handle in made.values():
-        handle.flush()
-    if made:
-        with layer.dataset.update():
-            for mag, handle in made.items():
-                creating.list_mag(layer, mag, handle)
-    for mag, handle in made.items():
-        storage.clear_mark(handle.location)
-        layer.get_mag(mag).array_source.forget()
 
 
 def redownsample(layer: Layer, **options: Any) -> None:
@@ -365,7 +356,7 @@ def _coarsest(layer: Layer) -> Mag:
         )
     mags = list(layer.mags)
     # A mag that a killed job has left marked is no source, but will be computed anew.
-    complete = (mag for mag in reversed(mags) if storage.read_mark(layer.get_mag(mag).location) is None)
+    complete = (mag for mag in reversed(mags) if storage.is_complete(layer.get_mag(mag).location))
     return next(complete, mags[-1])
 
 
@@ -380,10 +371,15 @@ def _no_source(layer: Layer, mag: Mag, verb: str = "downsample") -> NoSourceMagE
 def check_free(layer: Layer, mag: Mag) -> None:
     """Refuse a mag that exists, but for one that a killed call has left."""
     if mag in layer.mags and not _left_unfinished(layer, mag):
-        raise MagExistsError(
-            f"The layer {layer.name!r} already has the mag {mag}.",
-            hint="Pass allow_overwrite=True to compute it anew, or layer.delete_mag first.",
-        )
+        raise exists(layer, mag)
+
+
+def exists(layer: Layer, mag: Mag) -> MagExistsError:
+    """Make the error that refuses to compute a mag that is there."""
+    return MagExistsError(
+        f"The layer {layer.name!r} already has the mag {mag}.",
+        hint="Pass allow_overwrite=True to compute it anew, or layer.delete_mag first.",
+    )
 
 
 def _left_unfinished(layer: Layer, mag: Mag) -> bool:

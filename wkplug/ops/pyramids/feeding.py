@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.dataset import creating
 from wkplug.geometry import grids
 from wkplug.ops.pyramids import blocks
 from wkplug.ops.pyramids.cells import Cells
-from wkplug.ops.pyramids.downsampling import begin_mags, chosen_interpolation, list_mags
+from wkplug.ops.pyramids.downsampling import begin_mags, chosen_interpolation
 from wkplug.ops.pyramids.sweeping import bounds_of, steps_of
 
 if TYPE_CHECKING:
@@ -94,4 +95,4 @@ class Feed:
 
     def finish(self) -> None:
         """List the mags: every box has been fed, and the source is listed."""
-        list_mags(self.layer, self.mags)
+        creating.list_finished(self.layer, self.mags)

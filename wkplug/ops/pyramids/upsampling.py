@@ -1,7 +1,10 @@
 """Finer mags from a coarser one: every voxel becomes a block of itself.
 
-The counterpart of `downsampling`, with the same marks: a new mag is listed after its last shard. Every mag is computed
-from the coarse one that the call begins with, because repeating in one step or in several is the same.
+The counterpart of `downsampling`: a new mag is listed after its last shard. Every mag is computed from the coarse one
+that the call begins with, because repeating in one step or in several is the same.
+
+All mags are made and marked before the first is filled, and the marks stay until the last one is listed. So a call that
+comes again after it was killed knows by any mark of its own that what is listed was finished by it, and goes on.
 
 Who calls it: `Layer.upsample` and the command `upsample`.
 """
@@ -9,14 +12,15 @@ Who calls it: `Layer.upsample` and the command `upsample`.
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import attrs
 
-from wkplug import registry
+from wkplug import registry, storage
 from wkplug.dataset import creating, execution, voxels
 from wkplug.dataset.layout import LayoutRequest
-from wkplug.errors import MagError
+from wkplug.errors import MagError, TooLargeError
 from wkplug.geometry import Mag, grids
 from wkplug.ops import plan
 from wkplug.ops.pyramids import downsampling, sweeping
@@ -98,33 +102,59 @@ def upsample(
     others = downsampling.aligned_mags(layer, align=align_with_other_layers)
     mags = [finest, *mags_to_downsample(finest, source, others, voxel_size)]
     targets = [mag for mag in reversed(mags) if mag.max_dim < source.max_dim]
-    for target in targets:
-        downsampling.check_free(layer, target)
+    marks = {target: downsampling.mark_of(layer, source, target, interpolation) for target in targets}
+    if not any(_is_own(layer, target, mark) for target, mark in marks.items()):
+        for target in targets:
+            if target in layer.mags:
+                raise downsampling.exists(layer, target)
     request = LayoutRequest(chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
     buffer = downsampling.buffer_of(layer, buffer_shape)
     frame = layer.frame
-    with execution.adapted(executor, default="threads", views=[view]) as runner:
+    with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
+        handles: dict[Mag, ArrayHandle] = {}
+        for target in [target for target in targets if target not in layer.mags]:
+            stack.enter_context(creating.claimed(layer, target))
+            handles[target] = creating.create_array(layer, target, request, "pyramid", mark=marks[target])
+        try:
+            parts = {
+                target: _part(layer, target, handle, buffer, runner, budget)
+                for target, handle in handles.items()
+            }
+        except TooLargeError:
+            for handle in handles.values():  # nothing has been written to them
+                storage.forget(handle.location)
+                handle.location.delete(recursive=True)
+            raise
+        for target, handle in handles.items():
+            finer, coarser = frame.factors(target.to_tuple()), frame.factors(source.to_tuple())
+            work = _Expansion(
+                source=view.array_source.handle,
+                target=handle,
+                factors=tuple(b // a for a, b in zip(finer, coarser, strict=True)),
+                interpolation=interpolation,
+            )
+            part, at_once = parts[target]
+            for _ in plan.run(
+                plan.shard_boxes(sweeping.bounds_of(layer, target), part),
+                work,
+                executor=runner,
+                progress=None if progress_of is None else progress_of(target),
+                at_once=at_once,
+            ):
+                pass
+            handle.flush()
+            storage.finish_mark(handle.location)
+            creating.list_mag(layer, target, handle)
         for target in targets:
-            mark = downsampling.mark_of(layer, source, target, interpolation)
-            with creating.new_mag(layer, target, request, "pyramid", mark) as handle:
-                finer, coarser = frame.factors(target.to_tuple()), frame.factors(source.to_tuple())
-                work = _Expansion(
-                    source=view.array_source.handle,
-                    target=handle,
-                    factors=tuple(b // a for a, b in zip(finer, coarser, strict=True)),
-                    interpolation=interpolation,
-                )
-                bounds = sweeping.bounds_of(layer, target)
-                part, at_once = _part(layer, target, handle, buffer, runner, budget)
-                for _ in plan.run(
-                    plan.shard_boxes(bounds, part),
-                    work,
-                    executor=runner,
-                    progress=None if progress_of is None else progress_of(target),
-                    at_once=at_once,
-                ):
-                    pass
+            storage.clear_mark(layer.get_mag(target).location)
+            layer.get_mag(target).array_source.forget()
     return targets
+
+
+def _is_own(layer: Layer, target: Mag, mark: storage.Mark) -> bool:
+    """Whether a call like this one has marked the mag, and was killed."""
+    found = storage.read_mark(layer.location.child(target.to_layer_name()))
+    return found is not None and (found.job, found.what) == (mark.job, mark.what)
 
 
 def _part(
