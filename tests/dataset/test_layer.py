@@ -225,6 +225,98 @@ def test_renaming_moves_folder_and_mags(make_layer: MakeLayer, data_format: str)
     assert (wk.Dataset.open(layer.dataset.path).get_layer("renamed").get_mag(1).read()[0] == data).all()
 
 
+def test_open_mags_and_views_follow_a_rename(make_layer: MakeLayer, data_format: str) -> None:
+    layer = make_layer(size=(64, 64, 64), data_format=data_format)
+    mag = layer.add_mag(1, chunk_shape=32, shard_shape=32)
+    mag.write(np.full((64, 64, 64), 5, "u1"))
+    early = layer.get_mag(1)
+    layer.bounding_box = wk.BoundingBox((0, 0, 0), (96, 64, 64))  # the layer makes its mags anew
+    held = [mag, early, layer.get_mag(1), mag.get_view(absolute_offset=(0, 0, 0), size=(32, 32, 32))]
+    writer = layer.get_mag(1).get_buffered_slice_writer(absolute_offset=(0, 0, 0), buffer_size=32)
+    layer.name = "backup"
+    other = make_layer("color", size=(96, 64, 64), data_format=data_format)
+    other.add_mag(1, chunk_shape=32, shard_shape=32).write(np.full((96, 64, 64), 9, "u1"))
+    for view in held:
+        assert view.read(absolute_offset=(0, 0, 0), size=(32, 32, 32)).max() == 5
+    assert [view.path.parent.name for view in held[:3]] == ["backup"] * 3
+    mag.write(np.full((32, 32, 32), 6, "u1"), absolute_offset=(0, 0, 0))
+    with writer:
+        for _ in range(32):
+            writer.send(np.full((96, 64), 7, "u1"))
+    assert (other.get_mag(1).read() == 9).all()
+    assert (layer.get_mag(1).read()[0, :, :, :32] == 7).all()
+    assert (held[1].read()[0, :64, :, 32:] == 5).all()
+    assert mag.layer.name == "backup"
+
+
+def test_mags_elsewhere_stay_there_when_their_layer_is_renamed(make_layer: MakeLayer) -> None:
+    source = make_layer("source")
+    source.add_mag(1).write(np.full((100, 80, 60), 3, "u1"))
+    own = wk.Dataset(source.dataset.path.parent / "own", voxel_size=(1, 1, 1))
+    layer = own.add_layer_as_ref(source)
+    mag = layer.get_mag(1)
+    layer.name = "other"
+    assert mag.path == source.get_mag(1).path
+    assert (mag.read() == 3).all()
+
+
+@pytest.fixture
+def linked(make_layer: MakeLayer, tmp_path) -> wk.SegmentationLayer:
+    source = make_layer("seg", size=(32, 32, 32), category="segmentation", dtype="uint32")
+    source.add_mag(1).write(np.full((32, 32, 32), 7, "u4"))
+    dataset = wk.Dataset(tmp_path / "linking", voxel_size=(11.24, 11.24, 25))
+    with pytest.warns(DeprecationWarning):
+        return dataset.add_symlink_layer(source)
+
+
+def test_what_is_said_of_a_linked_layer_can_be_changed(linked: wk.SegmentationLayer, dataset) -> None:
+    files = [path for path in dataset.path.rglob("*") if path.is_file()]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+    linked.default_view_configuration = wk.LayerViewConfiguration(alpha=50)
+    linked.refresh_largest_segment_id()
+    assert linked.largest_segment_id == 7
+    linked.largest_segment_id = 9
+    linked.bounding_box = wk.BoundingBox((0, 0, 0), (16, 32, 32))
+    move = wk.AffineCoordinateTransformation([[1, 0, 0, 5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    linked.coordinate_transformations = [move]
+    linked.name = "ids"
+    again = wk.Dataset.open(linked.dataset.path).get_segmentation_layer("ids")
+    assert again.default_view_configuration == wk.LayerViewConfiguration(alpha=50)
+    assert (again.largest_segment_id, again.bounding_box.size.x) == (9, 16)
+    assert again.coordinate_transformations == (move,)
+    assert again.path.is_symlink()
+    assert again.path.resolve() == dataset.path / "seg"
+    assert (again.get_mag(1).read() == 7).all()
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in files} == before
+    assert dataset.get_layer("seg").get_mag(1).shape == (1, 32, 32, 32)
+
+
+@pytest.mark.parametrize("verb", ["downsample", "add_mag", "delete_mag", "write"])
+def test_voxels_of_a_linked_layer_are_protected(linked: wk.SegmentationLayer, dataset, verb: str) -> None:
+    calls = {
+        "downsample": lambda: linked.downsample(),
+        "add_mag": lambda: linked.add_mag(2),
+        "delete_mag": lambda: linked.delete_mag(1),
+        "write": lambda: linked.get_mag(1).write(np.zeros((32, 32, 32), "u4")),
+    }
+    with pytest.raises(RuntimeError) as caught:
+        calls[verb]()
+    if verb == "write":
+        assert f"its files at {dataset.path / 'seg' / '1'} belong to another dataset" in str(caught.value)
+    else:
+        assert f"its folder is a link to {dataset.path / 'seg'}" in str(caught.value)
+        assert "dataset.add_layer_as_ref" in str(caught.value)
+    assert "without read_only=True" not in str(caught.value)
+    assert sorted(path.name for path in (dataset.path / "seg").iterdir()) == ["1", "zarr.json"]
+    assert (dataset.get_layer("seg").get_mag(1).read() == 7).all()
+
+
+def test_a_linked_layer_of_a_read_only_dataset_stays_as_it_is(linked: wk.SegmentationLayer) -> None:
+    layer = wk.Dataset.open(linked.dataset.path, read_only=True).get_segmentation_layer("seg")
+    with pytest.raises(RuntimeError, match="Open the dataset without read_only=True"):
+        layer.largest_segment_id = 3
+
+
 def test_the_bounding_box_hides_and_shows_again(make_layer: MakeLayer, data_format: str) -> None:
     layer = make_layer(size=(64, 64, 64), data_format=data_format)
     mag = layer.add_mag(1, chunk_shape=32, shard_shape=32)

@@ -278,7 +278,7 @@ class Attachments(LegacyAttachments):
         The path is recorded relative to the dataset if it lies inside, otherwise absolute. AttachmentError (a
         ValueError) if one of that kind and name is listed; of the kinds of which there is one, it is replaced.
         """
-        self._layer.check_writable("get attachments")
+        self._layer.check_metadata_writable("get attachments")
         name = attachment.name if new_name is None else new_name
         location = attachment.location
         self._list(type(attachment), name, location, attachment.data_format)
@@ -302,7 +302,7 @@ class Attachments(LegacyAttachments):
 
     def rename_attachment(self, attachment: Attachment, *, new_name: str) -> None:
         """Give an attachment another name in the list; its files stay where they are."""
-        self._layer.check_writable("rename attachments")
+        self._layer.check_metadata_writable("rename attachments")
         check_layer_name(new_name, what="attachment")
         kind = type(attachment)
 
@@ -316,7 +316,7 @@ class Attachments(LegacyAttachments):
 
     def delete_attachment(self, attachment: Attachment) -> None:
         """Take an attachment off the list; its files stay. AttachmentError (a ValueError) if it isn't listed."""
-        self._layer.check_writable("lose attachments")
+        self._layer.check_metadata_writable("lose attachments")
 
         def without(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
             index = self._index(entries, attachment)

@@ -8,6 +8,7 @@ and around copies are in files of their own, see `wkplug.dataset.parts`.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from wkplug import registry
 from wkplug.dataset import creating
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.layer_export import LayerExport
     from wkplug.dataset.segmentation_layer import SegmentationLayer
+    from wkplug.dataset.sources import ArraySource
     from wkplug.properties import CoordinateTransformation, LayerProperties, LayerViewConfiguration
 
 __all__ = ["Layer"]
@@ -52,6 +54,7 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
         self._frame: Frame | None = None
         self._region: Region = ((), ())
         self._mags: Mags | None = None
+        self._sources: WeakSet[ArraySource] = WeakSet()
 
     # --- what the file says -------------------------------------------------------------------------------
 
@@ -94,18 +97,28 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     @property
     def name(self) -> str:
-        """The name; setting it renames the layer's folder too (local datasets only)."""
+        """The name; setting it renames the layer's folder too (local datasets only).
+
+        Mags and views that are at hand follow. Of a layer that is a link, the link is renamed.
+        """
         return self._name
 
     @name.setter
     def name(self, name: str) -> None:
-        self._writable("be renamed")
+        self.check_metadata_writable("be renamed")
         if name == self._name:
             return
+        old = self.location
         creating.rename_layer(self, name)
         self._dataset.layer_was_renamed(self._name, name)
         self._name = name
         self._seen = None
+        for source in list(self._sources):
+            source.follow(old, self.location)
+
+    def watch(self, source: ArraySource) -> None:
+        """Let an array of this layer follow when the layer is renamed; for its mags."""
+        self._sources.add(source)
 
     @property
     def dataset(self) -> Dataset:
@@ -166,7 +179,7 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
         from wkplug.dataset import resizing
         from wkplug.properties import operations
 
-        self._writable("change its bounding box")
+        self.check_metadata_writable("change its bounding box")
         region = self._checked_region(box)
         own = list(self.mags.values())
         resizing.grow(own, grids.hull(region, self.region))
@@ -183,7 +196,7 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
         from wkplug.dataset import resizing
         from wkplug.properties import operations
 
-        self._writable("change its bounding box")
+        self.check_metadata_writable("change its bounding box")
         region = self._checked_region(box)
         resizing.grow(self.mags.values(), grids.hull(self.region, region))
         self._dataset.store.apply(operations.ExtendBox(self._name, self._recorded(region)))
@@ -214,7 +227,7 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     @default_view_configuration.setter
     def default_view_configuration(self, value: LayerViewConfiguration | None) -> None:
-        self._writable("change its view configuration")
+        self.check_metadata_writable("change its view configuration")
         from wkplug.properties import operations
 
         self._dataset.store.apply(operations.SetLayerKey(self._name, "defaultViewConfiguration", value))
@@ -226,7 +239,7 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     @coordinate_transformations.setter
     def coordinate_transformations(self, value: Sequence[CoordinateTransformation] | None) -> None:
-        self._writable("change its transformations")
+        self.check_metadata_writable("change its transformations")
         from wkplug.properties import operations
 
         self._dataset.store.apply(
@@ -266,16 +279,27 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     # --- rules --------------------------------------------------------------------------------------------
 
-    def _writable(self, verb: str) -> None:
-        if self._read_only:
+    def check_metadata_writable(self, verb: str) -> None:
+        """Raise ReadOnlyError if what the dataset says of the layer may not be changed.
+
+        `verb` completes "it can't ...". What is said of a layer that is a link is the dataset's own.
+        """
+        if self._dataset.read_only:
             raise ReadOnlyError(
                 f"The layer {self._name!r} is read-only and can't {verb}: the changes will not be saved.",
                 hint="Open the dataset without read_only=True.",
             )
 
     def check_writable(self, verb: str) -> None:
-        """Raise ReadOnlyError if the layer may not be changed; `verb` completes "it can't ..."."""
-        self._writable(verb)
+        """Raise ReadOnlyError if files in the layer's folder may not be changed; `verb` completes "it can't ..."."""
+        self.check_metadata_writable(verb)
+        if self._read_only:
+            raise ReadOnlyError(
+                f"The layer {self._name!r} can't {verb}: its folder is a link to {self.resolved_path}, whose files "
+                "belong to another dataset.",
+                hint="Open that dataset and change the layer there. To have mags of one's own beside another dataset's, "
+                "add the layer with dataset.add_layer_as_ref, or with dataset.add_layer_as_copy for a copy.",
+            )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Layer):

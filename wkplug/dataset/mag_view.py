@@ -12,7 +12,7 @@ from wkplug.dataset.legacy.views import COMPRESSING, WRITING_A_MAG
 from wkplug.dataset.regions import Frame, Region, in_mag, to_bounding_box
 from wkplug.dataset.sources import ArraySource, LayerFacts
 from wkplug.dataset.view import View
-from wkplug.errors import OutOfBoundsError
+from wkplug.errors import OutOfBoundsError, ReadOnlyError
 from wkplug.geometry import Mag, NDBoundingBox, grids
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class MagView(OlderMagView, View):
         )
         source.belongs_to(layer.dataset)
         source.facts = LayerFacts(layer.name, frame.axes, layer.dtype.name, layer.region)
+        layer.watch(source)
         self._seen: object = None
         self._setup(source, frame, Mag(mag), ((), ()), read_only=read_only)
 
@@ -97,6 +98,15 @@ class MagView(OlderMagView, View):
         return self._mag.to_layer_name()
 
     # --- writing ------------------------------------------------------------------------------------------
+
+    def _check_writable(self) -> None:
+        if self._read_only and not self._layer.dataset.read_only:
+            raise ReadOnlyError(
+                f"The mag {self.name} of {self._layer.name!r} is read-only: its files at {self.location.url} belong to "
+                "another dataset.",
+                hint="Open that dataset and write there, or get a mag of one's own with layer.add_mag_as_copy.",
+            )
+        super()._check_writable()
 
     @older(**WRITING_A_MAG)
     def write(

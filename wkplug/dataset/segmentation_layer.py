@@ -31,7 +31,7 @@ class SegmentationLayer(Layer):
 
     @largest_segment_id.setter
     def largest_segment_id(self, value: int | None) -> None:
-        self.check_writable("change its largest segment id")
+        self.check_metadata_writable("change its largest segment id")
         from wkplug.properties import operations
 
         self.dataset.store.apply(operations.SetLayerKey(self.name, "largestSegmentId", whole_number(value)))

@@ -62,8 +62,8 @@ class ArraySource:
     """One array on disk, with what it takes to open it; picklable without its handle."""
 
     __slots__ = (
-        "_dataset", "_handle", "_voxel_size", "_writing", "allow_incomplete", "axes", "backend", "data_format",
-        "facts", "location",
+        "__weakref__", "_dataset", "_handle", "_voxel_size", "_writing", "allow_incomplete", "axes", "backend",
+        "data_format", "facts", "location",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +137,14 @@ class ArraySource:
         """Open again at the next use, because the array's shape or files have changed."""
         self._handle, self._writing = None, False
         storage.forget(self.location)
+
+    def follow(self, old: Location, new: Location) -> None:
+        """Go on at the array's new place, if it lies in the folder `old` of its layer that is now `new`."""
+        if self.facts is not None:
+            self.facts = self.facts._replace(layer=new.name)
+        if self.location.url.startswith(f"{old.url}/"):
+            self._handle, self._writing = None, False
+            self.location = new.child(*self.location.url.removeprefix(f"{old.url}/").split("/"))
 
     def expect(self, region: Region, factors: tuple[int, ...]) -> None:
         """Open again at the next use if the array ends before `region`, which has been listed since.

@@ -259,7 +259,7 @@ class VoxelAccess:
         if self._read_only:
             raise ReadOnlyError(
                 f"The view of {self._source.location.url} is read-only.",
-                hint="Open the dataset without read_only=True; mags that belong to another dataset are written there.",
+                hint="Start from a view that is writable: open the dataset without read_only=True.",
             )
 
     def _check_inside(self, region: Region) -> None:

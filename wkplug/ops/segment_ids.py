@@ -22,7 +22,7 @@ __all__ = ["refresh_largest_segment_id"]
 
 def refresh_largest_segment_id(layer: SegmentationLayer, *, executor: Any = None) -> int | None:
     """Set and give the largest id: None for an empty box, 0 where nothing is stored."""
-    layer.check_writable("change its largest segment id")
+    layer.check_metadata_writable("change its largest segment id")
     view = layer.get_finest_mag()
     handle = view.array_source.handle
     bounds = view._bounds_in_mag(view._region())

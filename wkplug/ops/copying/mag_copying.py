@@ -153,7 +153,9 @@ def add_mag(
     into the mag that is there, where they differ. MagMismatchError (an AssertionError) if dtype, channels or axes
     differ, and for links and references also if the data format does.
     """
-    layer.check_writable("get another mag")
+    # A reference is an entry in the properties; everything else makes files in the layer's folder.
+    check = layer.check_metadata_writable if transfer is Transfer.REFERENCE else layer.check_writable
+    check("get another mag")
     source = mag_view_of(mag_view_or_path)
     request = request or CopyRequest()
     target = source.mag if mag is None else Mag(mag)
