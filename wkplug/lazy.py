@@ -23,12 +23,19 @@ if TYPE_CHECKING:
 __all__ = ["names_of"]
 
 
-def names_of(package: str, table: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
-    """Make the `__getattr__` of a package from a table: module of the package -> the names that it lends."""
+def names_of(
+    package: str, table: Mapping[str, tuple[str, ...]], *, otherwise: Callable[[str], Any] | None = None
+) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a package from a table: module of the package -> the names that it lends.
+
+    otherwise: asked for names that the table doesn't have; raises AttributeError itself.
+    """
     modules = {name: module for module, names in table.items() for name in names}
 
     def get(name: str) -> Any:
         if name not in modules:
+            if otherwise is not None:
+                return otherwise(name)
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
 

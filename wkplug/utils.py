@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from wkplug.abc import Location
+
 __all__ = [
     "copytree",
     "get_executor_for_args",
@@ -103,24 +105,53 @@ def copytree(
     in_path: str | os.PathLike[str],
     out_path: str | os.PathLike[str],
     *,
-    ignore: Callable[[str], bool] | None = None,
+    ignore: Callable[..., Any] | None = None,
     threads: int | None = 10,
     progress_desc: str | None = None,
 ) -> None:
     """Copy a folder with all below it, between any two places.
 
-    ignore: says of a name in the folder whether it stays behind. threads: how many files are copied at once; None for
+    ignore: says of a name in the folder whether it stays behind; or, as `shutil.ignore_patterns` makes it and at all
+    depths, of a folder and the names in it which do. threads: how many files are copied at once; None for
     what suits the places. progress_desc: shows a progress bar of that name on a terminal.
     """
     from wkplug import storage
     from wkplug.ops import pools
 
     source, target = storage.locate(in_path), storage.locate(out_path)
-    skip = (
-        () if ignore is None else tuple(name for entry in source.list() if ignore(name := entry.rstrip("/")))
-    )
+    skip: tuple[str, ...] = ()
+    if ignore is not None and _takes_a_folder(ignore):
+        skip = tuple(_ignored(source, "", ignore))
+    elif ignore is not None:
+        skip = tuple(name for entry in source.list() if ignore(name := entry.rstrip("/")))
     with pools.described(progress_desc) as progress:
         storage.copy_tree(source, target, skip=skip, threads=threads, progress=progress)
+
+
+def _takes_a_folder(ignore: Callable[..., Any]) -> bool:
+    """Whether a function is called with a folder and the names in it, as `shutil.copytree` does."""
+    import inspect
+
+    needed = [
+        parameter
+        for parameter in inspect.signature(ignore).parameters.values()
+        if parameter.default is parameter.empty and parameter.kind <= parameter.POSITIONAL_OR_KEYWORD
+    ]
+    return len(needed) == 2
+
+
+def _ignored(
+    folder: Location, prefix: str, ignore: Callable[[str, list[str]], Iterable[str]]
+) -> Iterator[str]:
+    """Give the paths, relative to the first folder, that stay behind."""
+    entries = list(folder.list())
+    left = set(ignore(folder.url, [entry.rstrip("/") for entry in entries]))
+    for entry in entries:
+        name = entry.rstrip("/")
+        if name in left:
+            yield f"{prefix}{name}"
+        elif entry.endswith("/"):
+            yield from _ignored(folder.child(name), f"{prefix}{name}/", ignore)
 
 
 def rmtree(path: str | os.PathLike[str] | Path) -> None:

@@ -317,3 +317,15 @@ def test_where_nothing_can_be_listed_all_shards_are_gone_through(tmp_path: Path)
     mag.array_source.handle.backend = blind()
     with pytest.warns(UserWarning, match="can't be listed: all shards"):
         assert len(list(mag.get_bounding_boxes_on_disk())) == 8
+
+
+def test_what_cant_be_sent_to_a_process_is_named(make_layer: Callable[..., wk.Layer]) -> None:
+    mag = make_layer(size=(32, 32, 32)).add_mag(1)
+    for call in (
+        lambda: mag.for_each_chunk(lambda _: None, executor="processes"),
+        lambda: list(mag.map_chunk(lambda _: 1, executor="processes")),
+    ):
+        with pytest.raises(ValueError, match=r"can't be sent to them: .*lambda") as caught:
+            call()
+        assert "Define the function at the top level of a module" in str(caught.value)
+        assert 'executor="threads"' in str(caught.value)

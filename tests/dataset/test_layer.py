@@ -265,7 +265,7 @@ def linked(make_layer: MakeLayer, tmp_path) -> wk.SegmentationLayer:
     source = make_layer("seg", size=(32, 32, 32), category="segmentation", dtype="uint32")
     source.add_mag(1).write(np.full((32, 32, 32), 7, "u4"))
     dataset = wk.Dataset(tmp_path / "linking", voxel_size=(11.24, 11.24, 25))
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="add_layer_as_ref"):
         return dataset.add_symlink_layer(source)
 
 

@@ -153,7 +153,8 @@ def test_what_a_writer_cant_take_is_refused(mag: wk.MagView) -> None:
         mag.get_buffered_slice_writer(absolute_offset=(0, 0, 0), relative_offset=(0, 0, 0))
     writer = mag.get_buffered_slice_writer()
     with pytest.raises(AssertionError, match="has the dtype uint16, which differs from the dtype"):
-        writer.send(np.zeros((64, 64), "uint16"))
+        writer.send(np.full((64, 64), 256, "uint16"))
+    writer.send(np.zeros((64, 64)))  # every value fits
     for shape in ((64,), (1, 1, 64, 64)):
         with pytest.raises(ValueError, match="Unsupported data shape"):
             writer.send(plane(1, shape))

@@ -176,9 +176,11 @@ def test_voxels_are_never_rounded_or_clipped(
 ) -> None:
     unchanged(mag)
     offset = (320, 32, 32) if resize else (32, 32, 32)
-    for dtype in ("float32", "uint16", "int8", "int64"):
+    for dtype, one in (("float32", 1.5), ("uint16", 256), ("int8", -1), ("int64", 1000)):
+        data = np.ones((32, 32, 32), dtype)
+        data[3, 4, 5] = one
         with pytest.raises(TypeError, match=f"The data are {dtype}, but the array stores uint8"):
-            mag.write(np.ones((32, 32, 32), dtype), absolute_offset=offset, allow_resize=resize)
+            mag.write(data, absolute_offset=offset, allow_resize=resize)
     with pytest.raises(TypeError, match=r"as in data.astype\('uint8'\)"):
         mag.write([[[[1.5]]]], absolute_offset=offset, allow_resize=resize, allow_unaligned=True)
 
@@ -476,3 +478,55 @@ def test_only_stored_shards_are_listed(make_layer: MakeLayer, data_format: str) 
     assert list(mag.get_bounding_boxes_on_disk()) == []
     mag.write(np.ones((32, 32, 32), "u1"), absolute_offset=(64, 0, 0))
     assert list(mag.get_bounding_boxes_on_disk()) == [Box((64, 0, 0), (64, 64, 64))]
+
+
+EXACT = [
+    (np.arange(256), "uint8"),
+    (np.zeros(8), "uint8"),
+    (np.array([-128, 127]), "int8"),
+    (np.array([0.0, 255.0], "float32"), "uint8"),
+    (np.array([2**63, 0], "uint64"), "uint64"),
+    (np.array([2.0**63, 1.0]), "uint64"),
+    (np.array([1, 2**24]), "float32"),
+    (np.array([0.5, np.nan, np.inf]), "float32"),
+    (np.array([2**31 - 1]), "uint32"),
+    (np.array([True, False]), "uint8"),
+]
+INEXACT = [
+    (np.array([0, 256]), "uint8", "from 0 to 256"),
+    (np.array([-1, 0]), "uint8", "from -1 to 0"),
+    (np.array([0.0, 0.5]), "uint8", "from 0.0 to 0.5"),
+    (np.array([0.0, np.nan]), "uint8", "from nan to nan"),
+    (np.array([0.0, np.inf]), "uint8", "from 0.0 to inf"),
+    (np.array([2.0**64, 1.0]), "uint64", "from 1.0 to"),
+    (np.array([-1]), "uint64", "from -1 to -1"),
+    (np.array([1, 2**24 + 1]), "float32", "from 1 to 16777217"),
+    (np.array([0.1]), "float32", "from 0.1 to 0.1"),
+    (np.array([1e300]), "float32", r"from 1e\+300"),
+    (np.array([1j]), "float32", "these values"),
+    (np.array(["1"]), "uint8", "these values"),
+]
+
+
+def written(tmp_path, data: np.ndarray, dtype: str) -> wk.MagView:
+    kind = "segmentation" if dtype == "uint64" else "color"
+    layer = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).add_layer("a", kind, dtype=dtype)
+    mag = layer.add_mag(1)
+    mag.write(data.reshape(-1, 1, 1), allow_resize=True, absolute_offset=(0, 0, 0))
+    return mag
+
+
+@pytest.mark.parametrize(("data", "dtype"), EXACT)
+def test_values_that_fit_exactly_are_written(tmp_path, data: np.ndarray, dtype: str) -> None:
+    found = written(tmp_path, data, dtype).read()[0, :, 0, 0]
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, data.astype(dtype))
+
+
+@pytest.mark.parametrize(("data", "dtype", "text"), INEXACT)
+def test_values_that_would_change_are_refused(tmp_path, data: np.ndarray, dtype: str, text: str) -> None:
+    with pytest.raises(TypeError, match=f"but the array stores {dtype}, which can't hold .*{text}") as caught:
+        written(tmp_path, data, dtype)
+    assert f"data.astype({dtype!r})" in str(caught.value)
+    layer = wk.Dataset.open(tmp_path / "ds").get_layer("a")
+    assert layer.bounding_box.is_empty()

@@ -92,7 +92,7 @@ def test_equal_transformations_hash_alike_whatever_their_zeros() -> None:
 
 def test_thin_plate_splines_hold_pairs_of_points() -> None:
     spline = ThinPlateSpline([(1, 2, 3), (4, 5, 6)], [(1, 1, 1), (2, 2, 2)])
-    assert spline.pairs == [((1, 2, 3), (1, 1, 1)), ((4, 5, 6), (2, 2, 2))]
+    assert spline.pairs == (((1, 2, 3), (1, 1, 1)), ((4, 5, 6), (2, 2, 2)))
     assert ThinPlateSpline.from_pairs(spline.pairs) == spline
     assert pickle.loads(pickle.dumps(spline)) == spline
     assert spline != ThinPlateSpline([(1, 2, 3)], [(1, 1, 1)])

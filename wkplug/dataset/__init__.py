@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from wkplug.dataset.segmentation_layer import SegmentationLayer
     from wkplug.dataset.view import View
 else:
+
+    def _older_name(name):
+        # Late, because a process that reads one array needs none.
+        from wkplug.dataset.legacy.notices import names_from_the_package
+
+        return names_from_the_package(__name__, "COLOR_CATEGORY", "SEGMENTATION_CATEGORY")(name)
+
     __getattr__ = names_of(
         __name__,
         {
@@ -26,6 +33,7 @@ else:
             "segmentation_layer": ("SegmentationLayer",),
             "view": ("View",),
         },
+        otherwise=_older_name,
     )
 
 __all__ = ["ArrayInfo", "DataFormat", "Dataset", "Layer", "MagView", "SegmentationLayer", "View"]

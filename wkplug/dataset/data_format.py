@@ -23,6 +23,11 @@ class _DataFormatType(type):
 
         return (DataFormat.recorded(name) for name in registry.formats())
 
+    def __getitem__(cls, name: str) -> DataFormat:
+        from wkplug.dataset.legacy.formats import MEMBERS
+
+        return DataFormat.recorded(MEMBERS[name])
+
     def __getattr__(cls, name: str) -> DataFormat:
         from wkplug.dataset.legacy.formats import MEMBERS
 

@@ -78,10 +78,16 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
             )
         location = storage.locate(dataset_path)
         wanted = voxel_size_with_unit if voxel_size is None else VoxelSize(voxel_size)
-        try:
-            store = PropertiesStore.open(location)
-        except DatasetNotFoundError:
-            store = self._create(location, wanted, name, read_only=read_only)
+        store = self._there(location)
+        if store is None:
+            try:
+                store = self._create(location, wanted, name, read_only=read_only)
+            except DatasetExistsError:
+                # Another job may have made it since.
+                store = self._there(location) if exist_ok else None
+                if store is None:
+                    raise
+                self._check_existing(store, location, wanted, name, exist_ok=exist_ok)
         else:
             self._check_existing(store, location, wanted, name, exist_ok=exist_ok)
         self._setup(
@@ -95,6 +101,13 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
         self._store = store
         self._options = options
         self._layers: dict[str, Layer] = {}
+
+    @staticmethod
+    def _there(location: Location) -> PropertiesStore | None:
+        try:
+            return PropertiesStore.open(location)
+        except DatasetNotFoundError:
+            return None
 
     @staticmethod
     def _create(

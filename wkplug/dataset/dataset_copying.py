@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.legacy.copying import OlderCopyingDataset
-from wkplug.dataset.legacy.datasets import COMPRESSING_ALL, COPYING
+from wkplug.dataset.legacy.datasets import COMPRESSING_ALL, COPYING, LISTING_LAYERS
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.parts import DatasetPart, part_of
 
@@ -92,6 +92,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
 
         return layer_copying.add_layer_as_ref(self._as_dataset(), foreign_layer, new_layer_name)
 
+    @older(**LISTING_LAYERS)
     def add_layer_for_existing_files(
         self,
         layer_name: str,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wkplug.dataset.legacy.datasets import IMPORTING
 from wkplug.dataset.legacy.layer import DOWNSAMPLING
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.parts import DatasetPart, part_of
@@ -141,6 +142,7 @@ class DatasetImporting(DatasetPart):
             timepoint=timepoint,
         )
 
+    @older(**IMPORTING)
     def add_layer_from_images(
         self,
         images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Any,

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -197,15 +198,18 @@ class DatasetLayers(DatasetPart):
         """
         dataset = self._as_dataset()
         if layer_name not in dataset.store.layer_names():
-            return dataset.add_layer(
-                layer_name,
-                category,
-                dtype=dtype,
-                dtype_per_channel=dtype_per_channel,
-                num_channels=num_channels,
-                data_format=data_format,
-                **further,
-            )
+            # Another job that starts at the same time may add it first: then it is one that is there.
+            with suppress(LayerExistsError):
+                return dataset.add_layer(
+                    layer_name,
+                    category,
+                    dtype=dtype,
+                    dtype_per_channel=dtype_per_channel,
+                    num_channels=num_channels,
+                    data_format=data_format,
+                    **further,
+                )
+            dataset.store.refresh()
         layer = dataset.get_layer(layer_name)
         for unknown in further.keys() - {"bounding_box", "largest_segment_id", "mappings"}:
             raise TypeError(f"get_or_add_layer() got an unexpected keyword argument {unknown!r}")

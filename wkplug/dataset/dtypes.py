@@ -12,8 +12,9 @@ from wkplug.errors import CategoryError, DtypeMismatchError, UnsupportedDtypeErr
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
-__all__ = ["CATEGORIES", "check_castable", "check_category", "check_layer_dtype", "dtype_name"]
+__all__ = ["CATEGORIES", "as_stored", "check_category", "check_layer_dtype", "dtype_name"]
 
 CATEGORIES = ("color", "segmentation")
 
@@ -25,9 +26,10 @@ _ALLOWED = {
 
 def dtype_name(dtype: Any) -> str:
     """Give numpy's name of whatever a user calls a dtype: "uint8", np.uint8, np.dtype(">u2"), float, "double"."""
-    if dtype is float or dtype == "float":
+    # Compared as texts alone: numpy holds np.dtype("float64") to be equal to "float".
+    if dtype is float or (isinstance(dtype, str) and dtype == "float"):
         return "float32"
-    if dtype == "double":
+    if isinstance(dtype, str) and dtype == "double":
         return "float64"
     import numpy
 
@@ -59,12 +61,38 @@ def check_layer_dtype(category: str, dtype: Any) -> str:
     return name
 
 
-def check_castable(data: np.dtype[Any], target: np.dtype[Any]) -> None:
-    """Refuse data that the target can't hold without loss; nothing is ever rounded or clipped silently."""
+def as_stored(data: NDArray[Any], target: np.dtype[Any]) -> NDArray[Any]:
+    """Give data in the dtype of an array; DtypeMismatchError unless each value stays exactly what it is.
+
+    Where the dtype alone promises that, values aren't looked at. Otherwise all of them are: numpy makes int64 and
+    float64 where nobody asked for a dtype, and zeros in float64 are zeros in uint8, too. Nothing is rounded or clipped.
+    """
     import numpy
 
-    if data != target and not numpy.can_cast(data, target, "safe"):
-        raise DtypeMismatchError(
-            f"The data are {data.name}, but the array stores {target.name}, which can't hold every {data.name} value.",
-            hint=f"Convert explicitly, as in data.astype({target.name!r}), after checking the range of values.",
-        )
+    if data.dtype == target:
+        return data
+    if numpy.can_cast(data.dtype, target, "safe"):
+        return data.astype(target, order="K")
+    if data.dtype.kind in "iuf" and target.kind in "iuf":
+        low, high = data.min(), data.max()
+        if target.kind == "f" or _within(low, high, target):
+            with numpy.errstate(invalid="ignore", over="ignore"):
+                stored = data.astype(target, order="K")
+                exact = numpy.array_equal(stored, data, equal_nan=target.kind == data.dtype.kind == "f")
+            if exact:
+                return stored
+        found = f"values from {low} to {high}"
+    else:
+        found = "values"
+    raise DtypeMismatchError(
+        f"The data are {data.dtype.name}, but the array stores {target.name}, which can't hold these {found} exactly.",
+        hint=f"Convert explicitly, as in data.astype({target.name!r}), after scaling or rounding the values.",
+    )
+
+
+def _within(low: Any, high: Any, target: np.dtype[Any]) -> bool:
+    """Whether the range of values lies in that of an integer dtype; not so for NaN. Compared as Python's numbers."""
+    import numpy
+
+    limits = numpy.iinfo(target)
+    return bool(limits.min <= low.item() and high.item() <= limits.max)

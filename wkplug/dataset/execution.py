@@ -106,6 +106,39 @@ class Runner(Executor):
         """Start one call."""
         return self._inner.submit(self.carried(function), *args, **kwargs)
 
+    def map_to_futures(
+        self,
+        function: Callable[..., Any],
+        items: Iterable[Any],
+        output_pickle_path_getter: Callable[[Any], Any] | None = None,
+        output_key_getter: Callable[[Any], Any] | None = None,
+    ) -> list[Any]:
+        """Start a call per item and give the futures in the items' order.
+
+        The last two parameters are those of executors of clusters, which say by them where results are kept.
+        """
+        given = getattr(self._inner, "map_to_futures", None)
+        if not callable(given):
+            return [self.submit(function, item) for item in items]
+        getters = {
+            "output_pickle_path_getter": output_pickle_path_getter,
+            "output_key_getter": output_key_getter,
+        }
+        further = {name: getter for name, getter in getters.items() if getter is not None}
+        return list(given(self.carried(function), list(items), **further))
+
+    def as_completed(self, futures: Iterable[Any]) -> Iterator[Any]:
+        """Give futures as they end."""
+        from concurrent import futures as standard
+
+        given = getattr(self._inner, "as_completed", standard.as_completed)
+        yield from given(list(futures))
+
+    def forward_log(self, future: Any) -> Any:
+        """Wait for a call that was submitted, showing what it logs where it runs elsewhere, and give its result."""
+        given = getattr(self._inner, "forward_log", None)
+        return given(future) if callable(given) else future.result()
+
     def shutdown(self, *, wait: bool = True, cancel_futures: bool = False) -> None:
         """Release the workers, if they were started here."""
         if self._owned and isinstance(self._inner, Executor):
@@ -143,11 +176,20 @@ def adapted(
 
 @contextmanager
 def deaths_explained() -> Iterator[None]:
-    """Turn the BrokenProcessPool of a pool that lost a worker into WorkerDiedError, which says what to do."""
+    """Say what to do where a pool of processes lost a worker (WorkerDiedError), or can't be sent what it is to call."""
     from concurrent.futures import BrokenExecutor
+    from pickle import PicklingError
 
     try:
         yield
+    except (AttributeError, PicklingError, TypeError) as error:
+        if "pickle" not in str(error):
+            raise
+        raise InvalidArgumentError(
+            f"What is to run in other processes can't be sent to them: {error}.",
+            hint="Define the function at the top level of a module, not as a lambda or inside of another function, and "
+            'let it take and give plain values, arrays and views; or use executor="threads".',
+        ) from error
     except BrokenExecutor as error:
         from concurrent.futures.process import BrokenProcessPool  # brings multiprocessing, so only now
 
@@ -292,13 +334,9 @@ def _as_one_job(
     runner: Runner, function: Callable[[Any], Any], items: Sequence[Any], advance: Callable[[], None]
 ) -> Iterator[Any]:
     """Hand everything over at once: a cluster starts one job of many tasks, not many jobs."""
-    from concurrent import futures as standard
-
-    inner: Any = runner.inner
-    futures = list(inner.map_to_futures(runner.carried(function), list(items)))
-    completed = getattr(inner, "as_completed", standard.as_completed)
+    futures = runner.map_to_futures(function, items)
     try:
-        for future in completed(futures):
+        for future in runner.as_completed(futures):
             future.result()
             advance()
         for future in futures:

@@ -94,7 +94,8 @@ def to_xarray(view: View, voxel_size: Vec3FloatLike | None = None) -> Any:
     for axis, first, length, factor in zip(view._frame.axes, start, shape, view._factors, strict=True):
         positions = numpy.arange(first, first + length)
         if axis in size:
-            centres = (positions + 0.5) * (factor * size[axis])
+            # As in OME-NGFF: the centre of the first voxel of Mag 1 is 0.
+            centres = (positions * factor + (factor - 1) / 2) * size[axis]
             coords[axis] = (
                 axis,
                 centres,

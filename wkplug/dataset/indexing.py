@@ -4,7 +4,7 @@ Indices are voxels of the view's own mag, counted from the view's top-left, over
 a rule). Integers, slices with any step, `...` and `None` work as in numpy, and again on the result; `numpy.asarray`,
 or anything that calls it, reads. Only what was selected is read: one channel of many, every tenth slice.
 
-Indexing by lists and masks is left to numpy. Writing goes through `View.write`.
+Indexing by lists and masks is left to numpy. `view[...] = values` writes what is selected, without steps between.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import voxels
-from wkplug.errors import InvalidArgumentError, VoxelIndexError
+from wkplug.errors import InvalidArgumentError, ShapeMismatchError, VoxelIndexError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,6 +181,40 @@ class LazyVoxels:
             out[tuple(slice(first, first + len(selected)) for first, selected in combination)] = data[
                 tuple(slice(None, None, abs(selected.step)) for _, selected in combination)
             ]
+
+    # --- writing ------------------------------------------------------------------------------------------
+
+    def write(self, values: Any) -> None:
+        """Write to the selected voxels what numpy can broadcast to this `shape`.
+
+        ShapeMismatchError (a ValueError) for another shape, VoxelIndexError (an IndexError) for steps between voxels,
+        DtypeMismatchError for values that the dtype can't hold exactly.
+        """
+        import numpy
+
+        ranges = [self._range(axis) for axis in range(len(self._picked))]
+        if any(abs(selected.step) != 1 and len(selected) > 1 for selected in ranges):
+            raise VoxelIndexError(
+                "Voxels with steps between them can't be written.",
+                hint="Read the whole box with numpy.asarray(view[...]), change it, and write it.",
+            )
+        given = numpy.asarray(values)
+        try:
+            data = numpy.broadcast_to(given, self.shape)
+        except ValueError as error:
+            raise ShapeMismatchError(
+                f"Values of the shape {given.shape} can't be written to voxels of the shape {self.shape}.",
+                hint=f"The axes are {', '.join(name or 'a new one' for name in self.axes)}.",
+            ) from error
+        if 0 in data.shape:
+            return
+        data = data[tuple(0 if axis is None else slice(None) for axis in self._order)]
+        data = data.reshape(tuple(map(len, ranges)))[
+            tuple(slice(None, None, -1 if selected.step < 0 else 1) for selected in ranges)
+        ]
+        lows = tuple(min(selected[0], selected[-1]) for selected in ranges)
+        self._view._check_writable()
+        voxels.write(self._view._source.writing_handle, (lows, data.shape), data)
 
     def __repr__(self) -> str:
         return f"LazyVoxels(shape={self.shape}, axes={self.axes}, dtype={self.dtype}, of {self._view!r})"

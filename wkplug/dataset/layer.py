@@ -17,6 +17,7 @@ from wkplug.dataset.layer_copying import LayerCopying
 from wkplug.dataset.layer_mags import LayerMags
 from wkplug.dataset.layer_sampling import LayerSampling
 from wkplug.dataset.legacy.layer import OlderLayer
+from wkplug.dataset.legacy.notices import names_from_the_package
 from wkplug.dataset.mags import Mags
 from wkplug.dataset.regions import Frame, Region, from_bounding_box, to_bounding_box
 from wkplug.errors import (
@@ -297,8 +298,8 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
             raise ReadOnlyError(
                 f"The layer {self._name!r} can't {verb}: its folder is a link to {self.resolved_path}, whose files "
                 "belong to another dataset.",
-                hint="Open that dataset and change the layer there. To have mags of one's own beside another dataset's, "
-                "add the layer with dataset.add_layer_as_ref, or with dataset.add_layer_as_copy for a copy.",
+                hint="Open that dataset and change the layer there. To have mags of one's own beside another "
+                "dataset's, add the layer with dataset.add_layer_as_ref, or with dataset.add_layer_as_copy for a copy.",
             )
 
     def __eq__(self, other: object) -> bool:
@@ -314,6 +315,10 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_layer_again, (self._dataset, self._name))
+
+
+if not TYPE_CHECKING:  # where segmentation layers once were
+    __getattr__ = names_from_the_package(__name__, "SegmentationLayer")
 
 
 def _layer_again(dataset: Dataset, name: str) -> Layer:

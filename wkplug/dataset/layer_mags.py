@@ -5,6 +5,7 @@ How a mag comes and goes on disk is in `wkplug.dataset.creating`; `Layer` inheri
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import creating
@@ -12,7 +13,7 @@ from wkplug.dataset.legacy.layer import ADDING_MAGS
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.parts import LayerPart, part_of
 from wkplug.dataset.paths import is_link
-from wkplug.errors import MagMismatchError, MagNotFoundError
+from wkplug.errors import MagExistsError, MagMismatchError, MagNotFoundError
 from wkplug.geometry import Mag
 
 if TYPE_CHECKING:
@@ -94,13 +95,16 @@ class LayerMags(LayerPart):
         """Give the mag, added if need be; MagMismatchError (a ValueError) if it has another layout than asked for."""
         layer = self._as_layer()
         if Mag(mag) not in layer.mags:
-            return layer.add_mag(
-                mag,
-                chunk_shape=chunk_shape,
-                shard_shape=shard_shape,
-                chunks_per_shard=chunks_per_shard,
-                compress=True if compress is None else compress,
-            )
+            # Another job that starts at the same time may add it first: then it is one that is there.
+            with suppress(MagExistsError):
+                return layer.add_mag(
+                    mag,
+                    chunk_shape=chunk_shape,
+                    shard_shape=shard_shape,
+                    chunks_per_shard=chunks_per_shard,
+                    compress=True if compress is None else compress,
+                )
+            layer.dataset.store.refresh()
         view = layer.get_mag(mag)
         info = view.info
         for what, wanted, found in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import voxels
-from wkplug.dataset.dtypes import check_castable
+from wkplug.dataset.dtypes import as_stored
 from wkplug.dataset.legacy.mags import OlderMagView
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import COMPRESSING, WRITING_A_MAG
@@ -136,7 +136,7 @@ class MagView(OlderMagView, View):
                     f"{self._layer.bounding_box}.",
                     hint="Pass allow_resize=True to extend it, or set layer.bounding_box first.",
                 )
-            self._check_storable(array, region, allow_unaligned=allow_unaligned)
+            array = self._storable(array, region, allow_unaligned=allow_unaligned)
             self._layer.extend_bounding_box(to_bounding_box(self._frame, region))
         self._store(array, region, allow_unaligned=allow_unaligned)
 
@@ -164,14 +164,15 @@ class MagView(OlderMagView, View):
             absolute_bounding_box=absolute_bounding_box,
         )
 
-    def _check_storable(self, data: NDArray[Any], region: Region, *, allow_unaligned: bool) -> None:
-        """Check what would fail after the layer was extended, so that a refused write changes nothing."""
+    def _storable(self, data: NDArray[Any], region: Region, *, allow_unaligned: bool) -> NDArray[Any]:
+        """Give the data in the array's dtype; refuses, before the layer is extended, what would fail after it."""
         handle = self._source.writing_handle
-        check_castable(data.dtype, handle.array.dtype)
+        stored = as_stored(data, handle.array.dtype)
         box = in_mag(self._frame, region, self._factors)
         if not allow_unaligned:
             bounds = self._bounds_in_mag(grids.hull(self._region(), region))
             voxels.check_aligned(self._frame, box, handle.array.spec.shard_shape, bounds)
+        return stored
 
     # --- storing it in another way: `wkplug.ops` does it ------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug.dataset.layer import Layer
+from wkplug.dataset.legacy.parameters import older
 from wkplug.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class SegmentationLayer(Layer):
 
         self.dataset.store.apply(operations.SetLayerKey(self.name, "largestSegmentId", whole_number(value)))
 
+    @older(order=("chunk_shape", "executor"))
     def refresh_largest_segment_id(
         self, *, chunk_shape: VecIntLike | int | None = None, executor: AnyExecutor = None
     ) -> None:

@@ -2,7 +2,7 @@
 
 Made by `View.get_buffered_slice_writer`, which documents it. Slices are copied when they are sent, so callers may
 use their arrays again. The buffer is written when it holds `buffer_size` slices, and on leaving the `with` block.
-The writer never extends a layer, unless it is told to by those who know the older ways.
+Only with `allow_resize` does it extend a layer.
 """
 
 from __future__ import annotations
@@ -10,12 +10,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from wkplug.dataset.dtypes import as_stored
 from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import CONSTRUCTING_A_WRITER
 from wkplug.dataset.regions import resolve
 from wkplug.dataset.slice_axes import axis_of, order_in_array, slice_axes
-from wkplug.errors import GeometryError, InvalidArgumentError, ShapeMismatchError, UnalignedError
+from wkplug.errors import (
+    DtypeMismatchError,
+    GeometryError,
+    InvalidArgumentError,
+    ShapeMismatchError,
+    UnalignedError,
+)
 from wkplug.geometry import VecInt
 
 if TYPE_CHECKING:
@@ -145,12 +152,14 @@ class BufferedSliceWriter:
         import numpy
 
         array = numpy.asarray(value)
-        if array.dtype != self.dtype:
+        try:
+            array = as_stored(array, self.dtype)
+        except DtypeMismatchError as error:
             raise InvalidArgumentError(
                 f"The slice has the dtype {array.dtype}, which differs from the dtype of the layer, {self.dtype}, "
-                "with which the BufferedSliceWriter was instantiated.",
+                f"with which the BufferedSliceWriter was instantiated. {error.message}",
                 hint=f"Convert it: slice.astype({str(self.dtype)!r}).",
-            )
+            ) from error
         self._slices.append(self._with_all_axes(array).copy(order="K"))
         if len(self._slices) >= self._until_full:
             self.flush()
@@ -204,7 +213,10 @@ class BufferedSliceWriter:
         if self.use_logging:
             _logger.info("Writing %d slices along %s from %d on.", count, self.dimension, start[axis])
         try:
-            options: dict[str, Any] = {"allow_resize": True} if self._allow_resize else {}
+            # Smaller views than mags have a fixed box.
+            options: dict[str, Any] = (
+                {"allow_resize": True} if self._allow_resize and hasattr(view, "layer") else {}
+            )
             view.write(
                 self._block(),
                 absolute_offset=VecInt(start, axes=view._frame.axes),

@@ -276,6 +276,7 @@ class View(VoxelAccess, OlderView):
         absolute_bounding_box: NDBoundingBox | None = None,
         use_logging: bool = False,
         allow_unaligned: bool = False,
+        allow_resize: bool = False,
     ) -> BufferedSliceWriter:
         """Give a context manager that takes slices by `send(slice)` and writes them many at a time.
 
@@ -285,7 +286,7 @@ class View(VoxelAccess, OlderView):
 
         buffer_size: how many slices are written at once, by default the depth of a shard. Slices are written when the
         buffer is full, and the rest when the `with` block is left. Slices of different sizes are filled up with zeros.
-        The layer is never extended. `use_logging` logs every write.
+        `allow_resize` lets the slices of a mag extend its layer's bounding box. `use_logging` logs every write.
 
         UnalignedError (a ValueError) for an offset or buffer that would write shards twice; `allow_unaligned=True`
         turns it into a UserWarning. InvalidArgumentError (an AssertionError) for read-only views and other dimensions.
@@ -302,6 +303,7 @@ class View(VoxelAccess, OlderView):
             absolute_bounding_box=absolute_bounding_box,
             use_logging=use_logging,
             allow_unaligned=allow_unaligned,
+            allow_resize=allow_resize,
         )
 
     @older(**READING_SLICES)
@@ -344,6 +346,16 @@ class View(VoxelAccess, OlderView):
 
         return LazyVoxels(self._sub_view(self._region(), read_only=True))[key]
 
+    def __setitem__(self, key: Any, values: Any) -> None:
+        """Write voxels as in numpy: `view[...] = array`, `view[0, :64, :64] = 7`.
+
+        Indices are those of `view[...]`, but without steps. Boxes that cover shards in part may be written, too:
+        slower, but nothing is lost, also with several writers.
+        """
+        from wkplug.dataset.indexing import LazyVoxels
+
+        LazyVoxels(self)[key].write(values)
+
     def __iter__(self) -> Iterator[LazyVoxels]:
         return iter(self[...])
 
@@ -364,7 +376,8 @@ class View(VoxelAccess, OlderView):
         """Give the voxels as a lazy xarray DataArray (on dask) with named axes.
 
         The coordinates of x, y and z are the centres of the voxels in nanometres, from the dataset's voxel size or
-        `voxel_size` (nanometres per Mag(1) voxel); those of other axes are positions. The units are in the attributes.
+        `voxel_size` (nanometres per Mag(1) voxel), where 0 is the centre of the first voxel of Mag(1), as in OME-NGFF;
+        those of other axes are positions. The units are in the attributes.
         UnsupportedOperationError if xarray or dask is not installed.
         """
         from wkplug.dataset.foreign_arrays import to_xarray

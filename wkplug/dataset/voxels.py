@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset.dtypes import check_castable
+from wkplug.dataset.dtypes import as_stored
 from wkplug.errors import OutOfBoundsError, ShapeMismatchError, UnalignedError
 from wkplug.geometry import grids
 
@@ -99,10 +99,7 @@ def check_aligned(frame: Frame, box: Box, shard_shape: tuple[int, ...], bounds: 
 def write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
     """Write data that fit the box, after checking the dtype and the array's bounds."""
     array = handle.array
-    target = array.dtype
-    if data.dtype != target:
-        check_castable(data.dtype, target)
-        data = data.astype(target, order="K")
+    data = as_stored(data, array.dtype)
     for first, length, bound in zip(*box, array.spec.shape, strict=True):
         if bound is not None and first + length > bound:
             raise OutOfBoundsError(

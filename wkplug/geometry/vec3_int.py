@@ -82,17 +82,17 @@ class Vec3Int(VecInt):
         return make_vec(cls, parse_ints(string, 3), XYZ_AXES)
 
     @classmethod
-    def zeros(cls, axes: Iterable[str] | None = None) -> Self:  # noqa: ARG003 - as in VecInt
+    def zeros(cls, axes: Iterable[str] | None = None, _axes: Any = None) -> Self:  # noqa: ARG003 - as in VecInt, by both names
         """Return (0, 0, 0)."""
         return cls.from_xyz(0, 0, 0)
 
     @classmethod
-    def ones(cls, axes: Iterable[str] | None = None) -> Self:  # noqa: ARG003 - as in VecInt
+    def ones(cls, axes: Iterable[str] | None = None, _axes: Any = None) -> Self:  # noqa: ARG003 - as in VecInt, by both names
         """Return (1, 1, 1)."""
         return cls.from_xyz(1, 1, 1)
 
     @classmethod
-    def full(cls, an_int: int, axes: Iterable[str] | None = None) -> Self:  # noqa: ARG003 - as in VecInt
+    def full(cls, an_int: int, axes: Iterable[str] | None = None, _axes: Any = None) -> Self:  # noqa: ARG003 - as in VecInt, by both names
         """Return the same number three times."""
         return make_vec(cls, ints((an_int,)) * 3, XYZ_AXES)
 

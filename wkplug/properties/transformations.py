@@ -15,7 +15,10 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+from attrs.exceptions import FrozenAttributeError
+
 from wkplug.errors import InvalidArgumentError
+from wkplug.geometry import Vec3Float
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,12 +51,12 @@ class CoordinateTransformation(ABC):
         """The arrays that make up the value, in the order of the constructor's arguments."""
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(
+        raise _unchangeable(
             f"{type(self).__name__} can't be changed: make a new one instead of setting {name}."
         )
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} can't be changed: {name} can't be deleted.")
+        raise _unchangeable(f"{type(self).__name__} can't be changed: {name} can't be deleted.")
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -215,19 +218,25 @@ class ThinPlateSplineCoordinateTransformation(CoordinateTransformation):
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[Vec3FloatLike, Vec3FloatLike]]) -> Self:
         """Make it from (source, target) pairs of points."""
-        listed = list(pairs)
+        listed = [tuple(pair) for pair in pairs]
+        for number, pair in enumerate(listed):
+            if len(pair) != 2:
+                raise InvalidArgumentError(
+                    f"Pair {number} has {len(pair)} points, but two are needed: where it is, and where it goes to.",
+                    hint="Give pairs such as ((0, 0, 0), (10, 0, 0)).",
+                )
         return cls(
             [_three(source, "point") for source, _ in listed],
             [_three(target, "point") for _, target in listed],
         )
 
     @property
-    def pairs(self) -> list[tuple[tuple[float, float, float], tuple[float, float, float]]]:
+    def pairs(self) -> tuple[tuple[Vec3Float, Vec3Float], ...]:
         """The (source, target) pairs of points."""
-        return [
-            ((a[0], a[1], a[2]), (b[0], b[1], b[2]))
-            for a, b in zip(self.source.tolist(), self.target.tolist(), strict=True)
-        ]
+        return tuple(
+            (Vec3Float(source), Vec3Float(target))
+            for source, target in zip(self.source.tolist(), self.target.tolist(), strict=True)
+        )
 
 
 def transformation_from_json(raw: dict[str, Any]) -> CoordinateTransformation:
@@ -244,6 +253,12 @@ def transformation_from_json(raw: dict[str, Any]) -> CoordinateTransformation:
     raise InvalidArgumentError(
         f"{kind!r} is no type of coordinate transformation; it must be `affine` or `thin_plate_spline`."
     )
+
+
+def _unchangeable(text: str) -> FrozenAttributeError:
+    error = FrozenAttributeError()
+    error.args = (text,)  # its constructor takes no text
+    return error
 
 
 def _three(values: Any, what: str) -> Sequence[float]:

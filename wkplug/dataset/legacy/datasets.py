@@ -27,6 +27,8 @@ __all__ = [
     "COMPRESSING_ALL",
     "CONSTRUCTING",
     "COPYING",
+    "IMPORTING",
+    "LISTING_LAYERS",
     "ONLY_SEGMENTATION",
     "OlderDataset",
 ]
@@ -110,7 +112,9 @@ def _only_a_path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _open_what_is_there(call: Call) -> None:
-    if call.arguments.keys() != {"dataset_path"}:
+    """Open what is there, as the constructor did when it had `scale`, and when it got nothing but a path."""
+    only_a_path = call.arguments.keys() == {"dataset_path"}
+    if not only_a_path and ("scale" not in call.arguments or "exist_ok" in call.arguments):
         return
     from wkplug import storage
     from wkplug.properties import PropertiesStore
@@ -119,8 +123,12 @@ def _open_what_is_there(call: Call) -> None:
         store = PropertiesStore.open(storage.locate(call.arguments["dataset_path"]))
     except DatasetNotFoundError:
         return
-    deprecated("Dataset(path)", "Dataset.open(path)")
-    call.arguments.update(voxel_size_with_unit=store.dataset.scale, exist_ok=True)
+    if only_a_path:
+        deprecated("Dataset(path)", "Dataset.open(path)")
+        call.arguments.update(voxel_size_with_unit=store.dataset.scale)
+    else:
+        deprecated("Dataset(path, scale=...) of a dataset that exists", "exist_ok=True")
+    call.arguments["exist_ok"] = True
 
 
 CONSTRUCTING: dict[str, Any] = {
@@ -153,6 +161,21 @@ def _dtype_of_one_channel(call: Call) -> None:
     call.rename("dtype_per_layer", "dtype", text if parts else value, shown="dtype=... of one channel")
 
 
+def _layer_without_a_layout(call: Call) -> None:
+    """Leave out how the voxels are stored, which scripts told the layer and which is a matter of its mags."""
+    for name, today in _LAYOUT.items():
+        if call.take(name) is not None:
+            deprecated(f"{call.method}({name}=...)", f"layer.add_mag(..., {today}=...)")
+    _dtype_of_one_channel(call)
+
+
+_LAYOUT = {
+    "chunk_shape": "chunk_shape", "chunk_size": "chunk_shape", "block_len": "chunk_shape",
+    "shard_shape": "shard_shape", "chunks_per_shard": "chunks_per_shard", "file_len": "chunks_per_shard",
+    "compress": "compress",
+}  # fmt: skip
+"""What a layer was told of its mags -> what `add_mag` calls it."""
+
 ADDING_LAYERS: dict[str, Any] = {
     "order": (
         "layer_name",
@@ -162,10 +185,13 @@ ADDING_LAYERS: dict[str, Any] = {
         "num_channels",
         "data_format",
     ),
-    "keywords": ("dtype_per_layer",),
-    "rewrite": _dtype_of_one_channel,
+    "keywords": ("dtype_per_layer", *_LAYOUT),
+    "rewrite": _layer_without_a_layout,
 }
 """How `add_layer` and `get_or_add_layer` were called."""
+
+LISTING_LAYERS: dict[str, Any] = {"keywords": ("dtype_per_layer",), "rewrite": _dtype_of_one_channel}
+"""How `add_layer_for_existing_files` was called."""
 
 
 def _no_name(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -194,3 +220,10 @@ COPYING: dict[str, Any] = {
     },
 }
 """How `copy_dataset` was called."""
+
+IMPORTING: dict[str, Any] = {
+    "renamed": {
+        "chunk_size": "chunk_shape", "block_len": "chunk_shape", "file_len": "chunks_per_shard", "args": ARGS,
+    },
+}  # fmt: skip
+"""How `from_images` and `add_layer_from_images` were called."""

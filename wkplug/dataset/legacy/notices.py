@@ -11,14 +11,35 @@ from __future__ import annotations
 
 import sys
 import warnings
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["deprecated", "warn_user"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["deprecated", "names_from_the_package", "warn_user"]
 
 
 def deprecated(spelling: str, instead: str) -> None:
     """Warn that `spelling` is deprecated and that `instead` is today's; "" if it just can be left out."""
     advice = f"please use `{instead}` instead" if instead else "please leave it out: it has no effect"
     warn_user(f"[DEPRECATION] `{spelling}` is deprecated, {advice}.", DeprecationWarning)
+
+
+def names_from_the_package(module: str, *names: str) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module under which names of the package were once imported.
+
+    names: the only ones that it lends, all public ones if none are given. Each comes with a DeprecationWarning.
+    """
+
+    def get(name: str) -> Any:
+        import wkplug
+
+        if name.startswith("_") or (names and name not in names) or name not in dir(wkplug):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        deprecated(f"from {module} import {name}", f"from wkplug import {name}")
+        return getattr(wkplug, name)
+
+    return get
 
 
 def warn_user(text: str, category: type[Warning]) -> None:
@@ -38,5 +59,5 @@ def warn_user(text: str, category: type[Warning]) -> None:
 
 
 def _is_ours(module: str) -> bool:
-    # `contextlib` runs our context managers: it is never the caller.
-    return module in ("wkplug", "contextlib") or module.startswith("wkplug.")
+    # `contextlib` runs our context managers, and importlib the `__getattr__` of our modules: they are never the caller.
+    return module in ("wkplug", "contextlib", "importlib._bootstrap") or module.startswith("wkplug.")

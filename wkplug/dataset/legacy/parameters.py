@@ -38,23 +38,16 @@ class Renamed(NamedTuple):
 
 
 class Call:
-    """One call on its way from an older spelling to today's: the object, its arguments by name.
-
-    finish: what an older meaning asks for that no argument of today says, done to the result.
-    """
+    """One call on its way from an older spelling to today's: the object, its arguments by name."""
 
     def __init__(self, method: str, target: Any, arguments: dict[str, Any]) -> None:
         self.method = method
         self.target = target
         self.arguments = arguments
-        self.finish: Callable[[Any], None] | None = None
 
     def run(self, function: Callable[..., Any]) -> Any:
         """Make the call in today's words."""
-        result = function(self.target, **self.arguments)
-        if self.finish is not None:
-            self.finish(result)
-        return result
+        return function(self.target, **self.arguments)
 
     def take(self, name: str, default: Any = None) -> Any:
         """Take an argument out, None (or `default`) if it wasn't given."""

@@ -99,9 +99,11 @@ def _starts_with_a_vector(args: tuple[Any, ...]) -> bool:
 
 def _old_slices(call: Call) -> None:
     """Put the slice writer's and reader's older arguments into today's."""
-    if call.arguments.pop("json_update_allowed", None) is not None:
-        deprecated(f"{call.method}(json_update_allowed=...)", "")
+    update_allowed = call.take("json_update_allowed")
+    if update_allowed is not None:
+        deprecated(f"{call.method}(json_update_allowed=...)", "allow_resize=...")
         call.arguments.setdefault("allow_unaligned", True)
+        call.arguments.setdefault("allow_resize", bool(update_allowed))
     size = call.take("size")
     offset = call.take("offset")
     if offset is None and size is None:
@@ -111,7 +113,7 @@ def _old_slices(call: Call) -> None:
         name = _offset_name(view)
         call.rename("offset", name, _in_mag1(view, offset), shown=f"{name}=... in Mag(1) voxels")
         call.arguments.setdefault("allow_unaligned", True)
-        call.finish = _extending
+        call.arguments.setdefault("allow_resize", True)
         return
     from wkplug.geometry import BoundingBox
 
@@ -119,14 +121,6 @@ def _old_slices(call: Call) -> None:
     box = BoundingBox(_in_mag1(view, offset or (0, 0, 0)), _in_mag1(view, size))
     deprecated(f"{call.method}(offset=..., size=...)", f"{name}=BoundingBox(...) in Mag(1) voxels")
     give(call.arguments, call.method, "offset", name, box)
-
-
-def _extending(writer: Any) -> None:
-    """Let a slice writer extend the layer, as writers with an `offset` did."""
-    from wkplug.dataset.mag_view import MagView
-
-    if writer is not None:
-        writer._allow_resize = isinstance(writer._view, MagView)
 
 
 # --- names that are gone ----------------------------------------------------------------------------------
