@@ -108,8 +108,7 @@ def wkplug(*arguments: object) -> None:
         return
     done = subprocess.run(command, check=False, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     for line in done.stderr.splitlines():
-        if not line.startswith('{"step"'):  # progress, which is for programs where there is no terminal
-            say(line)
+        say(line)
     if done.returncode:
         sys.exit(done.returncode)
 

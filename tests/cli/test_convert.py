@@ -55,10 +55,12 @@ def test_a_folder_becomes_a_dataset_with_a_pyramid(place: Path, capsys: pytest.C
     assert str(place) not in told.out  # paths are printed as they were typed
 
 
-def test_progress_is_lines_of_json_where_there_is_no_terminal(
+def test_progress_is_lines_of_json_where_json_is_asked_for(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    convert("--max-mag", "4")
+    convert("--max-mag", "4", "--dry-run")
+    assert capsys.readouterr().err == ""
+    convert("--max-mag", "4", "--json")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     # The mags are written in the same pass.
     assert lines == [{"step": "images", "done": 70, "total": 70}]
@@ -173,7 +175,7 @@ def test_an_existing_target_is_kept_unless_overwritten(
 ) -> None:
     convert("--no-downsample")
     convert("--layer-name", "x", code=1)
-    assert "already something at" in capsys.readouterr().err
+    assert "out: a dataset." in capsys.readouterr().err
     assert list(wk.Dataset.open("out").layers) == ["em"]
     convert("--layer-name", "x", "--no-downsample", "--overwrite-existing")
     assert list(wk.Dataset.open("out").layers) == ["x"]
@@ -226,7 +228,7 @@ def test_without_a_voxel_size_the_files_are_asked(place: Path, capsys: pytest.Ca
     assert main(["convert", "em", "out"]) == 1
     told = capsys.readouterr().err
     assert "s0.tif doesn't say how large its voxels are along x, y and z" in told
-    assert "--voxel-size x,y,z" in told
+    assert "Give the voxel size: --voxel-size x,y,z in nanometres." in told
     assert not Path("out").exists()
     data = np.random.default_rng(0).integers(1, 250, (5, 40, 50)).astype("uint8")
     metadata: dict[str, Any] = {
@@ -308,7 +310,7 @@ def test_memory_is_an_amount_and_too_little_of_it_is_said(
     assert main(["convert", "large", "out", "--voxel-size", "1,1,1", "--memory", "100MB"]) == 1
     told = capsys.readouterr().err
     assert "The import takes at least" in told
-    assert "Allow more (memory=" in told
+    assert "Allow more: --memory " in told
     assert not Path("out").exists()
 
 

@@ -49,7 +49,7 @@ def test_a_raw_file_becomes_a_layer_with_a_pyramid(data: Any, capsys: pytest.Cap
     assert np.array_equal(read(), data)
     told = capsys.readouterr().out
     assert told.startswith("out\nvoxel size 4 x 4 x 40 nm\n")
-    assert "Converted 140.0 kB of voxels in" in told
+    assert "Converted 140.0 kB of voxels to " in told
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -151,7 +151,7 @@ def test_what_is_no_dataset_is_neither_extended_nor_deleted(
         (["--order", "D"], 2, "D"),
         (["--flip-axes", "4"], 2, "'4' are not axes: 0 for channels, 1 for x, 2 for y, 3 for z"),
         (["--rescale-min-max", "1"], 2, "is not two numbers such as 0,255"),
-        (["--unit", "parsecs"], 2, "parsecs"),
+        (["--unit", "furlongs"], 2, "furlongs"),
     ],
 )
 def test_bad_input_of_raw_files(

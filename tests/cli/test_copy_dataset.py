@@ -28,7 +28,7 @@ def test_a_dataset_is_copied_and_converted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["copy-dataset", "source", "plain"]) == 0
-    assert "Copied 1 layers to plain." in capsys.readouterr().out
+    assert "Copied 1 layer to plain." in capsys.readouterr().out
     arguments = ["--data-format", "zarr3", "--chunk-shape", "32", "--shard-shape", "64,64,64", "--jobs", "2"]
     assert main(["copy-dataset", str(source.path), str(tmp_path / "converted"), *arguments]) == 0
     mag = wk.Dataset.open("converted").get_layer("color").get_mag(1)
@@ -52,16 +52,16 @@ def test_exit_codes(source: wk.Dataset, tmp_path: Path, capsys: pytest.CaptureFi
     assert "No plugin knows the executor 'dragons'." in capsys.readouterr().err
 
 
-def test_progress_is_a_line_of_json_per_mag(
+def test_progress_is_a_line_of_json_per_mag_with_json(
     source: wk.Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = str(tmp_path / "target")
     steps = [f"color, mag {mag}" for mag in source.get_layer("color").mags]
     for more in ([], ["--exists-ok"]):
-        assert main(["copy-dataset", str(source.path), target, *more]) == 0
+        assert main(["copy-dataset", str(source.path), target, *more, "--json"]) == 0
         told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         assert [line["step"] for line in told] == steps
         assert all(line["done"] == line["total"] for line in told)
-    assert main(["check-equality", str(source.path), target]) == 0
+    assert main(["check-equality", str(source.path), target, "--json"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert json.loads(line) == {"step": "compare", "done": len(steps), "total": len(steps)}

@@ -100,7 +100,7 @@ MISTAKES: list[tuple[Any, str, Any]] = [
      lambda w: wk.TransferMode.SYMLINK.transfer(w.lm.path, w.tmp / "zz")),
     (ValueError, "must be `x`, `y` or `z`", lambda w: wk.AffineCoordinateTransformation.from_rotation("q", 3)),
     (ValueError, "shape (4, 4)", lambda w: wk.AffineCoordinateTransformation(np.eye(3))),
-    (ValueError, "is not a unit of length", lambda w: wk.VoxelSize((1, 1, 1), "um")),
+    (ValueError, "is not a unit of length", lambda w: wk.VoxelSize((1, 1, 1), "furlongs")),
     (RuntimeError, "is read-only", lambda w: w.r.get_mag(1).write(w.one)),
     (ValueError, "dtype_per_layer is uint25, which 3 channels can't",
      lambda w: w.ds.add_layer("dl", "color", dtype_per_layer="uint25", num_channels=3)),

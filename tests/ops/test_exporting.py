@@ -397,7 +397,7 @@ def test_what_is_read_and_other_datasets_are_never_replaced(tmp_path: Path) -> N
             layer.export(tmp_path / place, "n5", overwrite=True)
     with pytest.raises(errors.ExportError, match="can't be replaced: it is a dataset") as caught:
         layer.export(tmp_path / "other", "n5", overwrite=True)
-    assert "delete the dataset first" in str(caught.value)
+    assert "Choose another path" in str(caught.value)
     np.testing.assert_array_equal(wk.Dataset.open(tmp_path / "ds").get_layer("em").get_mag(1).read(), voxels)
     assert {path.name for path in tmp_path.iterdir()} == {"ds", "other"}
 

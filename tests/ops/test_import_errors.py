@@ -98,7 +98,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     section(tmp_path / "in" / "s2.tif", dtype="uint16")
     refuse(tmp_path, UnsupportedImageDataError, "s2.tif is uint16, but .*s1.tif is uint8")
     Pillow.fromarray(np.ones((20, 30, 3), "uint8")).save(tmp_path / "in" / "s2.tif")
-    refuse(tmp_path, UnsupportedImageDataError, "s2.tif has 3 channels, but .*s1.tif has 1 channels")
+    refuse(tmp_path, UnsupportedImageDataError, "s2.tif has 3 channels, but .*s1.tif has 1 channel")
     section(tmp_path / "in" / "s2.tif", (4, 20, 30))
     told = refuse(tmp_path, UnsupportedImageDataError, "s2.tif has 4 sections, but 2 files were given")
     assert "a layer of its own" in told
@@ -129,7 +129,7 @@ def test_arguments_of_a_single_layer(tmp_path: Path) -> None:
     dataset = wk.Dataset(tmp_path / "out", (1, 1, 1))
     path = section(tmp_path / "a.tif")
     for match, options in (
-        ("channel is 1, but .*a.tif has 1 channels", {"channel": 1}),
+        ("channel is 1, but .*a.tif has 1 channel", {"channel": 1}),
         (r"topleft is \(-1, 0, 0\)", {"topleft": (-1, 0, 0)}),
     ):
         with pytest.raises(InvalidArgumentError, match=match):

@@ -119,7 +119,7 @@ def series(folder: Path, names: list[str]) -> dict[str, Any]:
 def test_a_missing_number_is_an_error_before_anything_is_written(tmp_path: Path) -> None:
     series(tmp_path / "in", [f"s_{z:03}.png" for z in (1, 2, 4, 5, 6)])
     with pytest.raises(
-        UnsupportedImageDataError, match=r"sections number 3 are missing between s_001\.png and"
+        UnsupportedImageDataError, match=r"The section number 3 is missing between s_001\.png and"
     ) as caught:
         wk.Dataset.from_images(tmp_path / "in", tmp_path / "out", (1, 1, 1))
     assert 'missing_slices="fill"' in str(caught.value)

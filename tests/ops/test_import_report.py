@@ -258,9 +258,7 @@ def test_the_axis_that_nobody_says_is_named(tmp_path: Path) -> None:
         "a.tif doesn't say how large its voxels are along z; it says x 250 nm, y 250 nm."
         in caught.value.message
     )
-    assert caught.value.hint == (
-        "Give the voxel size: voxel_size=(None, None, z) in nanometres, or --voxel-size ,,z."
-    )
+    assert caught.value.hint == ("Give the voxel size: voxel_size=(None, None, z) in nanometres.")
     Pillow.fromarray(noise((20, 30))).save(tmp_path / "b.png")
     with pytest.raises(wk.errors.InvalidArgumentError, match="along x and z") as caught:
         wk.Dataset.from_images(tmp_path / "b.png", tmp_path / "out", (None, 8, None))

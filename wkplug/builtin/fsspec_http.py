@@ -37,10 +37,14 @@ class HttpAnswer(Exception):  # noqa: N818 - what a server said, never seen by u
 
 @attrs.frozen
 class Head:
-    """What a server says about a file: size in bytes (None: not said), and a text that changes with it."""
+    """What a server says about a file: size in bytes (None: not said), and a text that changes with it.
+
+    page: it is a page for people, such as the index of a folder.
+    """
 
     size: int | None
     version: str
+    page: bool = False
 
 
 def fetch(filesystem: Any, url: str, ranges: Sequence[Range]) -> list[bytes]:
@@ -110,7 +114,8 @@ async def _look(filesystem: Any, url: str) -> Head:
     total = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
     size = int(total) if total.isdigit() else None
     mark = headers.get("ETag") or headers.get("Last-Modified") or ""
-    return Head(size, f"{mark.strip()}-{size}")
+    page = headers.get("Content-Type", "").strip().lower().startswith("text/html")
+    return Head(size, f"{mark.strip()}-{size}", page)
 
 
 async def _ask(

@@ -271,10 +271,14 @@ class FsspecLocation(Location):
     def size(self) -> int:
         """Bytes of the object, or of all objects below; lock objects count nothing."""
         if self._address.scheme in _HTTP:
-            size = self._head().size
-            if size is None:
+            head = self._head()
+            if head.page:
+                raise StorageError(
+                    f"{self.url} could not be measured: the server gives a page for people, such as a folder's index."
+                )
+            if head.size is None:
                 raise StorageError(f"{self.url} could not be measured: the server doesn't tell its size.")
-            return int(size)
+            return int(head.size)
         info = self._info()
         if info.get("type") != "directory":
             return int(info["size"])

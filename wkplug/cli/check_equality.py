@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wkplug.cli.options import executor_options
+from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = ["check_equality"]
 @click.argument("source")
 @click.argument("target")
 @click.option("--layer-name", help="Compare only this layer.")
+@json_option
 @executor_options
 def check_equality(source: str, target: str, layer_name: str | None, *, executor: Executor) -> int:
     """Compare the datasets SOURCE and TARGET: layers, boxes, mags and voxels.
@@ -31,8 +33,8 @@ def check_equality(source: str, target: str, layer_name: str | None, *, executor
     one, other = Dataset.open(source, read_only=True), Dataset.open(target, read_only=True)
     with progress_bar("compare") as advance:
         found = list(differences(one, other, layer_name=layer_name, executor=executor, progress=advance))
+    text = f"The datasets {source} and {target} are equal."
     if found:
-        click.echo(f"The datasets are not equal: {'; '.join(found)}.")
-        return 1
-    click.echo(f"The datasets {source} and {target} are equal.")
-    return 0
+        text = f"The datasets are not equal: {'; '.join(found)}."
+    tell({"source": source, "target": target, "equal": not found, "differences": found}, text)
+    return 1 if found else 0

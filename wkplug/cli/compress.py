@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wkplug.cli.options import MAG, executor_options
+from wkplug.cli.output import json_option, say, tell
 from wkplug.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["compress"]
 @click.argument("target")
 @click.option("--layer-name", help="Only this layer.")
 @click.option("--mag", "mags", type=MAG, multiple=True, help="Only this mag; may be given several times.")
+@json_option
 @executor_options
 def compress(target: str, layer_name: str | None, mags: tuple[Mag, ...], *, executor: Executor) -> None:
     """Compress the mags of the dataset TARGET that aren't compressed, in place.
@@ -34,11 +36,19 @@ def compress(target: str, layer_name: str | None, mags: tuple[Mag, ...], *, exec
     chosen = [
         view for layer in layers for view in ([layer.get_mag(mag) for mag in mags] or layer.mags.values())
     ]
+    compressed, skipped = [], []
     for view in chosen:
+        facts = {"layer": view.layer.name, "mag": view.name}
         what = f"{view.layer.name} {view.name}"
         if view.read_only:
-            click.echo(f"Skipping {what} as it belongs to another dataset.")
+            say(f"Skipping {what} as it belongs to another dataset.")
+            skipped.append({**facts, "reason": "it belongs to another dataset"})
             continue
         with progress_bar(what) as advance:
             done = rechunking.compress(view, executor=executor, progress=advance)
-        click.echo(f"Compressed {what}." if done else f"Skipping {what} as it is already compressed.")
+        say(f"Compressed {what}." if done else f"Skipping {what} as it is already compressed.")
+        if done:
+            compressed.append(facts)
+        else:
+            skipped.append({**facts, "reason": "it is already compressed"})
+    tell({"dataset": target, "compressed": compressed, "skipped": skipped})

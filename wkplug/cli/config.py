@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from wkplug.cli.output import is_json, json_option, tell
 from wkplug.cli.text import columns
 
 __all__ = ["config"]
@@ -18,8 +19,8 @@ _SECRET = ("access", "key", "password", "secret", "token")
 
 
 @click.command(short_help="Show the settings, each with its source.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def config(*, as_json: bool) -> None:
+@json_option
+def config() -> None:
     """Show every setting with its value and its source: default, file and line, or variable.
 
     What looks like a secret is not printed. The files are listed from the weakest to the strongest.
@@ -28,9 +29,9 @@ def config(*, as_json: bool) -> None:
     from wkplug.config.sources import config_files
 
     entries = [(key, _shown(key, value), source) for key, value, source in current().entries()]
-    if as_json:
+    if is_json():
         facts = [{"key": key, "value": value, "source": source} for key, value, source in entries]
-        click.echo(json.dumps(facts, indent=2))
+        tell(facts)
         return
     rows = [(key, json.dumps(value), source) for key, value, source in entries]
     click.echo(columns(("KEY", "VALUE", "SOURCE"), rows))

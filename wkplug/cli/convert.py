@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from wkplug.cli.converting import (
     voxel_size_options,
 )
 from wkplug.cli.options import downsample_options, executor_options, storage_options
+from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ _TAKEN = (
 @downsample_options
 @overwrite_option
 @click.option("--dry-run", is_flag=True, help="Only print what would be done; nothing is written.")
+@json_option
 @executor_options
 def convert(source: str, target: str, *, executor: Executor, **options: Any) -> None:
     """Convert the image file, folder or container SOURCE to a dataset at TARGET.
@@ -73,10 +74,8 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     precomputed, KNOSSOS, bare WKW) keep their names and places. The same command again goes on with a conversion
     that was stopped.
     """
-    from wkplug.cli.import_plan import note_lines, plan_text, whose
-    from wkplug.cli.info import size_text, summary
+    from wkplug.cli.import_plan import converted, plan_facts, plan_text, whose
     from wkplug.ops import images
-    from wkplug.ops.info import describe
 
     started = time.monotonic()
     overwrite = options["overwrite_existing"]
@@ -95,7 +94,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
         **{name: options[name] for name in _TAKEN},
     )
     if options["dry_run"]:
-        click.echo(plan_text(plan, target))
+        tell(plan_facts(plan, target), plan_text(plan, target))
         return
     if plan.voxel_size_of_files:
         click.echo(f"Voxel size {_numbers(plan.voxel_size.to_nanometer())} nm{whose(plan)}.", err=True)
@@ -104,13 +103,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
 
     with progress_bars() as begin:
         dataset = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
-    report = describe(dataset)
-    click.echo("\n".join([summary(report, target), *note_lines(dataset.import_report)]))
-    what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"
-    click.echo(
-        f"Converted {what} to {size_text(report.size)} "
-        f"in {time.monotonic() - started:.1f} s. Look at it: wkplug preview {shlex.quote(target)} -o preview.png"
-    )
+    converted(dataset, target, plan, time.monotonic() - started)
 
 
 def _voxel_size(options: dict[str, Any]) -> dict[str, Any]:

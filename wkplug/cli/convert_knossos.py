@@ -14,6 +14,7 @@ from wkplug.cli.converting import (
     orientation_options,
 )
 from wkplug.cli.options import MAG, executor_options, storage_options
+from wkplug.cli.output import json_option
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -33,6 +34,7 @@ __all__ = ["convert_knossos"]
 @orientation_options
 @memory_option
 @storage_options
+@json_option
 @executor_options
 def convert_knossos(source: str, target: str, *, executor: Executor, **options: Any) -> None:
     """Convert the KNOSSOS cubes in the folder SOURCE to a layer of the dataset at TARGET.

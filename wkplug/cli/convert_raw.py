@@ -17,6 +17,7 @@ from wkplug.cli.converting import (
     overwrite_option,
 )
 from wkplug.cli.options import SHAPE, Numbers, downsample_options, executor_options, storage_options
+from wkplug.cli.output import json_option
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -51,6 +52,7 @@ __all__ = ["convert_raw"]
 @downsampling_option
 @downsample_options
 @overwrite_option
+@json_option
 @executor_options
 def convert_raw(source: str, target: str, *, executor: Executor, **options: Any) -> None:
     """Convert the raw file SOURCE to a layer of the dataset at TARGET.

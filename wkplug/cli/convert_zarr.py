@@ -19,6 +19,7 @@ from wkplug.cli.converting import (
     overwrite_option,
 )
 from wkplug.cli.options import downsample_options, executor_options, storage_options
+from wkplug.cli.output import json_option
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -46,6 +47,7 @@ __all__ = ["convert_zarr"]
 @downsampling_option
 @downsample_options
 @overwrite_option
+@json_option
 @executor_options
 def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any) -> None:
     """Convert the Zarr array SOURCE to a layer of the dataset at TARGET.

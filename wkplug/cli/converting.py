@@ -5,7 +5,6 @@ Who calls it: `convert`, `convert-raw`, `convert-zarr` and `convert-knossos`.
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -197,9 +196,7 @@ def convert_layer(
 
     options: the command's. parameters: those of `plan_layer` beside.
     """
-    from wkplug.cli.import_plan import note_lines
-    from wkplug.cli.info import size_text, summary
-    from wkplug.ops.info import describe
+    from wkplug.cli.import_plan import converted
     from wkplug.ops.layer_import import plan_layer
 
     started = time.monotonic()
@@ -226,12 +223,7 @@ def convert_layer(
         delete_dataset(target, plan.paths)
     with progress_bars() as begin:
         dataset, _ = plan.execute(executor=executor, progress=begin("voxels"), more_progress=begin)
-    report = describe(dataset)
-    click.echo("\n".join([summary(report, target), *note_lines(dataset.import_report)]))
-    click.echo(
-        f"Converted {size_text(plan.bytes)} of voxels in {time.monotonic() - started:.1f} s. "
-        f"Look at it: wkplug preview {shlex.quote(target)} -o preview.png"
-    )
+    converted(dataset, target, plan, time.monotonic() - started)
 
 
 def _num_channels(stack: Stack) -> int:

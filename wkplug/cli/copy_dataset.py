@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.options import SHAPE, executor_options
+from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = ["copy_dataset"]
 @click.option(
     "--exists-ok/--no-exists-ok", default=False, show_default=True, help="Copy into a dataset that is there."
 )
+@json_option
 @executor_options
 def copy_dataset(
     source: str,
@@ -41,6 +43,7 @@ def copy_dataset(
     was interrupted, goes on where it was. With --exists-ok mags that are there are compared, and written where they
     differ.
     """
+    from wkplug.config.hints import counted
     from wkplug.dataset import Dataset
     from wkplug.ops.copying import dataset_copying, mag_copying
 
@@ -55,4 +58,8 @@ def copy_dataset(
             executor=executor,
             progress_of=begin,
         )
-    click.echo(f"Copied {len(copy.layers)} layers to {target}.")
+    names = list(copy.layers)
+    tell(
+        {"source": source, "target": target, "layers": names},
+        f"Copied {counted(len(names), 'layer')} to {target}.",
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.options import downsample_options, executor_options
+from wkplug.cli.output import json_option, say, tell
 from wkplug.cli.places import open_target, server_options
 from wkplug.cli.progress import progress_bars
 
@@ -27,6 +28,7 @@ DOWNSAMPLE = ("coarsest_mag", "interpolation_mode", "sampling_mode")
 @downsample_options
 @click.option("--memory", help="What the work may take, as in 2GB; half of what there is if left out.")
 @server_options
+@json_option
 @executor_options
 def downsample(
     target: str, layer_name: str | None, memory: str | None, *, executor: Executor, **options: Any
@@ -34,13 +36,17 @@ def downsample(
     """Add coarser mags to the layers of the dataset TARGET."""
     dataset = open_target(target, options)
     layers = dataset.layers.values() if layer_name is None else [dataset.get_layer(layer_name)]
+    told = []
     for layer in layers:
         if layer_name is None and not layer.mags:
-            click.echo(f"{layer.name}: has no mags")
+            say(f"{layer.name}: has no mags")
+            told.append({"name": layer.name, "added": []})
             continue
         chosen = {name: options[name] for name in DOWNSAMPLE}
         mags = add_mags(layer, executor, memory=memory, **chosen)
-        click.echo(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
+        say(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
+        told.append({"name": layer.name, "added": list(map(str, mags))})
+    tell({"dataset": target, "layers": told})
 
 
 def add_mags(layer: Layer, executor: Executor, *, sampling_mode: str, **options: Any) -> list[Mag]:

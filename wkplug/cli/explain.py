@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from wkplug.cli.output import is_json, json_option, tell
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,7 +31,7 @@ _HEAD_BYTES = 4096
 @click.option("--backend", metavar="NAME", help="As if this backend had been asked for by name.")
 @click.option("--reader", metavar="NAME", help="As if this image reader had been asked for by name.")
 @click.option("--write", is_flag=True, help="Explain opening for writing.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def explain(
     *,
     path: str,
@@ -37,7 +39,6 @@ def explain(
     backend: str | None,
     reader: str | None,
     write: bool,
-    as_json: bool,
 ) -> None:
     """Print the ranking of all plugins that might open PATH, with reasons, and who decided.
 
@@ -70,9 +71,9 @@ def explain(
                 )
             )
             sections.append((found, choices))
-    if as_json:
+    if is_json():
         facts = [found.facts() | {"choices": list(map(as_facts, choices))} for found, choices in sections]
-        click.echo(json.dumps(facts, indent=2))
+        tell(facts)
     else:
         texts = ("\n".join([found.title, *map(render, choices)]) for found, choices in sections)
         click.echo("\n\n".join(texts))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.options import BOX, MAG, PLANE_SHAPE, executor_options
+from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _OVERWRITE = click.option(
 )
 @_MAPPING
 @_OVERWRITE
+@json_option
 @executor_options
 def export(
     source: str, target: str, layer_name: str | None, exporter: str | None, *, executor: Executor, **options: Any
@@ -58,7 +60,7 @@ def export(
     options["bounding_box"] = _box(options.pop("bbox"))
     with progress_bar(f"export {layer.name}") as advance:
         export_layer(layer, target, exporter, executor=executor, progress=advance, **options)
-    click.echo(f"Wrote {target}")
+    tell({"source": source, "layer": layer.name, "target": target}, f"Wrote {target}")
 
 
 @click.command()
@@ -85,6 +87,7 @@ def export(
     help="Sections that are read at once; as deep as chunks if left out.",
 )
 @_OVERWRITE
+@json_option
 @executor_options
 def export_as_tiff(
     source: str, target: str, layer_name: str, *, bbox: Any, name: str, executor: Executor, **options: Any
@@ -112,7 +115,7 @@ def export_as_tiff(
             progress=advance,
             **options,
         )
-    click.echo(f"Wrote {target}")
+    tell({"source": source, "layer": layer.name, "target": target}, f"Wrote {target}")
 
 
 export_wkw_as_tiff = click.Command(

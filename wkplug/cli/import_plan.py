@@ -1,34 +1,97 @@
-"""What `wkplug convert --dry-run` prints: axes, layers, mags, files, bytes and memory of an import to come."""
+"""What commands that import print: with --dry-run axes, layers, mags, files, bytes and memory of an import to come; at
+the end what came to be.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, Any
 
-from wkplug.cli.info import size_text
+import click
+
+from wkplug.cli.hints import in_options
+from wkplug.cli.info import size_text, summary
+from wkplug.cli.output import tell
+from wkplug.config.hints import counted
 from wkplug.geometry import Mag
+from wkplug.ops.info import box_facts, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wkplug.ops.images import ImportPlan
-    from wkplug.ops.importing.planning import LayerPlan, VolumePlan
+    from wkplug.dataset import Dataset
+    from wkplug.ops.importing.planning import LayerPlan, PlannedImport, VolumePlan
     from wkplug.ops.importing.report import ImportReport
 
-__all__ = ["note_lines", "plan_text", "whose"]
+
+__all__ = ["converted", "import_facts", "note_lines", "plan_facts", "plan_text", "whose"]
 
 
-def plan_text(plan: ImportPlan, target: str) -> str:
+def import_facts(plan: PlannedImport) -> dict[str, Any]:
+    """What an import takes in, in numbers."""
+    return {"sources": list(plan.paths), "voxel_bytes": plan.bytes}
+
+
+def converted(dataset: Dataset, target: str, plan: PlannedImport, took: float) -> None:
+    """Print what came to be: the dataset, the notes, and how long it took."""
+    report, notes = describe(dataset), dataset.import_report
+    what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"
+    done = {
+        **import_facts(plan),
+        "seconds": round(took, 3),
+        "notes": [] if notes is None else notes.to_json(),
+    }
+    lines = [
+        summary(report, target),
+        *note_lines(notes),
+        f"Converted {what} to {size_text(report.size)} in {took:.1f} s. "
+        f"Look at it: wkplug preview {shlex.quote(target)} -o preview.png",
+    ]
+    tell({**report.to_json(), "converted": done}, "\n".join(lines))
+
+
+def plan_facts(plan: PlannedImport, target: str) -> dict[str, Any]:
+    """Describe a plan in values, for --json."""
+    layers = [
+        {
+            "name": layer.name,
+            "category": layer.category,
+            "dtype": layer.dtype,
+            "data_format": str(layer.data_format),
+            "bounding_box": box_facts(layer.bounding_box),
+            "chunk_shape": volume.spec.chunk_shape[-3:],
+            "shard_shape": volume.spec.shard_shape[-3:],
+            "mags": list(map(str, [Mag(plan.options.mag), *volume.mags])),
+        }
+        for volume in plan.volumes
+        for layer in volume.layers
+    ]
+    return {
+        "path": target,
+        "dry_run": True,
+        "voxel_size": plan.voxel_size.to_nanometer(),
+        "voxel_size_of_files": plan.voxel_size_of_files,
+        "continues": getattr(plan, "continues", False),
+        "layers": layers,
+        "source_bytes": plan.source_bytes,
+        "memory": plan.memory,
+        "notes": plan.report.to_json(),
+        **import_facts(plan),
+    }
+
+
+def plan_text(plan: PlannedImport, target: str) -> str:
     """Describe a plan in lines."""
     size = " x ".join(f"{value:g}" for value in plan.voxel_size.to_nanometer())
     lines = [target, f"voxel size {size} nm{whose(plan)}"]
-    if plan.continues:
+    if getattr(plan, "continues", False):
         lines.append("goes on with what was begun")
     for volume in plan.volumes:
         lines += ["", *_source(volume)]
         for layer in volume.layers:
             lines += _layer(plan, volume, layer)
     lines += note_lines(plan.report)
-    files = f"{len(plan.files)} files of {size_text(plan.source_bytes)}, " if plan.files else ""
+    files = f"{counted(len(plan.files), 'file')} of {size_text(plan.source_bytes)}, " if plan.files else ""
     lines += [
         "",
         f"{files}{size_text(plan.bytes)} of voxels in mag "
@@ -38,7 +101,7 @@ def plan_text(plan: ImportPlan, target: str) -> str:
     return "\n".join(lines)
 
 
-def whose(plan: ImportPlan) -> str:
+def whose(plan: PlannedImport) -> str:
     """Say which part of the voxel size the files say."""
     axes = plan.voxel_size_of_files
     if len(axes) == 3:
@@ -49,7 +112,9 @@ def whose(plan: ImportPlan) -> str:
 def note_lines(report: ImportReport | None) -> list[str]:
     """Give the notes of an import as lines, with an empty one before them."""
     notes = report.notes if report is not None else ()
-    return ["", *(f"note: {note}" for note in notes)] if notes else []
+    context = click.get_current_context(silent=True)
+    command = None if context is None else context.command
+    return ["", *(f"note: {in_options(str(note), command)}" for note in notes)] if notes else []
 
 
 def _source(planned: VolumePlan) -> Iterator[str]:
@@ -78,7 +143,7 @@ def _source(planned: VolumePlan) -> Iterator[str]:
     yield f"  in boxes of {box}, {cut.in_flight} at once{again}"
 
 
-def _layer(plan: ImportPlan, planned: VolumePlan, layer: LayerPlan) -> Iterator[str]:
+def _layer(plan: PlannedImport, planned: VolumePlan, layer: LayerPlan) -> Iterator[str]:
     box = layer.bounding_box
     yield f"  {layer.name}   {layer.category}, {layer.dtype}, {layer.data_format}"
     axes = ", ".join(box.axes) if len(box.axes) > 3 else "c, x, y, z"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
+
+from wkplug.cli.output import json_option, tell
 
 if TYPE_CHECKING:
     from wkplug.ops.info import LayerReport, MagReport, Report
@@ -15,15 +16,15 @@ __all__ = ["info", "summary"]
 
 @click.command()
 @click.argument("dataset")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.option("--sizes/--no-sizes", default=True, show_default=True, help="Add up the files' sizes.")
-def info(dataset: str, *, as_json: bool, sizes: bool) -> None:
+def info(dataset: str, *, sizes: bool) -> None:
     """Print the layers and mags of DATASET: shapes, chunks, sizes on disk, and what is unfinished."""
     from wkplug.dataset import Dataset
     from wkplug.ops.info import describe
 
     report = describe(Dataset.open(dataset, read_only=True), sizes=sizes)
-    click.echo(json.dumps(report.to_json(), indent=2) if as_json else summary(report, dataset))
+    tell(report.to_json(), summary(report, dataset))
 
 
 def summary(report: Report, path: str) -> str:
@@ -45,7 +46,7 @@ def _layer_lines(layer: LayerReport) -> list[str]:
     channels = f", {layer.num_channels} channels" if layer.num_channels != 1 else ""
     lines = [
         f"{layer.name}   {layer.category}, {layer.dtype}{channels}, {layer.data_format}",
-        f"  bounding box {layer.bounding_box}, axes {', '.join(layer.axes)}",
+        f"  bounding box {layer.box_text}, axes {', '.join(layer.axes)}",
     ]
     if layer.mark is not None:
         lines.append(f"  INCOMPLETE: {layer.mark}")
@@ -71,6 +72,8 @@ def _mag_text(mag: MagReport) -> str:
     ]
     if mag.size is not None:
         parts.append(size_text(mag.size))
+    elif mag.size_unknown is not None:
+        parts.append("size unknown")
     if mag.mark is not None:
         parts.append(f"INCOMPLETE: {mag.mark}")
     if mag.problem is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import click
+
+from wkplug.cli.output import json_option, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,8 @@ __all__ = ["inspect", "told"]
 @click.option(
     "--scene", type=click.IntRange(min=0), default=0, show_default=True, help="Which image of the file."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(*, file: str, reader: str | None, scene: int, as_json: bool) -> None:
+@json_option
+def inspect(*, file: str, reader: str | None, scene: int) -> None:
     """Print what the image FILE (or container of another tool) holds, who takes it, and what layer it would become.
 
     Only headers are read, nothing is written. A dash stands for what the file doesn't say.
@@ -32,10 +33,10 @@ def inspect(*, file: str, reader: str | None, scene: int, as_json: bool) -> None
 
     container = None if reader is not None or scene else inspect_container(file)
     if container is not None:
-        click.echo(json.dumps(container.to_json(), indent=2) if as_json else _told_container(container))
+        tell(container.to_json(), _told_container(container))
         return
     report = inspect_image(file, reader=reader, scene=scene)
-    click.echo(json.dumps(report.to_json(), indent=2) if as_json else told(report))
+    tell(report.to_json(), told(report))
 
 
 def told(report: ImageReport) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -45,6 +46,18 @@ COMMANDS: dict[str, str] = {
     "upsample": "wkplug.cli.upsample:upsample",
 }
 """Names of the built-in commands -> "module:attribute", sorted."""
+
+
+class _Run:
+    """What of a call of the command line its errors and warnings have to know."""
+
+    command: click.Command | None = None
+
+    def text(self, text: str) -> str:
+        """Write a text for this command: with the names of options where Python has parameters."""
+        from wkplug.cli.hints import in_options  # late: most calls say nothing of the kind
+
+        return in_options(text, self.command)
 
 
 class LazyGroup(click.Group):
@@ -90,7 +103,10 @@ class LazyGroup(click.Group):
             from wkplug.config.hints import did_you_mean
 
             ctx.fail(f"There is no command '{args[0]}'.{did_you_mean(args[0], self.list_commands(ctx))}")
-        return super().resolve_command(ctx, args)
+        name, command, rest = super().resolve_command(ctx, args)
+        if isinstance(ctx.obj, _Run):
+            ctx.obj.command = command
+        return name, command, rest
 
 
 def _plugin_commands() -> dict[str, str]:
@@ -137,18 +153,19 @@ def cli(ctx: click.Context, *, verbose: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
+    run = _Run()
     with warnings.catch_warnings(), Interrupts() as interrupts:
-        warnings.showwarning = _show_warning
+        warnings.showwarning = partial(_show_warning, run)
         try:
-            code = cli.main(args=arguments, prog_name="wkplug", standalone_mode=False)
+            code = cli.main(args=arguments, prog_name="wkplug", standalone_mode=False, obj=run)
         except (Exception, KeyboardInterrupt) as error:
-            code = _told(error, interrupted=interrupts.came)
+            code = _told(error, run, interrupted=interrupts.came)
             if code is None:
                 raise
     return code if isinstance(code, int) else 0
 
 
-def _told(error: BaseException, *, interrupted: bool) -> int | None:
+def _told(error: BaseException, run: _Run, *, interrupted: bool) -> int | None:
     """Print what ended a command, and give its exit code; None for what is a bug."""
     # Libraries turn an interrupt into errors of their own: an extension that was being loaded raises ImportError.
     if interrupted or isinstance(error, (click.Abort, KeyboardInterrupt)):
@@ -158,7 +175,7 @@ def _told(error: BaseException, *, interrupted: bool) -> int | None:
         error.show()
         return error.exit_code
     if isinstance(error, WkplugError):
-        click.echo(f"Error: {error}", err=True)
+        click.echo(run.text(f"Error: {error}"), err=True)
         return 1
     if isinstance(error, BrokenPipeError):
         # The reader (`head`) has gone; Python would complain once more when it flushes at exit.
@@ -168,6 +185,7 @@ def _told(error: BaseException, *, interrupted: bool) -> int | None:
 
 
 def _show_warning(
+    run: _Run,
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -177,8 +195,9 @@ def _show_warning(
 ) -> None:
     """Print a warning as a sentence: where in the code it comes from is of no use on the command line."""
     del category, filename, lineno, file, line
-    text = str(message).removeprefix("[WARNING] ")  # how the API marks them among other warnings
-    click.echo(f"Warning: {text}", err=True)
+    # How the API marks them among other warnings.
+    text = str(message).removeprefix("[WARNING] ").removeprefix("[DEPRECATION] ")
+    click.echo(f"Warning: {run.text(text)}", err=True)
 
 
 if __name__ == "__main__":

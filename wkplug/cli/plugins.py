@@ -5,12 +5,12 @@ Always works: broken plugins are rows here, and what the configuration makes an 
 
 from __future__ import annotations
 
-import json
 import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from wkplug.cli.output import is_json, json_option, tell
 from wkplug.cli.text import columns
 from wkplug.errors import ConfigError, WkplugError
 
@@ -22,14 +22,14 @@ __all__ = ["plugins"]
 
 
 @click.command(short_help="List the plugins, their state and what they offer.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @click.option(
     "--all", "everything", is_flag=True, help="Also list what each plugin offers, and the built-in one."
 )
 @click.option(
     "--debug", metavar="NAME", help="Tell all about one plugin: try its factories, show tracebacks."
 )
-def plugins(*, as_json: bool, everything: bool, debug: str | None) -> None:
+def plugins(*, everything: bool, debug: str | None) -> None:
     """List the plugins, their state and the reason for it.
 
     States: loaded and fine; blocked by the configuration; incompatible (made for another plugin API);
@@ -43,9 +43,9 @@ def plugins(*, as_json: bool, everything: bool, debug: str | None) -> None:
         _debug(manager, debug)
         return
     offers = _offers(manager)
-    if as_json:
+    if is_json():
         facts = [plugin.facts() | {"offers": offers[plugin]} for plugin in manager.plugins]
-        click.echo(json.dumps(facts, indent=2))
+        tell(facts)
     else:
         shown = [p for p in manager.plugins if everything or p.name != BUILTIN]
         rows = [(p.name, p.described, str(p.state), _remark(p, offers[p])) for p in shown]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from wkplug.cli.output import json_option, tell
+
 __all__ = ["preview"]
 
 
@@ -11,10 +13,11 @@ __all__ = ["preview"]
 @click.argument("dataset")
 @click.option("-o", "--output", required=True, help="The picture to write, .png or .jpg.")
 @click.option("--allow-incomplete", is_flag=True, help="Also show mags that an unfinished job has marked.")
+@json_option
 def preview(dataset: str, output: str, *, allow_incomplete: bool) -> None:
     """Write a contact sheet of DATASET: three orthogonal planes per layer, labels over their image, scale bars."""
     from wkplug.dataset import Dataset
     from wkplug.ops.preview import write_preview
 
     write_preview(Dataset.open(dataset, read_only=True, allow_incomplete=allow_incomplete), output)
-    click.echo(f"Wrote {output}")
+    tell({"dataset": dataset, "picture": output}, f"Wrote {output}")

@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, lines of JSON elsewhere, so that a log or another program can follow."""
+"""Progress on stderr: a bar on a terminal; elsewhere, now and then a line, of JSON with --json."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from wkplug.cli.output import is_json
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = ["Update", "progress_bar", "progress_bars"]
 
 _SECONDS_BETWEEN_LINES = 1.0
+_SECONDS_BETWEEN_TEXTS = 10.0
 
 
 Update: TypeAlias = "Callable[[int, int], None]"
@@ -33,7 +36,7 @@ def progress_bar(label: str) -> Iterator[Update]:
 def progress_bars() -> Iterator[Callable[[str], Update]]:
     """Show several steps, one after the other: the function that is given begins the step of that name."""
     if not sys.stderr.isatty():
-        yield _JsonLines
+        yield _JsonLines if is_json() else _Lines
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -48,6 +51,22 @@ def progress_bars() -> Iterator[Callable[[str], Update]]:
             return lambda done, total: progress.update(current, completed=done, total=total)
 
         yield begin
+
+
+class _Lines:
+    """A line per tenth of work that takes long, so that a log shows that it goes on; nothing of short work."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._tenth = 0
+        self._last = time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        tenth, now = done * 10 // max(1, total), time.monotonic()
+        if tenth == self._tenth or now - self._last < _SECONDS_BETWEEN_TEXTS:
+            return
+        self._tenth, self._last = tenth, now
+        click.echo(f"{self._label}: {done * 100 // max(1, total)} %", err=True)
 
 
 class _JsonLines:

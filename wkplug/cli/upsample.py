@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.options import MAG, executor_options
+from wkplug.cli.output import json_option, say, tell
 from wkplug.cli.places import open_target, server_options
 from wkplug.cli.progress import progress_bars
 
@@ -34,6 +35,7 @@ __all__ = ["upsample"]
 @click.option("--layer-name", help="Only this layer.")
 @click.option("--memory", help="What the work may take, as in 2GB; half of what there is if left out.")
 @server_options
+@json_option
 @executor_options
 def upsample(
     source: str,
@@ -51,6 +53,7 @@ def upsample(
 
     dataset = open_target(source, options)
     layers = dataset.layers.values() if layer_name is None else [dataset.get_layer(layer_name)]
+    told = []
     for layer in layers:
         with progress_bars() as begin:
             mags = upsampling.upsample(
@@ -62,7 +65,9 @@ def upsample(
                 executor=executor,
                 progress_of=partial(_begin, begin, layer.name),
             )
-        click.echo(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
+        say(f"{layer.name}: added {', '.join(map(str, mags)) or 'nothing'}")
+        told.append({"name": layer.name, "added": list(map(str, mags))})
+    tell({"dataset": source, "layers": told})
 
 
 def _begin(begin: Callable[[str], Update], name: str, mag: Mag) -> Update:

@@ -384,7 +384,7 @@ class Attachments(LegacyAttachments):
 def _exists(kind: type[Attachment], name: str) -> AttachmentError:
     return AttachmentError(
         f"There is already a {kind.type_name} attachment called {name!r}.",
-        hint="Choose another name, or delete that one first.",
+        hint="Choose another name.",
     )
 
 

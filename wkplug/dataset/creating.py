@@ -177,7 +177,7 @@ def create_array(
     if mag in layer.mags:
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {mag}.",
-            hint=f"Use layer.get_mag({str(mag)!r}) or layer.get_or_add_mag, or delete it first.",
+            hint=f"Use layer.get_mag({str(mag)!r}) or layer.get_or_add_mag.",
         )
     location = layer.location.child(mag.to_layer_name())
     data_format = str(layer.data_format)
@@ -248,7 +248,7 @@ def overwritten_mag(layer: Layer, mag: Mag, mark: storage.Mark) -> Iterator[Arra
         if view.read_only:
             raise ReadOnlyError(
                 f"The mag {mag} of {layer.name!r} is read-only: its files at {view.location.url} belong elsewhere.",
-                hint="Compute it in the dataset that it belongs to, or delete the reference first.",
+                hint="Compute it in the dataset that it belongs to, or copy the layer with add_layer_as_copy.",
             )
         source = view.array_source
         storage.set_mark(view.location, mark)
@@ -390,7 +390,7 @@ def _rename_layer(layer: Layer, name: str) -> None:
     if old is None or new is None:
         raise UnsupportedOperationError(
             f"The layer {layer.name!r} can't be renamed: its dataset is not on a local disk.",
-            hint="Copy it under the new name and delete the old one.",
+            hint="Copy it under the new name: dataset.add_layer_as_copy.",
         )
     moved = os.path.lexists(old)
     if moved and os.path.lexists(new):

@@ -38,7 +38,7 @@ def differences(
             raise LayerMismatchError(
                 f"The datasets have different layers: {', '.join(sorted(names)) or 'none'} and "
                 f"{', '.join(sorted(target.layers)) or 'none'}.",
-                hint="Compare one layer with --layer-name.",
+                hint="Compare one layer that both have: layer_name=...",
             )
     else:
         names = [layer_name]

@@ -21,13 +21,14 @@ from wkplug.ops import pools
 from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.journal import Record
 from wkplug.ops.importing.options import Budget, ImportOptions
-from wkplug.ops.importing.planning import VolumePlan, plan_volumes
+from wkplug.ops.importing.planning import PlannedImport, VolumePlan, plan_volumes
 from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
-from wkplug.ops.importing.readers import ImageFile, Wanted
+from wkplug.ops.importing.readers import Wanted
 from wkplug.ops.importing.report import ImportReport
 from wkplug.ops.importing.sources import group_input, resolve_input
 from wkplug.ops.importing.voxel_sizes import compared, known_size
 from wkplug.ops.importing.writing import check_free, write_volume
+from wkplug.properties.document import FILE_NAME
 from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
@@ -51,48 +52,14 @@ __all__ = [
 
 
 @attrs.frozen(kw_only=True)
-class ImportPlan:
+class ImportPlan(PlannedImport):
     """A dataset to come: what `from_images` would write, before anything is written.
 
-    voxel_size_of_files: the axes along which the voxel size is what the files say, such as "xy". continues: whether
-    the target holds what this very import has written before it was stopped. report: what will be left out, filled,
-    guessed ...
+    continues: whether the target holds what this very import has written before it was stopped.
     """
 
-    target: Location
     name: str | None
-    voxel_size: VoxelSize
-    voxel_size_of_files: str
-    volumes: tuple[VolumePlan, ...]
-    options: ImportOptions
     continues: bool
-    report: ImportReport
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where all voxels come from: files, and arrays of containers."""
-        return tuple(file.path for planned in self.volumes for file in planned.volume.files)
-
-    @property
-    def files(self) -> tuple[Location, ...]:
-        """All image files, in the order of layers and sections; none of containers, whose files are not looked at."""
-        every = (file for planned in self.volumes for file in planned.volume.files)
-        return tuple(file.location for file in every if isinstance(file, ImageFile))
-
-    @property
-    def source_bytes(self) -> int:
-        """The size of all image files."""
-        return sum(location.size() for location in self.files)
-
-    @property
-    def bytes(self) -> int:
-        """The voxels of all layers before they are compressed, without coarser mags, in bytes."""
-        return sum(planned.bytes for planned in self.volumes)
-
-    @property
-    def memory(self) -> int:
-        """What the voxels that are held at once take at most, in bytes."""
-        return max(planned.memory for planned in self.volumes)
 
     @property
     def fingerprint(self) -> str:
@@ -185,10 +152,8 @@ def plan_import(
         )
     target = storage.locate(output_path)
     begun = None if overwrite else Record(target).read()
-    if not overwrite and begun is None and next(iter(target.list()), None) is not None:
-        raise DatasetExistsError(
-            f"There is already something at {target.url}.", hint="Choose another path, or delete it first."
-        )
+    if not overwrite and begun is None:
+        check_nothing_is_at(target)
     wanted = Wanted(reader, use_bioformats=use_bioformats)
     groups = group_input(
         input_path,
@@ -232,9 +197,22 @@ def plan_import(
     if begun is not None and begun != plan.fingerprint:
         raise DatasetExistsError(
             f"At {target.url} is what another import has left unfinished: of other images, or with other parameters.",
-            hint="Run that import again to finish it, choose another path, or delete it first.",
+            hint="Run that import again to finish it, or choose another path.",
         )
     return plan
+
+
+def check_nothing_is_at(target: Location) -> None:
+    """Refuse a place where something is; of a dataset, say how it gets one more layer."""
+    names = list(target.list())
+    if FILE_NAME in names:
+        raise DatasetExistsError(
+            f"There is already something at {target.url}: a dataset.",
+            hint="Choose another path. To add a layer to it: dataset.add_layer_from_images, "
+            "or wkplug add-layer SOURCE DATASET.",
+        )
+    if names:
+        raise DatasetExistsError(f"There is already something at {target.url}.", hint="Choose another path.")
 
 
 def add_layer_from_images(

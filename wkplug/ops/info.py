@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Location
     from wkplug.dataset import Dataset, Layer, MagView
+    from wkplug.geometry import NDBoundingBox
 
-__all__ = ["LayerReport", "MagReport", "Report", "describe"]
+__all__ = ["LayerReport", "MagReport", "Report", "box_facts", "describe"]
 
 
 @attrs.frozen(kw_only=True)
 class MagReport:
-    """One mag: shapes are per axis of the array, in voxels of the mag; size is bytes on disk.
+    """One mag: shapes are per axis of the array, in voxels of the mag; size is bytes on disk, None if unknown.
 
+    size_unknown: why the place can't say the size, if that was asked for and it can't.
     listed: False for a folder that the properties don't name (yet), because an unfinished job has left it.
     """
 
@@ -35,6 +37,7 @@ class MagReport:
     compressed: bool | None = None
     backend: str | None = None
     size: int | None = None
+    size_unknown: str | None = None
     mark: str | None = None
     problem: str | None = None
     listed: bool = True
@@ -50,10 +53,23 @@ class LayerReport:
     num_channels: int
     data_format: str
     axes: tuple[str, ...]
-    bounding_box: str
+    bounding_box: NDBoundingBox
     mags: tuple[MagReport, ...]
     notes: tuple[str, ...] = ()
     mark: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain values; the box in numbers, further axes by name."""
+        return {
+            **attrs.asdict(self, recurse=False),
+            "bounding_box": box_facts(self.bounding_box),
+            "mags": list(map(attrs.asdict, self.mags)),
+        }
+
+    @property
+    def box_text(self) -> str:
+        """The box as people read it."""
+        return f"{self.bounding_box.topleft_xyz.to_tuple()} + {self.bounding_box.size_xyz.to_tuple()}"
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +90,19 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values, for `wkplug info --json`."""
-        return attrs.asdict(self)
+        facts = attrs.asdict(self, recurse=False)
+        return {**facts, "size": self.size, "layers": [layer.to_json() for layer in self.layers]}
+
+
+def box_facts(box: NDBoundingBox) -> dict[str, Any]:
+    """Give a bounding box in numbers: x, y, z, and further axes by name."""
+    facts: dict[str, Any] = {"topLeft": box.topleft_xyz.to_list(), "size": box.size_xyz.to_list()}
+    others = {
+        axis: [start, start + length]
+        for axis, start, length in zip(box.axes, box.topleft, box.size, strict=True)
+        if axis not in ("c", "x", "y", "z")
+    }
+    return {**facts, "additionalAxes": others} if others else facts
 
 
 def describe(dataset: Dataset, *, sizes: bool = True) -> Report:
@@ -99,7 +127,7 @@ def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
         num_channels=layer.num_channels,
         data_format=str(layer.data_format),
         axes=layer.frame.axes,
-        bounding_box=_box(layer),
+        bounding_box=layer.bounding_box,
         mags=(*(_mag(view, sizes=sizes) for view in layer.mags.values()), *_unlisted(layer)),
         notes=(
             *_notes(layer),
@@ -107,11 +135,6 @@ def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
         ),
         mark=_mark_of(layer.location),
     )
-
-
-def _box(layer: Layer) -> str:
-    box = layer.bounding_box
-    return f"{box.topleft_xyz.to_tuple()} + {box.size_xyz.to_tuple()}"
 
 
 def _notes(layer: Layer) -> tuple[str, ...]:
@@ -168,6 +191,13 @@ def _text(mark: storage.Mark) -> str:
     return f"{mark.job}, started {mark.started}, has not finished"
 
 
+def _size(location: Location) -> dict[str, Any]:
+    try:
+        return {"size": location.size()}
+    except StorageError as error:
+        return {"size_unknown": error.message}
+
+
 def _mag(view: MagView, *, sizes: bool) -> MagReport:
     known: dict[str, Any] = {"mag": view.name, "path": view.location.url}
     try:
@@ -190,7 +220,7 @@ def _mag(view: MagView, *, sizes: bool) -> MagReport:
             "backend": handle.backend.name,
         }
         if sizes:
-            known["size"] = view.location.size()
+            known |= _size(view.location)
     except WkplugError as error:
         known["problem"] = error.message
     return MagReport(**known)

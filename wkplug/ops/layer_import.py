@@ -18,7 +18,7 @@ from wkplug.errors import DatasetExistsError
 from wkplug.geometry import Mag
 from wkplug.ops.images import write_volumes
 from wkplug.ops.importing.options import Budget, ImportOptions
-from wkplug.ops.importing.planning import VolumePlan, plan_volumes
+from wkplug.ops.importing.planning import PlannedImport, plan_volumes
 from wkplug.ops.importing.pyramid import with_pyramids
 from wkplug.ops.importing.report import ImportReport
 from wkplug.ops.importing.voxel_sizes import Known, compared, filled, known_size
@@ -28,7 +28,6 @@ from wkplug.properties.document import FILE_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wkplug.abc import Location
     from wkplug.dataset import Layer
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.ops.importing.stacks import Stack
@@ -39,24 +38,8 @@ __all__ = ["LayerImport", "plan_layer"]
 
 
 @attrs.frozen(kw_only=True)
-class LayerImport:
-    """What will be written; report: what of the sources will not be in it as it is in them."""
-
-    target: Location
-    voxel_size: VoxelSize
-    volumes: tuple[VolumePlan, ...]
-    options: ImportOptions
-    report: ImportReport
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where the voxels come from."""
-        return tuple(file.path for planned in self.volumes for file in planned.volume.files)
-
-    @property
-    def bytes(self) -> int:
-        """The voxels before they are compressed, in bytes."""
-        return sum(planned.bytes for planned in self.volumes)
+class LayerImport(PlannedImport):
+    """Layers to come of a dataset that may be there already."""
 
     def execute(
         self,
@@ -100,7 +83,7 @@ def plan_layer(
     elif names and not overwrite:
         raise DatasetExistsError(
             f"There is already something at {place.url}, which is no dataset.",
-            hint="Choose another path, or delete it first.",
+            hint="Choose another path.",
         )
     import_options = ImportOptions(**options)
     mag = Mag(import_options.mag)
@@ -121,6 +104,7 @@ def plan_layer(
     return LayerImport(
         target=place,
         voxel_size=known.size,
+        voxel_size_of_files=known.of_files,
         volumes=with_pyramids(volumes, import_options, known.size.to_nanometer(), others, **places),
         options=import_options,
         report=ImportReport.of([*known.notes, *(note for planned in volumes for note in planned.notes)]),

@@ -173,7 +173,7 @@ class AddMag(Operation):
         else:
             raise MagExistsError(
                 f"The layer {self.layer!r} already has the mag {self.properties.mag}.",
-                hint="Delete it first, or choose another mag.",
+                hint="Choose another mag.",
             )
         return _with_mags(state, entry, mags)
 

@@ -44,7 +44,7 @@ def write(location: Location, arrays: Mapping[str, NDArray[Any]]) -> str:
     """Write the arrays and, last, the group that makes them one; gives the data format."""
     if location.exists():
         raise AttachmentExistsError(
-            f"There is already something at {location.url}.", hint="Choose another name, or delete it."
+            f"There is already something at {location.url}.", hint="Choose another name."
         )
     for name, values in arrays.items():
         axes = _AXES[: values.ndim]

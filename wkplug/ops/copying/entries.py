@@ -86,7 +86,9 @@ def make_link(link: Location, target: Location, *, make_relative: bool = False) 
     path = Path(where)
     if os.path.lexists(path):
         if path.is_symlink() and not path.exists():
-            raise FolderExistsError(f"{path} is a link to nothing.", hint="Remove it first.")
+            raise FolderExistsError(
+                f"{path} is a link to nothing.", hint="Choose another path, or let the link lead to a folder."
+            )
         raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")
     path.parent.mkdir(parents=True, exist_ok=True)
     text = os.path.relpath(to, path.parent.resolve()) if make_relative else to

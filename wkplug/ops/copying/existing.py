@@ -363,7 +363,7 @@ def _check_free(layer: Layer, mag: Mag) -> None:
     if mag in layer.mags:
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {mag}.",
-            hint=f"Delete it with layer.delete_mag({str(mag)!r}) first.",
+            hint=f"layer.get_mag({str(mag)!r}) gives it.",
         )
 
 

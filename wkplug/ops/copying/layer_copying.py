@@ -283,7 +283,7 @@ def _check_free(dataset: Dataset, name: str) -> None:
     if name in dataset.store.layer_names():
         raise LayerExistsError(
             f"The dataset {dataset.name!r} already has a layer {name!r}.",
-            hint="Give another new_layer_name, or delete the layer first.",
+            hint="Give another new_layer_name.",
         )
 
 

@@ -164,7 +164,9 @@ def add_mag(
     if target in layer.mags and not (copies and exists_ok):
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {target}.",
-            hint=f"Delete it with layer.delete_mag({str(target)!r}) first, or choose another mag.",
+            hint="Pass exists_ok=True to write what differs into it, or choose another mag: mag=..."
+            if copies
+            else "Choose another mag: mag=...",
         )
     region = _region_as(source, layer, target)
     if not copies:
@@ -218,7 +220,7 @@ def _check_layout(layer: Layer, mag: Mag, request: CopyRequest) -> None:
     if not request.keeps(layer.get_mag(mag)):
         raise MagMismatchError(
             f"The mag {mag} of {layer.name!r} exists and is stored in another way than asked for.",
-            hint="Leave the shapes and compress out to write into it as it is, or delete it first.",
+            hint="Leave the shapes and compress out to write into it as it is, or rewrite it with rechunk.",
         )
 
 
@@ -361,7 +363,7 @@ def _overwrite(
     if layer.get_mag(target).read_only:
         raise MagExistsError(
             f"The mag {target} of {layer.name!r} belongs to another dataset and can't be overwritten.",
-            hint="Delete the reference first.",
+            hint="Copy into a layer whose mags are its own.",
         )
     _extend(layer, wanted)
     with creating.overwritten_mag(layer, target, _mark(layer, source, target)) as handle:

@@ -56,7 +56,7 @@ class UnfinishedCopy:
             raise error(
                 f"At {self.target.url} a copy into the {self.kind} that was there has not finished: {self._what}, "
                 f"started {mark.started}.",
-                hint="Run it again with exists_ok=True (copy-dataset: --exists-ok), as it was begun.",
+                hint="Run it again with exists_ok=True, as it was begun.",
             )
         raise error(
             f"At {self.target.url} is what another job has left unfinished: {mark.what or mark.job}, "

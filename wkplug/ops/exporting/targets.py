@@ -56,7 +56,7 @@ def finished(target: str, *, overwrite: bool, keep: Sequence[Location] = ()) -> 
         if not overwrite:
             raise ExportError(
                 f"There is already something at {place.url}.",
-                hint="Choose another path, or pass overwrite=True (--overwrite-existing).",
+                hint="Choose another path, or pass overwrite=True.",
             )
         _check_replaceable(place, keep)
     scratch = _scratch(path, place)
@@ -109,7 +109,7 @@ def _check_replaceable(place: Location, keep: Sequence[Location]) -> None:
     if place.child(FILE_NAME).exists():
         raise ExportError(
             f"{place.url} can't be replaced: it is a dataset.",
-            hint="Choose another path, or delete the dataset first.",
+            hint="Choose another path.",
         )
 
 

@@ -104,7 +104,7 @@ def choose(extent: Extent, budget: int, workers: int, *, depth: int | None = Non
         raise TooLargeError(
             f"The import takes at least {size_text(least or 0)} for the voxels alone; "
             f"{size_text(budget)} are left for them.",
-            hint=f'Allow more (memory="{size_text((least or 0) * 5 // 4 + 2**28)}"), or choose smaller chunks.',
+            hint=f'Allow more: memory="{size_text((least or 0) * 5 // 4 + 2**28)}", or choose smaller chunks.',
         )
     return best[3]
 

@@ -42,7 +42,7 @@ def layer_name_from(text: str) -> str:
     if not name:
         raise LayerNameError(
             f"No layer name can be made of {text!r}: it has no letter, digit or any of _ $ @ -.",
-            hint="Pass layer_name, or a function as map_filepath_to_layer_name.",
+            hint="Pass layer_name=..., or a function as map_filepath_to_layer_name.",
         )
     return name
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from wkplug import registry
+from wkplug.config.hints import counted
 from wkplug.dataset.data_format import DataFormat, default_data_format
 from wkplug.dataset.dtypes import check_category, check_layer_dtype, dtype_name
 from wkplug.dataset.layout import array_spec
@@ -30,7 +31,8 @@ from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
 from wkplug.ops.importing.cutting import Cutting, Extent
 from wkplug.ops.importing.naming import part_of_name
-from wkplug.ops.importing.report import ImportNote, counted
+from wkplug.ops.importing.readers import ImageFile
+from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.stacks import Stacks
 from wkplug.ops.importing.volume import Volume
 from wkplug.properties import check_layer_name
@@ -42,10 +44,12 @@ if TYPE_CHECKING:
     from wkplug.abc import ArraySpec, Location
     from wkplug.dataset.layout import LayoutRequest
     from wkplug.ops.importing.options import Budget, ImportOptions
+    from wkplug.ops.importing.report import ImportReport
     from wkplug.ops.importing.stacks import Stack
     from wkplug.ops.pyramids.passes import Pass
+    from wkplug.properties import VoxelSize
 
-__all__ = ["LayerPlan", "VolumePlan", "plan_volumes", "spec_of"]
+__all__ = ["LayerPlan", "PlannedImport", "VolumePlan", "plan_volumes", "spec_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -115,6 +119,48 @@ class VolumePlan:
     def bytes(self) -> int:
         """The voxels of all layers before they are compressed, in bytes."""
         return math.prod(self.volume.size) * self.extent.voxel_bytes * math.prod(self.volume.others.values())
+
+
+@attrs.frozen(kw_only=True)
+class PlannedImport:
+    """What an import would write, before anything is written.
+
+    voxel_size_of_files: the axes along which the voxel size is what the files say, such as "xy". report: what will be
+    left out, filled, guessed ...
+    """
+
+    target: Location
+    voxel_size: VoxelSize
+    voxel_size_of_files: str
+    volumes: tuple[VolumePlan, ...]
+    options: ImportOptions
+    report: ImportReport
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where all voxels come from: files, and arrays of containers."""
+        return tuple(file.path for planned in self.volumes for file in planned.volume.files)
+
+    @property
+    def files(self) -> tuple[Location, ...]:
+        """All image files, in the order of layers and sections; none of containers, whose files are not looked at."""
+        every = (file for planned in self.volumes for file in planned.volume.files)
+        return tuple(file.location for file in every if isinstance(file, ImageFile))
+
+    @property
+    def source_bytes(self) -> int:
+        """The size of all image files."""
+        return sum(location.size() for location in self.files)
+
+    @property
+    def bytes(self) -> int:
+        """The voxels of all layers before they are compressed, without coarser mags, in bytes."""
+        return sum(planned.bytes for planned in self.volumes)
+
+    @property
+    def memory(self) -> int:
+        """What the voxels that are held at once take at most, in bytes."""
+        return max(planned.memory for planned in self.volumes)
 
 
 def plan_volumes(
@@ -286,8 +332,8 @@ def _channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[t
     if options.channel is not None:
         if not 0 <= options.channel < count:
             raise InvalidArgumentError(
-                f"channel is {options.channel}, but {volume.path} has {count} channels.",
-                hint=f"Channels count from 0 to {count - 1}.",
+                f"channel is {options.channel}, but {volume.path} has {counted(count, 'channel')}.",
+                hint=f"Channels count from 0 to {count - 1}." if count > 1 else "Leave channel=... out.",
             )
         return [(name, range(options.channel, options.channel + 1))]
     if volume.has_alpha and options.truncate_rgba_to_rgb:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
+from wkplug.config.hints import counted
 from wkplug.dataset.legacy.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ImportNote", "ImportReport", "Kind", "counted"]
+__all__ = ["ImportNote", "ImportReport", "Kind"]
 
 Kind: TypeAlias = Literal[
     "said", "left out", "filled", "guessed", "cast", "turned", "moved", "named", "took over", "differs", "found"
@@ -29,11 +30,6 @@ reader than the surest one. differs: the sources contradict each other, or the d
 
 _LOST: frozenset[str] = frozenset({"left out", "filled", "guessed", "took over", "differs"})
 _NAMED = 3
-
-
-def counted(count: int, what: str) -> str:
-    """Write a number with its noun: "1 section", "3,000 sections"."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 @attrs.frozen(kw_only=True)

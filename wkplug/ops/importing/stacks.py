@@ -77,7 +77,8 @@ class Stack:
             absent = [str(number) for a, b in gaps for number in range(a + step, b, step)]
             listed = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
             raise UnsupportedImageDataError(
-                f"The sections number {listed} are missing between {names[0]} and {names[-1]}.",
+                f"The section{'s' if len(absent) > 1 else ''} number {listed} {'are' if len(absent) > 1 else 'is'} "
+                f"missing between {names[0]} and {names[-1]}.",
                 files[0].path,
                 hint='Add the files; or pass missing_slices="fill" for zeros in their place, '
                 '"close" for a layer without them.',

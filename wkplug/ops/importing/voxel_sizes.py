@@ -162,5 +162,4 @@ def _how_to_give(missing: Sequence[int]) -> str:
     """Say how to give what is missing, leaving to the files what they say."""
     named = [_AXES[axis] if axis in missing else None for axis in range(3)]
     given = ", ".join("None" if axis is None else axis for axis in named)
-    typed = ",".join(axis or "" for axis in named)
-    return f"Give the voxel size: voxel_size=({given}) in nanometres, or --voxel-size {typed}."
+    return f"Give the voxel size: voxel_size=({given}) in nanometres."

@@ -123,11 +123,11 @@ def check_free(dataset: Dataset, planned: VolumePlan, mag: Mag) -> None:
                 return
             raise LayerExistsError(
                 f"The dataset {dataset.name!r} has a layer {name!r} that another import has left unfinished.",
-                hint="Run that import again to finish it, or delete the layer first.",
+                hint="Run that import again to finish it, or give another layer_name.",
             )
     raise LayerExistsError(
         f"The dataset {dataset.name!r} already has a layer {taken[0]!r}.",
-        hint="Choose another name, or delete the layer first.",
+        hint="Give another layer_name.",
     )
 
 

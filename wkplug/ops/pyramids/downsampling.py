@@ -374,12 +374,11 @@ def check_free(layer: Layer, mag: Mag) -> None:
         raise exists(layer, mag)
 
 
-def exists(layer: Layer, mag: Mag) -> MagExistsError:
+def exists(
+    layer: Layer, mag: Mag, hint: str = "Pass allow_overwrite=True to compute it anew."
+) -> MagExistsError:
     """Make the error that refuses to compute a mag that is there."""
-    return MagExistsError(
-        f"The layer {layer.name!r} already has the mag {mag}.",
-        hint="Pass allow_overwrite=True to compute it anew, or layer.delete_mag first.",
-    )
+    return MagExistsError(f"The layer {layer.name!r} already has the mag {mag}.", hint=hint)
 
 
 def _left_unfinished(layer: Layer, mag: Mag) -> bool:

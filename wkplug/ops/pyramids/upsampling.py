@@ -104,9 +104,9 @@ def upsample(
     targets = [mag for mag in reversed(mags) if mag.max_dim < source.max_dim]
     marks = {target: downsampling.mark_of(layer, source, target, interpolation) for target in targets}
     if not any(_is_own(layer, target, mark) for target, mark in marks.items()):
-        for target in targets:
+        for index, target in enumerate(targets):
             if target in layer.mags:
-                raise downsampling.exists(layer, target)
+                raise downsampling.exists(layer, target, _way_round(targets, index))
     request = LayoutRequest(chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
     buffer = downsampling.buffer_of(layer, buffer_shape)
     frame = layer.frame
@@ -155,6 +155,15 @@ def _is_own(layer: Layer, target: Mag, mark: storage.Mark) -> bool:
     """Whether a call like this one has marked the mag, and was killed."""
     found = storage.read_mark(layer.location.child(target.to_layer_name()))
     return found is not None and (found.job, found.what) == (mark.job, mark.what)
+
+
+def _way_round(targets: list[Mag], index: int) -> str:
+    """Say what can be done where a mag to come is there already: mags are made from the coarsest on."""
+    if index > 0:
+        return f"To stop before it: finest_mag={str(targets[index - 1])!r}."
+    if len(targets) > 1:
+        return f"To go on from it: from_mag={str(targets[0])!r}."
+    return "There is nothing to add, then: use that mag."
 
 
 def _part(

@@ -250,6 +250,6 @@ def refuse_unfinished(layer: Layer, mag: Mag, left: Mark) -> NoReturn:
     raise IncompleteMagError(
         f"The mag {mag} of the layer {layer.name!r} is not complete: another transform into it, {left.what}, "
         f"started {left.started}, is still writing it or was interrupted.",
-        hint=f"If it was interrupted, run it again with the same parameters to finish it, or delete what it has left "
-        f"with layer.delete_mag({str(mag)!r}).",
+        hint="If it was interrupted, run it again with the same parameters to finish it, or transform into another "
+        "layer.",
     )

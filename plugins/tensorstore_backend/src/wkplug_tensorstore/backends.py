@@ -169,7 +169,8 @@ class TensorstoreBackend(ArrayBackend):
             file.write(json.dumps(document, indent=2).encode(), if_match="")
         except ConflictError as error:
             raise ConflictError(
-                f"{location.url} already holds a {self.format} array.", hint="Delete it first, or open it."
+                f"{location.url} already holds a {self.format} array.",
+                hint="Open it, or choose another place.",
             ) from error
         array.settle()
         return array

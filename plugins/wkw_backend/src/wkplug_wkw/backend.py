@@ -108,7 +108,7 @@ class WkwBackend(ArrayBackend):
         except ConflictError as error:
             raise ConflictError(
                 f"{place.url} is there already: an array can't be created over another one.",
-                hint="Delete the old array first, or open it.",
+                hint="Open it, or choose another place.",
             ) from error
         return self.array_type(location, header, "r+", self._settings, spec.options)
 

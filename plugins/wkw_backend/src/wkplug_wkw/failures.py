@@ -49,6 +49,5 @@ def corrupt_shard(
     )
     return CorruptDataError(
         f"The shard {where} (voxels {spans}){block} is damaged: {reason}.",
-        hint="Restore the file from a copy, or write all of its voxels again."
-        "\nDeleting it makes those voxels read as zeros.",
+        hint="Restore the file from a copy, or write all of its voxels again.",
     )

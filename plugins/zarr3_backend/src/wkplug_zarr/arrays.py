@@ -259,7 +259,7 @@ class ZarrArray(Array):
                 where = tuple((side.start, side.stop) for side in part)
                 return CorruptDataError(
                     f"{self._location.url}/{key} is damaged: {where} can't be decoded ({_text(found)}).",
-                    hint="Restore the file, or delete it if its voxels may become the fill value.",
+                    hint="Restore the file from a copy, or write its voxels anew.",
                 )
         return CorruptDataError(f"{box} of {self._location.url} can't be read or written: {_text(error)}.")
 

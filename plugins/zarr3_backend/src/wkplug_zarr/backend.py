@@ -148,13 +148,13 @@ class _ZarrBackend(ArrayBackend):
             if name in METADATA_FILES.values():
                 raise ConflictError(
                     f"There is an array at {location.url} already ({name}).",
-                    hint="Delete it first, or choose another place.",
+                    hint="Choose another place.",
                 )
             if header.keys.looks_like_chunks(name):
                 raise ConflictError(
                     f"Chunks of an earlier array are left at {location.url} ({name}); "
                     "they would be taken for voxels of the new one.",
-                    hint="Delete them first, or choose another place.",
+                    hint="Choose another place.",
                 )
         # The engine judges the codecs' configurations before anything is written.
         make_engine(header, open_store(location, read_only=True, index=None), header.shape)

@@ -1,0 +1,177 @@
+"""Texts that commands print name options, never Python's parameters; and none advises deleting."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+
+import wkplug as wk
+from wkplug.cli.hints import in_options, options_of
+from wkplug.cli.main import COMMANDS, main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import click
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("wkplug/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")])
+
+
+def commands() -> dict[str, click.Command]:
+    found = {}
+    for name, place in COMMANDS.items():
+        module, _, attribute = place.partition(":")
+        found[name] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def plain(text: ast.JoinedStr) -> str:
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in text.values)
+
+
+def hints_of(file: Path) -> Iterator[str]:
+    """The texts that are passed as `hint=`, also those with a condition."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "hint":
+            stack = [node.value]
+            while stack:
+                value = stack.pop()
+                if isinstance(value, ast.IfExp):
+                    stack += [value.body, value.orelse]
+                elif isinstance(value, ast.Constant) and isinstance(value.value, str):
+                    yield value.value
+                elif isinstance(value, ast.JoinedStr):
+                    yield plain(value)
+
+
+HINTS = sorted({hint for file in SOURCES for hint in hints_of(file)})
+
+
+def test_there_are_hints_to_look_at() -> None:
+    assert len(HINTS) > 200
+    assert any("missing_slices=" in hint for hint in HINTS)
+
+
+def test_no_command_prints_a_parameter_for_which_it_has_an_option() -> None:
+    wrong = []
+    for name, command in commands().items():
+        parameters = "|".join(map(re.escape, options_of(command)))
+        mention = re.compile(rf"(?<![\w./'\"-])({parameters})=")
+        wrong += [f"{name}: {hint}" for hint in HINTS if mention.search(in_options(hint, command))]
+    assert wrong == []
+
+
+def test_no_text_advises_deleting() -> None:
+    advice = re.compile(
+        r"\b(?:[Dd]elete|[Rr]emove) (?:it|them|that|the|what|this|first)\b|\bdelete_(?:mag|layer)\(|[Dd]eleting it"
+    )
+    told = {hint for hint in HINTS if advice.search(hint)}
+    assert told == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('Pass missing_slices="fill" for zeros.', "Pass --missing-slices fill for zeros."),
+        ("Give voxel_size=(x, y, z) in nanometres.", "Give --voxel-size x,y,z in nanometres."),
+        ("voxel_size=(None, None, z) in nanometres.", "--voxel-size ,,z in nanometres."),
+        ("sampling_mode='isotropic' or 'constant_z'.", "--sampling-mode isotropic or constant_z."),
+        ("Pass compress=False.", "Pass --no-compress."),
+        ("Pass overwrite=True.", "Pass --overwrite-existing."),
+        ("Pass dtype=... to convert.", "Pass --dtype ... to convert."),
+        ('executor="processes"', "--distribution-strategy processes"),
+        ("coarsest_mag=Mag(2, 2, 1)", "--coarsest-mag 2-2-1"),
+        ("batch_size is 5, which", "--batch-size is 5, which"),
+        ("a function as map_filepath_to_layer_name.", "a function as --layer-mapping."),
+        # Words that are no parameters, names of users and parameters without an option stay.
+        ("the channel is 5; the name of a reader", "the channel is 5; the name of a reader"),
+        ("the layer 'layer_name' of /a/layer_name/1 and layer.flip_x", None),
+        ("exists_ok=True", None),
+    ],
+)
+def test_parameters_become_options(text: str, expected: str | None) -> None:
+    assert in_options(text, commands()["convert"]) == (text if expected is None else expected)
+
+
+def test_texts_of_no_command_stay() -> None:
+    assert in_options("missing_slices=...", None) == "missing_slices=..."
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    dataset = wk.Dataset("ds", voxel_size=(1, 1, 1))
+    layer = dataset.write_layer("em", "color", np.ones((32, 32, 32), "uint8"), downsample=False)
+    layer.downsample(coarsest_mag=4)
+    return tmp_path
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(list(arguments)) == 1
+    return capsys.readouterr().err
+
+
+def test_converting_onto_a_dataset_names_add_layer(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite("seg.tif", np.ones((8, 8), "uint8"))
+    command = ("convert", "seg.tif", "ds", "--voxel-size", "1,1,1", "--layer-name", "seg")
+    told = failed(capsys, *command, "--category", "segmentation")
+    assert "ds: a dataset.\n" in told
+    assert "wkplug add-layer SOURCE DATASET" in told
+    assert "delete" not in told
+    Path("other").mkdir()
+    Path("other/file").write_text("mine")
+    told = failed(capsys, "convert", "seg.tif", "other", "--voxel-size", "1,1,1")
+    assert "There is already something at" in told
+    assert "Choose another path.\n" in told
+
+
+@pytest.mark.filterwarnings("always")
+def test_errors_and_warnings_of_a_real_command_name_options(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("series").mkdir()
+    for z in (1, 2, 4):
+        tifffile.imwrite(f"series/s{z}.tif", np.full((8, 8), z, "uint8"))
+    command = ("convert", "series", "out", "--voxel-size", "1,1,1")
+    told = failed(capsys, *command)
+    assert "The section number 3 is missing between s1.tif and s4.tif." in told
+    assert "pass --missing-slices fill for zeros" in told
+    assert "missing_slices" not in told
+    assert main([*command, "--missing-slices", "fill", "--chunks-per-shard", "1"]) == 0
+    both = capsys.readouterr()
+    assert "note: series: 1 section of 4 is missing, and is zero there (z = 2)." in both.out
+    assert "Warning: " in both.err
+    assert "--chunks-per-shard" in both.err
+    assert "chunks_per_shard" not in both.err
+    assert "[" not in both.err
+
+
+def test_upsampling_says_how_to_go_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layer = wk.Dataset.open("ds").get_layer("em")
+    told = failed(capsys, "upsample", "ds", "--from-mag", "4")
+    assert "The layer 'em' already has the mag 2." in told
+    assert "To go on from it: --from-mag 2." in told
+    told = failed(capsys, "upsample", "ds", "--from-mag", "2")
+    assert "There is nothing to add, then: use that mag." in told
+    layer.delete_mag(2)
+    told = failed(capsys, "upsample", "ds", "--from-mag", "4")
+    assert "already has the mag 1" in told
+    assert "To stop before it: --finest-mag 2." in told
+    with pytest.raises(wk.errors.MagExistsError, match="To stop before it: finest_mag='2'"):
+        layer.upsample(from_mag=4)
+    assert main(["upsample", "ds", "--from-mag", "4", "--finest-mag", "2"]) == 0
+
+
+def test_downsampling_onto_a_mag_says_how_to_compute_it_anew(place: Path) -> None:
+    layer: Any = wk.Dataset.open("ds").get_layer("em")
+    with pytest.raises(wk.errors.MagExistsError, match="Pass allow_overwrite=True to compute it anew"):
+        layer.downsample_mag(1, 2)
+    layer.downsample_mag(1, 2, allow_overwrite=True)
