@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,8 @@ from wkplug.errors import (
     PropertiesError,
     UnsupportedVersionError,
 )
-from wkplug.properties import PropertiesStore
+from wkplug.geometry import BoundingBox
+from wkplug.properties import PropertiesStore, operations
 
 Write = Callable[[Any], LocalLocation]
 
@@ -112,6 +114,9 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (BOX, [], "dataLayers[0].boundingBox", "must be an object"),
     ((*BOX, "topLeft"), [1, 2], "dataLayers[0].boundingBox.topLeft", "must be a list of three whole numbers"),
     ((*BOX, "topLeft", 1), "0", "dataLayers[0].boundingBox.topLeft[1]", "must be a whole number, not '0'"),
+    ((*BOX, "width"), 1e308, "dataLayers[0].boundingBox.width", "which no array reaches"),
+    ((*BOX, "depth"), 10**300, "dataLayers[0].boundingBox.depth", "which no array reaches"),
+    ((*BOX, "topLeft", 1), -(2**60), "dataLayers[0].boundingBox.topLeft[1]", "which no array reaches"),
     ((*BOX, "width"), "10", "dataLayers[0].boundingBox.width", "must be a whole number, not '10'"),
     ((*BOX, "height"), 1.5, "dataLayers[0].boundingBox.height", "must be a whole number, not 1.5"),
     ((*BOX, "depth"), None, "dataLayers[0].boundingBox.depth", "must be a whole number, not null"),
@@ -209,13 +214,21 @@ def place(document: Any, keys: tuple[str | int, ...], value: Any) -> None:
         document[keys[-1]] = value
 
 
+def opened(root: LocalLocation) -> PropertiesStore:
+    """Open a document and ask for all its layers."""
+    store = PropertiesStore.open(root)
+    for name in store.layer_names():
+        store.layer(name)
+    return store
+
+
 @pytest.mark.parametrize(("keys", "value", "key", "text"), WRONG)
 def test_a_wrong_value_is_named_with_file_and_key(
     write: Write, document: dict[str, Any], keys: tuple[str | int, ...], value: Any, key: str, text: str
 ) -> None:
     place(document, keys, value)
     with pytest.raises(PropertiesError) as caught:
-        PropertiesStore.open(write(document))
+        opened(write(document))
     message = caught.value.message
     assert "datasource-properties.json: " in message
     assert f": {key}" in message
@@ -229,7 +242,7 @@ def test_a_missing_key_is_named(
 ) -> None:
     place(document, keys, DELETE)
     with pytest.raises(MissingPropertyError, match=r"is missing\.") as caught:
-        PropertiesStore.open(write(document))
+        opened(write(document))
     assert f"datasource-properties.json: {key} is missing." in str(caught.value)
     assert isinstance(caught.value, KeyError)
 
@@ -256,7 +269,7 @@ def test_nesting_is_limited_in_unknown_keys_too(
         deep = {"a": deep}
     place(document, keys, deep)
     with pytest.raises(PropertiesError, match="nested too deeply, more than 64 levels"):
-        PropertiesStore.open(write(document))
+        opened(write(document))
 
 
 def test_optional_keys_may_be_null(write: Write, document: dict[str, Any]) -> None:
@@ -275,3 +288,60 @@ def test_unknown_formats_and_old_names_can_be_opened(write: Write, document: dic
     store = PropertiesStore.open(write(document))
     assert store.layer_names() == ("a layer with blanks", "seg")
     assert store.layer("seg").data_format == "somewhere"
+
+
+def test_channels_that_nobody_counted_are_guessed(write: Write, document: dict[str, Any]) -> None:
+    place(document, (*LAYER, "numChannels"), DELETE)
+    for word, channels in (("uint8", 1), ("uint24", 3), ("float", 1)):
+        document["dataLayers"][0]["elementClass"] = word
+        store = PropertiesStore.open(write(document))
+        assert store.layer(store.layer_names()[0]).num_channels == channels
+
+
+BAD: list[Any] = [
+    {"name": "bad"},
+    {"name": "bad", "category": "color"},
+    5,
+    {"name": "../up"},
+    None,
+]
+
+
+@pytest.mark.parametrize("bad", [*BAD, "transformation", "mag"])
+def test_one_bad_layer_leaves_the_others_as_they_are(
+    write: Write, document: dict[str, Any], bad: Any
+) -> None:
+    good = copy.deepcopy(document["dataLayers"][0])
+    if bad == "transformation":
+        bad = {
+            **copy.deepcopy(good),
+            "name": "bad",
+            "coordinateTransformations": [{"type": "rigid", "angle": 3}],
+        }
+    elif bad == "mag":
+        bad = {**copy.deepcopy(good), "name": "bad"}
+        bad["mags"][0]["mag"] = [3, 3, 1]
+    document["dataLayers"].insert(0, bad)
+    root = write(document)
+    store = PropertiesStore.open(root)
+    name = store.layer_names()[0]
+    assert name in ("bad", "dataLayers[0]")
+    assert store.layer_names()[1:] == (good["name"], "seg")
+    for _ in range(2):
+        with pytest.raises(PropertiesError, match=r"datasource-properties.json: dataLayers\[0\]"):
+            store.layer(name)
+    assert store.layer_problem(name) is not None
+    assert store.layer_problem("seg") is None
+    store.apply(operations.SetBox("seg", BoundingBox((1, 2, 3), (4, 5, 6))))
+    store.apply(operations.RenameLayer(good["name"], "renamed"))
+    raw = json.loads((Path(root.url) / "datasource-properties.json").read_text())
+    assert raw["dataLayers"][0] == bad
+    assert [layer["name"] for layer in raw["dataLayers"][1:]] == ["renamed", "seg"]
+    assert raw["dataLayers"][2]["boundingBox"]["topLeft"] == [1, 2, 3]
+
+
+def test_a_name_that_is_taken_is_the_second_layers_problem(write: Write, document: dict[str, Any]) -> None:
+    document["dataLayers"].append(copy.deepcopy(document["dataLayers"][0]))
+    store = PropertiesStore.open(write(document))
+    assert store.layer_problem(store.layer_names()[0]) is None
+    assert "which dataLayers[0] is called already" in str(store.layer_problem("dataLayers[2]"))

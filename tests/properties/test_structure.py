@@ -280,12 +280,14 @@ def test_opening_an_old_file_does_not_write_it_and_the_next_change_does(
     assert written["dataLayers"][1]["largestSegmentId"] == 5
 
 
-def test_a_mag_without_path_that_is_nowhere_is_an_error_at_opening(old_root: LocalLocation) -> None:
+def test_a_mag_without_path_that_is_nowhere_is_its_layers_error(old_root: LocalLocation) -> None:
     (Path(old_root.url) / "rgb" / "2-2-2").rmdir()
+    store = PropertiesStore.open(old_root)
+    assert store.layer(store.layer_names()[1]).name == "seg"
     with pytest.raises(
         MissingError, match="lists the mag 2 without a path, but neither rgb/2 nor rgb/2-2-2"
     ) as caught:
-        PropertiesStore.open(old_root)
+        store.layer("rgb")
     assert isinstance(caught.value, FileNotFoundError)
 
 

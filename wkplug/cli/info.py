@@ -43,6 +43,8 @@ def summary(report: Report, path: str) -> str:
 
 
 def _layer_lines(layer: LayerReport) -> list[str]:
+    if layer.problem is not None:
+        return [f"{layer.name}   PROBLEM: {layer.problem}"]
     channels = f", {layer.num_channels} channels" if layer.num_channels != 1 else ""
     lines = [
         f"{layer.name}   {layer.category}, {layer.dtype}{channels}, {layer.data_format}",

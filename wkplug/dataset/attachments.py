@@ -357,7 +357,7 @@ class Attachments(LegacyAttachments):
         layer = self._layer
         store = layer.dataset.store
         with store.update():
-            raw = next(item for item in store.document["dataLayers"] if item["name"] == layer.name)
+            raw = store.raw_layer(layer.name)
             attachments = dict(raw.get("attachments") or {})
             old = attachments.get(kind.json_key)
             new = change(list(old) if isinstance(old, list) else [old] if old else [])

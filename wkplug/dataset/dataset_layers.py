@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wkplug import registry
@@ -33,9 +33,56 @@ from wkplug.geometry.nd_bounding_box import checked_box
 from wkplug.properties import LayerProperties, SegmentationLayerProperties, check_layer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+
+    from wkplug.dataset.dataset import Dataset
 
 __all__ = ["DatasetLayers"]
+
+
+class _Layers(Mapping[str, Layer]):
+    """The layers of a dataset as it is now; each is made when it is taken out."""
+
+    __slots__ = ("_dataset", "_names")
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._names = dict.fromkeys(dataset.store.layer_names())
+
+    def __getitem__(self, name: str) -> Layer:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._dataset._layer(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give a layer, or `default` if there is none of that name."""
+        # The mapping's own would take what is wrong with a layer for its absence.
+        return self[name] if name in self else default  # noqa: SIM401 - see above
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        store = self._dataset.store
+        shown = {name: store.layer_problem(name) or self[name] for name in self._names}
+        return repr(shown)
+
+
+def _names_of(dataset: Dataset, category: str) -> list[str]:
+    """The layers of a category, and those that don't tell theirs, which raise when they are asked for."""
+    names = []
+    for name in dataset.store.layer_names():
+        raw = dataset.store.raw_layer(name)
+        known = raw.get("category") if isinstance(raw, dict) else None
+        if known == category or known not in ("color", "segmentation"):
+            names.append(name)
+    return names
 
 
 @part_of("wkplug.dataset.dataset", "Dataset")
@@ -44,9 +91,8 @@ class DatasetLayers(DatasetPart):
 
     @property
     def layers(self) -> Mapping[str, Layer]:
-        """All layers by name, in the file's order."""
-        dataset = self._as_dataset()
-        return MappingProxyType({name: dataset._layer(name) for name in dataset.store.layer_names()})
+        """All layers by name, in the file's order; one that the file describes wrongly raises when it is taken out."""
+        return _Layers(self._as_dataset())
 
     def _layer(self, name: str) -> Layer:
         dataset = self._as_dataset()
@@ -72,12 +118,14 @@ class DatasetLayers(DatasetPart):
     def get_color_layers(self) -> list[Layer]:
         """Give all color layers, in the file's order."""
         dataset = self._as_dataset()
-        return [layer for layer in dataset.layers.values() if layer.category == "color"]
+        return [dataset.get_layer(name) for name in _names_of(dataset, "color")]
 
     def get_segmentation_layers(self) -> list[SegmentationLayer]:
         """Give all segmentation layers, in the file's order."""
         dataset = self._as_dataset()
-        return [layer for layer in dataset.layers.values() if isinstance(layer, SegmentationLayer)]
+        return [
+            dataset.get_layer(name).as_segmentation_layer() for name in _names_of(dataset, "segmentation")
+        ]
 
     @older(**ONLY_SEGMENTATION)
     def get_segmentation_layer(self, layer_name: str) -> SegmentationLayer:

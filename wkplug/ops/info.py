@@ -57,6 +57,7 @@ class LayerReport:
     mags: tuple[MagReport, ...]
     notes: tuple[str, ...] = ()
     mark: str | None = None
+    problem: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values; the box in numbers, further axes by name."""
@@ -112,10 +113,20 @@ def describe(dataset: Dataset, *, sizes: bool = True) -> Report:
         path=dataset.location.url,
         name=dataset.name,
         voxel_size=(size.x, size.y, size.z),
-        layers=tuple(_layer(layer, sizes=sizes) for layer in dataset.layers.values()),
+        layers=tuple(_layer_or_problem(dataset, name, sizes=sizes) for name in dataset.store.layer_names()),
         mark=_mark_of(dataset.location),
         notes=_leftovers(dataset.location, dataset.store.layer_names()),
     )
+
+
+def _layer_or_problem(dataset: Dataset, name: str, *, sizes: bool) -> LayerReport:
+    problem = dataset.store.layer_problem(name)
+    if problem is None:
+        return _layer(dataset.get_layer(name), sizes=sizes)
+    return LayerReport(
+        name=name, category="", dtype="", num_channels=0, data_format="", axes=(), bounding_box="", mags=(),
+        problem=problem.message,
+    )  # fmt: skip
 
 
 def _layer(layer: Layer, *, sizes: bool) -> LayerReport:

@@ -42,6 +42,9 @@ _LAYER_KEYS = frozenset(
         "elementClass", "additionalAxes", "largestSegmentId", "mappings",
     }
 )  # fmt: skip
+_FARTHEST = 1 << 53
+"""Voxels beyond this have no exact place in files of other software, whose numbers are floating."""
+
 _MAG_KEYS = frozenset({"mag", "resolution", "path", "axisOrder", "channelIndex"})
 _BOX_KEYS = frozenset({"topLeft", "width", "height", "depth"})
 _SPATIAL = (("x", "width"), ("y", "height"), ("z", "depth"))
@@ -283,7 +286,7 @@ def _check_box(box: Any, order: dict[str, int] | None, file: str, where: str) ->
         if key not in box:
             _missing(file, f"{where}.boundingBox.{key}")
         length, start = box[key], corner[index]
-        if type(length) is int and type(start) is int:
+        if type(length) is int and type(start) is int and max(abs(length), abs(start)) < _FARTHEST:
             continue
         # A layer without that axis has null there.
         absent = order is not None and axis not in order
@@ -295,6 +298,9 @@ def _check_box(box: Any, order: dict[str, int] | None, file: str, where: str) ->
                 f"{where}.boundingBox.topLeft[{index}]",
                 f"must be a whole number, not {describe(start)}",
             )
+        for place, value in ((key, length), (f"topLeft[{index}]", start)):
+            if value is not None and abs(value) >= _FARTHEST:
+                wrong(file, f"{where}.boundingBox.{place}", f"is {describe(value)}, which no array reaches")
 
 
 def _whole(value: Any) -> bool:
@@ -324,6 +330,8 @@ def _check_additional_axes(axes: Any, order: dict[str, int], file: str, where: s
                 f"{where}[{index}].bounds",
                 f"must be a list of two whole numbers, not {describe(bounds)}",
             )
+        if any(abs(bound) >= _FARTHEST for bound in bounds):
+            wrong(file, f"{where}[{index}].bounds", f"is {describe(bounds)}, which no array reaches")
         if type(position) is not int or position < 0 or position in positions:
             wrong(
                 file,

@@ -81,14 +81,15 @@ class DialectFiles:
         changed = [
             name
             for name, entry in after.entries.items()
-            if everywhere or before.entries.get(name) is not entry
+            if entry.problem is None and (everywhere or before.entries.get(name) is not entry)
         ]
         self._dataset(after)
         for name in changed:
             self._layer(after, name)
 
     def _dataset(self, state: State) -> None:
-        formats = tuple(sorted({str(entry.raw["dataFormat"]) for entry in state.entries.values()}))
+        good = [entry for entry in state.entries.values() if entry.problem is None]
+        formats = tuple(sorted({str(entry.raw["dataFormat"]) for entry in good}))
         described = (str(state.head["id"].get("name", "")), formats)
         if described == self._described:
             return

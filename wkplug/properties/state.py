@@ -12,14 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from wkplug.errors import LayerNotFoundError
+from wkplug.errors import LayerNotFoundError, MissingError, PropertiesError
 from wkplug.properties import document, legacy
 from wkplug.properties.check import check_dataset, check_layer
-from wkplug.properties.check_parts import wrong
+from wkplug.properties.names import existing_name_problem
 from wkplug.properties.structure import dataset_from_json, layer_from_json
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
+    from wkplug.errors import WkplugError
     from wkplug.properties.models import DatasetProperties, LayerProperties
 
 __all__ = ["Entry", "State"]
@@ -28,13 +29,17 @@ __all__ = ["Entry", "State"]
 class Entry:
     """One layer: its JSON, and, made when first asked for, its text in the file and its typed form."""
 
-    __slots__ = ("_properties", "_text", "raw")
+    __slots__ = ("_properties", "_text", "problem", "raw")
 
-    raw: dict[str, Any]
-    """Shared between states; never changed."""
+    raw: Any
+    """An object where there is no problem. Shared between states; never changed."""
 
-    def __init__(self, raw: dict[str, Any]) -> None:
+    problem: WkplugError | None
+    """What is wrong with the layer; it is raised by whoever asks for its typed form."""
+
+    def __init__(self, raw: Any, problem: WkplugError | None = None) -> None:
         self.raw = raw
+        self.problem = problem
         self._text: str | None = None
         self._properties: LayerProperties | None = None
 
@@ -47,7 +52,9 @@ class Entry:
 
     @property
     def properties(self) -> LayerProperties:
-        """The typed form; the same object at each call."""
+        """The typed form; the same object at each call. PropertiesError or MissingError if the layer has a problem."""
+        if self.problem is not None:
+            raise self.problem.with_traceback(None)
         if self._properties is None:
             self._properties = layer_from_json(self.raw)
         return self._properties
@@ -85,6 +92,14 @@ class _Layers(Sequence["LayerProperties"]):
         return repr(list(self))
 
 
+def _checked(layer: Any, file: str, where: str, root: Location) -> Entry:
+    try:
+        check_layer(layer, file, where)
+        return Entry(legacy.update_layer(layer, root) if legacy.is_old_layer(layer) else layer)
+    except (PropertiesError, MissingError) as error:
+        return Entry(layer, error)
+
+
 class State:
     """The document at one moment, checked. Made with `read`; operations derive others."""
 
@@ -105,27 +120,24 @@ class State:
     def read(cls, data: bytes, file: str, root: Location, *, before: State | None = None) -> State:
         """Parse and check a file. Layers that equal those of `before` are taken over from it.
 
-        PropertiesError (a ValueError) with file and key for whatever is wrong; MissingError where an old file
-        lists a mag without saying where it is, and it isn't where it should be.
+        PropertiesError (a ValueError) with file and key for whatever is wrong outside of the layers. What is wrong with
+        one layer is raised when that layer is asked for; if it has no name of its own, it is called "dataLayers[2]".
         """
         raw = document.parse(data, file)
         check_dataset(raw, file)
         entries: dict[str, Entry] = {}
         known = before.entries if before is not None else {}
         for index, layer in enumerate(raw["dataLayers"]):
+            where = f"dataLayers[{index}]"
             name = layer.get("name") if type(layer) is dict else None
-            entry = known.get(name) if type(name) is str else None
+            if type(name) is not str or existing_name_problem(name) is not None:
+                name = where
+            entry = known.get(name)
             if entry is None or entry.raw != layer:
-                check_layer(layer, file, f"dataLayers[{index}]")
-                entry = Entry(legacy.update_layer(layer, root) if legacy.is_old_layer(layer) else layer)
-            name = layer["name"]
+                entry = _checked(layer, file, where, root)
             if name in entries:
-                first = list(entries).index(name)
-                wrong(
-                    file,
-                    f"dataLayers[{index}].name",
-                    f"is {name!r}, which dataLayers[{first}] is called already",
-                )
+                text = f"is {name!r}, which dataLayers[{list(entries).index(name)}] is called already"
+                name, entry = where, Entry(layer, PropertiesError(f"{file}: {where}.name {text}."))
             entries[name] = entry
         return cls(file, legacy.update_dataset(raw), entries)
 

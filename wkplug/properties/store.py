@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wkplug.abc import Location
+    from wkplug.errors import WkplugError
     from wkplug.properties.dialect_files import DialectsOf
     from wkplug.properties.models import DatasetProperties, LayerProperties
     from wkplug.properties.operations import Operation
@@ -131,6 +132,14 @@ class PropertiesStore:
     def layer_names(self) -> tuple[str, ...]:
         """The names of all layers, in the file's order."""
         return tuple(self._current().entries)
+
+    def raw_layer(self, name: str) -> Any:
+        """The layer's JSON, for looking at; an object unless the layer has a problem."""
+        return self._current().entry(name).raw
+
+    def layer_problem(self, name: str) -> WkplugError | None:
+        """What is wrong with a layer in the file, None if nothing is; `layer` would raise it."""
+        return self._current().entry(name).problem
 
     def layer(self, name: str) -> LayerProperties:
         """The typed form of a layer, the same object until it changes; LayerNotFoundError (an IndexError)."""

@@ -51,6 +51,8 @@ def copy_dataset(
     ignored = _checked(dataset, layers_to_ignore)
     if not dataset.allow_incomplete:
         check_complete(dataset.location)
+    # Before anything is made, since one may be described wrongly.
+    layers = [dataset.get_layer(layer) for layer in dataset.layers if layer not in ignored]
     location = _place(dataset, new_dataset_path, exists_ok=exists_ok)
     unfinished = UnfinishedCopy(
         kind="dataset",
@@ -69,8 +71,8 @@ def copy_dataset(
             target = _target(dataset, location, voxel_size, voxel_size_with_unit)
     try:
         with pools.pool(executor) as pool:
-            for layer in dataset.layers.values():
-                if layer.name in ignored or (goes_on and not exists_ok and _is_complete(target, layer.name)):
+            for layer in layers:
+                if goes_on and not exists_ok and _is_complete(target, layer.name):
                     continue
                 layer_copying.add_layer_as_copy(
                     target,
@@ -110,9 +112,10 @@ def shallow_copy_dataset(
 ) -> Dataset:
     """Make a dataset of references; see `Dataset.shallow_copy_dataset`."""
     ignored = _checked(dataset, layers_to_ignore)
+    # Before anything is made, since one may be described wrongly.
+    layers = [dataset.get_layer(layer) for layer in dataset.layers if layer not in ignored]
     location = _place(dataset, new_dataset_path, exists_ok=False)
     target = _target(dataset, location, None, None, name=name or dataset.name)
-    layers = [layer for layer in dataset.layers.values() if layer.name not in ignored]
     with target.update():
         for layer in layers:
             layer_copying.add_layer_as_ref(target, layer, make_relative=make_relative)
@@ -126,7 +129,7 @@ def _checked(dataset: Dataset, layers_to_ignore: Iterable[str] | None) -> frozen
     if isinstance(layers_to_ignore, str):
         layers_to_ignore = [layers_to_ignore]
     ignored = frozenset(layers_to_ignore or ())
-    for name in ignored:
+    for name in ignored - set(dataset.layers):
         dataset.get_layer(name)
     return ignored
 

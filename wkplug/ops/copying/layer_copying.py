@@ -258,7 +258,8 @@ def _with_paths(raw: dict[str, Any], places: dict[tuple[str, str], str]) -> dict
 
 def _raw(layer: Layer) -> dict[str, Any]:
     """The layer's JSON object, for looking at."""
-    return next(raw for raw in layer.dataset.store.document["dataLayers"] if raw["name"] == layer.name)
+    raw: dict[str, Any] = layer.dataset.store.raw_layer(layer.name)
+    return raw
 
 
 def _keys_of(source: Layer, name: str) -> list[operations.Operation]:
