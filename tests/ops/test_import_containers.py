@@ -238,6 +238,21 @@ def test_an_array_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_one_layer_of_a_container_is_chosen_by_name_or_number(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
+    zarr.open_group(place / "labels", mode="w", zarr_format=3).attrs["ome"] = {"labels": ["cells"]}
+    write_image(place / "labels" / "cells", noise((4, 20, 30), "uint32"), SPACE)
+    out = wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1), scene="cells")
+    assert list(out.layers) == ["cells"]
+    dataset = wk.Dataset(tmp_path / "new", voxel_size=(250, 250, 500))
+    with pytest.raises(UnsupportedImageDataError, match=r"holds 2 layers: a, cells") as caught:
+        dataset.add_layer_from_images(place, "x")
+    assert "Pass scene=... for one of them" in str(caught.value)
+    assert dataset.add_layer_from_images(place, "x", None, scene=1).category == "segmentation"
+    with pytest.raises(InvalidArgumentError, match=r"scene is 'nuclei', but .*a.zarr has 2: 'a', 'cells'"):
+        dataset.add_layer_from_images(place, "y", scene="nuclei")
+
+
 def test_a_dataset_is_no_container(tmp_path: Path) -> None:
     wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).write_layer("em", "color", noise((8, 8, 8), "uint8"))
     with pytest.raises(InvalidArgumentError, match=r"ds is a dataset already, not images") as caught:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["convert"]
 
 _TAKEN = (
-    *STORAGE, *IMPORTING, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices",
+    *STORAGE, *IMPORTING, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices", "scene",
 )  # fmt: skip
 """Options that are parameters of `plan_import` under the same name."""
 
@@ -48,6 +48,7 @@ _TAKEN = (
 @click.option("--name", help="Name of the dataset; the folder's if left out.")
 @click.option("--reader", help="Name of the image reader to use.")
 @click.option("--importer", help="Name of the importer to use, for a container of another tool.")
+@click.option("--scene", help="Which image of a file that holds several: a name, a number from 0, or all.")
 @click.option(
     "--missing-slices",
     type=click.Choice(["error", "fill", "close"]),

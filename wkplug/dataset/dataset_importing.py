@@ -80,6 +80,7 @@ class DatasetImporting(DatasetPart):
         missing_slices: str = "error",
         memory: int | str | None = None,
         importer: str | None = None,
+        scene: int | str | None = None,
         pyramid: bool = False,
         channel: int | None = None,
         timepoint: int | None = None,
@@ -101,6 +102,8 @@ class DatasetImporting(DatasetPart):
 
         importer: the name of the importer of containers (OME-Zarr, N5, ...) to use, found by the contents if left out.
             Layers of a container keep names, categories, channels' names and colours, and their place.
+        scene: which of the images that a file holds: a name, a number from 0, or "all" for a layer of each; the first
+            if left out, and the others are told. Of a container, which layer; all if left out.
         pyramid: whether to make the coarser mags that `downsample()` would make, too: in the same pass, as far as the
             memory allows it.
         channel, timepoint: take just one of each file, counted from 0.
@@ -137,6 +140,7 @@ class DatasetImporting(DatasetPart):
             missing_slices=missing_slices,
             memory=memory,
             importer=importer,
+            scene=scene,
             pyramid=pyramid,
             channel=channel,
             timepoint=timepoint,
@@ -175,6 +179,7 @@ class DatasetImporting(DatasetPart):
         missing_slices: str = "error",
         memory: int | str | None = None,
         importer: str | None = None,
+        scene: int | str | None = None,
         pyramid: bool = False,
     ) -> Layer:
         """Add a layer from an image file, a folder, a container, a glob text, or a list of files in their order.
@@ -185,7 +190,7 @@ class DatasetImporting(DatasetPart):
         dtype: converts the values (without scaling). channel: takes just one; czi_channel: the same of a file's own
         channel axis, so that colours in it are left. timepoint: takes just one. scale: a coarser resolution that
         the file holds, 0 is the finest. allow_multiple_layers: channels that are no colours become layers of their
-        own, called NAME__channelN, and containers may have several; gives the first one then.
+        own, called NAME__channelN, and containers or scene="all" may give several; gives the first one then.
         Other parameters as in `from_images`.
         """
         from wkplug.ops import images as importing
@@ -221,6 +226,7 @@ class DatasetImporting(DatasetPart):
             missing_slices=missing_slices,
             memory=memory,
             importer=importer,
+            scene=scene,
             pyramid=pyramid,
         )
 

@@ -132,6 +132,7 @@ def plan_import(
     reader: str | None = None,
     use_bioformats: bool | None = None,
     importer: str | None = None,
+    scene: int | str | None = None,
     overwrite: bool = False,
     executor: Any = None,
     **options: Any,
@@ -154,7 +155,7 @@ def plan_import(
     begun = None if overwrite else Record(target).read()
     if not overwrite and begun is None:
         check_nothing_is_at(target)
-    wanted = Wanted(reader, use_bioformats=use_bioformats)
+    wanted = Wanted(reader, use_bioformats=use_bioformats, scene=scene)
     groups = group_input(
         input_path,
         map_filepath_to_layer_name,
@@ -226,6 +227,7 @@ def add_layer_from_images(
     reader: str | None = None,
     use_bioformats: bool | None = None,
     importer: str | None = None,
+    scene: int | str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> Layer:
@@ -241,7 +243,7 @@ def add_layer_from_images(
     import_options = ImportOptions(**options)
     import_options.tell_of_flips()
     mag = Mag(import_options.mag)
-    wanted = Wanted(reader, use_bioformats=use_bioformats)
+    wanted = Wanted(reader, use_bioformats=use_bioformats, scene=scene)
     with pools.pool(executor) as runner:
         volumes = plan_volumes(
             resolve_input(

@@ -19,6 +19,7 @@ from wkplug.ops.importing.axes import Meaning
 from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.naming import Nameable, stem_of, unique_names
 from wkplug.ops.importing.report import ImportNote
+from wkplug.ops.importing.scenes import by_scene
 from wkplug.ops.importing.stacks import Stack, Stacks
 from wkplug.properties import check_layer_name
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from wkplug.ops.importing.files import FoundImages
     from wkplug.ops.importing.order import Channel, Member
     from wkplug.ops.importing.readers import ImageFile
+    from wkplug.ops.importing.scenes import Scene
 
 __all__ = ["arrange", "name_stacks", "stacks_of"]
 
@@ -50,25 +52,49 @@ def stacks_of(
     sort_key: Callable[[Any], Any] | None,
     missing_slices: str,
     layer_name: str | None = None,
+    scene: Scene | None = None,
 ) -> Stacks:
-    """Sort files into layers, which come in the order in which they were found.
+    """Sort files into layers, which come in the order in which they were found; scene: see `scenes`.
 
     layer_name: of the only group, or what comes before the names of several.
     """
     mapping = _known(mapping)
-    groups = _group(found, mapping)
+    scenes, notes = by_scene(found.members, scene)
+    groups = [group for name, members in scenes for group in _of_scene(name, members, found, mapping)]
     several = len(groups) > 1
     if layer_name is not None:
         check_layer_name(layer_name)  # what was given is not cleaned
     sources: list[Nameable] = []
     stacks: list[Stack] = []
-    notes = list(found.notes)
+    notes = [*found.notes, *notes]
     for group in groups:
         for label, stack in arrange(group.members, sort_key, missing_slices, split=mapping in _INSPECTING):
             base = group.texts if layer_name is None or several else (layer_name,)
             sources.append(Nameable(group.source + label, tuple(text + label for text in base)))
             stacks.append(stack)
     return name_stacks(sources, stacks, layer_name if several else None, notes)
+
+
+def _of_scene(
+    scene: str,
+    members: list[Member],
+    found: FoundImages,
+    mapping: ConversionLayerMapping | Callable[[Any], str],
+) -> list[Group]:
+    """Group the files of one scene, whose name is a part of theirs, or all that a single file needs."""
+    groups = _group(attrs.evolve(found, members=members), mapping)
+    if not scene:
+        return groups
+    named = scene.replace("/", "_")
+    alone = (named,) if len(found.members) == 1 else ()
+    return [
+        attrs.evolve(
+            group,
+            source=f"{group.source}, scene {scene}",
+            texts=(*alone, *(f"{text}_{named}" for text in group.texts)),
+        )
+        for group in groups
+    ]
 
 
 def name_stacks(

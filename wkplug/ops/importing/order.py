@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.config.hints import counted
 from wkplug.errors import UnsupportedImageDataError
 from wkplug.ops.importing.axes import Meaning
 from wkplug.ops.importing.naming import stem_of
-from wkplug.ops.importing.report import ImportNote, counted
+from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -145,7 +145,9 @@ class PlannedImport:
     def files(self) -> tuple[Location, ...]:
         """All image files, in the order of layers and sections; none of containers, whose files are not looked at."""
         every = (file for planned in self.volumes for file in planned.volume.files)
-        return tuple(file.location for file in every if isinstance(file, ImageFile))
+        # A file of several scenes counts once.
+        once = {file.location.url: file.location for file in every if isinstance(file, ImageFile)}
+        return tuple(once.values())
 
     @property
     def source_bytes(self) -> int:
@@ -291,10 +293,6 @@ def _notes(volume: Volume) -> Iterator[ImportNote]:
         yield from file.notes
         for note in file.info.notes:
             yield ImportNote(kind="said", text=note, sources=(file.path,), lost=file.exact)
-        scenes = file.info.scenes
-        if len(scenes) > 1:
-            text = f"it holds {len(scenes)} images; only the first, {scenes[0]!r}, is imported"
-            yield ImportNote(kind="left out", text=text, sources=(file.path,))
 
 
 def _layers(volume: Volume, name: str, category: str | None, options: ImportOptions) -> list[LayerPlan]:

@@ -88,12 +88,19 @@ class Closed:
 
 
 class Wanted:
-    """Which reader is wanted: any, the one of a name, or any but Bio-Formats.
+    """Which reader is wanted: any, the one of a name, or any but Bio-Formats; and which scene, see `scenes`.
 
     closed: shared by all files that are chosen with it.
     """
 
-    def __init__(self, reader: str | None = None, *, use_bioformats: bool | None = None) -> None:
+    def __init__(
+        self,
+        reader: str | None = None,
+        *,
+        use_bioformats: bool | None = None,
+        scene: int | str | None = None,
+    ) -> None:
+        self.scene = scene
         self.name = reader if reader is not None or not use_bioformats else BIOFORMATS
         self.no_bioformats = use_bioformats is False
         self.closed = Closed()
@@ -114,7 +121,7 @@ class Wanted:
 
 
 class ImageFile:
-    """An image file that some reader accepts; pickles as its place and the reader's name."""
+    """One image of a file that some reader accepts; pickles as its place, the reader's name and the scene."""
 
     exact = False
     category = ""
@@ -129,9 +136,11 @@ class ImageFile:
         self._reader = reader
         self._closed = Closed() if closed is None else closed
         self._wanted = Wanted(reader_name)
+        self.scene = 0
+        self._shown = location.url
 
     @classmethod
-    def choose(cls, location: Location, reader: str | Wanted | None = None) -> ImageFile:
+    def choose(cls, location: Location, reader: str | Wanted | None = None, scene: int = 0) -> ImageFile:
         """Find the reader by the file's first bytes, or take the one that is named.
 
         UnsupportedImageFormatError if no reader takes it, with the plugin to install where one is known;
@@ -142,12 +151,23 @@ class ImageFile:
         wanted.check(choice.name, location)
         file = cls(location, choice.winner, choice.name, wanted.closed)
         file._wanted = wanted
+        return file if scene == 0 else file.of_scene(scene)
+
+    def of_scene(self, scene: int) -> ImageFile:
+        """An image of the same file by its number in `info.scenes`, of which messages say which one it is."""
+        file = ImageFile(self.location, self._reader, self.reader_name, self._closed)
+        file.scene, file.notes, file._wanted = scene, self.notes, self._wanted
+        names = self.info.scenes
+        name = names[scene].replace("/", "_") if scene < len(names) else ""
+        file._shown = f"{self.location.url}, scene {name or scene}"
+        if scene == self.scene:
+            file.__dict__["info"] = self.info  # known already
         return file
 
     @property
     def path(self) -> str:
-        """See `Source.path`."""
-        return self.location.url
+        """See `Source.path`; of a scene that was chosen, which one it is, too."""
+        return self._shown
 
     @cached_property
     def info(self) -> ImageInfo:
@@ -165,17 +185,17 @@ class ImageFile:
     def open(self) -> Image:
         """See `Source.open`; one that was closed by `close` opens its file when it is read."""
         image = self._closed.take(self.path)
-        return self._reader.open(self.location) if image is None else image
+        return self._reader.open(self.location, scene=self.scene) if image is None else image
 
     def _open_with_another(self, error: WkplugError) -> Image:
         if self._wanted.name is not None:
             raise error
         head, without = self.location.read(0, HEAD_BYTES), self._wanted.without
         choice, image = registry.open_with_another_reader(
-            self.location, head, self.reader_name, error, without=without
+            self.location, head, self.reader_name, error, scene=self.scene, without=without
         )
         # Without the file's name, so that the same of many files is told once.
-        why = error.message.replace(self.path, "it").replace(self.location.name, "it").rstrip(".")
+        why = error.message.replace(self.location.url, "it").replace(self.location.name, "it").rstrip(".")
         text = f"the reader {self.reader_name} can't open it, so {choice.name} took over ({why})"
         self.notes = (ImportNote(kind="took over", text=text, sources=(self.path,)),)
         self._reader, self.reader_name = choice.winner, choice.name
@@ -195,7 +215,7 @@ class ImageFile:
         return f"{facts.st_size}-{facts.st_mtime_ns}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ImageFile.choose, (self.location, self.reader_name))
+        return (ImageFile.choose, (self.location, self.reader_name, self.scene))
 
 
 def readable_suffixes() -> tuple[str, ...]:

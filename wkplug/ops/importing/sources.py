@@ -24,6 +24,7 @@ from wkplug.ops.importing.containers import choose_container, describe_container
 from wkplug.ops.importing.frames import Frames, is_frames
 from wkplug.ops.importing.naming import Nameable
 from wkplug.ops.importing.readers import ImageFile, Wanted
+from wkplug.ops.importing.scenes import ALL, by_scene, find_name
 from wkplug.ops.importing.stacks import Stack, Stacks
 from wkplug.properties.document import FILE_NAME
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from wkplug.ops.importing.containers import Container
     from wkplug.ops.importing.files import ConversionLayerMapping
+    from wkplug.ops.importing.report import ImportNote
 
 __all__ = ["container_input", "group_input", "resolve_input"]
 
@@ -51,12 +53,12 @@ def group_input(
     """
     containers, damaged = _containers(images, reader, importer)
     if containers:
-        return _named(containers, layer_name)
+        return _named(_chosen(containers, reader, images), layer_name)
     try:
         found = image_files.find(images, reader)
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
-    return grouping.stacks_of(found, mapping, sort_key, missing_slices, layer_name)
+    return grouping.stacks_of(found, mapping, sort_key, missing_slices, layer_name, reader.scene)
 
 
 def resolve_input(
@@ -77,11 +79,14 @@ def resolve_input(
     if isinstance(images, (list, tuple)):
         if not images:
             raise UnsupportedImageFormatError("The list of images is empty.", hint="Give at least one file.")
-        files = tuple(ImageFile.choose(storage.locate(item), reader) for item in images)
-        return Stacks([(layer_name, Stack(files))])
+        files = [ImageFile.choose(storage.locate(item), reader) for item in images]
+        parts, notes = by_scene([(file.location.name, file) for file in files], reader.scene)
+        stacks = [(name, Stack(tuple(file for _, file in members))) for name, members in parts]
+        return _one_layer(stacks, layer_name, notes, "The list of images", several=several)
     containers, damaged = _containers(images, reader, importer)
+    containers = _chosen(containers, reader, images)
     if len(containers) > 1 and not several:
-        hint = "Pass the path of one of them, or allow_multiple_layers=True for all."
+        hint = "Pass scene=... for one of them, or allow_multiple_layers=True for all."
         raise _several(str(images), containers, hint)
     if containers:
         (_, first), *rest = _named(containers).items()
@@ -90,18 +95,36 @@ def resolve_input(
         found = image_files.find(images, reader)
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
-    arranged = grouping.arrange(found.members, None, missing_slices, split=True)
-    if len(arranged) > 1 and not several:
-        labels = ", ".join(repr(label.lstrip("_")) for label, _ in arranged)
+    parts, notes = by_scene(found.members, reader.scene)
+    stacks = [
+        (name + label, stack)
+        for name, members in parts
+        for label, stack in grouping.arrange(members, None, missing_slices, split=True)
+    ]
+    return _one_layer(stacks, layer_name, [*found.notes, *notes], str(images), several=several)
+
+
+def _one_layer(
+    stacks: list[tuple[str, Stack]],
+    layer_name: str,
+    notes: Sequence[ImportNote],
+    where: str,
+    *,
+    several: bool,
+) -> Stacks:
+    """Name the one stack; or, if several are allowed, each by what it is of its files."""
+    if len(stacks) == 1:
+        return Stacks([(layer_name, stacks[0][1])], notes=notes)
+    if not several:
+        labels = ", ".join(repr(label.lstrip("_")) for label, _ in stacks)
         raise UnsupportedImageDataError(
-            f"{images} holds the files of {len(arranged)} series or channels: {labels}.",
-            str(images),
-            hint="Pass a pattern for one of them, or allow_multiple_layers=True for all.",
+            f"{where} holds {len(stacks)} scenes, series or channels: {labels}.",
+            where,
+            hint="Pass scene=... or a pattern for one of them, or allow_multiple_layers=True for all.",
         )
-    sources = [Nameable(layer_name + label, (layer_name + label,)) for label, _ in arranged]
-    if len(arranged) == 1:
-        return Stacks([(layer_name, arranged[0][1])], notes=found.notes)
-    return grouping.name_stacks(sources, [stack for _, stack in arranged], None, found.notes)
+    texts = [f"{layer_name}_{label}" if label[:1] != "_" else layer_name + label for label, _ in stacks]
+    sources = [Nameable(text, (text.replace("/", "_"),)) for text in texts]
+    return grouping.name_stacks(sources, [stack for _, stack in stacks], None, notes)
 
 
 def container_input(path: Any, layer_name: str, importer: str | None = None) -> Stacks:
@@ -121,6 +144,13 @@ def container_input(path: Any, layer_name: str, importer: str | None = None) -> 
             hint="For image files: wkplug convert. For a file of plain voxels: wkplug convert-raw.",
         )
     return Stacks([(layer_name, Stack(found))])
+
+
+def _chosen(containers: tuple[Container, ...], reader: Wanted, images: Any) -> tuple[Container, ...]:
+    """Those layers of a container that are wanted, of which a scene is one."""
+    if reader.scene is None or reader.scene == ALL or not containers:
+        return containers
+    return (containers[find_name([each.layer.name for each in containers], reader.scene, str(images))],)
 
 
 def _several(where: str, containers: Sequence[Container], hint: str) -> UnsupportedImageDataError:
