@@ -23,6 +23,7 @@ from wkplug.errors import (
     MissingError,
     UnknownNameError,
     UnsupportedImageDataError,
+    UnsupportedOperationError,
 )
 from wkplug.ops import images
 from wkplug.ops.memory import resident
@@ -380,3 +381,167 @@ def test_the_plan_of_a_large_container_keeps_to_the_memory(tmp_path: Path) -> No
     assert volume.volume.block == (64, 64, 64)
     assert volume.cutting.decodes == 1
     assert all(edge % 64 == 0 for edge in volume.cutting.box)
+
+
+def write_levels(place: Path, levels: dict[str, float], data: Any, unit: str = "micrometer") -> Path:
+    """An OME-Zarr image with one array per level, of the given factor along y and x; in this order."""
+    axes = [{**axis, "unit": unit} for axis in SPACE] if unit else [{"name": axis} for axis in "zyx"]
+    group = zarr.open_group(place, mode="w", zarr_format=3)
+    datasets = []
+    for path, factor in levels.items():
+        step = max(1, int(factor / min(levels.values())))
+        own = data[:, ::step, ::step]
+        group.create_array(path, data=own, chunks=tuple(min(16, length) for length in own.shape))
+        scale = {"type": "scale", "scale": [0.5, 0.25 * factor, 0.25 * factor]}
+        datasets.append({"path": path, "coordinateTransformations": [scale]})
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": datasets}]}
+    return place
+
+
+def list_labels(place: Path, *names: str) -> None:
+    zarr.open_group(place / "labels", mode="a", zarr_format=3).attrs["ome"] = {"labels": list(names)}
+
+
+@pytest.mark.parametrize(
+    ("given", "unit"),
+    [(None, "micrometer"), ((250.0, 250.0, 500.0), "micrometer"), ((250.0, 250.0, 500.0), "")],
+)
+def test_labels_of_another_resolution_are_another_mag(
+    tmp_path: Path, given: tuple[float, float, float] | None, unit: str
+) -> None:
+    data = noise((10, 40, 60))
+    labels = np.arange(10 * 20 * 30, dtype="uint32").reshape(10, 20, 30) + 1
+    fine = np.arange(10 * 80 * 120, dtype="uint32").reshape(10, 80, 120) + 1
+    place = write_levels(tmp_path / "a.zarr", {"0": 1}, data, unit)
+    list_labels(place, "coarse")
+    write_levels(place / "labels" / "coarse", {"0": 2}, labels, unit)
+    dataset = images.plan_import(place, tmp_path / "coarser", given, voxel_size_from_files=True).execute()
+    assert dataset.voxel_size == (250, 250, 500)
+    assert dataset.get_layer("coarse").bounding_box == dataset.get_layer("a").bounding_box
+    assert list(dataset.get_layer("coarse").mags) == [wk.Mag("2-2-1")]
+    assert np.array_equal(dataset.get_layer("coarse").get_mag("2-2-1").read()[0], labels.T)
+    assert np.array_equal(voxels(dataset, "a")[0], data.T)
+    # Finer ones are mag 1, and the image isn't.
+    list_labels(place, "fine")
+    write_levels(place / "labels" / "fine", {"0": 0.5}, fine, unit)
+    size = None if given is None else (125.0, 125.0, 500.0)
+    dataset = images.plan_import(place, tmp_path / "finer", size, voxel_size_from_files=True).execute()
+    assert dataset.voxel_size == (125, 125, 500)
+    assert np.array_equal(voxels(dataset, "fine")[0], fine.T)
+    assert np.array_equal(dataset.get_layer("a").get_mag("2-2-1").read()[0], data.T)
+    assert dataset.get_layer("a").bounding_box == dataset.get_layer("fine").bounding_box
+
+
+def test_labels_between_two_mags_are_refused(tmp_path: Path) -> None:
+    place = write_levels(tmp_path / "a.zarr", {"0": 1}, noise((4, 20, 30)))
+    list_labels(place, "odd")
+    write_levels(place / "labels" / "odd", {"0": 1.5}, noise((4, 14, 20), "uint32"))
+    with pytest.raises(
+        UnsupportedOperationError, match=r"'odd' are 1\.5 x 1\.5 x 1 of the finest in .*a\.zarr, so"
+    ) as error:
+        convert(place)
+    assert str(place / "labels" / "odd" / "0") in str(error.value)
+    write_levels(place / "labels" / "odd", {"0": 3}, noise((4, 7, 10), "uint32"))
+    with pytest.raises(UnsupportedImageDataError, match="'odd' are 3 x 3 x 1 of the finest, which is no mag"):
+        convert(place)
+    # One by one, each has the size that it says.
+    dataset = convert(place / "labels" / "odd" / "0")
+    assert (dataset.voxel_size, list(dataset.layers)) == ((750, 750, 500), ["odd"])
+
+
+def test_images_of_other_sizes_in_one_container_are_mags_or_refused(tmp_path: Path) -> None:
+    write_levels(tmp_path / "all.zarr" / "a", {"0": 1}, noise((4, 20, 30)))
+    write_levels(tmp_path / "all.zarr" / "b", {"0": 4}, noise((4, 5, 8)))
+    zarr.open_group(tmp_path / "all.zarr", mode="a", zarr_format=3)
+    dataset = convert(tmp_path / "all.zarr")
+    assert {name: next(iter(layer.mags)) for name, layer in dataset.layers.items()} == {
+        "a": wk.Mag(1), "b": wk.Mag("4-4-1"),
+    }  # fmt: skip
+    shutil.rmtree(tmp_path / "out")
+    write_levels(tmp_path / "all.zarr" / "b", {"0": 1.7}, noise((4, 5, 8)))
+    told = r"are no whole multiples of each other \(a: 250 x 250 x 500 nm; b: 425 x 425 x 500 nm\)"
+    with pytest.raises(UnsupportedImageDataError, match=told) as error:
+        convert(tmp_path / "all.zarr")
+    assert f"wkplug convert {tmp_path}/all.zarr/b/0" in str(error.value)
+
+
+def test_resolutions_may_be_listed_coarsest_first(tmp_path: Path) -> None:
+    data = noise((4, 40, 60))
+    place = write_levels(tmp_path / "a.zarr", {"small": 4, "half": 2, "whole": 1}, data)
+    dataset = convert(place)
+    assert dataset.voxel_size == (250, 250, 500)
+    assert np.array_equal(voxels(dataset, "a")[0], data.T)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_level_of_an_image_has_the_axes_that_the_image_says(tmp_path: Path, version: int) -> None:
+    data = noise((10, 20, 30))
+    place = write_image(tmp_path / "a.zarr", data, SPACE, version, shift=2.5)
+    dataset = convert(place / "0")
+    assert (list(dataset.layers), dataset.voxel_size) == (["a"], (250, 250, 500))
+    assert dataset.get_layer("a").bounding_box == wk.BoundingBox((10, 0, 0), (30, 20, 10))
+    assert np.array_equal(voxels(dataset, "a")[0], data.T)
+
+
+def test_a_coarser_level_alone_keeps_its_mag(tmp_path: Path) -> None:
+    data = noise((10, 40, 60))
+    place = write_levels(tmp_path / "a.zarr", {"0": 1, "1": 2}, data)
+    dataset = convert(place / "1")
+    assert dataset.voxel_size == (250, 250, 500)
+    assert list(dataset.get_layer("a").mags) == [wk.Mag("2-2-1")]
+    assert np.array_equal(dataset.get_layer("a").get_mag("2-2-1").read()[0], data[:, ::2, ::2].T)
+    # What is asked for counts more than what the container says.
+    dataset = images.plan_import(place / "1", tmp_path / "asked", (1, 1, 1), mag=4).execute()
+    assert list(dataset.get_layer("a").mags) == [wk.Mag(4)]
+    # A layer of a dataset that is there is put at the same mag.
+    whole = wk.Dataset(tmp_path / "whole", (250, 250, 500))
+    layer = whole.add_layer_from_images(place / "1", "half")
+    assert list(layer.mags) == [wk.Mag("2-2-1")]
+    assert layer.bounding_box == wk.BoundingBox((0, 0, 0), (60, 40, 10))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("kind", ["suffix", "separator"])
+def test_chunks_under_other_names_are_refused(tmp_path: Path, version: int, kind: str) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((10, 20, 30)), SPACE, version)
+    chunk = next(path for path in (place / "0").rglob("*") if path.is_file() and path.name[-1].isdigit())
+    if kind == "suffix":
+        chunk.rename(chunk.with_name(chunk.name + ".gz"))
+    else:
+        parts = chunk.relative_to(place / "0").as_posix()
+        other = parts.replace(".", "/") if "." in parts else parts.replace("/", ".")
+        (place / "0" / other).parent.mkdir(parents=True, exist_ok=True)
+        chunk.rename(place / "0" / other)
+    with pytest.raises(
+        CorruptDataError, match=r"has 1 file called like chunks \(.*\) that its metadata don't"
+    ) as error:
+        convert(place)
+    assert "beside 3 that they do: their voxels would be read as fill value" in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_array_without_any_chunk_is_told(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((10, 20, 30)), SPACE)
+    shutil.rmtree(place / "0" / "c")
+    (place / "0" / "README.txt").write_text("nothing to see")
+    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
+    assert "No chunk is stored: all voxels are the fill value 0" in str(plan.report)
+
+
+def test_an_image_without_scales_says_nothing_about_its_size(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((10, 20, 30)), SPACE, 2)
+    attributes = json.loads((place / ".zattrs").read_text())
+    del attributes["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+    (place / ".zattrs").write_text(json.dumps(attributes))
+    with pytest.raises(InvalidArgumentError, match="doesn't say how large its voxels are"):
+        convert(place)
+    assert images.plan_import(place, tmp_path / "out", (4, 4, 40)).execute().voxel_size == (4, 4, 40)
+    # Units of no length say as little, and neither does a size of 0.
+    for unit, scale in (("pixel", 1.0), ("micrometer", 0.0)):
+        axes = [{**axis, "unit": unit} for axis in SPACE]
+        steps = [{"type": "scale", "scale": [scale] * 3}]
+        attributes["multiscales"][0]["axes"] = axes
+        attributes["multiscales"][0]["datasets"][0]["coordinateTransformations"] = steps
+        (place / ".zattrs").write_text(json.dumps(attributes))
+        with pytest.raises(InvalidArgumentError, match="doesn't say how large its voxels are"):
+            images.plan_import(place, tmp_path / "again", voxel_size_from_files=True)

@@ -267,6 +267,14 @@ class Array(ABC):
             f"{self.backend} can't list what is stored.", hint="Go through the whole bounding box instead."
         )
 
+    def looks_into(self, key: str) -> bool | None:
+        """Whether `read` may look into a file, by its path below the array's place; None where that can't be told.
+
+        What lies in an array's folder under a name that is never asked for reads as fill value: imports refuse it.
+        """
+        del key
+        return None
+
     def flush(self) -> None:
         """Return when all that was written is with the operating system or the object store."""
 

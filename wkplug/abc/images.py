@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
-from wkplug.abc.arrays import Box, ProbeScore
+from wkplug.abc.arrays import Array, Box, ProbeScore
 from wkplug.abc.converters import ints, shapes, strings
 
 if TYPE_CHECKING:
@@ -88,6 +88,9 @@ class Image(ABC):
     reopens: bool = False
     """Whether `read` opens a closed image again without parsing its file anew (unless that has changed), and nothing
     but what was parsed is held until then. Such an image may be kept instead of being opened again by its reader."""
+
+    array: Array | None = None
+    """The array behind an importer's image: imports look whether it reads all chunks that are there."""
 
     @abstractmethod
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:

@@ -35,9 +35,11 @@ class ForeignMag:
 class ForeignLayer:
     """One layer to be: name, category ("color", "segmentation", "" if unknown), mags from the finest on.
 
-    voxel_size: of the finest mag in nanometres along (x, y, z), None where the container doesn't say.
-    offset: where index 0 of the arrays lies, in voxels of the finest mag along (x, y, z). begin: the first voxel that
-    is there, counted from index 0 (formats that keep a volume's place start their arrays at the dataset's 0).
+    voxel_size: of mag 1 in nanometres along (x, y, z), None where the container doesn't say. Mag 1 needn't be stored:
+    what a container has of coarser resolutions only keeps its mag.
+    offset: where index 0 of the arrays lies, in voxels of the finest mag that is stored, along (x, y, z). begin: the
+    first voxel that is there, counted from index 0 (formats that keep a volume's place start their arrays at the
+    dataset's 0).
     channel_names, channel_colors: one per channel, or empty; colours as (red, green, blue) of 0 to 255, or None.
     channel_ranges: (darkest, brightest) value that viewers show, one per channel, or None; empty if unknown.
     channel_visible: whether viewers show the channel at first, likewise.

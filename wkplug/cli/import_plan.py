@@ -13,7 +13,6 @@ from wkplug.cli.hints import in_options
 from wkplug.cli.info import size_text, summary
 from wkplug.cli.output import tell
 from wkplug.config.hints import counted
-from wkplug.geometry import Mag
 from wkplug.ops.info import box_facts, describe
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def plan_facts(plan: PlannedImport, target: str) -> dict[str, Any]:
             "bounding_box": box_facts(layer.bounding_box),
             "chunk_shape": volume.spec.chunk_shape[-3:],
             "shard_shape": volume.spec.shard_shape[-3:],
-            "mags": list(map(str, [Mag(plan.options.mag), *volume.mags])),
+            "mags": list(map(str, [volume.mag, *volume.mags])),
         }
         for volume in plan.volumes
         for layer in volume.layers
@@ -89,13 +88,14 @@ def plan_text(plan: PlannedImport, target: str) -> str:
     for volume in plan.volumes:
         lines += ["", *_source(volume)]
         for layer in volume.layers:
-            lines += _layer(plan, volume, layer)
+            lines += _layer(volume, layer)
     lines += note_lines(plan.report)
+    mags = sorted({volume.mag for volume in plan.volumes})
     files = f"{counted(len(plan.files), 'file')} of {size_text(plan.source_bytes)}, " if plan.files else ""
     lines += [
         "",
         f"{files}{size_text(plan.bytes)} of voxels in mag "
-        f"{Mag(plan.options.mag)}, {size_text(plan.memory)} of them in memory at once",
+        f"{', '.join(map(str, mags))}, {size_text(plan.memory)} of them in memory at once",
         "Nothing was written (--dry-run).",
     ]
     return "\n".join(lines)
@@ -143,14 +143,14 @@ def _source(planned: VolumePlan) -> Iterator[str]:
     yield f"  in boxes of {box}, {cut.in_flight} at once{again}"
 
 
-def _layer(plan: PlannedImport, planned: VolumePlan, layer: LayerPlan) -> Iterator[str]:
+def _layer(planned: VolumePlan, layer: LayerPlan) -> Iterator[str]:
     box = layer.bounding_box
     yield f"  {layer.name}   {layer.category}, {layer.dtype}, {layer.data_format}"
     axes = ", ".join(box.axes) if len(box.axes) > 3 else "c, x, y, z"
     yield f"    bounding box {tuple(box.topleft)} + {tuple(box.size)}, axes {axes}"
     spec = planned.spec
     yield f"    chunks {spec.chunk_shape[-3:]}, shards {spec.shard_shape[-3:]}"
-    yield f"    mags {', '.join(map(str, [Mag(plan.options.mag), *planned.mags]))}"
+    yield f"    mags {', '.join(map(str, [planned.mag, *planned.mags]))}"
     if planned.fed is not None:
         fed = ", ".join(map(str, planned.mags[: planned.fed.count]))
         yield f"    in the same pass {fed}"

@@ -16,7 +16,6 @@ from wkplug import storage
 from wkplug.dataset.dataset import Dataset
 from wkplug.dataset.paths import check_place_is_free
 from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError, WkplugError
-from wkplug.geometry import Mag
 from wkplug.ops import pools
 from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.journal import Record
@@ -167,23 +166,20 @@ def plan_import(
     )
     import_options = ImportOptions(allow_multiple_layers=True, **options)
     import_options.tell_of_flips()
-    mag_folder = Mag(import_options.mag).to_layer_name()
     volumes = plan_volumes(
         groups,
         layer_category,
         import_options,
         Budget.of(import_options.memory, executor),
-        location_of=lambda layer: target.child(layer, mag_folder),
+        location_of=lambda layer, mag: target.child(layer, mag.to_layer_name()),
     )
-    known = known_size(
-        volumes, voxel_size_with_unit if voxel_size is None else voxel_size, Mag(import_options.mag)
-    )
+    known = known_size(volumes, voxel_size_with_unit if voxel_size is None else voxel_size)
     volumes = with_pyramids(
         volumes,
         import_options,
         known.size.to_nanometer(),
         [],
-        location_of=lambda layer: target.child(layer, mag_folder),
+        location_of=lambda layer, mag: target.child(layer, mag.to_layer_name()),
     )
     plan = ImportPlan(
         target=target,
@@ -242,7 +238,6 @@ def add_layer_from_images(
         )
     import_options = ImportOptions(**options)
     import_options.tell_of_flips()
-    mag = Mag(import_options.mag)
     wanted = Wanted(reader, use_bioformats=use_bioformats, scene=scene)
     with pools.pool(executor) as runner:
         volumes = plan_volumes(
@@ -257,22 +252,22 @@ def add_layer_from_images(
             category,
             import_options,
             Budget.of(import_options.memory, runner),
-            location_of=lambda layer: dataset.location.child(layer, mag.to_layer_name()),
+            location_of=lambda layer, mag: dataset.location.child(layer, mag.to_layer_name()),
             backend_for=dataset.backend_for,
         )
         for volume in volumes:
-            check_free(dataset, volume, mag)
+            check_free(dataset, volume)
         volumes = with_pyramids(
             volumes,
             import_options,
             dataset.voxel_size,
             [list(layer.mags) for layer in dataset.layers.values()],
-            location_of=lambda layer: dataset.location.child(layer, mag.to_layer_name()),
+            location_of=lambda layer, mag: dataset.location.child(layer, mag.to_layer_name()),
             backend_for=dataset.backend_for,
         )
         report = ImportReport.of(
             [
-                *compared(volumes, dataset.voxel_size_with_unit, mag),
+                *compared(volumes, dataset.voxel_size_with_unit),
                 *(note for planned in volumes for note in planned.notes),
             ]
         )

@@ -15,7 +15,6 @@ import attrs
 from wkplug import storage
 from wkplug.dataset.dataset import Dataset
 from wkplug.errors import DatasetExistsError
-from wkplug.geometry import Mag
 from wkplug.ops.images import write_volumes
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import PlannedImport, plan_volumes
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from wkplug.dataset import Layer
     from wkplug.dataset.execution import AnyExecutor
+    from wkplug.geometry import Mag
     from wkplug.ops.importing.stacks import Stack
     from wkplug.ops.plan import Progress
     from wkplug.properties import VoxelSize
@@ -86,8 +86,7 @@ def plan_layer(
             hint="Choose another path.",
         )
     import_options = ImportOptions(**options)
-    mag = Mag(import_options.mag)
-    places: dict[str, Any] = {"location_of": lambda layer: place.child(layer, mag.to_layer_name())}
+    places: dict[str, Any] = {"location_of": lambda layer, mag: place.child(layer, mag.to_layer_name())}
     others: list[Sequence[Mag]] = []
     if dataset is not None:
         places["backend_for"] = dataset.backend_for
@@ -96,11 +95,11 @@ def plan_layer(
     volumes = plan_volumes(groups, category, import_options, budget, **places)
     if dataset is not None:
         size = dataset.voxel_size_with_unit
-        known = Known(size=size, of_files="", notes=tuple(compared(volumes, size, mag)))
+        known = Known(size=size, of_files="", notes=tuple(compared(volumes, size)))
         for volume in volumes:
-            check_free(dataset, volume, mag)
+            check_free(dataset, volume)
     else:
-        known = known_size(volumes, voxel_size, mag)
+        known = known_size(volumes, voxel_size)
     return LayerImport(
         target=place,
         voxel_size=known.size,

@@ -120,7 +120,9 @@ def test_places_between_voxels_are_rounded_and_told(tmp_path: Path) -> None:
     write(tmp_path / "b.zarr", 3, {"multiscales": [multiscale(shift=-5.0)]})
     (layer,) = describe(tmp_path / "b.zarr")
     assert layer.offset == (0, 0, 0)
-    assert layer.notes == ("It lies below 0 along an axis; it was put at 0.",)
+    assert layer.notes == (
+        "It begins at voxel -10 along y, where a dataset has none; it was moved to begin at 0.",
+    )
 
 
 def test_bare_arrays_name_their_axes_or_are_taken_as_x_y_z(tmp_path: Path) -> None:

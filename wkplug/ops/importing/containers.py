@@ -23,6 +23,7 @@ from wkplug.builtin.zipped import ZipLocation, is_zip
 from wkplug.errors import CorruptDataError, MissingError, UnknownNameError, UnsupportedImageDataError
 from wkplug.geometry import grids
 from wkplug.ops.importing.readers import readable_suffixes
+from wkplug.ops.importing.strays import check_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,9 +59,20 @@ class Container:
 
     @cached_property
     def info(self) -> ImageInfo:
-        """What the container and the array say."""
+        """What the container and the array say, and what its files tell.
+
+        CorruptDataError for chunks that are there, but would not be read.
+        """
         with self.open() as image:
-            return image.info
+            place = self.layer.mags[0].location
+            found = () if image.array is None else check_chunks(image.array, place)
+            return attrs.evolve(image.info, notes=(*image.info.notes, *found))
+
+    @property
+    def size_of_mag_1(self) -> tuple[float, float, float] | None:
+        """Nanometres along x, y and z, where the container says all three."""
+        x, y, z = self.layer.voxel_size
+        return None if x is None or y is None or z is None else (x, y, z)
 
     @cached_property
     def topleft(self) -> tuple[int, int, int]:
@@ -145,6 +157,7 @@ class StoredImage(Image):
         self._layer = layer
         mag = layer.mags[0]
         self._handle = storage.open_array(mag.location, mag.data_format, axes=mag.axes)
+        self.array = self._handle.array
         start, shape = self._bounds()
         self._start = start
         spec = self._handle.spec
@@ -198,7 +211,7 @@ class _Described(Image):
 
     def __init__(self, layer: ForeignLayer, image: Image) -> None:
         self._layer, self._image = layer, image
-        self.thread_safe = image.thread_safe
+        self.thread_safe, self.array = image.thread_safe, image.array
         self.info = _with_facts(image.info, layer)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -214,14 +227,20 @@ class _Described(Image):
 
 
 def _with_facts(info: ImageInfo, layer: ForeignLayer) -> ImageInfo:
+    x, y, z = (
+        None if size is None else size * factor
+        for size, factor in zip(layer.voxel_size, layer.mags[0].mag, strict=True)
+    )
     return attrs.evolve(
         info,
         photometric="rgb" if _is_colour(info, layer) else info.photometric,
-        voxel_size=layer.voxel_size,
+        voxel_size=(x, y, z),
         channel_names=layer.channel_names,
         channel_colors=layer.channel_colors,
+        channel_ranges=layer.channel_ranges,
+        channel_visible=layer.channel_visible,
         details=layer.details,
-        notes=layer.notes,
+        notes=(*info.notes, *layer.notes),
     )
 
 

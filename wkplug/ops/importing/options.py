@@ -108,8 +108,9 @@ class ImportOptions:
             raise InvalidArgumentError(
                 f"max_layers is {self.max_layers}: no layer may be added.", hint="Give at least 1."
             )
+        Mag(self.mag)
 
-    def place(self, others: Sequence[str]) -> tuple[tuple[int, ...], Vec3Int]:
+    def place(self, others: Sequence[str], mag: Mag) -> tuple[tuple[int, ...], Vec3Int]:
         """Where a layer with these axes in front begins: along them, and along x, y and z.
 
         topleft has three numbers, or those of all axes (others, c, x, y, z), or names its axes.
@@ -130,7 +131,7 @@ class ImportOptions:
                 f"topleft is {numbers}.",
                 hint="Layers have no voxels at negative positions, and channels count from 0.",
             )
-        topleft, mag = Vec3Int(*(low.get(axis, 0) for axis in "xyz")), Mag(self.mag)
+        topleft = Vec3Int(*(low.get(axis, 0) for axis in "xyz"))
         if any(first % factor for first, factor in zip(topleft, mag, strict=True)):
             raise UnalignedError(
                 f"topleft is {topleft.to_tuple()}, which no voxel of mag {mag} starts at.",

@@ -33,6 +33,7 @@ from wkplug.ops.importing.cutting import Cutting, Extent
 from wkplug.ops.importing.naming import part_of_name
 from wkplug.ops.importing.readers import ImageFile
 from wkplug.ops.importing.report import ImportNote
+from wkplug.ops.importing.scales import mags_of
 from wkplug.ops.importing.stacks import Stacks
 from wkplug.ops.importing.volume import Volume
 from wkplug.properties import check_layer_name
@@ -70,13 +71,14 @@ class LayerPlan:
 class VolumePlan:
     """A volume and the layers that it becomes; they are written together, so that files are read once.
 
-    spec: of the arrays to come, which differ in nothing but their channels. fingerprint: a text that differs where the
-    import would make something else. others_start: where the axes in front of the array begin. mags: the coarser ones
-    to be made; fed: how the first of them are computed from the boxes while these are in memory, None if all are
-    computed afterwards. notes: what is to be told of it.
+    mag: the one that the voxels of the volume are. spec: of the arrays to come, which differ in nothing but their
+    channels. fingerprint: a text that differs where the import would make something else. others_start: where the axes
+    in front of the array begin. mags: the coarser ones to be made; fed: how the first of them are computed from the
+    boxes while these are in memory, None if all are computed afterwards. notes: what is to be told of it.
     """
 
     volume: Volume
+    mag: Mag
     layers: tuple[LayerPlan, ...]
     spec: ArraySpec
     extent: Extent
@@ -171,12 +173,12 @@ def plan_volumes(
     options: ImportOptions,
     budget: Budget,
     *,
-    location_of: Callable[[str], Location],
+    location_of: Callable[[str, Mag], Location],
     backend_for: Callable[[str], str | None] = lambda _: None,
 ) -> tuple[VolumePlan, ...]:
     """Describe all layers. groups: the files of each layer by its name.
 
-    category: None takes what a container says, or guesses. location_of: where the mag's array of a layer will lie.
+    category: None takes what a container says, or guesses. location_of: where the array of a layer's mag will lie.
     backend_for: the implementation that was asked for, by data format.
     """
     options.check()
@@ -184,9 +186,11 @@ def plan_volumes(
         check_category(category)
     plans: list[VolumePlan] = []
     left = options.max_layers
+    mags = mags_of(groups, options.mag)
     for name, stack in groups.items():
+        mag = mags[name]
         volume = Volume(stack.files, swap_xy=options.swap_xy, places=stack.places, part=options.part)
-        layers = _layers(volume, name, category, options)
+        layers = _layers(volume, name, category, options, mag)
         more = _too_many(layers, left, options.max_layers)
         layers = layers[:left]
         if not layers:
@@ -200,9 +204,9 @@ def plan_volumes(
         specs = []
         for layer in layers:
             check_layer_name(layer.name)
-            place, backend = location_of(layer.name), backend_for(layer.data_format)
-            specs.append(_checked_layout(volume, layer, options, place, backend))
-        plan = _cut(volume, layers, specs[0], options, budget)
+            place, backend = location_of(layer.name, mag), backend_for(layer.data_format)
+            specs.append(_checked_layout(volume, layer, options, mag, place, backend))
+        plan = _cut(volume, layers, specs[0], options, mag, budget)
         plans.append(attrs.evolve(plan, notes=(*notes, *more)))
         left -= len(layers)
     _check_names(plans)
@@ -225,13 +229,12 @@ def _check_names(plans: Sequence[VolumePlan]) -> None:
 
 
 def _cut(
-    volume: Volume, layers: list[LayerPlan], spec: ArraySpec, options: ImportOptions, budget: Budget
+    volume: Volume, layers: list[LayerPlan], spec: ArraySpec, options: ImportOptions, mag: Mag, budget: Budget
 ) -> VolumePlan:
     """Decide how a volume is cut into boxes."""
     import numpy
 
-    mag = Mag(options.mag)
-    others, topleft = options.place(tuple(volume.others))
+    others, topleft = options.place(tuple(volume.others), mag)
     start = topleft // mag.to_vec3_int() + Vec3Int(volume.topleft)
     num_channels = layers[-1].channels.stop - layers[0].channels.start
     extent = Extent(
@@ -246,9 +249,10 @@ def _cut(
     workers = budget.workers if budget.shared else 1
     cut = cutting.choose(extent, budget.each, workers, depth=options.batch_size)
     unlike = attrs.evolve(options, memory=None, batch_size=None, pyramid=None)
-    fingerprint = digest([[file.path for file in volume.files], unlike, layers, spec])
+    fingerprint = digest([[file.path for file in volume.files], unlike, mag, layers, spec])
     return VolumePlan(
         volume=volume,
+        mag=mag,
         layers=tuple(layers),
         spec=spec,
         extent=extent,
@@ -295,7 +299,9 @@ def _notes(volume: Volume) -> Iterator[ImportNote]:
             yield ImportNote(kind="said", text=note, sources=(file.path,), lost=file.exact)
 
 
-def _layers(volume: Volume, name: str, category: str | None, options: ImportOptions) -> list[LayerPlan]:
+def _layers(
+    volume: Volume, name: str, category: str | None, options: ImportOptions, mag: Mag
+) -> list[LayerPlan]:
     channel_groups = _channel_groups(volume, name, options)
     wanted = category or volume.files[0].category or guess_category(volume)
     dtype = volume.dtype if options.dtype is None else dtype_name(options.dtype)
@@ -317,7 +323,7 @@ def _layers(volume: Volume, name: str, category: str | None, options: ImportOpti
             if options.data_format is None
             else DataFormat(options.data_format),
             channels=channels,
-            bounding_box=_bounding_box(volume, options, len(channels)),
+            bounding_box=_bounding_box(volume, options, mag, len(channels)),
             color=_color(volume, channels.start, number) if shown_together else _only_color(volume),
         )
         for number, (layer_name, channels) in enumerate(channel_groups)
@@ -382,11 +388,11 @@ def _color(volume: Volume, channel: int, number: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _bounding_box(volume: Volume, options: ImportOptions, num_channels: int) -> NDBoundingBox:
-    mag = Mag(options.mag).to_vec3_int()
-    others, first = options.place(tuple(volume.others))
-    topleft = first + Vec3Int(volume.topleft) * mag
-    size = Vec3Int(volume.size) * mag
+def _bounding_box(volume: Volume, options: ImportOptions, mag: Mag, num_channels: int) -> NDBoundingBox:
+    factors = mag.to_vec3_int()
+    others, first = options.place(tuple(volume.others), mag)
+    topleft = first + Vec3Int(volume.topleft) * factors
+    size = Vec3Int(volume.size) * factors
     if not volume.others:
         return BoundingBox(topleft, size)
     shape = (*volume.others.values(), num_channels, *size)
@@ -426,11 +432,16 @@ def spec_of(
 
 
 def _checked_layout(
-    volume: Volume, layer: LayerPlan, options: ImportOptions, location: Location, backend: str | None
+    volume: Volume,
+    layer: LayerPlan,
+    options: ImportOptions,
+    mag: Mag,
+    location: Location,
+    backend: str | None,
 ) -> ArraySpec:
     """Ask for the array as it would be created, so that what can't be is known before anything is written."""
     try:
-        spec = spec_of(layer, Mag(options.mag), options.request, "images", location, backend)
+        spec = spec_of(layer, mag, options.request, "images", location, backend)
     except WkplugError as error:
         if not volume.others:
             raise

@@ -15,7 +15,6 @@ import attrs
 
 from wkplug.dataset.regions import Frame
 from wkplug.errors import TooLargeError
-from wkplug.geometry import Mag
 from wkplug.ops import memory
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.planning import VolumePlan, spec_of
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Executor, Location
     from wkplug.dataset import Layer
-    from wkplug.geometry import Vec3Float
+    from wkplug.geometry import Mag, Vec3Float
     from wkplug.ops.importing.cutting import Cutting
     from wkplug.ops.importing.options import ImportOptions, PyramidOptions
     from wkplug.ops.plan import Progress
@@ -47,7 +46,7 @@ def with_pyramids(
     voxel_size: Vec3Float,
     others: Iterable[Sequence[Mag]],
     *,
-    location_of: Callable[[str], Location],
+    location_of: Callable[[str, Mag], Location],
     backend_for: Callable[[str], str | None] = lambda _: None,
 ) -> tuple[VolumePlan, ...]:
     """Add to each plan the mags that are to be made, if any are; others: the mags of the layers to align with.
@@ -58,10 +57,9 @@ def with_pyramids(
     if wanted is None:
         return tuple(volumes)
     aligned = list(others)
-    source = Mag(options.mag)
     planned = []
     for volume in volumes:
-        layer = volume.layers[0]
+        layer, source = volume.layers[0], volume.mag
         for each in volume.layers:
             downsampling.chosen_interpolation(wanted.interpolation_mode, each.category, each.dtype)
         size = layer.bounding_box.size_xyz
@@ -71,7 +69,7 @@ def with_pyramids(
         if mags and volume.budget.shared:
             volume = _fed(
                 volume,
-                _sizes(volume, options, location_of(layer.name), backend_for(layer.data_format)),
+                _sizes(volume, options, location_of(layer.name, source), backend_for(layer.data_format)),
                 options.batch_size,
             )
         planned.append(volume)
@@ -86,7 +84,7 @@ def _sizes(volume: VolumePlan, options: ImportOptions, location: Location, backe
         for mag in volume.mags
     ]
     frame = Frame.of(tuple(box.axes))
-    return sizes_of(frame, (tuple(box.topleft), tuple(box.size)), (Mag(options.mag), volume.spec), targets)
+    return sizes_of(frame, (tuple(box.topleft), tuple(box.size)), (volume.mag, volume.spec), targets)
 
 
 def _fed(volume: VolumePlan, sizes: Sizes, depth: int | None) -> VolumePlan:

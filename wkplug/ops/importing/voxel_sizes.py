@@ -39,25 +39,22 @@ class Known:
     notes: tuple[ImportNote, ...] = ()
 
 
-def known_size(volumes: Sequence[VolumePlan], given: Any, mag: Mag) -> Known:
+def known_size(volumes: Sequence[VolumePlan], given: Any) -> Known:
     """Take what is given (a VoxelSize, or nanometres with None for axes that are left out), and the files for the rest.
 
-    mag: what the images are. InvalidArgumentError where nobody says the size along an axis, or files disagree.
+    InvalidArgumentError where nobody says the size along an axis, or files disagree.
     """
     if isinstance(given, VoxelSize):
-        return Known(size=given, of_files="", notes=tuple(_overruled(volumes, given, mag)))
+        return Known(size=given, of_files="", notes=tuple(_overruled(volumes, given)))
     wanted = (None, None, None) if given is None else tuple(given)
     if len(wanted) != 3 or None not in wanted:
         size = as_voxel_size(given)
-        return Known(size=size, of_files="", notes=tuple(_overruled(volumes, size, mag)))
+        return Known(size=size, of_files="", notes=tuple(_overruled(volumes, size)))
     open_axes = [axis for axis in range(3) if wanted[axis] is None]
     said = _agreed(volumes, open_axes)
-    lengths = [
-        _nanometers(said[axis]) / mag.to_tuple()[axis] if wanted[axis] is None else wanted[axis]
-        for axis in range(3)
-    ]
+    lengths = [_nanometers(said[axis]) if wanted[axis] is None else wanted[axis] for axis in range(3)]
     size = VoxelSize(tuple(lengths))
-    notes = tuple(_overruled(volumes, size, mag))
+    notes = tuple(_overruled(volumes, size))
     return Known(size=size, of_files="".join(_AXES[axis] for axis in open_axes), notes=notes)
 
 
@@ -79,9 +76,10 @@ def filled(given: Any, size: VoxelSize) -> VoxelSize:
     return VoxelSize(tuple(there if n is None else n for n, there in zip(lengths, known, strict=True)))
 
 
-def compared(volumes: Sequence[VolumePlan], size: VoxelSize, mag: Mag) -> Iterator[ImportNote]:
+def compared(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportNote]:
     """Say where files have voxels of another size than the mag of the dataset that they are added to."""
     for planned in volumes:
+        mag = planned.mag
         if _differs(planned.volume.voxel_size, size, mag):
             text = (
                 f"its voxels are {size_text(planned.volume.voxel_size)}, but those of mag {mag} of the dataset are "
@@ -95,12 +93,12 @@ def size_text(lengths: Iterable[float | None]) -> str:
     return f"{' x '.join('?' if length is None else f'{length:.6g}' for length in lengths)} nm"
 
 
-def _overruled(volumes: Sequence[VolumePlan], size: VoxelSize, mag: Mag) -> Iterator[ImportNote]:
+def _overruled(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportNote]:
     for planned in volumes:
-        if _differs(planned.volume.voxel_size, size, mag):
+        if _differs(planned.volume.voxel_size, size, planned.mag):
             text = (
                 f"its voxels are {size_text(planned.volume.voxel_size)} by its own account; "
-                f"{size_text(_in_mag(size, mag))} was given, and is taken"
+                f"{size_text(_in_mag(size, planned.mag))} was given, and is taken"
             )
             yield _note(planned, text, lost=False)
 
@@ -126,11 +124,11 @@ def _nanometers(length: float | None) -> float:
 
 
 def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int]) -> Lengths:
-    """What all files say along these axes."""
-    first = volumes[0].volume.voxel_size
+    """The size of mag 1 that all files say along these axes."""
+    first = _of_mag_1(volumes[0])
     missing = [axis for axis in axes if any(planned.volume.voxel_size[axis] is None for planned in volumes)]
     for planned in volumes:
-        said = planned.volume.voxel_size
+        said = _of_mag_1(planned)
         if missing and any(said[axis] is None for axis in missing):
             raise InvalidArgumentError(
                 f"{planned.volume.path} doesn't say how large its voxels are along {_and(missing)}"
@@ -146,6 +144,14 @@ def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int]) -> Lengths:
                 f"The files don't agree about the voxel size ({told}).", hint=_how_to_give(range(3))
             )
     return first
+
+
+def _of_mag_1(planned: VolumePlan) -> Lengths:
+    x, y, z = (
+        None if length is None else length / factor
+        for length, factor in zip(planned.volume.voxel_size, planned.mag, strict=True)
+    )
+    return x, y, z
 
 
 def _as_far_as_known(said: Lengths) -> str:

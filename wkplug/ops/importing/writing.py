@@ -58,7 +58,7 @@ def write_volume(
     Gives the layers, and what was seen in their voxels. Layers that are written already are left as they are, those
     that were begun are finished.
     """
-    mag = Mag(options.mag)
+    mag = planned.mag
     if _is_written(dataset, planned, mag):
         advance(planned.num_steps)
         Journal.remove(_folder(dataset.get_layer(planned.layers[0].name), mag))
@@ -108,14 +108,14 @@ def _seen(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
 # --- beginning, and going on ---------------------------------------------------------------------------------
 
 
-def check_free(dataset: Dataset, planned: VolumePlan, mag: Mag) -> None:
+def check_free(dataset: Dataset, planned: VolumePlan) -> None:
     """Refuse names that the dataset has already, unless this very import has left them unfinished."""
     taken = [layer.name for layer in planned.layers if layer.name in dataset.layers]
     if not taken:
         return
     name = planned.layers[0].name
-    if name in taken and not _is_written(dataset, planned, mag):
-        folder = _folder(dataset.get_layer(name), mag)
+    if name in taken and not _is_written(dataset, planned, planned.mag):
+        folder = _folder(dataset.get_layer(name), planned.mag)
         mark = storage.read_mark(folder)
         if mark is not None and mark.job == f"{_JOB} {name}":
             journal = Journal.find(folder)

@@ -160,7 +160,7 @@ class TensorstoreArray(Array):
             self._check_fits(out, shape, "`out`")
         if self._origin is not None and any(s < o for s, o in zip(start, self._origin, strict=True)):
             return self._read_beyond(box, out, missing)
-        store = self._store if missing == "fill" else self._strict_store()
+        store = self._store_of(box, missing)
         try:
             view = store[IndexDomain(inclusive_min=start, shape=shape)]
             if out is not None and out.nbytes >= _DIRECT_BYTES and out.flags.writeable and out.flags.aligned:
@@ -215,6 +215,14 @@ class TensorstoreArray(Array):
                 f"{what}: {data.dtype} voxels, but {self._location.url} holds {self._dtype}.",
                 hint="Convert with .astype() if that loses nothing.",
             )
+
+    def _store_of(self, box: Box, missing: Literal["fill", "error"]) -> Any:
+        packed = self._stored.packed
+        if packed is not None:
+            shift = self._stored.shift or (0,) * len(box[0])
+            own = (tuple(low - by for low, by in zip(box[0], shift, strict=True)), box[1])
+            return self._engine.open_unpacked(self._stored, packed.chunks(own), fill=missing == "fill")
+        return self._store if missing == "fill" else self._strict_store()
 
     def _strict_store(self) -> Any:
         if self._strict is None:
@@ -311,6 +319,14 @@ class TensorstoreArray(Array):
                 # What a smaller shape hides is stored, but no part of the array.
                 if all(c < count for c, count in zip(cell, grid, strict=True)):
                     yield tuple(map(math.prod, zip(cell, shards, strict=True))), shards
+
+    def looks_into(self, key: str) -> bool | None:
+        """Whether it is the key of a chunk or shard: see `wkplug.abc.Array.looks_into`."""
+        self._watch_or_load()
+        if self._stored.is_key is not None:
+            return self._stored.is_key(key)
+        keys = self._stored.keys
+        return None if keys is None else keys.pattern(len(self._shards)).fullmatch(key) is not None
 
     def close(self) -> None:
         """Let go of the engine's array; the next use opens it again."""

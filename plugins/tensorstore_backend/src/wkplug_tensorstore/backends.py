@@ -46,7 +46,14 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Location
 
-__all__ = ["N5Backend", "PrecomputedBackend", "TensorstoreBackend", "Zarr2Backend", "Zarr3Backend"]
+__all__ = [
+    "MovedPrecomputedBackend",
+    "N5Backend",
+    "PrecomputedBackend",
+    "TensorstoreBackend",
+    "Zarr2Backend",
+    "Zarr3Backend",
+]
 
 _FRESH_SECONDS = 1.0
 _MOST_LOOKED_AT = 64
@@ -284,6 +291,8 @@ class PrecomputedBackend(TensorstoreBackend):
     format = "neuroglancerPrecomputed"
     document = precomputed.DOCUMENT
     metadata: ClassVar[ModuleType] = precomputed
+    moved: ClassVar[bool] = False
+    """Whether scales that begin before voxel 0 are moved to begin there."""
     capabilities = ArrayCapabilities(
         axes=(("c", "x", "y", "z"),),
         dtypes=frozenset(DTYPES) - {"float64", "int64"},
@@ -313,7 +322,13 @@ class PrecomputedBackend(TensorstoreBackend):
     def _described(self, found: Any, axes: Sequence[str] | None) -> StoredArray:
         del axes
         file, key, document = found
-        return precomputed.describe(document, file, key)
+        return precomputed.describe(document, file, key, moved=self.moved)
+
+
+class MovedPrecomputedBackend(PrecomputedBackend):
+    """For imports: also opens scales that begin before voxel 0."""
+
+    moved = True
 
 
 def _problem(code: str, error: WkplugError) -> Problem:

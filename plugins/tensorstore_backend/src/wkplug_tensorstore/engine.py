@@ -83,9 +83,27 @@ class Engine:
         except ENGINE_ERRORS as error:
             # Nothing was read but the metadata, so they are what the engine didn't like.
             raise sort_failure(error, "opened", stored.file.url, otherwise=CorruptDataError) from error
-        if stored.transpose is not None:
-            array = array.transpose(stored.transpose)
-        return array
+        return _arranged(array, stored)
+
+    def open_unpacked(self, stored: StoredArray, chunks: Mapping[str, bytes], *, fill: bool) -> Any:
+        """Open the array as if these were all of its chunks, by their keys below the metadata's folder."""
+        context = tensorstore.Context()  # with a memory of its own
+        store = tensorstore.KvStore.open("memory://", context=context).result()
+        for key, data in chunks.items():
+            store[key] = data
+        spec = {
+            "driver": stored.driver,
+            "kvstore": "memory://",
+            "fill_missing_data_reads": fill,
+            **stored.extra,
+        }
+        try:
+            array = tensorstore.open(
+                spec, open=True, read=True, assume_metadata=True, context=context
+            ).result()
+        except ENGINE_ERRORS as error:
+            raise sort_failure(error, "opened", stored.file.url, otherwise=CorruptDataError) from error
+        return _arranged(array, stored)
 
     def make(self, spec: Mapping[str, Any], place: Location, *, create: bool) -> Any:
         """Open, or create, an array for writing, as the engine itself describes it; metadata are read again."""
@@ -108,6 +126,15 @@ class Engine:
         except ENGINE_ERRORS as error:
             raise sort_failure(error, "listed", location.url) from error
         return [key.decode("utf-8", "replace") for key in found]
+
+
+def _arranged(array: Any, stored: StoredArray) -> Any:
+    """Give the axes the order, and the place, that the contract's spec has."""
+    if stored.transpose is not None:
+        array = array.transpose(stored.transpose)
+    if stored.shift is not None:
+        array = array[tensorstore.d[:].translate_by[stored.shift]]
+    return array
 
 
 class EngineProcess:

@@ -87,14 +87,14 @@ def wkplug_importers() -> list[ImporterSpec]:
     return [
         ImporterSpec(
             name="n5",
-            factory="wkplug_tensorstore.importing:N5Importer",
+            factory="wkplug_tensorstore.n5_import:N5Importer",
             suffixes=(".n5",),
             markers=("attributes.json",),
             summary="N5 groups with their resolutions, setups of BigDataViewer, bare N5 arrays",
         ),
         ImporterSpec(
             name="precomputed",
-            factory="wkplug_tensorstore.importing:PrecomputedImporter",
+            factory="wkplug_tensorstore.precomputed_import:PrecomputedImporter",
             suffixes=(".precomputed",),
             markers=("info",),
             summary="neuroglancer precomputed volumes",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ArraySpec
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
+from wkplug_tensorstore.packed import ChunkGrid, packed_chunks, plain_key
 from wkplug_tensorstore.stored import (
     DTYPES,
     USUAL_AXES,
@@ -39,7 +40,8 @@ DOCUMENT = "info"
 _TYPE = "neuroglancer_multiscale_volume"
 _ENCODINGS = frozenset({"raw", "png", "jpeg", "compressed_segmentation"})
 _LEVELS = 4
-_CHUNK_KEY = re.compile(r"(\d+)-(\d+)_(\d+)-(\d+)_(\d+)-(\d+)(?:\.gz)?")
+_CHUNK_KEY = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
+_SHARD_KEY = re.compile(r"[0-9a-f]+\.(?:shard|index|data)")
 _SCALE = ("key", "size", "resolution", "voxel_offset", "encoding", "sharding")
 _ONE_ENCODING = {
     "compressed_segmentation": "compressed_segmentation_block_size",
@@ -79,10 +81,11 @@ def scale_of(document: Mapping[str, Any], key: str, where: str) -> Mapping[str, 
     return None
 
 
-def describe(document: Mapping[str, Any], file: Location, key: str) -> StoredArray:
+def describe(document: Mapping[str, Any], file: Location, key: str, *, moved: bool = False) -> StoredArray:
     """Check one scale; errors as in `zarr3.describe`, and MissingError if there is no such scale.
 
     The axes are c, x, y, z, whatever a dataset records: the format has no other order.
+    moved: a scale that begins before voxel 0 is moved to begin there, instead of being refused.
     """
     where = file.url
     if document.get("@type", _TYPE) != _TYPE:
@@ -95,7 +98,8 @@ def describe(document: Mapping[str, Any], file: Location, key: str) -> StoredArr
     size = lengths(scale.get("size"), f"the size of scale {key!r}", where, rank=3)
     chunk = _chunk(scale, where)
     check_chunk((channels, *chunk), (channels, *chunk), DTYPES[dtype], where)
-    offset = _offset(scale, where)
+    offset = _offset(scale, where, moved=moved)
+    corner = tuple(map(max, offset, (0, 0, 0)))
     encoding = scale.get("encoding")
     if not isinstance(encoding, str):
         raise CorruptDataError(f"{where} is damaged: a scale has no encoding.")
@@ -105,13 +109,14 @@ def describe(document: Mapping[str, Any], file: Location, key: str) -> StoredArr
         )
     spec = ArraySpec(
         axes=USUAL_AXES[4],
-        shape=(channels, *(first + length for first, length in zip(offset, size, strict=True))),
+        shape=(channels, *(first + length for first, length in zip(corner, size, strict=True))),
         dtype=dtype,
         chunk_shape=(channels, *chunk),
         shard_shape=(channels, *chunk),
         compressed=encoding != "raw",
         options={"encoding": encoding, "sharding": scale.get("sharding"), "voxel_offset": list(offset)},
     )
+    grid = ChunkGrid(offset, size, chunk)
     metadata = {name: scale[name] for name in _SCALE if name in scale}
     member = _ONE_ENCODING.get(encoding, "")
     if member in scale:
@@ -126,21 +131,30 @@ def describe(document: Mapping[str, Any], file: Location, key: str) -> StoredArr
         file=file,
         root=file.parent,
         transpose=(3, 0, 1, 2),
-        origin=(0, *offset),
+        origin=(0, *corner),
+        shift=(0, *(a - b for a, b in zip(corner, offset, strict=True))) if corner != offset else None,
         # The keys of sharded scales are hashes, which don't tell what is in them.
-        boxes=None if scale.get("sharding") else partial(_boxes, channels),
+        boxes=None
+        if scale.get("sharding")
+        else partial(_boxes, channels, tuple(a - b for a, b in zip(corner, offset, strict=True))),
+        is_key=_is_shard_key if scale.get("sharding") else grid.is_key,
+        packed=None if scale.get("sharding") else packed_chunks(grid, file.parent, key),
     )
 
 
-def _boxes(channels: int, keys: Iterable[str]) -> Iterator[Box]:
+def _boxes(channels: int, shift: tuple[int, ...], keys: Iterable[str]) -> Iterator[Box]:
     """The boxes that the keys of chunks name: "0-64_64-128_10-20", in voxels of the dataset."""
     for key in keys:
-        found = _CHUNK_KEY.fullmatch(key)
+        found = _CHUNK_KEY.fullmatch(plain_key(key))
         if found is not None:
             numbers = list(map(int, found.groups()))
             start, stop = numbers[::2], numbers[1::2]
             sizes = (high - low for low, high in zip(start, stop, strict=True))
-            yield (0, *start), (channels, *sizes)
+            yield (0, *(low + by for low, by in zip(start, shift, strict=True))), (channels, *sizes)
+
+
+def _is_shard_key(key: str) -> bool:
+    return _SHARD_KEY.fullmatch(key) is not None
 
 
 def _chunk(scale: Mapping[str, Any], where: str) -> tuple[int, ...]:
@@ -150,12 +164,15 @@ def _chunk(scale: Mapping[str, Any], where: str) -> tuple[int, ...]:
     return lengths(sizes[0], "chunk_sizes", where, rank=3, least=1)
 
 
-def _offset(scale: Mapping[str, Any], where: str) -> tuple[int, ...]:
+def _offset(scale: Mapping[str, Any], where: str, *, moved: bool) -> tuple[int, ...]:
     value = scale.get("voxel_offset", [0, 0, 0])
     if isinstance(value, list) and any(isinstance(number, int) and number < 0 for number in value):
+        if moved:
+            lengths([abs(n) if isinstance(n, int) else n for n in value], "voxel_offset", where, rank=3)
+            return tuple(value)
         raise UnsupportedOperationError(
             f"{where} starts at the voxel {value}; places before voxel 0 can't be addressed here.",
-            hint="Convert it with a tool that moves it.",
+            hint="An import moves it to begin at 0: wkplug convert, or Dataset.from_images.",
         )
     return lengths(value, "voxel_offset", where, rank=3)
 

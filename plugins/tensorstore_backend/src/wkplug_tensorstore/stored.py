@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wkplug.abc import ArraySpec, Box, Location
+    from wkplug_tensorstore.packed import PackedChunks
 
 __all__ = [
     "DTYPES",
@@ -86,6 +87,9 @@ class StoredArray(NamedTuple):
     origin: the first voxel per axis that is stored; those before it are fill value.
     keys: where shards lie, None if that can't be told.
     boxes: what the keys below the array's folder say that is stored, for formats whose keys are boxes themselves.
+    is_key: whether a key below the array's folder is one of a chunk or shard, for formats without `keys`.
+    shift: how far each axis of `spec` is moved, for arrays that begin before 0.
+    packed: chunks that are files of their own compression, which the engine doesn't ask for; see `packed`.
     """
 
     driver: str
@@ -98,6 +102,9 @@ class StoredArray(NamedTuple):
     origin: tuple[int, ...] | None = None
     keys: ShardKeys | None = None
     boxes: Callable[[Iterable[str]], Iterator[Box]] | None = None
+    is_key: Callable[[str], bool] | None = None
+    shift: tuple[int, ...] | None = None
+    packed: PackedChunks | None = None
 
     @property
     def fingerprint(self) -> tuple[Any, ...]:

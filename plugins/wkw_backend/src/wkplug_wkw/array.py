@@ -59,6 +59,7 @@ _PARTS = tuple(
     re.compile(axis + "(0|[1-9][0-9]{0,9})" + end)
     for axis, end in zip("zyx", ("/", "/", "[.]wkw"), strict=True)
 )
+_KEY = re.compile("".join(part.pattern for part in _PARTS))
 _NATIVE = sys.byteorder == "little" and hasattr(os, "preadv")
 """Whether the bytes of a block are an array of this machine."""
 _LOCAL = hasattr(os, "pread")
@@ -307,6 +308,10 @@ class WkwArray(Array):
             for y, in_y in _numbered(in_z, 1):
                 for x, _ in _numbered(in_y, 2):
                     yield (0, x * edge, y * edge, z * edge), shape
+
+    def looks_into(self, key: str) -> bool:
+        """Whether it is a shard file: see `wkplug.abc.Array.looks_into`."""
+        return _KEY.fullmatch(key) is not None
 
     def flush(self) -> None:
         """Force what was written since the last call out to the disk, if the settings say so."""

@@ -300,6 +300,10 @@ class ZarrArray(Array):
         self._header_value = attrs.evolve(header, shape=shape)
         self._spec_value = self._header_value.spec(self.spec.axes, self._location.url)
 
+    def looks_into(self, key: str) -> bool:
+        """Whether it is a shard's key: see `wkplug.abc.Array.looks_into`."""
+        return self._header().keys.index(key) is not None
+
     def stored_boxes(self) -> Iterator[Box]:
         """Iterate over the boxes of the stored shards, from the names of their files or objects."""
         header = self._header()

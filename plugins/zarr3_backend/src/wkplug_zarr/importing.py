@@ -1,32 +1,38 @@
-"""`ome-zarr`: what an OME-Zarr image (0.1 to 0.5), or a bare Zarr array, makes as a dataset.
+"""`ome-zarr`: what OME-Zarr images (0.1 to 0.5), collections of them, or bare Zarr arrays make as a dataset.
 
-An image with its labels becomes a color layer and a segmentation per label image; the collections that bioformats2raw
-writes (groups "0", "1", ...) become a layer per image. Scales are taken in the unit that the axes name, and are
-nanometres for nobody who names none: then the voxel size is unknown. Translations of the finest resolution become the
-layer's place. A bare array becomes one layer; its axes are those that it names, or x, y, z as `wkplug convert-zarr`
-always took them.
+An image with its labels becomes a color layer and a segmentation per label image. Collections become a layer per image:
+those that bioformats2raw writes, plates and wells of screens, and groups that just hold images. A resolution of an
+image that is named alone has the axes, sizes and mag that its image says. Bare arrays become a layer each; their axes
+are those that they name, or x, y, z as `wkplug convert-zarr` always took them.
 
-Only JSON files are read here. Sources: the OME-NGFF specifications 0.4 and 0.5 (multiscales, omero, labels).
-
-Who calls it: `wkplug.ops` through the factory that `wkplug_zarr.plugin` names.
+Only metadata are read here. Sources: the OME-NGFF specifications 0.4 and 0.5 (multiscales, labels, plate, well).
 """
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
-from wkplug.abc import ForeignLayer, ForeignMag, Importer, Location, ProbeScore, nanometres
+import attrs
+
+from wkplug.abc import ForeignLayer, ForeignMag, Importer, Location, ProbeScore
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
 from wkplug_zarr.headers import USUAL_AXES
+from wkplug_zarr.multiscales import Multiscale, layers_of
+from wkplug_zarr.nodes import Node, base_name, below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 __all__ = ["OmeZarrImporter"]
 
-_AXES_OF_OLD = ("t", "c", "z", "y", "x")  # what 0.1 and 0.2 always had
-_FORMATS = {2: "zarr", 3: "zarr3"}
+_ABOVE = 4
+"""How many levels up the image of an array is looked for: paths of resolutions may hold slashes."""
+
+_DEEPEST = 3
+"""How many levels down a plain group is searched for images."""
+
+_XML_BYTES = 64 << 20
 
 
 class OmeZarrImporter(Importer):
@@ -36,87 +42,74 @@ class OmeZarrImporter(Importer):
         del settings
 
     def probe(self, location: Location) -> ProbeScore:
-        """Certain about images and arrays; a group of anything else is no container."""
+        """Certain about images, collections of images, and arrays; a group of anything else is no container."""
         try:
-            node = _Node.read(location)
+            node = Node.read(location)
+            if node.is_array or node.multiscales or _is_collection(node):
+                return ProbeScore.CERTAIN
+            return ProbeScore.CERTAIN if next(_found(node), None) is not None else ProbeScore.NO
         except MissingError:
             return ProbeScore.NO
         except CorruptDataError:
             return ProbeScore.MARKER
-        if node.is_array or node.multiscales or "bioformats2raw.layout" in node.ome:
-            return ProbeScore.CERTAIN
-        return ProbeScore.NO
 
     def describe(self, location: Location) -> tuple[ForeignLayer, ...]:
         """See `Importer.describe`; UnsupportedOperationError for images whose axes no layer can have."""
-        node = _Node.read(location)
-        name = _base(location) or "color"
+        node = Node.read(location)
         if node.is_array:
-            return (_bare(node, name),)
+            image = _image_above(location)
+            return (_bare(node, base_name(location) or "color"),) if image is None else layers_of([image])
         if node.multiscales:
-            return (*_images(node, name), *_labels(node))
-        return tuple(
-            layer for image, place in _collection(node) for layer in _images(_Node.read(place), image)
-        )
+            return _with_labels(node)
+        missing: list[str] = []
+        layers = list(_collection(node, missing))
+        if not layers:
+            raise CorruptDataError(
+                f"{location.url} lists images, but none of them is there{f': {missing[0]}' if missing else ''}.",
+                hint="The container is damaged or was not copied as a whole.",
+            )
+        told = tuple(f"{path} is listed, but not there: it is left out." for path in missing)
+        return (attrs.evolve(layers[0], notes=(*layers[0].notes, *told)), *layers[1:])
 
 
-class _Node:
-    """The metadata of one group or array, of either version."""
-
-    def __init__(self, location: Location, version: int, document: dict[str, Any], attributes: Any) -> None:
-        self.location = location
-        self.version = version
-        self.document = document
-        self.attributes = attributes if isinstance(attributes, dict) else {}
-        ome = self.attributes.get("ome", self.attributes) if version == 3 else self.attributes
-        self.ome: dict[str, Any] = ome if isinstance(ome, dict) else {}
-
-    @classmethod
-    def read(cls, location: Location) -> _Node:
-        """MissingError if there is no Zarr node."""
-        document = _json(location.child("zarr.json"))
-        if document is not None:
-            return cls(location, 3, document, document.get("attributes"))
-        for name in (".zarray", ".zgroup"):
-            document = _json(location.child(name))
-            if document is not None:
-                return cls(location, 2, document, _json(location.child(".zattrs")))
-        raise MissingError(f"{location.url} is no Zarr group or array.", hint="Check the path.")
-
-    @property
-    def is_array(self) -> bool:
-        return self.document.get("node_type") == "array" or "chunks" in self.document
-
-    @property
-    def multiscales(self) -> list[Any]:
-        found = self.ome.get("multiscales")
-        return found if isinstance(found, list) else []
+# --- one image, one array ------------------------------------------------------------------------------------
 
 
-def _json(location: Location) -> dict[str, Any] | None:
-    try:
-        found = json.loads(location.read())
-    except MissingError:
-        return None
-    except (ValueError, RecursionError) as error:
-        raise CorruptDataError(f"{location.url} is damaged: it is no JSON.") from error
-    if not isinstance(found, dict):
-        raise CorruptDataError(f"{location.url} is damaged: it is no JSON object.")
-    return found
+def _image_above(location: Location) -> Multiscale | None:
+    """The image that an array is a resolution of."""
+    parts: list[str] = []
+    for _ in range(_ABOVE):
+        if location.parent == location:
+            return None
+        parts.insert(0, location.name)
+        location = location.parent
+        try:
+            node = Node.find(location)
+            if node is not None and node.multiscales:
+                return Multiscale.of(node).starting_at("/".join(parts))
+        except (CorruptDataError, UnsupportedOperationError):
+            return None  # the array itself is sound
+    return None
 
 
-def _base(location: Location) -> str:
-    """A container's name without the suffixes that say what it is."""
-    name = location.name
-    for suffix in (".zip", ".ozx", ".zarr", ".ome"):
-        name = name.removesuffix(suffix)
-    return name
+def _with_labels(node: Node, name: str = "") -> tuple[ForeignLayer, ...]:
+    """An image, and its labels where there are any; those that are listed but not there are told."""
+    image = Multiscale.of(node, name)
+    labels, missing = [], []
+    place = node.location.child("labels")
+    group = Node.find(place)
+    for label in () if group is None else group.names("labels"):
+        found = Node.find(below(place, label))
+        if found is None:
+            missing.append(f"The labels {label!r} are listed, but not there: they are left out.")
+            continue
+        own = label.replace("/", "_")
+        labels.append(Multiscale.of(found, f"{name}_{own}" if name else own, "segmentation"))
+    return layers_of([attrs.evolve(image, notes=tuple(missing)), *labels])
 
 
-def _bare(node: _Node, name: str) -> ForeignLayer:
-    shape = node.document.get("shape")
-    if not isinstance(shape, list):
-        raise CorruptDataError(f"{node.location.url} is damaged: its shape is no list.")
+def _bare(node: Node, name: str) -> ForeignLayer:
+    shape = node.shape
     named = node.document.get("dimension_names") or node.attributes.get("_ARRAY_DIMENSIONS")
     axes: tuple[str, ...] | None = None
     if isinstance(named, list) and len(named) == len(shape):
@@ -131,149 +124,100 @@ def _bare(node: _Node, name: str) -> ForeignLayer:
                 hint="Name them in dimension_names, or import an OME-Zarr image.",
             )
         notes = (f"The array doesn't name its axes; they were taken as {', '.join(axes)}.",)
-    mag = ForeignMag(location=node.location, data_format=_FORMATS[node.version], axes=axes)
+    mag = ForeignMag(location=node.location, data_format=node.data_format, axes=axes)
     return ForeignLayer(name=name, mags=(mag,), notes=notes)
 
 
-def _images(node: _Node, name: str, category: str = "color") -> tuple[ForeignLayer, ...]:
-    """One layer for the first multiscale image of a group; others of the same group are the same image."""
-    found = node.multiscales
-    if not found or not isinstance(found[0], dict):
-        raise CorruptDataError(f"{node.location.url} is damaged: it has no multiscales.")
-    image = found[0]
-    axes, units = _axes(node, image)
-    datasets = [item for item in image.get("datasets") or () if isinstance(item, dict) and "path" in item]
-    if not datasets:
-        raise CorruptDataError(f"{node.location.url} is damaged: its image has no datasets.")
-    shared = _transformation(image, len(axes))
-    placed = [_combined(_transformation(item, len(axes)), shared) for item in datasets]
-    scale, shift = placed[0]
-    by_axis = {axis: index for index, axis in enumerate(axes)}
-    sizes: list[float | None] = []
-    offset: list[int] = []
-    notes: list[str] = []
-    for axis in "xyz":
-        position = by_axis.get(axis)
-        if position is None:
-            sizes.append(None)
-            offset.append(0)
-            continue
-        sizes.append(nanometres(scale[position], units[position]))
-        voxels = shift[position] / scale[position] if scale[position] > 0 else 0.0
-        offset.append(round(voxels))
-        if abs(voxels - round(voxels)) > 1e-3:
-            notes.append(f"The image lies {voxels:g} voxels along {axis}; it was put at {round(voxels)}.")
-    mags = []
-    for item, (own, _) in zip(datasets, placed, strict=True):
-        factors = tuple(
-            max(1, round(own[by_axis[axis]] / scale[by_axis[axis]]))
-            if axis in by_axis and scale[by_axis[axis]]
-            else 1
-            for axis in "xyz"
-        )
-        place = node.location.child(*str(item["path"]).split("/"))
-        x, y, z = factors
-        mags.append(ForeignMag(location=place, data_format=_FORMATS[node.version], axes=axes, mag=(x, y, z)))
-    names, colors = _channels(node) if category == "color" else ((), ())
-    if category == "color" and not isinstance(node.ome.get("omero"), dict):
-        # Label images that lie alone may say so, or not.
-        category = "segmentation" if "image-label" in node.ome else ""
-    layer = ForeignLayer(
-        name=name,
-        category=category,
-        mags=tuple(mags),
-        voxel_size=(sizes[0], sizes[1], sizes[2]),
-        offset=(max(0, offset[0]), max(0, offset[1]), max(0, offset[2])),
-        channel_names=names,
-        channel_colors=colors,
-        notes=(*notes, *(["It lies below 0 along an axis; it was put at 0."] if min(offset) < 0 else [])),
-        details={"ome-zarr": str(node.ome.get("version", image.get("version", "unknown")))},
-    )
-    return (layer,)
+# --- collections ---------------------------------------------------------------------------------------------
 
 
-def _axes(node: _Node, image: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The axes' names and units ("" for none)."""
-    found = image.get("axes")
-    if found is None:
-        return _AXES_OF_OLD, ("",) * 5
-    if not isinstance(found, list) or not found:
-        raise CorruptDataError(f"{node.location.url} is damaged: its axes are no list.")
-    names, units = [], []
-    for axis in found:  # plain names in 0.3, objects since
-        known = axis if isinstance(axis, dict) else {"name": axis}
-        names.append(str(known.get("name", "")).lower())
-        units.append(str(known.get("unit", "")).lower())
-    if not {"x", "y"} <= set(names) or len(set(names)) != len(names):
-        raise UnsupportedOperationError(
-            f"The image {node.location.url} has the axes {', '.join(names)}: a layer needs x and y, and each axis once."
-        )
-    return tuple(names), tuple(units)
+def _is_collection(node: Node) -> bool:
+    return any(key in node.ome for key in ("bioformats2raw.layout", "plate", "well"))
 
 
-def _transformation(item: Mapping[str, Any], rank: int) -> tuple[list[float], list[float]]:
-    """Scale and translation; 1 and 0 where there are none."""
-    scale, shift = [1.0] * rank, [0.0] * rank
-    for step in item.get("coordinateTransformations") or ():
-        if not isinstance(step, dict):
-            continue
-        values = step.get(str(step.get("type")))
-        if isinstance(values, list) and len(values) == rank:
-            numbers = [float(value) for value in values]
-            if step["type"] == "scale":
-                scale = [a * b for a, b in zip(scale, numbers, strict=True)]
-                shift = [a * b for a, b in zip(shift, numbers, strict=True)]
-            elif step["type"] == "translation":
-                shift = [a + b for a, b in zip(shift, numbers, strict=True)]
-    return scale, shift
+def _collection(node: Node, missing: list[str]) -> Iterator[ForeignLayer]:
+    """The layers of a group that is no image itself; what is listed but isn't there is added to `missing`."""
+    base = base_name(node.location)
+    if "plate" in node.ome:
+        for path, well in _listed(node, _paths(node.ome["plate"], "wells"), missing):
+            yield from _well(well, path.replace("/", "_"), missing)
+    elif "well" in node.ome:
+        yield from _well(node, f"{node.location.parent.name}_{base}", missing)
+    elif "bioformats2raw.layout" in node.ome:
+        names = _series(node)
+        for path, image in _listed(node, list(names), missing):
+            yield from _with_labels(image, f"{base}_{names[path]}")
+    elif node.names("labels"):
+        for path, label in _listed(node, node.names("labels"), missing):
+            yield from layers_of([Multiscale.of(label, path.replace("/", "_"), "segmentation")])
+    else:
+        for path, found in _found(node):
+            name = path.replace("/", "_")
+            yield from (_bare(found, name),) if found.is_array else _with_labels(found, name)
 
 
-def _combined(
-    first: tuple[list[float], list[float]], then: tuple[list[float], list[float]]
-) -> tuple[list[float], list[float]]:
-    scale = [a * b for a, b in zip(first[0], then[0], strict=True)]
-    shift = [a * b + c for a, b, c in zip(first[1], then[0], then[1], strict=True)]
-    return scale, shift
+def _paths(holder: Any, key: str) -> list[str]:
+    items = holder.get(key) if isinstance(holder, dict) else None
+    return [str(item["path"]) for item in items or () if isinstance(item, dict) and item.get("path")]
 
 
-def _channels(node: _Node) -> tuple[tuple[str, ...], tuple[tuple[int, int, int] | None, ...]]:
-    """What omero metadata say about channels."""
-    omero = node.ome.get("omero")
-    found = omero.get("channels") if isinstance(omero, dict) else None
-    if not isinstance(found, list) or not all(isinstance(channel, dict) for channel in found):
-        return (), ()
-    names = tuple(str(channel.get("label", "")) for channel in found)
-    return names if any(names) else (), tuple(_color(channel.get("color")) for channel in found)
+def _listed(node: Node, paths: list[str], missing: list[str]) -> Iterator[tuple[str, Node]]:
+    for path in paths:
+        place = below(node.location, path)
+        found = Node.find(place)
+        if found is None:
+            missing.append(place.url)
+        else:
+            yield path, found
 
 
-def _color(text: Any) -> tuple[int, int, int] | None:
+def _well(node: Node, name: str, missing: list[str]) -> Iterator[ForeignLayer]:
+    """A layer per field, named by row, column and field."""
+    for path, field in _listed(node, _paths(node.ome.get("well"), "images"), missing):
+        yield from _with_labels(field, f"{name}_{path.replace('/', '_')}")
+
+
+def _series(node: Node) -> dict[str, str]:
+    """The images that bioformats2raw wrote, by their paths: those that its OME group lists, or the numbered ones."""
+    group = Node.find(node.location.child("OME"))
+    paths = [] if group is None else group.names("series")
+    if not paths:
+        paths = sorted((n.rstrip("/") for n in node.location.list() if n.rstrip("/").isdigit()), key=int)
+    names = _image_names(node.location.child("OME", "METADATA.ome.xml"))
+    if len(names) != len(paths) or len(set(names)) != len(names) or not all(names):
+        names = [path.replace("/", "_") for path in paths]
+    return dict(zip(paths, names, strict=True))
+
+
+def _image_names(place: Location) -> list[str]:
+    """The names of the images that the OME-XML beside a collection has; none if it can't be read."""
     try:
-        red, green, blue = bytes.fromhex(str(text).lstrip("#"))[:3]
-    except ValueError:
-        return None
-    return red, green, blue
+        text = place.read(0, _XML_BYTES)
+        if b"<!DOCTYPE" in text:  # OME-XML has none, and entities are how XML takes all memory
+            return []
+        root = ElementTree.fromstring(text)  # noqa: S314 - without a document type there are no entities
+    except (MissingError, ElementTree.ParseError):
+        return []
+    return [item.get("Name") or "" for item in root if item.tag.rpartition("}")[2] == "Image"]
 
 
-def _labels(node: _Node) -> Iterator[ForeignLayer]:
-    place = node.location.child("labels")
-    try:
-        group = _Node.read(place)
-    except MissingError:
+def _found(node: Node) -> Iterator[tuple[str, Node]]:
+    """The images below a plain group, by their paths; where there is none, its arrays of two axes and more."""
+    images = list(_images_below(node, "", _DEEPEST))
+    if images:
+        yield from images
         return
-    for name in group.ome.get("labels") or ():
-        yield from _images(
-            _Node.read(place.child(*str(name).split("/"))), str(name).replace("/", "_"), "segmentation"
-        )
+    for child in node.children():
+        if child.is_array and len(child.shape) > 1:
+            yield child.location.name, child
 
 
-def _collection(node: _Node) -> list[tuple[str, Location]]:
-    """The images that bioformats2raw wrote: those that its OME group lists, or else the numbered ones."""
-    try:
-        series = _Node.read(node.location.child("OME")).ome.get("series")
-    except MissingError:
-        series = None
-    names = [str(name) for name in series] if isinstance(series, list) else []
-    if not names:
-        names = sorted((n.rstrip("/") for n in node.location.list() if n.rstrip("/").isdigit()), key=int)
-    base = _base(node.location)
-    return [(f"{base}_{name.replace('/', '_')}", node.location.child(*name.split("/"))) for name in names]
+def _images_below(node: Node, path: str, depth: int) -> Iterator[tuple[str, Node]]:
+    for child in node.children():
+        if child.is_array:
+            continue
+        own = f"{path}/{child.location.name}" if path else child.location.name
+        if child.multiscales:
+            yield own, child
+        elif depth > 1:
+            yield from _images_below(child, own, depth - 1)

@@ -35,6 +35,17 @@ class KeyEncoding:
         parts = [self.prefix] if self.prefix else []
         return self.separator.join([*parts, *map(str, index)])
 
+    def index(self, key: str) -> tuple[int, ...] | None:
+        """Give the grid cell of a key, None if it is no key of this kind."""
+        parts = key.split(self.separator)
+        if self.prefix:
+            if parts[0] != self.prefix:
+                return None
+            parts = parts[1:]
+        if len(parts) != self.rank or not all(_NUMBER.fullmatch(part) for part in parts):
+            return None
+        return tuple(map(int, parts))
+
     def stored(self, location: Location) -> Iterator[tuple[int, ...]]:
         """Find the grid cells that are stored below `location`; anything else there is passed over."""
         if self.separator == "/":
@@ -42,13 +53,9 @@ class KeyEncoding:
             yield from self._walk(start, ())
             return
         for name in location.list_all():
-            parts = name.split(".")
-            if self.prefix:
-                if parts[0] != self.prefix:
-                    continue
-                parts = parts[1:]
-            if len(parts) == self.rank and all(_NUMBER.fullmatch(part) for part in parts):
-                yield tuple(map(int, parts))
+            index = self.index(name)
+            if index is not None:
+                yield index
 
     def _walk(self, folder: Location, above: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         last = len(above) == self.rank - 1

@@ -1,0 +1,91 @@
+"""Chunk files that an engine never asks for: they lie in an array's folder, and would be read as fill value.
+
+A writer that adds suffixes (`0-64_0-64_0-16.lz4`), or another separator than the metadata say (`0.0.0` for `0/0/0`),
+leaves an array that opens well and is zero everywhere. So all names in an array's folder are looked at before an
+import begins: one that is called like a chunk, but isn't one that the array's backend looks into, is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import attrs
+
+from wkplug.config.hints import counted
+from wkplug.errors import CorruptDataError, UnlistableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from wkplug.abc import Array, Location
+
+__all__ = ["check_chunks"]
+
+_CHUNK = re.compile(r"(?:c[./])?[xyz]?-?\d+(?:[._/-][xyz]?-?\d+)*(?:\.[A-Za-z]\w*)*")
+"""Numbers joined by what formats join them with, with or without suffixes."""
+
+_MOST_LOCAL = 1_000_000
+_MOST_FAR = 10_000
+_MOST_FOLDERS = 64
+"""Of places that answer slowly so much is looked at: what a writer does, it does to all of its chunks."""
+
+
+def check_chunks(array: Array, place: Location) -> tuple[str, ...]:
+    """Refuse an array that has chunk files which aren't read; give sentences about what was found, or not checked.
+
+    CorruptDataError names some of them.
+    """
+    if array.looks_into("0") is None:
+        return ()
+    local = place.local_path() is not None
+    names = _Names(place, None if local else _MOST_FOLDERS)
+    most = _MOST_LOCAL if local else _MOST_FAR
+    known, looked_at = 0, 0
+    unread: list[str] = []
+    try:
+        for name in names:
+            looked_at += 1
+            if array.looks_into(name):
+                known += 1
+            elif _CHUNK.fullmatch(name):
+                unread.append(name)
+            if looked_at >= most:
+                break
+    except UnlistableError:
+        return ("The place can't be listed: whether chunks lie there under other names was not checked.",)
+    if unread:
+        listed = ", ".join(unread[:3]) + (", ..." if len(unread) > 3 else "")
+        raise CorruptDataError(
+            f"{place.url} has {counted(len(unread), 'file')} called like chunks ({listed}) that its metadata don't "
+            f"lead to, beside {known:,} that they do: their voxels would be read as fill value.",
+            hint="Mend the metadata (separators, chunk sizes), or give the files the names that these ask for; "
+            "compressed files must be decompressed. Files that are no chunks can be moved elsewhere.",
+        )
+    if not known and looked_at < most and not names.cut:
+        return (f"No chunk is stored: all voxels are the fill value {array.spec.fill_value:g}.",)
+    return ()
+
+
+@attrs.define
+class _Names:
+    """The paths of all files below a place, folder by folder; cut: whether there were more folders than `most`."""
+
+    place: Location
+    most: int | None
+    cut: bool = False
+    _listed: int = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self._below(self.place, "")
+
+    def _below(self, folder: Location, path: str) -> Iterator[str]:
+        if self.most is not None and self._listed >= self.most:
+            self.cut = True
+            return
+        self._listed += 1
+        for name in folder.list_all():
+            if name.endswith("/"):
+                yield from self._below(folder.child(name.rstrip("/")), path + name)
+            else:
+                yield path + name
