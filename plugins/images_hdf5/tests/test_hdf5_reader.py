@@ -13,7 +13,13 @@ from sample_files import python_package, second_reader
 from wkplug_hdf5.reader import Hdf5Image, Hdf5Reader
 
 from wkplug.builtin.local import LocalLocation
-from wkplug.errors import CorruptImageError, MissingError, UnsupportedImageDataError
+from wkplug.errors import (
+    ConfigError,
+    CorruptImageError,
+    MissingError,
+    UnsafePathError,
+    UnsupportedImageDataError,
+)
 from wkplug.testing import ImageReaderSuite, ImageSample
 from wkplug.testing.bench import noise
 
@@ -111,12 +117,48 @@ def test_a_file_without_images_says_so(tmp_path: Path) -> None:
         opened(tmp_path / "a.h5")
 
 
+def test_half_floats_and_truth_values_are_widened(tmp_path: Path) -> None:
+    for data, dtype in ((noise((4, 5), "float16"), "float32"), (noise((4, 5), "uint8") > 128, "uint8")):
+        with opened(write(tmp_path / f"{dtype}.h5", data, {})) as image:
+            assert np.array_equal(image.read(), data)
+            assert image.read().dtype == image.info.dtype == dtype
+            assert (
+                image.info.notes[-1] == f"Values of the type {data.dtype} are {dtype} here; nothing is lost."
+            )
+
+
 def test_values_that_no_layer_can_hold_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "a.h5", noise((4, 5), "float16"), {})
+    write(tmp_path / "a.h5", np.zeros((4, 5), "longdouble"), {})
     with pytest.raises(
-        UnsupportedImageDataError, match="has values of the type float16, which no layer can hold"
+        UnsupportedImageDataError, match="has values of the type float128, which no layer can hold"
     ):
         opened(tmp_path / "a.h5")
+
+
+def test_colour_maps_and_scales_are_no_images(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["labels/ids"] = noise((4, 5), "uint32")
+        file["raw"] = noise((4, 5), "uint8")
+        file["Thumbnail/small"] = noise((2, 2), "uint8")
+        file["map"] = noise((256, 3), "uint8")
+        file["map"].attrs["CLASS"] = np.bytes_("PALETTE")
+    with opened(tmp_path / "a.h5", scene=1) as image:
+        assert image.info.scenes == ("labels/ids", "raw", "Thumbnail/small")
+        assert np.array_equal(image.read(), noise((4, 5), "uint8"))
+
+
+def test_ranges_of_imaris_channels_are_said(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.ims", "w") as file:
+        file.create_group("DataSetInfo/Image")
+        info = file.create_group("DataSetInfo/Channel 0").attrs
+        info.update({"Name": b"DAPI", "Color": b"0 0 1", "ColorRange": b"10.000 200.000"})
+        file.create_group("DataSetInfo/Channel 1").attrs["ColorRange"] = b"7 7"
+        for channel in (0, 1):
+            file[f"DataSet/ResolutionLevel 0/TimePoint 0/Channel {channel}/Data"] = noise((4, 5, 6), "uint8")
+    with opened(tmp_path / "a.ims") as image:
+        assert image.info.channel_names == ("DAPI", "")
+        assert image.info.channel_colors == ((0, 0, 255), None)
+        assert image.info.channel_ranges == ((10, 200), None)
 
 
 def test_a_missing_dataset_of_a_volume_is_damage(tmp_path: Path) -> None:
@@ -131,23 +173,119 @@ def test_a_missing_dataset_of_a_volume_is_damage(tmp_path: Path) -> None:
             image.read()
 
 
-def test_voxels_in_other_files_are_not_taken_for_zeros(tmp_path: Path) -> None:
-    (tmp_path / "raw").write_bytes(bytes(20))
-    with h5py.File(tmp_path / "external.h5", "w") as file:
-        file.create_dataset("a", (4, 5), "uint8", external=[("raw", 0, 20)])
-    with pytest.raises(UnsupportedImageDataError, match="lies in other files, which are not read"):
-        opened(tmp_path / "external.h5")
-    with h5py.File(tmp_path / "part.h5", "w") as file:
-        file["a"] = noise((4, 5), "uint8")
-    layout = h5py.VirtualLayout((1, 4, 5), "uint8")
-    layout[0] = h5py.VirtualSource("part.h5", "a", (4, 5))
-    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+# --- voxels in other files --------------------------------------------------------------------------------
+
+VOXELS = noise((4, 5), "uint8")
+
+
+def virtual(path: Path, source: str, name: str = "a") -> Path:
+    layout = h5py.VirtualLayout((4, 5), "uint8")
+    layout[:] = h5py.VirtualSource(source, name, (4, 5))
+    with h5py.File(path, "w") as file:
         file.create_virtual_dataset("v", layout)
-    with opened(tmp_path / "virtual.h5") as image:
-        assert np.array_equal(image.read()[0], noise((4, 5), "uint8"))
-    (tmp_path / "part.h5").unlink()
-    with pytest.raises(MissingError, match=r"needs the file part\.h5 beside it"):
-        opened(tmp_path / "virtual.h5")
+    return path
+
+
+def external(path: Path, source: str, length: int = 20) -> Path:
+    with h5py.File(path, "w") as file:
+        file.create_dataset("v", (4, 5), "uint8", external=[(source, 0, length)])
+    return path
+
+
+def linked(path: Path, source: str) -> Path:
+    with h5py.File(path, "w") as file:
+        file["v"] = h5py.ExternalLink(source, "a")
+    return path
+
+
+KINDS = {"virtual": virtual, "external": external, "link": linked}
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    """A folder with a file of the same voxels for each kind, one folder below, too."""
+    folder = tmp_path / "in"
+    for place in (folder, folder / "below", tmp_path):
+        place.mkdir(exist_ok=True)
+        with h5py.File(place / "part.h5", "w") as file:
+            file["a"] = VOXELS
+        (place / "part.raw").write_bytes(VOXELS.tobytes())
+    return folder
+
+
+def source_of(kind: str) -> str:
+    return "part.raw" if kind == "external" else "part.h5"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("below", ["", "below/"])
+def test_files_in_the_same_folder_are_read(parts: Path, kind: str, below: str) -> None:
+    path = KINDS[kind](parts / "whole.h5", below + source_of(kind))
+    with opened(path) as image:
+        assert np.array_equal(image.read(), VOXELS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "upwards"])
+def test_files_elsewhere_need_an_explicit_yes(parts: Path, kind: str, absolute: bool) -> None:
+    name = source_of(kind)
+    path = KINDS[kind](parts / "whole.h5", str(parts.parent / name) if absolute else f"../{name}")
+    with pytest.raises(UnsafePathError, match="only files in the same folder or below are read") as raised:
+        opened(path)
+    assert raised.value.hint is not None
+    assert "follow_external = true under [plugin.hdf5]" in raised.value.hint
+    assert "WKPLUG_PLUGIN__HDF5__FOLLOW_EXTERNAL=true" in raised.value.hint
+    with Hdf5Reader({"follow_external": True}).open(LocalLocation(path)) as image:
+        assert np.array_equal(image.read(), VOXELS)
+
+
+def test_the_yes_of_the_environment_is_heeded(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = virtual(parts / "whole.h5", str(parts.parent / "part.h5"))
+    code = (
+        "from wkplug import registry; from wkplug.builtin.local import LocalLocation\n"
+        f"place = LocalLocation({str(path)!r})\n"
+        "print(registry.choose_reader(place, place.read(0, 4096)).winner.open(place).read().sum())"
+    )
+    monkeypatch.setenv("WKPLUG_PLUGIN__HDF5__FOLLOW_EXTERNAL", "true")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == VOXELS.sum(dtype=int)
+    with pytest.raises(ConfigError, match="follow_external is 'maybe', but it must be true or false"):
+        Hdf5Reader({"follow_external": "maybe"})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_that_are_not_there_are_missing_never_zeros(parts: Path, kind: str) -> None:
+    with pytest.raises(MissingError, match=r"needs the file gone\.h5, which is not there"):
+        opened(KINDS[kind](parts / "whole.h5", "gone.h5"))
+
+
+def test_sources_that_lack_voxels_are_never_zeros(parts: Path) -> None:
+    with pytest.raises(MissingError, match=r"needs the dataset other of part\.h5, which is not there"):
+        opened(virtual(parts / "a.h5", "part.h5", "other"))
+    (parts / "part.raw").write_bytes(b"123")
+    with pytest.raises(CorruptImageError, match="the files of the dataset /v are too short for it"):
+        opened(external(parts / "b.h5", "part.raw"))
+
+
+def test_a_source_that_leads_elsewhere_is_refused_too(parts: Path) -> None:
+    virtual(parts / "middle.h5", str(parts.parent / "part.h5"))
+    with pytest.raises(UnsafePathError):
+        opened(virtual(parts / "whole.h5", "middle.h5", "v"))
+    linked(parts / "middle2.h5", str(parts.parent / "part.h5"))
+    with pytest.raises(UnsafePathError):
+        opened(linked(parts / "whole2.h5", "middle2.h5"))
+
+
+def test_links_that_are_left_out_beside_images_are_told(parts: Path) -> None:
+    path = linked(parts / "whole.h5", "/etc/part.h5")
+    with h5py.File(path, "a") as file:
+        file["own"] = VOXELS
+    with opened(path) as image:
+        assert image.info.scenes == ()
+        assert image.info.notes[-1] == (
+            f"v of {path} lies in the file /etc/part.h5: only files in the same folder or below are read without being "
+            "asked for. The link is left out."
+        )
 
 
 def test_a_compression_that_is_not_installed_is_named(tmp_path: Path) -> None:

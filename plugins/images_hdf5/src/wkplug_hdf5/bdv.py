@@ -35,12 +35,12 @@ def scenes(file: Any) -> list[str]:
     return sorted(name for name in file if re.fullmatch(r"s\d{2,}", name) and f"{name}/resolutions" in file)
 
 
-def describe(file: Any, names: list[str], number: int, location: Location) -> Scene:
+def describe(file: Any, names: list[str], number: int, location: Location, *, follow: bool) -> Scene:
     """Describe one setup."""
     setup = names[number]
     times = _times(file, setup)
     first = file[f"{times[0]}/{setup}/0/cells"]
-    dtype = checked_dtype(first, location)
+    dtype = checked_dtype(first, location, follow=follow)
     levels = 1
     while f"{times[0]}/{setup}/{levels}/cells" in file:
         levels += 1

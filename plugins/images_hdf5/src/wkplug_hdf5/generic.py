@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Location
 
-__all__ = ["describe", "scenes"]
+__all__ = ["describe", "linked", "scenes"]
 
 _WORDS = {"time": "t", "channel": "c", "channels": "c", "samples": "s", "slice": "z", "plane": "z"}
 _AXES = ("axes", "axis_labels", "axis_names", "axis_order", "dims", "_ARRAY_DIMENSIONS")
@@ -37,19 +37,46 @@ def scenes(file: Any) -> list[str]:
     found: list[str] = []
 
     def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim >= 2 and item.size and item.dtype.kind in "buif":
+        if isinstance(item, h5py.Dataset) and _may_be_image(item):
             found.append(name)
 
     file.visititems(visit)
+    return sorted(found, key=_is_small_copy)
+
+
+def linked(file: Any, links: Sequence[str]) -> list[str]:
+    """The same of what external links lead to."""
+    import h5py
+
+    found: list[str] = []
+    for link in links:
+        item = file[link]
+        if isinstance(item, h5py.Group):
+            found += [f"{link}/{name}" for name in scenes(item)]
+        elif _may_be_image(item):
+            found.append(link)
     return found
 
 
-def describe(file: Any, names: list[str], number: int, location: Location) -> Scene:
+def _may_be_image(dataset: Any) -> bool:
+    """Numbers with two or more axes, but no colour map and no scale of an axis."""
+    helper = text_of(dataset.attrs.get("CLASS", "")).strip("\0") in ("PALETTE", "DIMENSION_SCALE")
+    return bool(dataset.ndim >= 2 and dataset.size and dataset.dtype.kind in "buif" and not helper)
+
+
+def _is_small_copy(name: str) -> bool:
+    """Whether a dataset is called like a small copy of an image, which is never what comes first."""
+    return any(word in name.lower() for word in ("thumb", "preview"))
+
+
+def describe(file: Any, names: list[str], number: int, location: Location, *, follow: bool) -> Scene:
     """Describe one dataset."""
     name = names[number]
     dataset = file[name]
-    dtype = checked_dtype(dataset, location)
+    dtype = checked_dtype(dataset, location, follow=follow)
     axes, photometric, notes = _axes(dataset)
+    if dataset.dtype.name != dtype:
+        notes = (*notes, f"Values of the type {dataset.dtype.name} are {dtype} here; nothing is lost.")
     info = ImageInfo(
         axes=axes,
         shape=dataset.shape,
@@ -66,7 +93,8 @@ def describe(file: Any, names: list[str], number: int, location: Location) -> Sc
 
 
 def _numbers(voxels: NDArray[Any]) -> NDArray[Any]:
-    return voxels.astype(np.uint8) if voxels.dtype.kind == "b" else voxels
+    name = {"bool": "uint8", "float16": "float32"}.get(voxels.dtype.name)
+    return voxels if name is None else voxels.astype(name)
 
 
 def _axes(dataset: Any) -> tuple[tuple[str, ...], str, tuple[str, ...]]:

@@ -32,11 +32,11 @@ def scenes(file: Any) -> list[str]:
     return [""]
 
 
-def describe(file: Any, names: list[str], number: int, location: Location) -> Scene:
+def describe(file: Any, names: list[str], number: int, location: Location, *, follow: bool) -> Scene:
     """Describe the volume."""
     del names, number
     first = file[_data(0, (0, 0))]
-    dtype = checked_dtype(first, location)
+    dtype = checked_dtype(first, location, follow=follow)
     times = _count(file["DataSet/ResolutionLevel 0"], "TimePoint")
     channels = _count(file["DataSet/ResolutionLevel 0/TimePoint 0"], "Channel")
     levels = _count(file["DataSet"], "ResolutionLevel")
@@ -52,6 +52,7 @@ def describe(file: Any, names: list[str], number: int, location: Location) -> Sc
     titles = ["" if info is None else text_of(info.attrs.get("Name", "")) for info in infos]
     titles = ["" if title in _UNNAMED else title for title in titles]
     colors = tuple(None if info is None else _color(info) for info in infos)
+    ranges = tuple(None if info is None else _range(info) for info in infos)
     chunk = first.chunks or first.shape
     info = ImageInfo(
         axes=("t", "c", "z", "y", "x"),
@@ -61,6 +62,7 @@ def describe(file: Any, names: list[str], number: int, location: Location) -> Sc
         origin=(lows[0], lows[1], lows[2]),
         channel_names=tuple(titles) if any(titles) else (),
         channel_colors=colors if any(colors) else (),
+        channel_ranges=ranges if any(ranges) else (),
         levels=levels,
         level_shapes=shapes,
         block_shape=(1, 1, *(min(a, b) for a, b in zip(chunk, shapes[0][2:], strict=True))),
@@ -100,6 +102,15 @@ def _length(attributes: Any, name: str) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _range(info: Any) -> tuple[float, float] | None:
+    """The values that are shown darkest and brightest."""
+    try:
+        low, high = (float(part) for part in text_of(info.attrs.get("ColorRange", "")).split())
+    except ValueError:
+        return None
+    return (low, high) if math.isfinite(low) and low < high < math.inf else None
 
 
 def _color(info: Any) -> tuple[int, int, int] | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wkplug.abc import ImageReaderSpec, hookimpl
+from wkplug.abc import ImageReaderSpec, SettingsSpec, hookimpl
 
-__all__ = ["wkplug_image_readers"]
+__all__ = ["wkplug_image_readers", "wkplug_settings"]
 
 
 @hookimpl
@@ -20,3 +20,9 @@ def wkplug_image_readers() -> list[ImageReaderSpec]:
             summary="HDF5, Imaris (IMS), BigDataViewer",
         )
     ]
+
+
+@hookimpl
+def wkplug_settings() -> list[SettingsSpec]:
+    """The class of the table [plugin.hdf5]."""
+    return [SettingsSpec(name="hdf5", factory="wkplug_hdf5.settings:Hdf5Settings")]

@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from wkplug.abc import Image, ImageReader, ProbeScore
@@ -18,6 +19,8 @@ from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_f
 from wkplug.abc.images import PickleByReopening
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_hdf5 import bdv, generic, imaris
+from wkplug_hdf5.outside import opened_dataset, split_links
+from wkplug_hdf5.settings import Hdf5Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +39,8 @@ _PLACES = (0, 512, 1024, 2048)  # a block of the user's own may come first
 class Hdf5Reader(ImageReader):
     """Opens HDF5 files."""
 
-    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
-        del settings
+    def __init__(self, settings: Hdf5Settings | Mapping[str, Any] | None = None) -> None:
+        self.follow = Hdf5Settings.of(settings).follow_external
 
     def probe(self, location: Location, head: bytes) -> ProbeScore:
         """See `ImageReader.probe`."""
@@ -57,6 +60,7 @@ class Hdf5Image(PickleByReopening, Image):
 
     def __init__(self, reader: Hdf5Reader, location: Location, scene: int = 0) -> None:
         super().__init__(reader, location, scene)
+        self._follow = reader.follow
         self._lock = threading.Lock()
         self._file: Any = None
         self._source: Any = None
@@ -82,17 +86,25 @@ class Hdf5Image(PickleByReopening, Image):
 
     def _describe(self, file: Any) -> Scene:
         """Find the images of the file, and describe the one that was asked for."""
+        links, problems = split_links(file, self.location, follow=self._follow)
         kind = next((kind for kind in (imaris, bdv) if kind.accepts(file)), generic)
-        names = kind.scenes(file)
+        if problems and kind is not generic:
+            raise problems[0]
+        names = [*kind.scenes(file), *(generic.linked(file, links) if kind is generic else ())]
         if not names:
+            if problems:
+                raise problems[0]
             raise UnsupportedImageDataError(
                 f"{self.location.url} holds no image: there is no dataset of numbers with two or more axes in it.",
                 self.location.url,
                 hint="Its groups can be looked at with h5dump or HDFView.",
             )
         check_scene(self.location, self.scene, len(names))
-        described: Scene = kind.describe(file, names, self.scene, self.location)
-        return described
+        described: Scene = kind.describe(file, names, self.scene, self.location, follow=self._follow)
+        notes = [f"{error.message} The link is left out." for error in problems]
+        return attrs.evolve(
+            described, info=attrs.evolve(described.info, notes=(*described.info.notes, *notes))
+        )
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
@@ -108,7 +120,7 @@ class Hdf5Image(PickleByReopening, Image):
                 name = self._scene.dataset(level, place)
                 if name not in file:
                     raise corrupt_image(self.location, "HDF5", f"the dataset {name} is missing")
-                found = self._scene.arranged(file[name][region[lead:]])
+                found = self._scene.arranged(opened_dataset(file, name)[region[lead:]])
                 if found.shape != result[index].shape:
                     text = f"the dataset {name} has other dimensions than its siblings"
                     raise corrupt_image(self.location, "HDF5", text)

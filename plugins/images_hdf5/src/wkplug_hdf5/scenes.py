@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.errors import MissingError, UnsupportedImageDataError
+from wkplug.errors import UnsupportedImageDataError
+from wkplug_hdf5.outside import check_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,18 +52,21 @@ def text_of(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def checked_dtype(dataset: Any, location: Location) -> str:
-    """Give the type of the voxels; UnsupportedImageDataError if they can't be decoded here or held by a layer."""
+def checked_dtype(dataset: Any, location: Location, *, follow: bool) -> str:
+    """Give the type of the voxels; UnsupportedImageDataError if they can't be decoded here or held by a layer.
+
+    Half floats become float32, truth values uint8: nothing is lost. follow: voxels may lie in any other file.
+    """
     dtype = dataset.dtype
-    if dtype.kind not in "buif" or dtype.itemsize > 8 or dtype.name == "float16":
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
         raise UnsupportedImageDataError(
             f"The dataset {dataset.name} of {location.url} has values of the type {dtype}, which no layer can hold.",
             location.url,
             hint="Convert it to integers or floats of 8 to 64 bits.",
         )
     _check_filters(dataset, location)
-    _check_sources(dataset, location)
-    return "uint8" if dtype.kind == "b" else str(dtype.newbyteorder("=").name)
+    check_sources(dataset, location, follow=follow)
+    return {"bool": "uint8", "float16": "float32"}.get(dtype.name, str(dtype.newbyteorder("=").name))
 
 
 def _check_filters(dataset: Any, location: Location) -> None:
@@ -84,20 +88,3 @@ def _check_filters(dataset: Any, location: Location) -> None:
             location.url,
             hint='pip install "wkplug-hdf5[filters]"',
         )
-
-
-def _check_sources(dataset: Any, location: Location) -> None:
-    """Refuse a dataset whose voxels lie in other files, unless these are there: HDF5 would give zeros."""
-    if dataset.external:
-        raise UnsupportedImageDataError(
-            f"The dataset {dataset.name} of {location.url} lies in other files, which are not read.",
-            location.url,
-            hint="Copy it into the file itself (h5repack does that).",
-        )
-    if not dataset.is_virtual:
-        return
-    for source in {each.file_name for each in dataset.virtual_sources()} - {"."}:
-        if location.local_path() is None or not location.parent.child(source).exists():
-            raise MissingError(
-                f"The dataset {dataset.name} of {location.url} needs the file {source} beside it."
-            )
