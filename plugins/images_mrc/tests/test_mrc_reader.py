@@ -149,6 +149,62 @@ def test_bytes_have_a_sign_unless_imod_says_otherwise(tmp_path: Path, imod: int 
         assert np.array_equal(image.read(), data.view(dtype))
 
 
+@pytest.mark.parametrize(
+    ("mode", "low", "high", "imod", "dtype", "told"),
+    [
+        (
+            0,
+            0,
+            254,
+            None,
+            "uint8",
+            "because the header says values of 0 to 254; mode 0 itself means signed ones.",
+        ),
+        (0, 3, 128, None, "uint8", "because the header says values of 3 to 128"),
+        (0, 0, 127, None, "int8", ""),
+        (0, -128, 127, None, "int8", ""),
+        (0, 0, 0, None, "int8", "Nothing tells whether bytes are signed"),
+        (0, 0, 254, 0, "uint8", ""),
+        (0, 0, 254, 1, "int8", "IMOD marked the file as signed, but its header says values of 0 to 254"),
+        (0, -5, 100, 0, "uint8", "IMOD marked the file as unsigned, but its header says values of -5 to 100"),
+        (
+            1,
+            0,
+            40_000,
+            None,
+            "uint16",
+            "because the header says values of 0 to 40000; mode 1 itself means signed",
+        ),
+        (1, -1, 32_767, None, "int16", ""),
+        (1, 0, 0, None, "int16", ""),
+        (6, 0, 40_000, None, "uint16", ""),
+    ],
+)
+def test_the_range_of_values_tells_whether_integers_are_signed(
+    tmp_path: Path, mode: int, low: float, high: float, imod: int | None, dtype: str, told: str
+) -> None:
+    data = bytearray(made((1, 2, 2), mode, bytes(range(250, 254)) * 2, imod=imod))
+    struct.pack_into("<2f", data, 76, low, high)
+    (tmp_path / "a.mrc").write_bytes(data)
+    with opened(tmp_path / "a.mrc") as image:
+        assert image.info.dtype == dtype
+        assert np.array_equal(image.read().ravel(), np.frombuffer(data[1024:], dtype)[:4])
+        assert [told in note for note in image.info.notes] == [True] * bool(told)
+
+
+def test_places_in_larger_volumes_and_origins_are_said(tmp_path: Path) -> None:
+    data = bytearray(made((1, 2, 2), 6, bytes(8)))
+    struct.pack_into("<3i", data, 16, 5, 0, -7)
+    struct.pack_into("<3f", data, 196, 10, 20, -30)
+    (tmp_path / "a.mrc").write_bytes(data)
+    with opened(tmp_path / "a.mrc") as image:
+        assert image.info.origin == pytest.approx((1, 2, -3))
+        assert image.info.notes == (
+            "The file is a part of a larger volume: it begins at (5, 0, -7) (columns, rows, sections) of that; "
+            "it was not moved.",
+        )
+
+
 @pytest.mark.parametrize("width", [6, 7])
 def test_four_bits_become_bytes(tmp_path: Path, width: int) -> None:
     values = np.random.default_rng(0).integers(0, 16, (2, 3, width)).astype("u1")

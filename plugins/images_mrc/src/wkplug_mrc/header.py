@@ -21,16 +21,21 @@ _IMOD_SIGNED = 1
 _VOLUME_STACKS = range(401, 631)
 _MODES = (0, 1, 2, 3, 4, 6, 12, 16, 101)
 _ANGSTROM = 0.1  # nanometres
+_HALF_RANGE = {0: 1 << 7, 1: 1 << 15}  # of the integers whose sign is not certain
 _LETTERS = {1: "x", 2: "y", 3: "z"}
 
 
 @attrs.frozen(kw_only=True)
 class Header:
-    """What a header says. axes: slowest first, as the voxels lie in the file; voxel_size: nanometres along x, y, z."""
+    """What a header says. axes: slowest first, as the voxels lie in the file; voxel_size: nanometres along x, y, z.
+
+    signed: whether integers have a sign, which the mode alone does not tell.
+    """
 
     order: str
     mode: int
     signed: bool
+    origin: tuple[float | None, float | None, float | None]
     shape: tuple[int, ...]
     axes: tuple[str, ...]
     offset: int
@@ -90,15 +95,66 @@ def parse(head: bytes) -> Header:
         axes, shape = ("q", *axes), (nz // intervals[2], intervals[2], ny, nx)
     elif group == 0 and intervals[2] == 1 and nz > 1:
         sizes[2] = None  # a stack of images: nothing is said about the way from one to the next
+    ranged = struct.unpack_from(f"{order}2f", head, 76)
+    mark = bool(flags & _IMOD_SIGNED) if stamp == _IMOD_STAMP else None
+    signed, told = _signed(mode, ranged, mark=mark)
+    notes += told
+    if any(math.isfinite(value) and value != 0 for value in starts):
+        notes.append(
+            f"The file is a part of a larger volume: it begins at {tuple(starts)} (columns, rows, sections) of that; "
+            "it was not moved."
+        )
     details = {
         "mode": mode, "space_group": group, "start": starts,
         "origin": [value for value in origin if math.isfinite(value)],
         "extended_header": _text(head[104:108]) if extended else "", "labels": _labels(head, order),
     }  # fmt: skip
     return Header(
-        order=order, mode=mode, signed=stamp != _IMOD_STAMP or bool(flags & _IMOD_SIGNED), shape=shape, axes=axes,
+        order=order, mode=mode, signed=signed, origin=_origin(origin), shape=shape, axes=axes,
         offset=BYTES + extended, voxel_size=(sizes[0], sizes[1], sizes[2]), details=details, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _signed(mode: int, ranged: tuple[float, float], *, mark: bool | None) -> tuple[bool, list[str]]:
+    """Whether integers have a sign; and what of that had to be guessed.
+
+    Mode 0 has one since MRC2014, and had none for many programs before; IMOD says which. The range of values that
+    the header gives decides where it fits only one of both; the same goes for mode 1. mark: that of IMOD, None without.
+    """
+    if mode not in _HALF_RANGE:
+        return True, []
+    half = _HALF_RANGE[mode]
+    low, high = ranged
+    bits = 8 if mode == 0 else 16
+    known = math.isfinite(low) and math.isfinite(high) and low < high
+    fits_unsigned = known and low >= 0 and half <= high < 2 * half
+    fits_signed = known and low < 0 and -half <= low and high < half
+    if mode == 0 and mark is not None:
+        if fits_unsigned == mark and fits_unsigned != fits_signed:
+            return mark, [
+                f"IMOD marked the file as {'signed' if mark else 'unsigned'}, but its header says values of "
+                f"{low:g} to {high:g}; the mark was heeded."
+            ]
+        return mark, []
+    if fits_unsigned:
+        return False, [
+            f"Integers of {bits} bits are read as unsigned, because the header says values of {low:g} to {high:g}; "
+            f"mode {mode} itself means signed ones."
+        ]
+    if mode == 0 and not known:
+        return True, [
+            "Nothing tells whether bytes are signed (no mark of IMOD, no range of values); they are read as signed, as "
+            "MRC2014 has it."
+        ]
+    return True, []
+
+
+def _origin(origin: tuple[float, float, float]) -> tuple[float | None, float | None, float | None]:
+    """Nanometres; None where the file doesn't say."""
+    if not all(math.isfinite(value) for value in origin) or not any(origin):
+        return (None, None, None)
+    x, y, z = (value * _ANGSTROM for value in origin)
+    return x, y, z
 
 
 def _size(length: float, steps: int) -> float | None:

@@ -1,8 +1,9 @@
 """MRC images: a header and one plain array, packed by gzip or bzip2 where the file's first bytes say so.
 
 Axes are those of MAPC, MAPR and MAPS, in the order in which voxels lie in the file: importing turns them, reading
-does not. Values are the file's own: bytes have a sign unless IMOD says otherwise, half floats become float32, four-bit
-integers uint8. Complex voxels (transforms) are refused: no layer holds them.
+does not. Values are the file's own: bytes have a sign unless IMOD or the
+range of values say otherwise, half floats become float32, four-bit integers uint8. Complex voxels (transforms) are
+refused: no layer holds them.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ class MrcImage(FlatImage):
                 hint="It is a Fourier transform; transform it back, or store its magnitude.",
             )
         dtype = np.dtype(_DTYPES[header.mode])
-        if header.mode == 0 and not header.signed:
-            dtype = np.dtype("u1")
+        if not header.signed:
+            dtype = np.dtype(f"u{dtype.itemsize}")
         axes, shape, stored = header.axes, header.shape, header.shape
         if header.mode == _COLOURS:
             axes, shape = (*axes, "s"), (*shape, 3)
@@ -113,10 +114,11 @@ class MrcImage(FlatImage):
             shape=shape,
             dtype="float32" if self._half else dtype.name,
             voxel_size=header.voxel_size,
+            origin=header.origin,
             photometric="rgb" if header.mode == _COLOURS else "minisblack",
             block_shape=(1,) * (len(shape) - plane) + shape[-plane:],
             details=header.details,
-            notes=header.notes,
+            notes=header.notes + (("Half floats are float32 here; nothing is lost.",) if self._half else ()),
         )
         return voxels, info
 
