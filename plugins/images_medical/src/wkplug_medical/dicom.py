@@ -12,9 +12,10 @@ import attrs
 
 from wkplug.abc import Image, ImageReader, ProbeScore
 from wkplug.abc.files import check_scene, image_errors
+from wkplug_medical import spaces
 from wkplug_medical.dicom_file import DicomFile
 from wkplug_medical.dicom_slices import slices_of
-from wkplug_medical.dicom_stack import MOSAIC, StackImage, affine_of, arranged, turning_note
+from wkplug_medical.dicom_stack import MOSAIC, StackImage, affine_of, arranged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ class DicomReader(ImageReader):
             names = tuple(stack.name for stack in stacks) if len(stacks) > 1 else ()
             return StackImage(self, stacks[scene], names)
         affine = affine_of(stacks[0])
-        notes = (*file.info.notes, *turning_note(affine))
+        notes = (*file.info.notes, *spaces.turning_note(affine, spaces.LPS))
         if "MOSAIC" in slices[0].kind:
             notes = (*notes, MOSAIC)
         file.info = attrs.evolve(file.info, affine=affine, notes=notes)

@@ -17,6 +17,7 @@ import numpy as np
 
 from wkplug.abc import Image, ImageInfo
 from wkplug.abc.files import corrupt_image, image_errors
+from wkplug_medical import spaces
 from wkplug_medical.dicom_file import DicomFile
 from wkplug_medical.dicom_values import applied, scaled_dtype, scaling_note
 
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Box
     from wkplug_medical.dicom_slices import Slice
 
-__all__ = ["MOSAIC", "Affine", "Stack", "StackImage", "affine_of", "arranged", "turning_note"]
-
-Affine = tuple[tuple[float, float, float, float], ...]
+__all__ = ["MOSAIC", "Stack", "StackImage", "affine_of", "arranged"]
 
 MOSAIC = "Each section is a mosaic of the sections of a volume, which was not taken apart."
 _MILLIMETRE = 1e6  # nanometres
@@ -39,7 +38,6 @@ _SAME_PLACE = 1e-3  # millimetres
 _EVEN = 0.1  # of a step: positions are rounded, and patients breathe
 _MOST_MISSING = 1000  # sections; beyond that positions say something else
 _LISTED = 5
-_WAYS = (("left", "right"), ("back", "front"), ("head", "feet"))
 _PLANES = ("sagittal", "coronal", "axial")
 
 
@@ -415,7 +413,7 @@ class StackImage(Image):
         shape = (*(lead if self._timed else lead[1:]), *inner)
         notes = (*scaling_note(scalings, stored, self._dtype), *stack.notes)
         affine = affine_of(stack)
-        notes = (*notes, *turning_note(affine))
+        notes = (*notes, *spaces.turning_note(affine, spaces.LPS))
         self.info = ImageInfo(
             axes=(*(("t", "z") if self._timed else ("z",)), "y", "x", *(("s",) if len(inner) > 2 else ())),
             shape=shape,
@@ -477,19 +475,7 @@ def _voxel_size(stack: Stack) -> tuple[float | None, float | None, float | None]
     return x, y, z
 
 
-def turning_note(affine: Affine | None) -> tuple[str, ...]:
-    """Say where x, y and z run, as far as the patient's axes have names."""
-    if affine is None:
-        return ()
-    found = []
-    for axis, letter in enumerate("xyz"):
-        way = [row[axis] for row in affine]
-        most = max(range(3), key=lambda number: abs(way[number]))
-        found.append(f"{letter} towards the {_WAYS[most][way[most] < 0]}")
-    return (f"The image was not turned: {', '.join(found)} of the patient; the affine map has it exactly.",)
-
-
-def affine_of(stack: Stack) -> Affine | None:
+def affine_of(stack: Stack) -> spaces.Affine | None:
     """From voxels to nanometres in the patient's space, where the file says all of it."""
     first = stack.first
     if stack.origin is None or first.orientation is None or first.spacing is None:
@@ -497,5 +483,4 @@ def affine_of(stack: Stack) -> Affine | None:
     across, down = (np.array(each) for each in first.orientation)
     way = stack.along if stack.along is not None else first.normal * (stack.step or 1.0)
     columns = (across * first.spacing[1], down * first.spacing[0], np.array(way), np.array(stack.origin))
-    rows = np.stack(columns, axis=1) * _MILLIMETRE
-    return tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in rows)
+    return spaces.affine_of([column.tolist() for column in columns], _MILLIMETRE)

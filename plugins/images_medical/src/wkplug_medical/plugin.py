@@ -26,9 +26,9 @@ def wkplug_image_readers() -> list[ImageReaderSpec]:
         ImageReaderSpec(
             name="nifti",
             factory="wkplug_medical.nifti:NiftiReader",
-            suffixes=(".nii", ".nii.gz"),
-            magic=((344, b"n+1\x00"), (4, b"n+2\x00")),
-            summary="NIfTI-1 and NIfTI-2",
+            suffixes=(".hdr", ".hdr.gz", ".img", ".img.gz", ".nii", ".nii.gz"),
+            magic=((344, b"n+1\x00"), (4, b"n+2\x00"), (344, b"ni1\x00"), (4, b"ni2\x00")),
+            summary="NIfTI-1, NIfTI-2 and Analyze 7.5, in one file or two",
         ),
         ImageReaderSpec(
             name="dicom",
