@@ -93,8 +93,8 @@ def test_space_directions_give_sizes_in_their_unit_and_are_said(tmp_path: Path) 
     turned = {"space_dimension": 3, "space_directions": "(0,2,0) (3,0,0) (0,0,-4)"}
     with opened(by_hand(tmp_path / "a.nrrd", content, space_units='"mm" "mm" "mm"', **turned)) as image:
         assert image.info.voxel_size == (2e6, 3e6, 4e6)
-        text = "The file says how it lies in space (space directions); that was not applied."
-        assert image.info.notes == (text,)
+        assert image.info.notes == ("The image was not turned as its affine map says.",)
+        assert image.info.affine == ((0, 3e6, 0, 0), (2e6, 0, 0, 0), (0, 0, -4e6, 0))
         assert np.array_equal(image.read(), DATA)
     with opened(by_hand(tmp_path / "b.nrrd", content, **turned)) as image:
         assert image.info.voxel_size == (None, None, None)
@@ -103,6 +103,63 @@ def test_space_directions_give_sizes_in_their_unit_and_are_said(tmp_path: Path) 
         assert image.info.axes == ("y", "x", "q")
         assert image.info.voxel_size == (3.0, 4.0, None)
         assert image.info.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        (
+            "left-posterior-superior",
+            "x towards the left, y towards the back, z towards the head of the patient",
+        ),
+        ("LPS", "x towards the left, y towards the back, z towards the head of the patient"),
+        ("RAS", "x towards the right, y towards the front, z towards the head of the patient"),
+        (
+            "left-anterior-superior",
+            "x towards the left, y towards the front, z towards the head of the patient",
+        ),
+    ],
+)
+def test_spaces_of_patients_are_in_millimetres(tmp_path: Path, space: str, told: str) -> None:
+    lies = {"space": space, "space_directions": "(0.5,0,0) (0,0.5,0) (0,0,2)", "space_origin": "(1,2,3)"}
+    with opened(by_hand(tmp_path / "a.nrrd", DATA.tobytes(), **lies)) as image:
+        assert image.info.voxel_size == (0.5e6, 0.5e6, 2e6)
+        assert image.info.affine == ((0.5e6, 0, 0, 1e6), (0, 0.5e6, 0, 2e6), (0, 0, 2e6, 3e6))
+        assert image.info.notes[0] == (
+            f"The header gives no units; in the space {space.lower()} its lengths are taken for millimetres."
+        )
+        assert told in image.info.notes[1]
+    with opened(by_hand(tmp_path / "b.nrrd", DATA.tobytes(), space=space, spacings="0.5 0.5 2")) as image:
+        assert image.info.voxel_size == (0.5e6, 0.5e6, 2e6)
+
+
+def test_other_spaces_need_their_units(tmp_path: Path) -> None:
+    lies = {"space": "scanner-xyz", "space_directions": "(0.5,0,0) (0,0.5,0) (0,0,2)"}
+    with opened(by_hand(tmp_path / "a.nrrd", DATA.tobytes(), **lies)) as image:
+        assert image.info.voxel_size == (None, None, None)
+        assert image.info.affine is None
+        assert image.info.notes[0] == (
+            "The header doesn't say in which unit its space directions are (space units)."
+        )
+    with opened(by_hand(tmp_path / "b.nrrd", DATA.tobytes(), space_units='"um" "um" "mm"', **lies)) as image:
+        assert image.info.voxel_size == (500, 500, 2e6)
+
+
+def test_oblique_and_mirrored_directions_are_told(tmp_path: Path) -> None:
+    lies = {
+        "space": "LPS",
+        "space_directions": "(0.6,0.8,0) (0.8,-0.6,0) (0,0,2)",
+        "space_units": '"mm" "mm" "mm"',
+    }
+    with opened(by_hand(tmp_path / "a.nrrd", DATA.tobytes(), **lies)) as image:
+        assert image.info.voxel_size == pytest.approx((1e6, 1e6, 2e6))
+        assert image.info.notes[0].endswith("It is mirrored there.")
+
+
+def test_thicknesses_are_no_distances(tmp_path: Path) -> None:
+    with opened(by_hand(tmp_path / "a.nrrd", DATA.tobytes(), thicknesses="nan nan 2")) as image:
+        assert image.info.voxel_size == (None, None, None)
+        assert image.info.notes == ("Sections are nan nan 2 thick; that is not how far they lie apart.",)
 
 
 def test_lines_and_bytes_are_skipped(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """NRRD images: a header of text, and one plain array behind it or in a file beside it (.nhdr), raw or packed.
 
 Axes are named by the header's kinds, slowest first. Voxel sizes come from spacings or space directions, where their
-unit is a length. Orientation is noted and not applied. Text encodings and voxels in several files are refused.
+unit is a length, or the space is a patient's. Orientation is told and not applied. Text encodings and voxels in several
+files are refused.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class NrrdImage(FlatImage):
             photometric=header.photometric,
             block_shape=(1,) * max(0, rank - planes) + header.shape[-min(rank, planes) :],
             details={"encoding": header.encoding, "data_file": header.data_file, "space": header.space},
+            affine=header.affine,
+            companions=[header.data_file] if header.data_file and "/" not in header.data_file else [],
             notes=header.notes,
         )
         voxels = FlatVoxels(location=data, what=_KIND, shape=header.shape, dtype=header.dtype, offset=offset)

@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from wkplug.abc import nanometres
+from wkplug_medical.spaces import Affine, Ways, affine_of, turning_note
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -37,6 +38,12 @@ _ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2
 _COLOURS = {"rgb-color": 3, "rgba-color": 4}
 _SPATIAL = {"domain", "space"}
 _LETTERS = ("x", "y", "z")
+_SIDES = {
+    "left": ("left", "right"), "right": ("right", "left"), "posterior": ("back", "front"),
+    "anterior": ("front", "back"), "superior": ("head", "feet"), "inferior": ("feet", "head"),
+}  # fmt: skip
+_SIDES_BY_LETTER = {word[0]: word for word in _SIDES}
+_MILLIMETRES = "The header gives no units; in the space {space} its lengths are taken for millimetres."
 
 
 class UnsupportedError(ValueError):
@@ -61,6 +68,7 @@ class NrrdHeader:
     byte_skip: int
     voxel_size: tuple[float | None, float | None, float | None]
     photometric: str
+    affine: Affine | None
     notes: tuple[str, ...]
     space: str
 
@@ -85,10 +93,12 @@ def parse(file: BinaryIO) -> NrrdHeader:
     if len(lengths) != rank or not 1 <= rank <= 16 or any(length < 1 for length in lengths):
         raise ValueError(f"its sizes are {fields['sizes']!r} for {rank} dimensions")
     axes, photometric = _axes(fields, rank, lengths)
-    sizes, notes = _sizes(fields, axes)
+    place = _place(fields, axes)
+    sizes = place.sizes
     return NrrdHeader(
         axes=tuple(axes[::-1]), shape=tuple(lengths[::-1]), dtype=dtype, encoding=_ENCODINGS[encoding],
-        data_file=data_file, start=start, photometric=photometric, notes=notes, space=fields.get("space", ""),
+        data_file=data_file, start=start, photometric=photometric, notes=place.notes,
+        affine=place.affine, space=fields.get("space", ""),
         line_skip=int(fields.get("line skip", fields.get("lineskip", "0"))),
         byte_skip=int(fields.get("byte skip", fields.get("byteskip", "0"))),
         voxel_size=(sizes.get("x"), sizes.get("y"), sizes.get("z")),
@@ -151,32 +161,95 @@ def _axes(fields: dict[str, str], rank: int, lengths: list[int]) -> tuple[list[s
     return names, photometric
 
 
-def _sizes(fields: dict[str, str], axes: list[str]) -> tuple[dict[str, float | None], tuple[str, ...]]:
-    """Nanometres per voxel of each axis, as far as lengths and units are said."""
-    vectors = _vectors(fields.get("space directions", ""))
+@attrs.frozen
+class _Place:
+    """Sizes of axes in nanometres, the map into space, and what is to be told."""
+
+    sizes: dict[str, float | None]
+    affine: Affine | None = None
     notes: tuple[str, ...] = ()
-    if vectors and len(vectors) == len(axes):
-        units = _quoted(fields.get("space units", ""))
-        steps = [math.hypot(*vector) if vector else math.nan for vector in vectors]
-        # The units are those of the space's axes: one for a step only if all are the same.
-        same = units[0] if units and len(set(units)) == 1 else ""
-        used = [same] * len(axes)
-        spatial = [vector for vector in vectors if vector]
+
+
+def _place(fields: dict[str, str], axes: list[str]) -> _Place:
+    """How large voxels are and where they lie, as far as lengths and units are said."""
+    space, ways = _space_of(fields)
+    vectors = _vectors(fields.get("space directions", ""))
+    if len(vectors) == len(axes) and any(vectors):
+        return _by_directions(fields, axes, vectors, space, ways)
+    steps = [_number(word) for word in fields.get("spacings", "").split()]
+    units = _quoted(fields.get("units", ""))
+    notes: tuple[str, ...] = ()
+    if ways is not None and not any(units) and any(math.isfinite(step) for step in steps):
+        units, notes = ["mm"] * len(axes), (_MILLIMETRES.format(space=space),)
+    sizes = {
+        axis: nanometres(steps[number], units[number]) if number < min(len(steps), len(units)) else None
+        for number, axis in enumerate(axes)
+    }
+    if fields.get("thicknesses") and not any(sizes.values()):
+        notes = (*notes, f"Sections are {fields['thicknesses']} thick; that is not how far they lie apart.")
+    return _Place(sizes, None, notes)
+
+
+def _by_directions(
+    fields: dict[str, str],
+    axes: list[str],
+    vectors: list[tuple[float, ...] | None],
+    space: str,
+    ways: Ways | None,
+) -> _Place:
+    """By the vectors along which axes run; each has the units of the space's own axes."""
+    rank = max(len(vector) for vector in vectors if vector)
+    units = _quoted(fields.get("space units", ""))
+    notes: tuple[str, ...] = ()
+    if ways is not None and not any(units):
+        units, notes = ["mm"] * rank, (_MILLIMETRES.format(space=space),)
+    factors = [nanometres(1, unit) for unit in units] if len(units) == rank else [None] * rank
+    if not any(units):
+        notes = (*notes, "The header doesn't say in which unit its space directions are (space units).")
+    sizes = {}
+    for axis, vector in zip(axes, vectors, strict=True):
+        lengths = [
+            abs(value) * (math.nan if factor is None else factor)
+            for value, factor in zip(vector or (), factors, strict=False)
+            if value != 0
+        ]
+        length = math.hypot(*lengths) if vector and lengths else math.nan
+        sizes[axis] = length if math.isfinite(length) and length > 0 else None
+    by_axis = dict(zip(axes, vectors, strict=True))
+    columns = [by_axis.get(axis) for axis in "xyz"]
+    origin = (_vectors(fields.get("space origin", "")) or [None])[0] or (0.0, 0.0, 0.0)
+    if rank != 3 or None in columns or len(origin) != 3 or any(len(column or ()) != 3 for column in columns):
         plain = all(
             value > 0 if row == column else value == 0
-            for row, vector in enumerate(spatial)
+            for row, vector in enumerate(vector for vector in vectors if vector)
             for column, value in enumerate(vector)
         )
         if not plain or fields.get("space origin"):
-            notes = ("The file says how it lies in space (space directions); that was not applied.",)
-    else:
-        steps = [_number(word) for word in fields.get("spacings", "").split()]
-        used = _quoted(fields.get("units", ""))
-    result = {}
-    for number, axis in enumerate(axes):
-        step = steps[number] if number < len(steps) else math.nan
-        result[axis] = nanometres(step, used[number]) if number < len(used) else None
-    return result, notes
+            notes = (*notes, "The file says how it lies in space (space directions); that was not applied.")
+        return _Place(sizes, None, notes)
+    scaled = [
+        [
+            value * (1.0 if factor is None else factor)
+            for value, factor in zip(column or (), factors, strict=True)
+        ]
+        for column in (*columns, origin)
+    ]
+    affine = affine_of(scaled, 1.0)
+    known = affine if None not in factors else None
+    return _Place(sizes, known, (*notes, *turning_note(affine, ways)))
+
+
+def _space_of(fields: dict[str, str]) -> tuple[str, Ways | None]:
+    """The name of the space, and where its axes run if it is a patient's; the sides are those of the patient."""
+    said = fields.get("space", "").strip().lower()
+    words = said.removesuffix("-time").split("-")
+    if len(words) == 1:
+        letters = words[0].removesuffix("t") if len(words[0]) == 4 else words[0]
+        words = [_SIDES_BY_LETTER.get(letter, "") for letter in letters] if len(letters) == 3 else []
+    if len(words) != 3 or any(word not in _SIDES for word in words):
+        return said, None
+    first, second, third = (_SIDES[word] for word in words)
+    return said, (first, second, third)
 
 
 def _vectors(text: str) -> list[tuple[float, ...] | None]:
