@@ -134,13 +134,6 @@ def test_the_command_line_tells_each_note_once(tmp_path: Path, capsys: Any) -> N
     assert "note: in: about 17 % of the voxels are zero." in told.out
 
 
-def test_a_warning_on_the_command_line_says_so_once(capsys: Any) -> None:
-    from wkplug.cli.main import _show_warning
-
-    _show_warning("[WARNING] it is dim", UserWarning, "a.py", 1)
-    assert capsys.readouterr().err == "Warning: it is dim\n"
-
-
 # --- what readers say -----------------------------------------------------------------------------------------
 
 

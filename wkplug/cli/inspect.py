@@ -120,6 +120,9 @@ def _channels(info: ImageInfo) -> str:
 
 
 def _layer(layer: LayerPreview) -> list[str]:
+    from wkplug.cli.convert import convert
+    from wkplug.cli.hints import in_options
+
     if layer.problem:
         return [f"can't become a layer: {layer.problem}"]
     moves = [
@@ -128,4 +131,5 @@ def _layer(layer: LayerPreview) -> list[str]:
         if target != axis
     ]
     shape = ", ".join(f"{axis} {n}" for axis, n in zip(layer.axes, layer.shape, strict=True))
-    return [f"{'as a layer':<12}{shape}{'   (' + ', '.join(moves) + ')' if moves else ''}"]
+    needs = [f"{'needs':<12}{in_options(layer.needs, convert)}"] if layer.needs else []
+    return [f"{'as a layer':<12}{shape}{'   (' + ', '.join(moves) + ')' if moves else ''}", *needs]

@@ -72,6 +72,7 @@ class DatasetImporting(DatasetPart):
         flip_x: bool = False,
         flip_y: bool = False,
         flip_z: bool = False,
+        dtype: Any = None,
         max_layers: int = 20,
         batch_size: int | None = None,
         executor: AnyExecutor = None,
@@ -91,7 +92,9 @@ class DatasetImporting(DatasetPart):
         map_filepath_to_layer_name: how files become layers, see `ConversionLayerMapping`; or a function from a
             path (relative to the input) to a name. Files of one layer are its sections along z.
         z_slices_sort_key: the order of sections, as of `sorted`; natural order (2 before 10) by default.
-        layer_category: "color" or "segmentation"; guessed from name and voxels if left out.
+        layer_category: "color" or "segmentation"; if left out, what a container says, or else the path decides: with
+            "segmentation" or "labels" in it, it is a segmentation.
+        dtype: converts the values as they are, without scaling; those that it can't hold are an error.
         swap_xy: exchange rows and columns; flip_x, flip_y, flip_z: then reverse that axis of the layer.
         batch_size: how many sections are held at once; chosen by the memory if left out.
         executor: where the work runs, threads by default. memory: what the process may take, such as "2GB"; 1 GB by
@@ -132,6 +135,7 @@ class DatasetImporting(DatasetPart):
             flip_x=flip_x,
             flip_y=flip_y,
             flip_z=flip_z,
+            dtype=dtype,
             max_layers=max_layers,
             batch_size=batch_size,
             executor=executor,
@@ -184,10 +188,11 @@ class DatasetImporting(DatasetPart):
     ) -> Layer:
         """Add a layer from an image file, a folder, a container, a glob text, or a list of files in their order.
 
-        images may also be an opened `pims.FramesSequence`. category: None guesses. mag: what the images are, their
-        box is that much larger. topleft: where the layer begins, in Mag(1) voxels along x, y and z; along all of its
-            axes, or with names (a VecInt), for files with time points.
-        dtype: converts the values (without scaling). channel: takes just one; czi_channel: the same of a file's own
+        images may also be an opened `pims.FramesSequence`. category: None lets the path decide. mag: what the images
+            are, their box is that much larger.
+        topleft: where the layer begins, in Mag(1) voxels along x, y and z; along all of its axes, or with names (a
+            VecInt), for files with time points.
+        dtype: as of `from_images`. channel: takes just one; czi_channel: the same of a file's own
         channel axis, so that colours in it are left. timepoint: takes just one. scale: a coarser resolution that
         the file holds, 0 is the finest. allow_multiple_layers: channels that are no colours become layers of their
         own, called NAME__channelN, and containers or scene="all" may give several; gives the first one then.

@@ -17,7 +17,9 @@ from wkplug.dataset.dataset import Dataset
 from wkplug.dataset.paths import check_place_is_free
 from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError, WkplugError
 from wkplug.ops import pools
+from wkplug.ops.importing.categories import telling_path
 from wkplug.ops.importing.files import ConversionLayerMapping
+from wkplug.ops.importing.frames import is_frames
 from wkplug.ops.importing.journal import Record
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import PlannedImport, VolumePlan, plan_volumes
@@ -110,7 +112,11 @@ def from_images(
     with pools.pool(executor) as runner:
         described = plan_import(input_path, output_path, voxel_size, name, executor=runner, **parameters)
         described.report.warn()
-        return described.execute(executor=runner, progress=progress)
+        dataset = described.execute(executor=runner, progress=progress)
+        report = dataset.import_report
+        if report is not None:
+            report.beyond(described.report).warn()
+        return dataset
 
 
 def plan_import(
@@ -172,6 +178,7 @@ def plan_import(
         import_options,
         Budget.of(import_options.memory, executor),
         location_of=lambda layer, mag: target.child(layer, mag.to_layer_name()),
+        as_given=_as_given(input_path),
     )
     known = known_size(volumes, voxel_size_with_unit if voxel_size is None else voxel_size)
     volumes = with_pyramids(
@@ -210,6 +217,20 @@ def check_nothing_is_at(target: Location) -> None:
         )
     if names:
         raise DatasetExistsError(f"There is already something at {target.url}.", hint="Choose another path.")
+
+
+def _as_given(images: Any) -> Callable[[str], str]:
+    """Give a function from paths of files to what was given, and what lies below it."""
+    if isinstance(images, (list, tuple)):
+        return lambda _: telling_path(str(images[0])) if images else ""
+    if is_frames(images):
+        return telling_path
+    text = str(images)
+    if any(mark in text for mark in "*?["):
+        return lambda _: telling_path(text, own=2)
+    root = storage.locate(images).url
+    own = telling_path(text)
+    return lambda path: own + path.removeprefix(root) if path.startswith(root) else own
 
 
 def add_layer_from_images(
@@ -254,6 +275,7 @@ def add_layer_from_images(
             Budget.of(import_options.memory, runner),
             location_of=lambda layer, mag: dataset.location.child(layer, mag.to_layer_name()),
             backend_for=dataset.backend_for,
+            as_given=_as_given(images),
         )
         for volume in volumes:
             check_free(dataset, volume)
@@ -272,7 +294,9 @@ def add_layer_from_images(
             ]
         )
         report.warn()
-        return write_volumes(dataset, volumes, import_options, report, runner, progress)[0]
+        layers, written = write_volumes(dataset, volumes, import_options, report, runner, progress)
+        written.beyond(report).warn()
+        return layers[0]
 
 
 def write_volumes(
@@ -283,10 +307,10 @@ def write_volumes(
     executor: AnyExecutor,
     progress: Progress | None,
     more_progress: Callable[[str], Progress] | None = None,
-) -> list[Layer]:
+) -> tuple[list[Layer], ImportReport]:
     """Write all volumes, counting what is decoded of all of them; then the coarser mags that are still to be made.
 
-    The dataset gets the report of what was planned, completed with what the voxels show.
+    Gives the layers, and the report of what was planned, completed with what the voxels show; the dataset has it, too.
     """
     volumes = tuple(volumes)
     total = sum(volume.num_steps for volume in volumes)
@@ -308,4 +332,4 @@ def write_volumes(
         dataset.import_report = report if before is None else before.joined(report.notes)
         if options.pyramid is not None:
             add_coarser_mags(layers, options.pyramid, options, runner, more_progress)
-    return layers
+    return layers, report

@@ -21,6 +21,7 @@ from wkplug.errors import (
 from wkplug.ops.importing.axes import EVERYTHING, Meaning
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.readers import HEAD_BYTES
+from wkplug.ops.importing.values import needed_dtype
 
 if TYPE_CHECKING:
     from wkplug.abc import ImageInfo, Location
@@ -41,13 +42,15 @@ class LayerPreview:
     """What an image would become: axes and shape of the layer, and for each axis of the file where it goes.
 
     `becomes` has "x", "y", "z", "c", the name of an axis of its own, or "" for an axis of length 1 that is dropped.
-    `problem` says why it can't become a layer, and is empty if it can.
+    `problem` says why it can't become a layer, and is empty if it can; `needs` says what has to be asked for, such as
+    another dtype.
     """
 
     axes: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
     becomes: dict[str, str] = attrs.field(factory=dict)
     problem: str = ""
+    needs: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -132,7 +135,7 @@ def inspect_container(path: str, *, importer: str | None = None) -> ContainerRep
             topleft=container.topleft,
             mags=tuple(mag.mag for mag in container.layer.mags),
             info=container.info,
-            layer=_layer(container.info, container.path, exact=True),
+            layer=_layer(container.info, container.path, container.category, exact=True),
         )
         for container in containers
     )
@@ -186,7 +189,7 @@ def _beginning(location: Location) -> tuple[int | None, bytes]:
     return location.size(), location.read(0, HEAD_BYTES)
 
 
-def _layer(info: ImageInfo, path: str, *, exact: bool = False) -> LayerPreview:
+def _layer(info: ImageInfo, path: str, category: str = "", *, exact: bool = False) -> LayerPreview:
     try:
         meaning = Meaning.of(info, path, EVERYTHING, exact=exact)
     except UnsupportedImageDataError as error:
@@ -213,4 +216,5 @@ def _layer(info: ImageInfo, path: str, *, exact: bool = False) -> LayerPreview:
             lengths.get(meaning.z or "", 1),
         ),
         becomes=becomes,
+        needs=needed_dtype(category, info.dtype),
     )

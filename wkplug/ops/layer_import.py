@@ -50,7 +50,7 @@ class LayerImport(PlannedImport):
     ) -> tuple[Dataset, list[Layer]]:
         """Create or open the dataset, and write the layers; progress, more_progress: as of `ImportPlan.execute`."""
         dataset = Dataset(self.target, voxel_size_with_unit=self.voxel_size, exist_ok=True)  # type: ignore[arg-type]  # a Location is a place, too
-        layers = write_volumes(
+        layers, _ = write_volumes(
             dataset, self.volumes, self.options, self.report, executor, progress, more_progress
         )
         return dataset, layers

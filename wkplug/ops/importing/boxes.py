@@ -10,12 +10,14 @@ Who calls it: the calls of `pipeline`, for `writing`.
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
 from wkplug.geometry import grids
-from wkplug.ops.importing.pipeline import joined
+from wkplug.ops.importing.pipeline import Seen, joined
+from wkplug.ops.importing.values import converted, is_exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Box
     from wkplug.ops.importing.cutting import Cutting
     from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.pipeline import Range, Ranges
+    from wkplug.ops.importing.pipeline import Sights
     from wkplug.ops.importing.planning import VolumePlan
     from wkplug.ops.importing.volume import Reading, Span
     from wkplug.ops.pyramids.feeding import Feed
@@ -51,7 +53,7 @@ class _Tile:
 _Part: TypeAlias = "Box | _Tile"
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class BoxWork:
     """What is done with a box, see `pipeline.Work`; pickles, and opens files and arrays again where it arrives.
 
@@ -79,6 +81,11 @@ class BoxWork:
     def __reduce__(self) -> tuple[Any, ...]:
         return (BoxWork, (self.planned, self.options, self.reading, self.handles, self.cutting))
 
+    @cached_property
+    def exact(self) -> bool:
+        """Whether the arrays hold all values that the files may have."""
+        return is_exact(self.planned.volume.dtype, self.planned.layers[0].dtype)
+
     def sections(self, box: Box) -> Span:
         """The sections of the volume that a box of the array is made of."""
         first = box[0][-1] - self.planned.extent.start[2]
@@ -101,8 +108,8 @@ class BoxWork:
         first, stop = self.sections(box)
         return self.cutting.steps(first, stop - first)
 
-    def read(self, box: Box, array: NDArray[Any], part: Span) -> None:
-        """Decode some sections into the array of a box."""
+    def read(self, box: Box, array: NDArray[Any], part: Span) -> Sights | None:
+        """Decode some sections into the array of a box; gives how many values were cut to the array's dtype, if any."""
         start, shape = box
         volume, options, origin = self.planned.volume, self.options, self.planned.extent.start
         spans = [
@@ -114,6 +121,11 @@ class BoxWork:
                 place - first for place, first in zip(start[:-4], self.planned.others_start, strict=True)
             )
             region = self.reading.region(spans[0], spans[1], part, others)
+            cut = None
+            if not self.exact:
+                files = volume.files_of(part)
+                path = files[0].path if files else volume.path
+                region, cut = converted(region, array.dtype.name, path)
             # Flipping mirrors the layer as a whole: seen mirrored, a smaller section still lies at the near end.
             seen = array[
                 :,
@@ -123,6 +135,9 @@ class BoxWork:
             ]
             first = part[0] - self.sections(box)[0]
             seen[:, : region.shape[1], : region.shape[2], first : first + region.shape[3]] = region
+        if cut is None or not cut.any():
+            return None
+        return [Seen(cut=int(self._own(number, cut).sum())) for number in range(len(self.handles))]
 
     def writes(self, box: Box) -> list[_Part]:
         """Parts of the box that are written at once, a shard or several small ones; and tiles of coarser mags."""
@@ -158,14 +173,14 @@ class BoxWork:
             cell[axis] *= 2
         return list(grids.cells(start, shape, cell))
 
-    def write(self, box: Box, array: NDArray[Any], part: _Part) -> Ranges:
+    def write(self, box: Box, array: NDArray[Any], part: _Part) -> Sights:
         """Write one part for all layers, but for shards without a voxel other than zero; or compute a tile."""
         if isinstance(part, _Tile):
             whole = self._own(part.layer, array)[(None,) * (len(box[0]) - 4)]
             self.feeds[part.layer].put(part.box, self._box_of(part.layer, box), whole)
-            return [None] * len(self.handles)
+            return [Seen()] * len(self.handles)
         offset = box[0][-3:]
-        ranges: Ranges = []
+        ranges: Sights = []
         for number, handle in enumerate(self.handles):
             own = self._own(number, array)
             shards = list(grids.cells(*part, self.planned.extent.shard))
@@ -176,15 +191,15 @@ class BoxWork:
                 whole = data[(None,) * len(box[0][:-4])]
                 with self._write_turns:
                     handle.write(((*box[0][:-4], 0, *start), whole.shape), whole)
-            ranges.append(joined(tuple(limits for limits, _ in found)))
+            ranges.append(joined(limits for limits, _ in found))
         return ranges
 
-    def whole(self, box: Box) -> Ranges:
+    def whole(self, box: Box) -> Sights:
         """Decode and write a box in this thread."""
         array = self.begin(box)
-        for part in self.reads(box):
-            self.read(box, array, part)
+        lost = [self.read(box, array, part) for part in self.reads(box)]
         found = [self.write(box, array, part) for part in self.writes(box)]
+        found += [seen for seen in lost if seen is not None]
         for handle in self.handles:
             handle.flush()
         return [joined(values) for values in zip(*found, strict=True)]
@@ -195,7 +210,7 @@ def _cut(array: NDArray[Any], offset: tuple[int, ...], box: Box) -> NDArray[Any]
     return array[(slice(None), *grids.slices(box, offset))]
 
 
-def _range(data: NDArray[Any]) -> tuple[Range | None, bool]:
+def _range(data: NDArray[Any]) -> tuple[Seen, bool]:
     """The smallest and largest finite value and how many are zero, and whether all are."""
     import numpy
 
@@ -205,11 +220,11 @@ def _range(data: NDArray[Any]) -> tuple[Range | None, bool]:
         if not sound.all():
             finite = data[sound]
     if not finite.size:
-        return None, False
+        return Seen(), False
     low, high = finite.min().item(), finite.max().item()
     empty = bool(low == high == 0 and finite is data)
     zeros = data.size if empty else 0 if low > 0 or high < 0 else _zeros(data)
-    return (low, high, zeros), empty
+    return Seen(low, high, zeros), empty
 
 
 def _zeros(data: NDArray[Any]) -> int:

@@ -1,8 +1,14 @@
-"""Guessing whether a volume is an image or a segmentation, by its name and by its voxels."""
+"""Whether a volume is an image or a segmentation: its path says so, unless its voxels can be only one of them.
+
+The path that was given decides, as scripts rely on: "segmentation" or "labels" in it means segment ids (see
+`telling_path`). What voxels look like is no more than a warning.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+
+from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -11,7 +17,7 @@ if TYPE_CHECKING:
 
     from wkplug.ops.importing.volume import Volume
 
-__all__ = ["guess_category"]
+__all__ = ["guess_category", "telling_path"]
 
 _NAMES = ("segmentation", "labels")
 _PATCH = 16
@@ -19,32 +25,80 @@ _PATCHES = 20
 _ENOUGH_VOXELS = 1000
 _VOXELS_PER_ID = 50
 _EQUAL_NEIGHBOURS = 0.7
+_NOISE = 0.2
 
 
-def guess_category(volume: Volume) -> str:
-    """Give "color" or "segmentation".
+def telling_path(path: str, own: int = 1) -> str:
+    """What of a path as it was given says what the images are: its end, and folders above that are called just that.
 
-    Segment ids repeat: among thousands of voxels there are few different ones, and most voxels equal their
-    neighbour; images are noisy. Background and the largest value of the dtype don't count. Where there is too
-    little to look at, the path decides: it says "segmentation" or "labels", or it doesn't. Up to three sections
-    are decoded.
+    A project's folder that merely has such a word in its name says nothing of the images in it.
+    """
+    parts = path.rstrip("/").replace("\\", "/").split("/")
+    above, end = parts[:-own], parts[-own:]
+    return "/".join([*(folder for folder in above if folder.lower() in _NAMES), *end])
+
+
+def guess_category(volume: Volume, path: str, dtype: str) -> tuple[str, ImportNote | None]:
+    """Give "color" or "segmentation", and what is to be told about it.
+
+    path: as the user gave it, with what lies below. dtype: what the voxels become. Up to three sections are decoded, to
+    see whether voxels look like what the path says.
     """
     import numpy
 
-    if numpy.dtype(volume.dtype) in (numpy.int64, numpy.uint64):
-        return "segmentation"  # no image has such values
-    if volume.num_channels > 1 or volume.others or numpy.dtype(volume.dtype).kind == "f":
-        return "color"
+    named = any(name in path.lower() for name in _NAMES)
+    kind = numpy.dtype(dtype)
+    if kind in (numpy.int64, numpy.uint64):
+        if named:
+            return "segmentation", None
+        text = f"a segmentation, because its voxels are {dtype}, which no image is"
+        return "segmentation", ImportNote(kind="guessed", text=text, lost=False)
+    if kind.kind == "f" or volume.is_rgb:
+        what = "colours" if volume.is_rgb else dtype
+        text = f"an image, although its path says segmentation or labels: its voxels are {what}"
+        return "color", ImportNote(kind="guessed", text=text) if named else None
+    if volume.num_channels > 1 or volume.others or kind.kind == "b":
+        return ("segmentation" if named else "color"), None
+    looks = _looks_like(volume)
+    if named and looks == "color":
+        text = (
+            "a segmentation, because its path says segmentation or labels; but its voxels look like an image: "
+            'pass category="color" if it is one'
+        )
+        return "segmentation", ImportNote(kind="guessed", text=text)
+    if not named and looks == "segmentation":
+        text = (
+            'an image, because its path says neither "segmentation" nor "labels"; but its voxels look like segment '
+            'ids: pass category="segmentation" if they are'
+        )
+        return "color", ImportNote(kind="guessed", text=text)
+    return ("segmentation" if named else "color"), None
+
+
+def _looks_like(volume: Volume) -> str:
+    """Give "segmentation", "color", or "" where that is not clear.
+
+    Segment ids repeat: among thousands of voxels there are few different ones, and most voxels equal their neighbour;
+    images are noisy. Background and the largest value of the dtype don't count.
+    """
+    import numpy
+
     values, equal = [], []
     for patch in _patches(volume):
-        telling = (patch != 0) & (patch != numpy.iinfo(patch.dtype).max)
+        telling = patch != 0
+        if patch.dtype.kind in "iu":
+            telling &= patch != numpy.iinfo(patch.dtype).max
         values.append(patch[telling])
         equal.append((patch[1:] == patch[:-1])[telling[1:]])
+    if not values:
+        return ""
     seen, repeated = numpy.concatenate(values), numpy.concatenate(equal)
     if seen.size < _ENOUGH_VOXELS or not repeated.size:
-        return "segmentation" if any(name in volume.path.lower() for name in _NAMES) else "color"
+        return ""
     few = numpy.unique(seen).size * _VOXELS_PER_ID <= seen.size
-    return "segmentation" if few and repeated.mean() >= _EQUAL_NEIGHBOURS else "color"
+    if few and repeated.mean() >= _EQUAL_NEIGHBOURS:
+        return "segmentation"
+    return "color" if repeated.mean() <= _NOISE else ""
 
 
 def _patches(volume: Volume) -> Iterator[NDArray[Any]]:

@@ -13,12 +13,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from wkplug import storage
 from wkplug.errors import MissingError
+from wkplug.ops.importing.pipeline import Seen
 
 if TYPE_CHECKING:
     from wkplug.abc import Box, Location
-    from wkplug.ops.importing.pipeline import Range, Ranges
+    from wkplug.ops.importing.pipeline import Sights
 
 __all__ = ["JOURNAL_NAME", "Journal", "Record"]
 
@@ -42,7 +45,7 @@ class Journal:
         self._place = folder.child(JOURNAL_NAME)
         self.fingerprint = fingerprint
         self.box = box
-        self.ranges: Ranges = [None] * layers
+        self.ranges: Sights = [Seen()] * layers
         self.once = True
         """Whether each box was done once, so that what was counted in them adds up."""
         self._done: dict[str, str] = {}
@@ -53,7 +56,7 @@ class Journal:
         found = _load(folder.child(JOURNAL_NAME))
         try:
             journal = cls(folder, str(found["import"]), tuple(map(int, found["box"])), len(found["ranges"]))
-            journal.ranges = [None if known is None else _range(*known) for known in found["ranges"]]
+            journal.ranges = [Seen(**known) for known in found["ranges"]]
             journal._done = dict(found["done"])
             journal.once = bool(found["once"])
         except (KeyError, TypeError, ValueError, IndexError):
@@ -65,7 +68,7 @@ class Journal:
         content = {
             "import": self.fingerprint,
             "box": self.box,
-            "ranges": self.ranges,
+            "ranges": [attrs.asdict(seen) for seen in self.ranges],
             "done": self._done,
             "once": self.once,
         }
@@ -75,7 +78,7 @@ class Journal:
         """Whether a box was finished from files that looked the same."""
         return self._done.get(_key(box)) == files
 
-    def add(self, box: Box, files: str, ranges: Ranges) -> None:
+    def add(self, box: Box, files: str, ranges: Sights) -> None:
         """Note a finished box, and the range of each layer's values so far."""
         self.once = self.once and _key(box) not in self._done
         self._done[_key(box)] = files
@@ -110,10 +113,6 @@ class Record:
     def end(self) -> None:
         """Note that it has ended."""
         storage.clear_mark(self._dataset)
-
-
-def _range(low: Any, high: Any, zeros: int) -> Range:
-    return low, high, zeros
 
 
 def _key(box: Box) -> str:

@@ -24,21 +24,37 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box, Executor
 
-__all__ = ["Boxes", "Range", "Ranges", "Work", "joined"]
-
-Range = tuple[Any, Any, int]
-"""The smallest and largest value, and how many voxels are zero."""
-Ranges = list[Range | None]
-"""Those of each layer, None where there is no finite value."""
+__all__ = ["Boxes", "Seen", "Sights", "Work", "joined"]
 
 
-def joined(values: tuple[Any, ...]) -> Range | None:
-    """The range of what has these ranges, of one layer."""
-    known = [found for found in values if found is not None]
-    if not known:
-        return None
-    lows, highs, zeros = zip(*known, strict=True)
-    return min(lows), max(highs), sum(zeros)
+@attrs.frozen
+class Seen:
+    """What was seen in voxels of one layer: the smallest and largest finite value, None where there is none.
+
+    zeros: how many are zero. cut: how many lost a part when they were converted to the layer's dtype.
+    """
+
+    low: Any = None
+    high: Any = None
+    zeros: int = 0
+    cut: int = 0
+
+
+Sights = list[Seen]
+"""Those of each layer."""
+
+
+def joined(values: Iterable[Seen]) -> Seen:
+    """What was seen in all of this, of one layer."""
+    values = tuple(values)
+    lows = [seen.low for seen in values if seen.low is not None]
+    highs = [seen.high for seen in values if seen.high is not None]
+    return Seen(
+        min(lows) if lows else None,
+        max(highs) if highs else None,
+        sum(seen.zeros for seen in values),
+        sum(seen.cut for seen in values),
+    )
 
 
 class Work(Protocol):
@@ -50,16 +66,16 @@ class Work(Protocol):
     def reads(self, box: Box) -> list[Any]:
         """What is to be decoded, each to be given to `read`."""
 
-    def read(self, box: Box, array: Any, part: Any) -> None:
-        """Decode a part into the array."""
+    def read(self, box: Box, array: Any, part: Any) -> Sights | None:
+        """Decode a part into the array; gives what was seen, None for nothing worth telling."""
 
     def writes(self, box: Box) -> list[Any]:
         """What is to be written, each to be given to `write`."""
 
-    def write(self, box: Box, array: Any, part: Any) -> Ranges:
+    def write(self, box: Box, array: Any, part: Any) -> Sights:
         """Write a part of the array."""
 
-    def whole(self, box: Box) -> Ranges:
+    def whole(self, box: Box) -> Sights:
         """All of it in one call; the work must pickle for that."""
 
 
@@ -71,7 +87,7 @@ class _Box:
     array: Any
     pending: set[Future[Any]] = attrs.field(factory=set)
     writing: bool = False
-    ranges: list[Ranges] = attrs.field(factory=list)
+    ranges: list[Sights] = attrs.field(factory=list)
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +104,7 @@ class Boxes:
     in_flight: int
     in_order: bool
     advance: Callable[[int], None]
-    finished: Callable[[Box, list[Ranges]], None]
+    finished: Callable[[Box, list[Sights]], None]
     # Not `concurrent.futures.wait`: an interrupt while that takes the locks of its futures leaves them locked.
     _ended: SimpleQueue[Future[Any]] = attrs.field(init=False, factory=SimpleQueue)
 
@@ -124,9 +140,9 @@ class Boxes:
         owner = next(one for one in active if future in one.pending)
         owner.pending.discard(future)
         result = future.result()
-        if owner.writing:
+        if result is not None:
             owner.ranges.append(result)
-        else:
+        if not owner.writing:
             self.advance(1)
         for one in list(active):
             if one.pending:
@@ -162,5 +178,5 @@ class _Group:
     def boxes(self, group: Box) -> list[Box]:
         return list(grids.cells(*group, self.edges))
 
-    def __call__(self, task: plan.Task) -> list[Ranges]:
+    def __call__(self, task: plan.Task) -> list[Sights]:
         return [self.work.whole(box) for box in self.boxes(task.box)]

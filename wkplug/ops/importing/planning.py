@@ -16,13 +16,12 @@ import attrs
 from wkplug import registry
 from wkplug.config.hints import counted
 from wkplug.dataset.data_format import DataFormat, default_data_format
-from wkplug.dataset.dtypes import check_category, check_layer_dtype, dtype_name
+from wkplug.dataset.dtypes import check_category, dtype_name
 from wkplug.dataset.layout import array_spec
 from wkplug.dataset.regions import Frame
 from wkplug.errors import (
     InvalidArgumentError,
     LayerNameError,
-    UnsupportedDtypeError,
     UnsupportedImageDataError,
     WkplugError,
 )
@@ -35,6 +34,7 @@ from wkplug.ops.importing.readers import ImageFile
 from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.scales import mags_of
 from wkplug.ops.importing.stacks import Stacks
+from wkplug.ops.importing.values import is_exact, layer_dtype
 from wkplug.ops.importing.volume import Volume
 from wkplug.properties import check_layer_name
 from wkplug.storage.marks import digest
@@ -175,11 +175,12 @@ def plan_volumes(
     *,
     location_of: Callable[[str, Mag], Location],
     backend_for: Callable[[str], str | None] = lambda _: None,
+    as_given: Callable[[str], str] = lambda path: path,
 ) -> tuple[VolumePlan, ...]:
     """Describe all layers. groups: the files of each layer by its name.
 
-    category: None takes what a container says, or guesses. location_of: where the array of a layer's mag will lie.
-    backend_for: the implementation that was asked for, by data format.
+    category: None takes what a container says, or the path: as_given gives it as the user wrote it. location_of: where
+    the array of a layer's mag will lie. backend_for: the implementation that was asked for, by data format.
     """
     options.check()
     if category is not None:
@@ -190,7 +191,8 @@ def plan_volumes(
     for name, stack in groups.items():
         mag = mags[name]
         volume = Volume(stack.files, swap_xy=options.swap_xy, places=stack.places, part=options.part)
-        layers = _layers(volume, name, category, options, mag)
+        wanted, guessed = _category(volume, category, options, as_given(volume.path))
+        layers = _layers(volume, name, wanted, options, mag)
         more = _too_many(layers, left, options.max_layers)
         layers = layers[:left]
         if not layers:
@@ -199,7 +201,7 @@ def plan_volumes(
         names = tuple(layer.name for layer in layers)
         notes = [
             note if note.layers else attrs.evolve(note, layers=names)
-            for note in (*stack.notes, *_notes(volume))
+            for note in (*stack.notes, *guessed, *_notes(volume), *_casts(volume, layers[0].dtype))
         ]
         specs = []
         for layer in layers:
@@ -299,20 +301,27 @@ def _notes(volume: Volume) -> Iterator[ImportNote]:
             yield ImportNote(kind="said", text=note, sources=(file.path,), lost=file.exact)
 
 
-def _layers(
-    volume: Volume, name: str, category: str | None, options: ImportOptions, mag: Mag
-) -> list[LayerPlan]:
-    channel_groups = _channel_groups(volume, name, options)
-    wanted = category or volume.files[0].category or guess_category(volume)
+def _category(
+    volume: Volume, category: str | None, options: ImportOptions, path: str
+) -> tuple[str, tuple[ImportNote, ...]]:
+    said = category or volume.files[0].category
+    if said:
+        return said, ()
     dtype = volume.dtype if options.dtype is None else dtype_name(options.dtype)
-    try:
-        check_layer_dtype(wanted, dtype)
-    except UnsupportedDtypeError as error:
-        raise UnsupportedImageDataError(
-            f"{volume.path} is {volume.dtype}. {error.message}",
-            volume.path,
-            hint="Pass dtype=... to convert the values, or another category.",
-        ) from error
+    guessed, note = guess_category(volume, path, dtype)
+    return guessed, () if note is None else (note,)
+
+
+def _casts(volume: Volume, dtype: str) -> Iterator[ImportNote]:
+    """Say that values are converted, where that is seen beforehand."""
+    if dtype != volume.dtype:
+        how = "exactly" if is_exact(volume.dtype, dtype) else "as they are, without scaling"
+        yield ImportNote(kind="cast", text=f"{volume.dtype} becomes {dtype}: values are converted {how}")
+
+
+def _layers(volume: Volume, name: str, wanted: str, options: ImportOptions, mag: Mag) -> list[LayerPlan]:
+    channel_groups = _channel_groups(volume, name, options)
+    dtype = layer_dtype(wanted, volume.dtype, options.dtype, volume.path)
     shown_together = len(channel_groups) > 1 and wanted == "color"
     return [
         LayerPlan(

@@ -93,6 +93,10 @@ class ImportReport:
         """The same with more notes."""
         return ImportReport.of((*self.notes, *notes))
 
+    def beyond(self, earlier: ImportReport) -> ImportReport:
+        """The notes that the earlier one doesn't have."""
+        return ImportReport(tuple(note for note in self.notes if note not in earlier.notes))
+
     def about(self, layer: str) -> tuple[ImportNote, ...]:
         """The notes about one layer."""
         return tuple(note for note in self.notes if layer in note.layers)

@@ -23,7 +23,7 @@ from wkplug.errors import LayerExistsError
 from wkplug.geometry import Mag, grids
 from wkplug.ops.importing.boxes import BoxWork
 from wkplug.ops.importing.journal import Journal
-from wkplug.ops.importing.pipeline import Boxes, Ranges, joined
+from wkplug.ops.importing.pipeline import Boxes, Sights, joined
 from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.feeding import Feed
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from wkplug.dataset import Dataset, Layer
     from wkplug.ops.importing.cutting import Cutting, Extent
     from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.pipeline import Range
+    from wkplug.ops.importing.pipeline import Seen
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
 
 __all__ = ["check_free", "write_volume"]
@@ -93,14 +93,18 @@ def write_volume(
 def _seen(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
     """Say how many voxels are zero, where that is worth telling: it is how lost data look."""
     notes = []
-    for layer, limits in zip(planned.layers, journal.ranges, strict=True):
+    for layer, seen in zip(planned.layers, journal.ranges, strict=True):
         voxels = math.prod(planned.volume.size) * math.prod(planned.volume.others.values())
-        share = 100 * limits[2] / max(1, voxels * len(layer.channels)) if limits is not None else 0
-        if not journal.once or limits is None or share < 1:
+        if not journal.once:
             continue
-        text = (
-            "all voxels are zero" if limits[:2] == (0, 0) else f"about {share:.0f} % of the voxels are zero"
-        )
+        if seen.cut:
+            text = f"{seen.cut:,} values have fractions or digits that {layer.dtype} doesn't hold: they were cut off"
+            notes.append(ImportNote(kind="cast", text=text, layers=(layer.name,), lost=True))
+        share = 100 * seen.zeros / max(1, voxels * len(layer.channels))
+        if share < 1:
+            continue
+        empty = seen.low == seen.high == 0
+        text = "all voxels are zero" if empty else f"about {share:.0f} % of the voxels are zero"
         notes.append(ImportNote(kind="found", text=text, layers=(layer.name,)))
     return notes
 
@@ -191,9 +195,7 @@ def _begin(
     return journal, handles, False
 
 
-def _finish(
-    layer: Layer, handle: storage.ArrayHandle, mag: Mag, planned: LayerPlan, limits: Range | None
-) -> None:
+def _finish(layer: Layer, handle: storage.ArrayHandle, mag: Mag, planned: LayerPlan, seen: Seen) -> None:
     """List the mag together with what was learnt from the voxels, then take the mark away."""
     if mag in layer.mags:  # stopped after this
         storage.clear_mark(handle.location)
@@ -202,9 +204,9 @@ def _finish(
     handle.flush()
     key: tuple[str, Any]
     if layer.category == "segmentation":
-        key = ("largestSegmentId", max(0, int(limits[1])) if limits is not None else 0)
+        key = ("largestSegmentId", max(0, int(seen.high or 0)))
     else:
-        shown = None if limits is None else (float(limits[0]), float(limits[1]))
+        shown = None if seen.low is None else (float(seen.low), float(seen.high))
         view = LayerViewConfiguration(
             color=planned.color, intensity_range=shown, min=shown and shown[0], max=shown and shown[1]
         )
@@ -228,7 +230,7 @@ def _write(
     """Write all boxes that the journal doesn't have yet, and note each."""
     cutting = work.cutting
 
-    def finished(box: Box, found: list[Ranges]) -> None:
+    def finished(box: Box, found: list[Sights]) -> None:
         for handle in work.handles:
             handle.flush()
         ranges = [joined(values) for values in zip(journal.ranges, *found, strict=True)]
