@@ -21,6 +21,7 @@ from wkplug.cli.converting import (
     orientation_options,
     overwrite_option,
     pyramid_of,
+    source_options,
     voxel_size_options,
 )
 from wkplug.cli.options import downsample_options, executor_options, storage_options
@@ -46,17 +47,7 @@ _TAKEN = (
 @mapping_option
 @category_option()
 @click.option("--name", help="Name of the dataset; the folder's if left out.")
-@click.option("--reader", help="Name of the image reader to use.")
-@click.option("--importer", help="Name of the importer to use, for a container of another tool.")
-@click.option("--scene", help="Which image of a file that holds several: a name, a number from 0, or all.")
-@click.option(
-    "--missing-slices",
-    type=click.Choice(["error", "fill", "close"]),
-    default="error",
-    show_default=True,
-    help="Where a number is missing in a series of files: refuse, leave zeros, or close the gap.",
-)
-@click.option("--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once.")
+@source_options
 @import_options
 @orientation_options
 @memory_option

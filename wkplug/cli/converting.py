@@ -40,6 +40,7 @@ __all__ = [
     "orientation_options",
     "overwrite_option",
     "pyramid_of",
+    "source_options",
     "voxel_size_options",
 ]
 
@@ -135,6 +136,27 @@ def import_options(function: F) -> F:
         ),
         click.option("--channel", type=click.IntRange(min=0), help="Take only this channel, counted from 0."),
         click.option("--timepoint", type=click.IntRange(min=0), help="Take only this time, counted from 0."),
+    )(function)
+
+
+def source_options(function: F) -> F:
+    """--reader, --importer, --scene, --missing-slices, --batch-size: how the files are found and read."""
+    return combined(
+        click.option("--reader", help="Name of the image reader to use."),
+        click.option("--importer", help="Name of the importer to use, for a container of another tool."),
+        click.option(
+            "--scene", help="Which image of a file that holds several: a name, a number from 0, or all."
+        ),
+        click.option(
+            "--missing-slices",
+            type=click.Choice(["error", "fill", "close"]),
+            default="error",
+            show_default=True,
+            help="Where a number is missing in a series of files: refuse, leave zeros, or close the gap.",
+        ),
+        click.option(
+            "--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once."
+        ),
     )(function)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, str] = {
+    "add-layer": "wkplug.cli.layers:add_layer",
     "check-equality": "wkplug.cli.check_equality:check_equality",
     "compress": "wkplug.cli.compress:compress",
     "config": "wkplug.cli.config:config",
@@ -34,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "convert-raw": "wkplug.cli.convert_raw:convert_raw",
     "convert-zarr": "wkplug.cli.convert_zarr:convert_zarr",
     "copy-dataset": "wkplug.cli.copy_dataset:copy_dataset",
+    "delete-layer": "wkplug.cli.layers:delete_layer",
     "downsample": "wkplug.cli.downsample:downsample",
     "explain": "wkplug.cli.explain:explain",
     "export": "wkplug.cli.export:export",
@@ -43,6 +45,8 @@ COMMANDS: dict[str, str] = {
     "inspect": "wkplug.cli.inspect:inspect",
     "plugins": "wkplug.cli.plugins:plugins",
     "preview": "wkplug.cli.preview:preview",
+    "rechunk": "wkplug.cli.rechunk:rechunk",
+    "rename-layer": "wkplug.cli.layers:rename_layer",
     "upsample": "wkplug.cli.upsample:upsample",
 }
 """Names of the built-in commands -> "module:attribute", sorted."""

@@ -54,12 +54,15 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         exists_ok: bool = False,
         executor: AnyExecutor = None,
         with_attachments: bool = True,
+        bounding_box: NDBoundingBox | None = None,
     ) -> Layer:
         """Copy a layer, or the one at `<dataset>/<layer>`, with its mags, attachments and other files.
 
         Storage parameters as of `Layer.add_mag_as_copy`; data_format: another format for the copy.
         exists_ok: copy into the layer that is there; what it has and the source lacks stays.
         LayerExistsError (an IndexError) without, unless the same call, killed, has left it: then it goes on.
+        bounding_box: only this part, x, y, z in Mag(1) voxels; it stays in its place, and coarser mags are copied as
+        far as they cover it.
         Read-only mags of the source become mags of its own here.
         """
         from wkplug.ops.copying import layer_copying, mag_copying
@@ -78,6 +81,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
             exists_ok=exists_ok,
             executor=executor,
             with_attachments=with_attachments,
+            bounding_box=bounding_box,
         )
 
     def add_layer_as_ref(
@@ -179,6 +183,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         executor: AnyExecutor = None,
         voxel_size_with_unit: VoxelSize | None = None,
         layers_to_ignore: Iterable[str] | None = None,
+        bounding_box: NDBoundingBox | None = None,
     ) -> Dataset:
         """Copy the dataset, under the name of the new folder; see `add_layer_as_copy` for the parameters.
 
@@ -203,6 +208,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
             exists_ok=exists_ok,
             executor=executor,
             layers_to_ignore=layers_to_ignore,
+            bounding_box=bounding_box,
         )
 
     def shallow_copy_dataset(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Location
     from wkplug.dataset import Dataset
-    from wkplug.geometry import Vec3FloatLike
+    from wkplug.geometry import NDBoundingBox, Vec3FloatLike
     from wkplug.ops.copying.mag_copying import CopyRequest
     from wkplug.ops.plan import Progress
     from wkplug.properties import VoxelSize
@@ -45,6 +45,7 @@ def copy_dataset(
     exists_ok: bool = False,
     executor: Any = None,
     layers_to_ignore: Iterable[str] | None = None,
+    bounding_box: NDBoundingBox | None = None,
     progress_of: Callable[[str], Progress] | None = None,
 ) -> Dataset:
     """Copy everything; see `Dataset.copy_dataset`. progress_of: makes the progress of one mag, by its description."""
@@ -58,8 +59,18 @@ def copy_dataset(
         kind="dataset",
         source=dataset.location,
         target=location,
-        asked=[request, data_format, voxel_size, voxel_size_with_unit, sorted(ignored)],
+        asked=[
+            request,
+            data_format,
+            voxel_size,
+            voxel_size_with_unit,
+            sorted(ignored),
+            *layer_copying.asked_of(bounding_box),
+        ],
     )
+    for layer in dataset.layers.values():
+        if layer.name not in ignored:
+            layer_copying.cropped(layer, bounding_box, exists_ok=exists_ok)
     goes_on = unfinished.goes_on(exists_ok=exists_ok, error=DatasetExistsError)
     created = not location.child(FILE_NAME).exists()
     if not created:
@@ -80,6 +91,7 @@ def copy_dataset(
                     request=request,
                     data_format=data_format,
                     exists_ok=exists_ok,
+                    bounding_box=bounding_box,
                     executor=pool,
                     progress_of=progress_of,
                 )

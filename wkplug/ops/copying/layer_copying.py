@@ -19,6 +19,7 @@ import attrs
 from wkplug import registry, storage
 from wkplug.dataset import creating
 from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError, UnlistableError
+from wkplug.geometry import BoundingBox
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest, Transfer
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Location
     from wkplug.dataset import Dataset, Layer
     from wkplug.dataset.attachments import Attachment
+    from wkplug.geometry import NDBoundingBox
     from wkplug.ops.plan import Progress
 
 __all__ = [
@@ -47,6 +49,8 @@ __all__ = [
     "add_layer_as_ref",
     "add_layer_like",
     "add_symlink_layer",
+    "asked_of",
+    "cropped",
     "layer_of",
     "link_other_entries",
 ]
@@ -94,11 +98,15 @@ def add_layer_as_copy(
     exists_ok: bool = False,
     executor: Any = None,
     with_attachments: bool = True,
+    bounding_box: NDBoundingBox | None = None,
     progress_of: Callable[[str], Progress] | None = None,
 ) -> Layer:
     """Copy a layer; see `Dataset.add_layer_as_copy`."""
     dataset.check_writable("its layers")
     source = layer_of(foreign_layer)
+    box = cropped(source, bounding_box, exists_ok=exists_ok)
+    if box is not None:
+        request = attrs.evolve(request or CopyRequest(), files=False)
     name = source.name if new_layer_name is None else new_layer_name
     if not source.dataset.allow_incomplete:
         check_complete(source.location)
@@ -106,7 +114,7 @@ def add_layer_as_copy(
         kind="layer",
         source=source.location,
         target=dataset.location.child(name),
-        asked=[request, data_format, with_attachments],
+        asked=[request, data_format, with_attachments, *asked_of(box)],
     )
     listed = name in dataset.store.layer_names()
     if not listed:
@@ -129,6 +137,8 @@ def add_layer_as_copy(
             pass  # what a killed deletion has left of that name goes before anything is marked there
         with unfinished.making():
             layer = add_layer_like(dataset, source, name, data_format=data_format)
+            if box is not None:
+                layer.bounding_box = box
     with pools.pool(executor) as pool:
         for view in source.mags.values():
             if goes_on and not exists_ok and creating.is_finished(layer, view.mag):
@@ -152,6 +162,33 @@ def add_layer_as_copy(
     _copy_other_entries(source, layer)
     unfinished.end()
     return layer
+
+
+def cropped(layer: Layer, box: NDBoundingBox | None, *, exists_ok: bool) -> NDBoundingBox | None:
+    """The part of a layer's box that lies in another one of x, y, z; InvalidArgumentError if they don't meet."""
+    if box is None:
+        return None
+    if exists_ok:
+        raise InvalidArgumentError(
+            "A part of a layer can't be copied into one that is there.",
+            hint="Leave bounding_box=... or exists_ok=True out.",
+        )
+    whole = layer.bounding_box
+    part = BoundingBox(box.topleft_xyz, box.size_xyz).intersected_with(
+        BoundingBox(whole.topleft_xyz, whole.size_xyz), dont_assert=True
+    )
+    if part.is_empty():
+        raise InvalidArgumentError(
+            f"The box {box.topleft_xyz.to_tuple()} + {box.size_xyz.to_tuple()} holds nothing of the layer "
+            f"{layer.name!r}, which is {whole.topleft_xyz.to_tuple()} + {whole.size_xyz.to_tuple()}.",
+            hint="Choose another bounding_box, or leave that layer out.",
+        )
+    return whole.with_topleft_xyz(part.topleft).with_size_xyz(part.size)
+
+
+def asked_of(box: NDBoundingBox | None) -> list[Any]:
+    """What a box adds to that in which copies of one source may differ."""
+    return [] if box is None else [[list(box.topleft_xyz), list(box.size_xyz)]]
 
 
 def add_layer_as_ref(

@@ -18,7 +18,7 @@ from wkplug.dataset.legacy.notices import warn_user
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ImportNote", "ImportReport", "Kind"]
+__all__ = ["ImportNote", "ImportReport", "Kind", "counted"]
 
 Kind: TypeAlias = Literal[
     "said", "left out", "filled", "guessed", "cast", "turned", "moved", "named", "took over", "differs", "found"
