@@ -53,6 +53,78 @@ def test_urls_and_universal_paths_bring_their_options() -> None:
     assert storage.locate("s3://b/k", options={"anon": True}).native("fsspec")["options"]["anon"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        (Path("s3://bucket/x"), "s3://bucket/x"),
+        ("s3:/bucket/x", "s3://bucket/x"),
+        (" s3://bucket/x\n", "s3://bucket/x"),
+        (Path("memory://a/b"), "memory://a/b"),
+        ("http:/host/x", "http://host/x"),
+        (Path("HTTPS://host/x"), "https://host/x"),
+    ],
+)
+def test_urls_that_pathlib_folded_are_understood(text: object, url: str) -> None:
+    assert storage.locate(text).url == url
+
+
+@pytest.mark.parametrize("text", ["s3:b/x", "http:host/x", "memory:x", Path("gs:b/x")])
+def test_urls_without_slashes_are_an_error_with_the_form(text: object) -> None:
+    scheme, _, rest = str(text).partition(":")
+    with pytest.raises(InvalidArgumentError, match="the wrong number of slashes") as caught:
+        storage.locate(text)
+    assert f"write {scheme}://{rest}." in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("text", ["://x", "s_3://b/x", " ://x", "1s3://b"])
+def test_urls_without_a_scheme_are_an_error(text: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="what stands before '://' is no scheme") as caught:
+        storage.locate(text)
+    assert "URLs look like s3://bucket/folder." in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("text", ["simplecache::s3://b/x", Path("filecache::s3://b/x")])
+def test_chained_urls_are_an_error_with_the_inner_one(text: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="is no URL of a single place") as caught:
+        storage.locate(text)
+    assert caught.value.hint == "Chains with '::' aren't followed; write s3://b/x."
+
+
+def test_a_local_folder_that_looks_like_a_url_must_be_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:" / "b").mkdir(parents=True)
+    with pytest.raises(InvalidArgumentError, match="may be a local path or a URL") as caught:
+        storage.locate(Path("s3:/b"))
+    assert (
+        caught.value.hint
+        == f"For the URL, write s3://b. For the local path, give all of it: {tmp_path}/s3:/b"
+    )
+    assert storage.locate(tmp_path / "s3:" / "b") == LocalLocation(tmp_path / "s3:" / "b")
+
+
+@pytest.mark.parametrize("text", ["C:/x", "a:b", "notes: today/x", "x::y", "color:1", "12:30", "a b:/c"])
+def test_colons_in_local_names_mean_nothing(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert storage.locate(text) == LocalLocation(tmp_path / text)
+
+
+def test_no_folder_is_made_for_a_url_that_pathlib_folded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wkplug as wk
+
+    monkeypatch.chdir(tmp_path)
+    dataset = wk.Dataset(Path("memory://folded/d"), voxel_size=(1, 1, 1))
+    assert dataset.location.url == "memory://folded/d"
+    with pytest.raises(InvalidArgumentError):
+        wk.Dataset("memory:folded", voxel_size=(1, 1, 1))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_no_place_is_refused() -> None:
     for wrong in (3, None, b"bytes"):
         with pytest.raises(InvalidArgumentError, match="neither a path nor a URL"):

@@ -116,9 +116,12 @@ def resolve(
     scheme, mark, rest = url.partition("://")
     scheme = _ALIASES.get(scheme.lower(), scheme.lower())
     if not mark or not scheme or "::" in scheme or "\0" in url:
+        inner = url.rpartition("::")[2]
         raise InvalidArgumentError(
             f"{_without_secrets(url)!r} is no URL of a single place.",
-            hint="URLs look like s3://bucket/folder.",
+            hint=f"Chains with '::' aren't followed; write {_without_secrets(inner)}."
+            if "::" in scheme and "://" in inner
+            else "URLs look like s3://bucket/folder.",
         )
     given = dict(options or {})
     public = public_options(given)

@@ -20,6 +20,7 @@ from wkplug.registry.kinds import (
     DIALECT,
     EXECUTOR,
     EXPORTER,
+    FILESYSTEM,
     IMPORTER,
     REMOTE,
 )
@@ -222,6 +223,13 @@ def filesystem(url: str) -> Filesystem:
         last = tables.last_filesystems[scheme] = (settings, made)
     filesystem: Filesystem = last[1]
     return filesystem
+
+
+def schemes() -> frozenset[str]:
+    """Give all URL schemes that an installed filesystem says to open, in lower case."""
+    return frozenset(
+        scheme for offer in tables_of_now().offers(FILESYSTEM) for scheme in offer.spec.schemes if scheme
+    )
 
 
 def choose_reader(

@@ -25,6 +25,7 @@ __all__ = ["locate", "relative_to", "resolve_inside"]
 
 # At least two letters, so that a Windows drive is none.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|file:", re.ASCII)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.ASCII | re.DOTALL)
 
 
 def locate(path: Any, *, options: Mapping[str, Any] | None = None) -> Location:
@@ -47,9 +48,49 @@ def locate(path: Any, *, options: Mapping[str, Any] | None = None) -> Location:
         raise InvalidArgumentError(
             f"{path!r} is neither a path nor a URL.", hint="Give a text, a pathlib.Path or a UPath."
         )
-    if _URL.match(path):
-        return _by_url(path, options)
-    return LocalLocation(path)
+    url = _url_in(path)
+    return LocalLocation(path) if url is None else _by_url(url, options)
+
+
+def _url_in(text: str) -> str | None:
+    """The URL that a text is or stands for, None for a local path; InvalidArgumentError for one that is misspelt.
+
+    pathlib folds slashes: `Path("s3://bucket/x")` says "s3:/bucket/x", which is taken for what it was.
+    """
+    if _URL.match(text):
+        return text
+    plain = text.strip()
+    if ":" not in plain:
+        return None
+    if _URL.match(plain):
+        return plain
+    found = _SCHEME.fullmatch(plain)
+    scheme, rest = found.groups() if found is not None else ("", "")
+    if rest.startswith(":"):
+        inner = _url_in(rest[1:])  # a chain, such as simplecache::s3://bucket/x, is for plugins to judge
+        return None if inner is None else f"{scheme}::{inner}"
+    here = os.path.abspath(text)  # noqa: PTH100 - plain text
+    there = os.path.lexists(here)
+    if "://" in plain and not there:
+        raise InvalidArgumentError(
+            f"{text!r} is no URL: what stands before '://' is no scheme.",
+            hint=f"URLs look like s3://bucket/folder. If a local path is meant, give all of it: {here}",
+        )
+    if not scheme or not _is_scheme(scheme):
+        return None
+    url = f"{scheme}://{rest.lstrip('/')}"
+    if there or not rest.startswith("/"):
+        raise InvalidArgumentError(
+            f"{text!r} may be a local path or a URL with the wrong number of slashes.",
+            hint=f"For the URL, write {url}. For the local path, give all of it: {here}",
+        )
+    return url
+
+
+def _is_scheme(name: str) -> bool:
+    from wkplug import registry
+
+    return name.lower() in registry.schemes()
 
 
 def _by_url(url: str, options: Mapping[str, Any] | None) -> Location:
@@ -68,7 +109,7 @@ def resolve_inside(root: Location, text: str) -> tuple[Location, bool]:
     """
     if not isinstance(text, str) or "\0" in text:
         raise InvalidArgumentError(f"{text!r} is no path.")
-    if _URL.match(text):
+    if _url_in(text) is not None:
         location = locate(text)
         return location, _below(root, location) is not None
     if text.startswith("/") or (root.local_path() is not None and os.path.isabs(text)):  # noqa: PTH117 - plain text
