@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -46,8 +47,7 @@ def open_file(location: Location, *, buffer: int = _BUFFER) -> BinaryIO:
     path = location.local_path()
     if path is None:
         return io.BufferedReader(_Ranges(location), buffer)
-    if not os.path.exists(path):  # noqa: PTH110 - the location gives text
-        raise MissingError(f"There is no file {location.url}.")
+    _check_is_there(location, path)
     return open(path, "rb")  # noqa: PTH123 - the caller closes it
 
 
@@ -56,8 +56,7 @@ def path_or_file(location: Location) -> str | BinaryIO:
     path = location.local_path()
     if path is None:
         return open_file(location)
-    if not os.path.exists(path):  # noqa: PTH110 - the location gives text
-        raise MissingError(f"There is no file {location.url}.")
+    _check_is_there(location, path)
     return path
 
 
@@ -73,6 +72,21 @@ def local_path(location: Location, what: str) -> str:
             hint="Download the file first.",
         )
     return path
+
+
+def _check_is_there(location: Location, path: str) -> None:
+    """Refuse what is missing, and what a library would wait for without end: pipes, sockets, devices."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - the location gives text
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MissingError(f"There is no file {location.url}.") from error
+    except OSError:
+        return  # whoever opens it tells why it can't be
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise StorageError(
+            f"{location.url} could not be read: it is a pipe, a socket or a device, not a file.",
+            hint="Save it as a file first.",
+        )
 
 
 @contextmanager

@@ -13,14 +13,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from typing import Any
 
 from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.parts import is_scrap
 from wkplug.errors import StorageError
 
-__all__ = ["read_fully", "size_below", "sort_write_failure", "sync_folder", "write_fully"]
+__all__ = ["check_is_file", "read_fully", "size_below", "sort_write_failure", "sync_folder", "write_fully"]
 
+_SPECIAL = (
+    (stat.S_ISFIFO, "named pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 _POSIX = os.name == "posix"
 
 
@@ -41,6 +48,16 @@ def sort_write_failure(error: OSError, action: str, path: str, *, target: str | 
                 hint="Choose another path, or move that file away.",
             )
     return sort_failure(error, action, path)
+
+
+def check_is_file(mode: int, path: str) -> None:
+    """Refuse pipes, sockets and devices, which may keep a reader waiting for ever; folders are others' business."""
+    for is_one, what in _SPECIAL:
+        if is_one(mode):
+            raise StorageError(
+                f"{path} could not be read: it is a {what}, not a file.",
+                hint="Move it away; then it counts as missing.",
+            )
 
 
 def sync_folder(folder: str) -> None:

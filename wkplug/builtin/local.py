@@ -24,7 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Filesystem, Location
 from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.files import read_fully, size_below, sort_write_failure, sync_folder, write_fully
+from wkplug.builtin.files import (
+    check_is_file,
+    read_fully,
+    size_below,
+    sort_write_failure,
+    sync_folder,
+    write_fully,
+)
 from wkplug.builtin.locks import lock_folder
 from wkplug.builtin.parts import TEMPORARY_PREFIX, safe_parts
 from wkplug.errors import ConflictError, ForbiddenError, InvalidArgumentError, StorageError
@@ -128,7 +135,10 @@ class LocalLocation(Location):
     def _read(self, ranges: Sequence[tuple[int | None, int | None]]) -> list[bytes]:
         try:
             with open(self._path, "rb", buffering=0, opener=_open_at_once) as file:
-                size = os.fstat(file.fileno()).st_size
+                facts = os.fstat(file.fileno())
+                if not stat.S_ISREG(facts.st_mode):
+                    check_is_file(facts.st_mode, self._path)
+                size = facts.st_size
                 results: list[bytes] = []
                 for start, stop in ranges:
                     first, last, _ = slice(start, stop).indices(size)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.parts import LOCK_NAME
-from wkplug.errors import LockTimeoutError, MissingError, StorageError
+from wkplug.errors import LockTimeoutError, MissingError, StorageError, UnsafePathError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,17 +149,20 @@ def _acquire(folder: str, number: int, deadline: float, *, ranges: bool) -> tupl
 
 
 def _open(folder: str, path: str) -> int:
-    flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    # Never through a link: what a foreign dataset has planted in its place would be written into.
+    flags = os.O_RDWR | sum(
+        getattr(os, name, 0) for name in ("O_CLOEXEC", "O_BINARY", "O_NOFOLLOW", "O_NONBLOCK")
+    )
     try:
         try:
-            return _open_files.add(os.open(path, flags))
+            descriptor = _open_files.add(os.open(path, flags))
         except FileNotFoundError:
             descriptor = _open_files.add(os.open(path, flags | os.O_CREAT, 0o666))
-        if sys.platform != "win32":
-            # Whoever may write in the folder may lock it, whatever the umask of the first who did.
-            wanted = stat.S_IMODE(os.stat(folder).st_mode) & 0o666
-            with contextlib.suppress(PermissionError):
-                os.fchmod(descriptor, wanted | 0o600)
+            if sys.platform != "win32":
+                # Whoever may write in the folder may lock it, whatever the umask of the first who did.
+                wanted = stat.S_IMODE(os.stat(folder).st_mode) & 0o666
+                with contextlib.suppress(PermissionError):
+                    os.fchmod(descriptor, wanted | 0o600)
     except NotADirectoryError as error:
         raise StorageError(
             f"{folder} could not be locked: it is no folder.", hint="Lock the folder it lies in."
@@ -169,9 +172,22 @@ def _open(folder: str, path: str) -> int:
             f"{folder} could not be locked: there is no such folder.", hint="Make the folder first."
         ) from error
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK) or os.path.islink(path):  # noqa: PTH114 - plain text
+            raise _no_lock_file(path, "a link") from error
+        if error.errno in (errno.ENXIO, errno.EISDIR):
+            raise _no_lock_file(path, "no file") from error
         raise sort_failure(error, "locked", folder) from error
-    else:
-        return descriptor
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        _open_files.close(descriptor)
+        raise _no_lock_file(path, "no file")
+    return descriptor
+
+
+def _no_lock_file(path: str, what: str) -> UnsafePathError:
+    return UnsafePathError(
+        f"{path} is {what}: locks are not written through it.",
+        hint="wkplug didn't make it. Move it away; a lock file is made anew.",
+    )
 
 
 def _try(descriptor: int, number: int, *, ranges: bool) -> bool | None:
@@ -200,7 +216,7 @@ def _try(descriptor: int, number: int, *, ranges: bool) -> bool | None:
 def _still_there(descriptor: int, path: str) -> bool:
     """Whether the locked file is still the one of that name, not one that was deleted meanwhile."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
 

@@ -14,7 +14,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
-from wkplug.builtin.files import sort_write_failure, sync_folder, write_fully
+from wkplug.builtin.files import check_is_file, sort_write_failure, sync_folder, write_fully
 from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap
 from wkplug.errors import MissingError, StorageError, UnlistableError
 
@@ -179,6 +179,7 @@ def _copy_file(source: Location, target: Location, *, durable: bool = True) -> N
             # Uses what the system has for it (reflinks, copying in the kernel).
             import shutil
 
+            check_is_file(os.stat(from_path).st_mode, from_path)  # noqa: PTH116 - plain text
             if not _copy_with_holes(from_path, temporary):
                 shutil.copyfile(from_path, temporary)
             _sync_file(temporary)

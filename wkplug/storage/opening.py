@@ -22,6 +22,7 @@ from wkplug.storage.handles import ArrayHandle, Fingerprint, folder_fingerprint,
 from wkplug.storage.locating import locate
 from wkplug.storage.marks import check_complete
 from wkplug.storage.swapping import recover
+from wkplug.storage.writing import forget_links
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +184,9 @@ def forget(location: Any, *, but: ArrayHandle | None = None) -> None:
 
     Its handles (all `but` that one) open it again at their next use.
     """
-    url = locate(location).url
+    place = locate(location)
+    url = place.url
+    forget_links(place)
     _cache.forget(url)
     live_handles.drop(url, but)
 

@@ -14,19 +14,25 @@ Pure integer arithmetic but for `locked_write`. Who calls it: `ArrayHandle.write
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from itertools import product
 from typing import TYPE_CHECKING, Any
+
+from wkplug.errors import UnsafePathError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import Array, ArrayCapabilities, Box
+    from wkplug.abc import Array, ArrayCapabilities, Box, Location
     from wkplug.storage.handles import ArrayHandle
 
-__all__ = ["locked_write", "partial_cells", "pieces", "write_grid"]
+__all__ = ["forget_links", "locked_write", "partial_cells", "pieces", "refuse_links", "write_grid"]
+
+_without_links: set[str] = set()
+"""The local arrays in which this process has found no links that lead out of them."""
 
 _MOST_LOCKS = 64
 _MOST_CELLS = 4096
@@ -95,6 +101,7 @@ def pieces(box: Box, grid: Sequence[int]) -> Iterator[Box]:
 def locked_write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
     """Write `data` to `box`, under the locks that this needs; LockTimeoutError if one is not to be had."""
     array, location = handle.array, handle.location
+    refuse_links(location)
     grid = write_grid(handle.backend.capabilities, array)
     if grid is None:
         array.write(box, data)
@@ -122,6 +129,46 @@ def locked_write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
                 stack.enter_context(location.lock(f"{_WHOLE_ARRAY} {','.join(map(str, cell))}"))
             at_edge = _touches_edge(piece, grid, array.spec.shape)
             (handle.fresh_array() if at_edge else array).write(piece, part)
+
+
+def refuse_links(location: Location) -> None:
+    """Refuse an array that holds links which lead out of it, UnsafePathError: writing would change what is there.
+
+    Looked at once per process and array. A link in the place of the whole array is the dataset's business.
+    """
+    path = location.local_path()
+    if path is None or path in _without_links:
+        return
+    root = os.path.realpath(path)
+    pending = [root]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as found:
+                entries = list(found)
+        except OSError:
+            continue  # gone meanwhile, or not to be read: whoever writes there tells
+        for entry in entries:
+            if entry.is_symlink():
+                _refuse_link(entry.path, root)
+            elif entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+    _without_links.add(path)
+
+
+def forget_links(location: Location) -> None:
+    """Look again at the next write: what is there has changed."""
+    path = location.local_path()
+    if path is not None:
+        _without_links.discard(path)
+
+
+def _refuse_link(path: str, root: str) -> None:
+    real = os.path.realpath(path)
+    if not real.startswith(root.rstrip(os.sep) + os.sep):
+        raise UnsafePathError(
+            f"Nothing is written to the array at {root}: {path} in it is a link that leads out of it, to {real}.",
+            hint="Put a copy of what it leads to in its place, or copy the layer, and write to that.",
+        )
 
 
 def _touches_edge(box: Box, grid: Sequence[int], bounds: Sequence[int | None]) -> bool:

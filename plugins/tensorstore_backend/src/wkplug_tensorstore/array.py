@@ -2,13 +2,13 @@
 
 Beside the engine's own work this does what the engine leaves open: it refuses a forked child, notices on
 local places that the array was deleted or replaced under the handle (the engine would read fill value and
-write shards without metadata), notices folders where shards belong (also read as fill value), and sorts
-errors. Everything else was checked when the metadata were read.
+write shards without metadata), notices folders, pipes and devices where shards belong (read as fill value, or
+never), and sorts errors. Everything else was checked when the metadata were read.
 
 Who calls it: the core, through `wkplug.abc.Array`; `backends` makes them.
 """
 
-# ruff: noqa: PTH112, PTH116 - paths are plain text here: each read looks at one, and pathlib costs more than that
+# ruff: noqa: PTH116 - paths are plain text here: each read looks at one, and pathlib costs more than that
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import itertools
 import json
 import math
 import os
+import stat
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -50,6 +51,9 @@ _DIRECT_BYTES = 1 << 20
 """From here on `out` is filled by the engine itself; below, one more copy costs less than its set-up."""
 
 _RESIZE_TRIES = 5
+
+_PATIENCE = 0.5
+"""Seconds after which shards on local places are looked at: whether there is one that nobody can ever read."""
 
 
 class TensorstoreArray(Array):
@@ -164,14 +168,14 @@ class TensorstoreArray(Array):
         try:
             view = store[IndexDomain(inclusive_min=start, shape=shape)]
             if out is not None and out.nbytes >= _DIRECT_BYTES and out.flags.writeable and out.flags.aligned:
-                engine_view(out, copy=False, write=True).write(view).result(self._timeout)
+                self._wait(engine_view(out, copy=False, write=True).write(view), box)
                 result = out
             else:
-                result = view.read(order="F").result(self._timeout)
+                result = self._wait(view.read(order="F"), box)
         except ENGINE_ERRORS as error:
             raise sort_failure(error, "read", self._location.url) from error
         if self._folder is not None:
-            self._refuse_folders(start, result)
+            self._refuse_others(start, result)
         if out is not None and result is not out:
             out[...] = result
             return out
@@ -188,9 +192,27 @@ class TensorstoreArray(Array):
         try:
             view = self._store[IndexDomain(inclusive_min=start, shape=shape)]
             # The engine may not keep references to the data: they are the caller's again when this returns.
-            view.write(data).result(self._timeout)
+            self._wait(view.write(data), box)
         except ENGINE_ERRORS as error:
             raise sort_failure(error, "written", self._location.url) from error
+
+    def _wait(self, work: Any, box: Box) -> Any:
+        """Wait for the engine. On local places nothing takes long but a pipe in the place of a shard."""
+        if self._folder is None or self._stored.keys is None:
+            return work.result(self._timeout)
+        try:
+            return work.result(_PATIENCE)
+        except TimeoutError:
+            self._refuse_what_never_ends(box)
+        return work.result(self._timeout)
+
+    def _refuse_what_never_ends(self, box: Box) -> None:
+        ranges = [
+            range(first // length, (first + size - 1) // length + 1)
+            for first, size, length in zip(*box, self._shards, strict=True)
+        ]
+        for cell in itertools.product(*ranges):
+            self._refuse_what_is_no_file(cell)
 
     def _watch_or_load(self) -> None:
         if "_store" in self.__dict__:
@@ -247,8 +269,8 @@ class TensorstoreArray(Array):
             raise MissingError(f"{self._location.url} has no voxels at {box}.")
         return result
 
-    def _refuse_folders(self, start: tuple[int, ...], result: NDArray[Any]) -> None:
-        """Where fill value came, look for folders in place of shards: the engine reads them as missing."""
+    def _refuse_others(self, start: tuple[int, ...], result: NDArray[Any]) -> None:
+        """Where fill value came, look for what is no file in place of shards: the engine reads it as missing."""
         if not result.size:
             return
         fill, shards = self.spec.fill_value, self._shards
@@ -259,14 +281,24 @@ class TensorstoreArray(Array):
         for cell in itertools.product(*ranges):
             # One voxel that isn't fill value says that the shard is there; the others needn't be looked at.
             value = result[tuple(max(c * s - f, 0) for c, s, f in zip(cell, shards, start, strict=True))]
-            if (value == fill or value != value) and self._is_folder(cell):
-                raise CorruptDataError(
-                    f"{self._folder}{self._key(cell)} is a folder, but a shard belongs there.",
-                    hint="Move it away; what it hides can't be read.",
-                )
+            if value == fill or value != value:
+                self._refuse_what_is_no_file(cell)
 
-    def _is_folder(self, cell: tuple[int, ...]) -> bool:
-        return os.path.isdir(f"{self._folder}{self._key(cell)}")
+    def _refuse_what_is_no_file(self, cell: tuple[int, ...]) -> None:
+        path = f"{self._folder}{self._key(cell)}"
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:
+            return
+        if stat.S_ISREG(mode):
+            return
+        if stat.S_ISFIFO(mode):
+            # The engine's thread may wait for somebody to write; one that comes and goes lets it end.
+            os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+        what = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise CorruptDataError(
+            f"{path} is {what}, but a shard belongs there.", hint="Move it away; what it hides can't be read."
+        )
 
     def _key(self, cell: tuple[int, ...]) -> str:
         keys = self._stored.keys

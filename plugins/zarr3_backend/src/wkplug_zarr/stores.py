@@ -21,6 +21,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import stat
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Self, cast
 from uuid import uuid4
@@ -179,6 +180,11 @@ class CheckedStore(Store):
             yield name.rstrip("/")
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting: a pipe that nobody writes to would otherwise hold us for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 class FolderStore(CheckedStore):
     """A folder on this machine."""
 
@@ -207,8 +213,14 @@ class FolderStore(CheckedStore):
         """Read a range of a file."""
         path = os.path.join(self._path, key)
         try:
-            with open(path, "rb", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
+            with open(path, "rb", buffering=0, opener=_open_at_once) as file:
+                facts = os.fstat(file.fileno())
+                if not stat.S_ISREG(facts.st_mode):
+                    raise CorruptDataError(
+                        f"{path} is damaged: it is a pipe, a socket or a device, not a file.",
+                        hint="Move it away; then it counts as missing.",
+                    )
+                size = facts.st_size
                 # Clipped to the file, so that a claimed length never decides how much memory is taken.
                 first, last, _ = slice(start, stop).indices(size)
                 if first:
