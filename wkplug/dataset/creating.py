@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from wkplug import registry, storage
 from wkplug.builtin.parts import is_scrap
 from wkplug.dataset.mag_view import MagView
-from wkplug.dataset.paths import is_link
+from wkplug.dataset.paths import is_link, likely_place
 from wkplug.errors import (
     LayerExistsError,
     LockTimeoutError,
@@ -72,18 +72,9 @@ def open_mags(layer: Layer, properties: LayerProperties) -> dict[Mag, MagView]:
 
 
 def mag_location(layer: Layer, entry: MagViewProperties) -> tuple[Location, bool]:
-    """Give the place of a listed mag, and whether it lies in the layer's own folder.
-
-    Old files list mags without a path: then the folder is called after the mag, in short or in long.
-    """
-    root = layer.dataset.location
-    if entry.path is not None:
-        location, _ = storage.resolve_inside(root, entry.path)
-        return location, location.parent == layer.location and not is_link(location)
-    short = layer.location.child(entry.mag.to_layer_name())
-    long = layer.location.child(entry.mag.to_long_layer_name())
-    location = long if not short.exists() and long.exists() else short
-    return location, not is_link(location)
+    """Give the place of a listed mag, and whether it lies in the layer's own folder."""
+    location = likely_place(layer.dataset.location, layer.name, entry)
+    return location, location.parent == layer.location and not is_link(location)
 
 
 def purpose_of_next_mag(layer: Layer) -> Purpose:

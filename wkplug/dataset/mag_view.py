@@ -54,7 +54,7 @@ class MagView(OlderMagView, View):
             allow_incomplete=layer.dataset.allow_incomplete,
         )
         source.belongs_to(layer.dataset)
-        source.facts = LayerFacts(layer.name, frame.axes, layer.dtype.name, layer.region)
+        source.facts = LayerFacts(layer.name, Mag(mag), frame.axes, layer.dtype.name, layer.region)
         layer.watch(source)
         self._seen: object = None
         self._setup(source, frame, Mag(mag), ((), ()), read_only=read_only)

@@ -1,4 +1,4 @@
-"""Places as users know them: `pathlib.Path` where they are local, `UPath` elsewhere; and whether one is free."""
+"""Places as users know them (`pathlib.Path`, elsewhere `UPath`), whether one is free, and where mags may lie."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 from wkplug.builtin.parts import is_scrap
 from wkplug.errors import DatasetExistsError, NotADatasetFolderError
+from wkplug.storage.locating import resolve_inside
 from wkplug.storage.marks import MARK_NAME
 
 if TYPE_CHECKING:
     import pathlib
+    from collections.abc import Iterator
 
     from wkplug.abc import Location
+    from wkplug.properties import MagViewProperties
 
-__all__ = ["check_place_is_free", "is_link", "to_path"]
+__all__ = ["check_place_is_free", "is_link", "likely_place", "places_of", "to_path"]
 
 
 def to_path(location: Location) -> pathlib.Path:
@@ -57,3 +60,36 @@ def check_place_is_free(location: Location) -> None:
             f"The folder {location.url} is not empty, and no dataset: it has no properties file.",
             hint="Choose an empty or a new folder.",
         )
+
+
+def places_of(root: Location, layer: str, entry: MagViewProperties) -> Iterator[Location]:
+    """Iterate over the places where a listed mag may lie, the recorded one first; `root` is the dataset's.
+
+    Recorded paths may be older than a renaming by other software, or relative to the layer, and folders are called
+    after the mag in a short form (1) or a long one (1-1-1). Nothing outside the dataset is guessed.
+    """
+    names = tuple(dict.fromkeys((entry.mag.to_layer_name(), entry.mag.to_long_layer_name())))
+    folder = root.child(layer)
+    path = entry.path
+    if path is not None:
+        recorded, inside = resolve_inside(root, path)
+        yield recorded
+        if not inside or path.startswith("/") or "://" in path:
+            return
+        if recorded.name in names:
+            yield from (recorded.parent.child(name) for name in names if name != recorded.name)
+    yield from (folder.child(name) for name in names)
+    if path is not None:
+        below, inside = resolve_inside(folder, path)
+        if inside:
+            yield below
+
+
+def likely_place(root: Location, layer: str, entry: MagViewProperties) -> Location:
+    """The first place where something is, as far as that costs nothing to see; else the one that is recorded."""
+    places = places_of(root, layer, entry)
+    first = next(places)
+    # Where looking is a request, it waits until the array is opened; only old files, without a path, need it at once.
+    if first.exists() if first.local_path() is not None or entry.path is None else True:
+        return first
+    return next((place for place in places if place != first and place.exists()), first)

@@ -7,15 +7,24 @@ view never sees two states of one array.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug import storage
-from wkplug.errors import MagMismatchError
+from wkplug.dataset.paths import places_of
+from wkplug.errors import (
+    LayerNotFoundError,
+    MagMismatchError,
+    MissingError,
+    PropertiesError,
+    UnknownFormatError,
+)
 
 if TYPE_CHECKING:
     from wkplug.abc import ArraySpec, Location
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.regions import Region
+    from wkplug.geometry import Mag
     from wkplug.storage import ArrayHandle
 
 __all__ = ["ArraySource", "LayerFacts"]
@@ -28,6 +37,7 @@ class LayerFacts(NamedTuple):
     """What a layer says of its arrays: `region` is its box over all axes, in Mag(1) voxels."""
 
     layer: str
+    mag: Mag
     axes: tuple[str, ...]
     dtype: str
     region: Region
@@ -110,21 +120,54 @@ class ArraySource:
         return handle if handle is not None and self._writing else self._open("r+")
 
     def _open(self, mode: Any) -> ArrayHandle:
-        handle = storage.open_array(
-            self.location,
+        try:
+            handle = self._opened(self.location, mode)
+        except MissingError:
+            place = self._place_by_now()
+            if place is None:
+                raise
+            self.location = place
+            handle = self._opened(place, mode)
+        handle.finder = self._place_by_now
+        if self.facts is not None:
+            self.facts.check(handle.spec, self.location.url)
+        self._handle, self._writing = handle, mode == "r+"
+        return handle
+
+    def _opened(self, location: Location, mode: Any) -> ArrayHandle:
+        return storage.open_array(
+            location,
             self.data_format,
             mode=mode,
             axes=self.axes,
             backend=self.backend,
             allow_incomplete=self.allow_incomplete,
         )
-        if self.facts is not None:
-            self.facts.check(handle.spec, self.location.url)
-        self._handle, self._writing = handle, mode == "r+"
-        return handle
+
+    def _place_by_now(self) -> Location | None:
+        """Where the array has gone, by what the properties say now and where else it may be; None if nowhere."""
+        if self._dataset is None or self.facts is None:
+            return None
+        store = self._dataset.store
+        store.refresh()
+        try:
+            entry = store.layer(self.facts.layer).get_mag(self.facts.mag)
+        except (LayerNotFoundError, PropertiesError):
+            return None
+        tried = {self.location}
+        for place in () if entry is None else places_of(store.root, self.facts.layer, entry):
+            if place in tried:
+                continue
+            tried.add(place)
+            with suppress(MissingError, UnknownFormatError):
+                self._opened(place, "r")
+                self.location = place
+                return place
+        return None
 
     def adopt(self, handle: ArrayHandle) -> None:
         """Use a handle that was opened for writing elsewhere: by creating the array."""
+        handle.finder = self._place_by_now
         self._handle, self._writing = handle, True
 
     def close(self) -> None:

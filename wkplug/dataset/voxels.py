@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.dtypes import as_stored
-from wkplug.errors import OutOfBoundsError, ShapeMismatchError, UnalignedError
+from wkplug.errors import MissingError, OutOfBoundsError, ShapeMismatchError, UnalignedError
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:
@@ -28,6 +28,15 @@ _GUARD_FROM = (
 
 def read(handle: ArrayHandle, box: Box) -> NDArray[Any]:
     """Read a box that may reach beyond the array; beyond it there is fill value."""
+    try:
+        return _read(handle, box)
+    except MissingError:
+        if not handle.found_again():
+            raise
+    return _read(handle, box)
+
+
+def _read(handle: ArrayHandle, box: Box) -> NDArray[Any]:
     start, shape = box
     bounds = handle.array.spec.shape
     volume = 1
@@ -98,6 +107,15 @@ def check_aligned(frame: Frame, box: Box, shard_shape: tuple[int, ...], bounds: 
 
 def write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
     """Write data that fit the box, after checking the dtype and the array's bounds."""
+    try:
+        _write(handle, box, data)
+    except MissingError:
+        if not handle.found_again():
+            raise
+        _write(handle, box, data)
+
+
+def _write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
     array = handle.array
     data = as_stored(data, array.dtype)
     for first, length, bound in zip(*box, array.spec.shape, strict=True):

@@ -9,6 +9,7 @@ import attrs
 from wkplug import registry, storage
 from wkplug.builtin.parts import is_scrap
 from wkplug.errors import StorageError, WkplugError
+from wkplug.geometry import BoundingBox
 from wkplug.storage.removing import noted_deletions
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def _layer_or_problem(dataset: Dataset, name: str, *, sizes: bool) -> LayerRepor
     if problem is None:
         return _layer(dataset.get_layer(name), sizes=sizes)
     return LayerReport(
-        name=name, category="", dtype="", num_channels=0, data_format="", axes=(), bounding_box="", mags=(),
+        name=name, category="", dtype="", num_channels=0, data_format="", axes=(),
+        bounding_box=BoundingBox((0, 0, 0), (0, 0, 0)), mags=(),
         problem=problem.message,
     )  # fmt: skip
 

@@ -22,6 +22,7 @@ from wkplug.properties.check import legacy_mags_key, mag_of
 from wkplug.properties.document import DATASET_ORDER, LAYER_ORDER, put
 from wkplug.properties.structure import box_from_json, num_channels_of, voxel_size_from_json
 from wkplug.properties.unstructure import box_into_json, voxel_size_to_json
+from wkplug.storage.copying import can_be_listed
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
@@ -91,6 +92,10 @@ def _find(mag: Mag, layer: str, root: Location) -> str:
         except ForbiddenError:
             # Buckets that may be read but not listed can't say what is there; reading will tell.
             return f"./{layer}/{name}"
+    if not can_be_listed(root):
+        return (
+            f"./{layer}/{short}"  # web servers don't know their own folders; opening the mag tries both names
+        )
     raise MissingError(
         f"The layer {layer!r} of {root.url} lists the mag {short} without a path, but neither "
         f"{layer}/{short} nor {layer}/{long} is there.",

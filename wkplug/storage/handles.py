@@ -68,6 +68,8 @@ class ArrayHandle:
         self.axes = axes
         self._opener = opener
         self._fingerprint = fingerprint
+        self.finder: Callable[[], Location | None] | None = None
+        """Asked where the array lies by now when it isn't where it was."""
         self._guard = threading.Lock()
         if array is not None:
             self.array = array
@@ -103,6 +105,18 @@ class ArrayHandle:
     def spec(self) -> ArraySpec:
         """Axes, shape, dtype, chunk and shard shape."""
         return self.array.spec
+
+    def found_again(self) -> bool:
+        """Whether the array that is gone was found at another place, where it is opened at its next use."""
+        place = None if self.finder is None else self.finder()
+        if place is None or place == self.location:
+            return False
+        from wkplug.storage.opening import reopen
+
+        self._opener = reopen(place, self.backend.name, self.mode, self.axes)._opener
+        self.location = place
+        self.__dict__.pop("array", None)
+        return True
 
     def check_size(self, shape: tuple[int, ...]) -> None:
         """Raise TooLargeError if reading `shape` (all axes, voxels) takes more memory than is allowed."""

@@ -42,6 +42,7 @@ from wkplug.errors import (
     StorageError,
     StorageFullError,
 )
+from wkplug_zarr.headers import METADATA_FILES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -98,6 +99,9 @@ class CheckedStore(Store):
     def has(self, key: str) -> bool:
         """Whether there is a file or object."""
 
+    def check_there(self) -> None:
+        """MissingError if the array is seen to be gone: what is missing was not left out then."""
+
     @abstractmethod
     def names(self, prefix: str) -> list[str]:
         """The names directly below, folders with a slash."""
@@ -118,6 +122,7 @@ class CheckedStore(Store):
             elif isinstance(byte_range, OffsetByteRequest):
                 data, why = self.read(key, byte_range.offset), None
         except MissingError:
+            self.check_there()
             return None
         if why is not None:
             raise CorruptDataError(f"{self.root}/{key} is damaged: {why}.")
@@ -229,8 +234,17 @@ class FolderStore(CheckedStore):
         except OSError as error:
             raise _sorted(error, "read", path) from error
 
+    def check_there(self) -> None:
+        """Look for the metadata, of which one file makes the folder an array."""
+        if not any(os.access(os.path.join(self._path, name), os.F_OK) for name in METADATA_FILES.values()):
+            raise MissingError(
+                f"{self._path} was deleted or moved while it was open.",
+                hint="Create it again, or open what took its place.",
+            )
+
     def write(self, key: str, data: bytes | memoryview) -> None:
         """Write a temporary file beside the key and rename it."""
+        self.check_there()
         path = os.path.join(self._path, key)
         temporary = f"{path}.{uuid4().hex}.partial"
         try:
