@@ -35,7 +35,12 @@ class ImageInfo:
     voxel_size: nanometres per pixel along (x, y, z), each or all None where the file doesn't say.
     origin: where the first pixel lies along (x, y, z), in nanometres (a tile's place in a mosaic, a crop's in its
         volume); each or all None where the file doesn't say.
-    photometric: "rgb" where the samples are red, green, blue (, alpha); "palette" and "minisblack" likewise.
+    photometric: "rgb" where the samples are red, green, blue (, alpha); "palette", "minisblack" and "miniswhite" (0 is
+        white) likewise.
+    palette: what values look like that are indices: (red, green, blue) or (red, green, blue, alpha) for 0, 1, ...
+        Images become these colours, labels stay indices.
+    bits: how many bits stored values have, if these are less than the dtype's; None otherwise. Images of less than 8
+        bits are scaled to 8, labels keep the stored values.
     channel_names: one per channel, empty if unknown. channel_colors: (red, green, blue) of 0 to 255 or None, one
         per channel, empty if unknown. channel_ranges: (darkest, brightest) value that viewers show, or None; likewise.
     channel_visible: whether viewers show the channel at first, or None; likewise.
@@ -60,6 +65,8 @@ class ImageInfo:
     dtype: str
     voxel_size: tuple[float | None, float | None, float | None] = (None, None, None)
     photometric: str = ""
+    palette: tuple[tuple[int, ...], ...] = ()
+    bits: int | None = None
     origin: tuple[float | None, float | None, float | None] = (None, None, None)
     channel_names: tuple[str, ...] = ()
     channel_colors: tuple[tuple[int, int, int] | None, ...] = ()

@@ -18,7 +18,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
 )
-from wkplug.ops.importing.axes import EVERYTHING, Meaning
+from wkplug.ops.importing.axes import EVERYTHING, Meaning, has_alpha
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.readers import HEAD_BYTES
 from wkplug.ops.importing.values import needed_dtype
@@ -210,7 +210,7 @@ def _layer(info: ImageInfo, path: str, category: str = "", *, exact: bool = Fals
         axes=(*meaning.others, "c", "x", "y", "z"),
         shape=(
             *(lengths[axis] for axis in meaning.others),
-            lengths.get(meaning.channels or "", 1),
+            meaning.num_channels - has_alpha(info, meaning.num_channels),
             width,
             height,
             lengths.get(meaning.z or "", 1),

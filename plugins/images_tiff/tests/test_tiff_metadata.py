@@ -61,6 +61,43 @@ def test_electron_microscopes_say_it_in_tags_of_their_own(tmp_path: Path) -> Non
     assert found.details["voxel size from"] == "the microscope's tags"
 
 
+def zeiss(tmp_path: Path, **tags: str) -> Any:
+    """What is found in a file of 30 pixels across with these tags of Zeiss, without the notes about paper."""
+    names = {"image_pixel": "Image Pixel Size", "pixel": "Pixel Size", "width": "Width"}
+    keys = {"image_pixel": "AP_IMAGE_PIXEL_SIZE", "pixel": "AP_PIXEL_SIZE", "width": "AP_WIDTH"}
+    lines = ["0", "0"]
+    for name, value in tags.items():
+        lines += [keys[name], f"{names[name]} = {value}"]
+    text = "\r\n".join([*lines, ""])
+    found = info(tmp_path / "zeiss.tif", metadata=None, extratags=[(34118, "s", 0, text, True)])
+    return found.voxel_size, found.notes
+
+
+def test_the_pixel_size_that_agrees_with_the_width_counts(tmp_path: Path) -> None:
+    assert zeiss(tmp_path, image_pixel="10 nm", pixel="10.0 nm", width="300.1 nm") == ((10, 10, None), ())
+    size, (note,) = zeiss(tmp_path, image_pixel="20 nm", pixel="10 nm", width="0.3 um")
+    assert size == (10, 10, None)
+    assert note == (
+        "its tags disagree about the size of a pixel (ap_image_pixel_size is 20 nm, ap_pixel_size is 10 nm, "
+        "ap_width / 30 is 10 nm); ap_pixel_size is taken"
+    )
+    size, (note,) = zeiss(tmp_path, pixel="5 nm", width="300 nm")
+    assert size == pytest.approx((10, 10, None))
+    assert note.endswith("ap_width / 30 is 10 nm); ap_width / 30 is taken")
+    assert zeiss(tmp_path, width="300 nm") == ((10, 10, None), ())
+    size, (note,) = zeiss(tmp_path, image_pixel="20 nm", pixel="10 nm")
+    assert (size, "ap_image_pixel_size is taken" in note) == ((20, 20, None), True)
+
+
+def test_the_field_of_view_of_other_makers_counts_as_well(tmp_path: Path) -> None:
+    fei = "[Scan]\r\nPixelWidth=4e-09\r\nPixelHeight=5e-09\r\nHorFieldsize={}\r\n"
+    for field, size, told in ((1.2e-7, (4.0, 5.0, None), 0), (2.4e-7, (8.0, 10.0, None), 1)):
+        tags = [(34682, "s", 0, fei.format(field), True)]
+        found = info(tmp_path / "fei.tif", metadata=None, extratags=tags)
+        assert found.voxel_size == pytest.approx(size)
+        assert sum("Scan.HorFieldsize / 30" in note for note in found.notes) == told
+
+
 def test_slide_scanners_say_micrometres_per_pixel(tmp_path: Path) -> None:
     description = (
         "Aperio Image Library v11\n20x30 [0,0 20x30] (16x16) JPEG/RGB Q=30|AppMag = 20|MPP = 0.4990|Left = 25"
@@ -106,10 +143,62 @@ def test_imagej_colours_and_labels_name_channels(tmp_path: Path) -> None:
     assert found.channel_colors == ((0, 255, 0), (255, 255, 255))
 
 
-def test_an_orientation_is_told_and_not_applied(tmp_path: Path) -> None:
-    found = info(tmp_path / "a.tif", extratags=[(274, "H", 1, 6, True)])
-    assert found.shape == (20, 30)
-    assert "its orientation tag is 6, and is not applied: pixels are as they lie in the file" in found.notes
+def imagej(path: Path, data: Any = DATA, **metadata: Any) -> ImageInfo:
+    options = {"imagej": True, "resolution": (4.0, 125.0), "metadata": metadata}
+    return info(path, data=data, **options)
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ({"unit": "um", "yunit": "nm", "zunit": "nm"}, (250.0, 0.008, 30.0)),
+        ({"unit": "nm", "zunit": "um"}, (0.25, 0.008, 30000.0)),
+        ({"unit": "um", "yunit": "parsec"}, (250.0, None, 30000.0)),
+        ({"unit": "um"}, (250.0, 8.0, 30000.0)),
+    ],
+)
+def test_each_axis_of_an_imagej_file_has_its_own_unit(tmp_path: Path, units: Any, expected: Any) -> None:
+    found = imagej(tmp_path / "a.tif", np.stack([DATA] * 3), axes="ZYX", spacing=30.0, **units)
+    assert found.voxel_size == pytest.approx(expected)
+
+
+def test_units_of_an_ome_file_differ_by_axis(tmp_path: Path) -> None:
+    sizes = {"PhysicalSizeX": 2, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 3, "PhysicalSizeYUnit": "mm"}
+    found = info(tmp_path / "a.ome.tif", metadata={"axes": "YX", **sizes, "PhysicalSizeZ": 0.5})
+    assert found.voxel_size == pytest.approx((2.0, 3e6, 500.0))
+
+
+def test_a_negative_spacing_is_a_distance_and_told(tmp_path: Path) -> None:
+    found = imagej(tmp_path / "a.tif", np.stack([DATA] * 3), axes="ZYX", spacing=-0.5, unit="um")
+    assert found.voxel_size[2] == 500.0
+    assert found.notes == (
+        "its spacing along z is negative (-0.5 um): sections are taken in the order of the file, "
+        "and that distance apart",
+    )
+
+
+def test_imagej_says_which_values_are_shown(tmp_path: Path) -> None:
+    data = np.zeros((2, 20, 30), "uint16")
+    found = imagej(tmp_path / "a.tif", data, axes="CYX", Ranges=(10.0, 200.0, 5.0, 5.0))
+    assert found.channel_ranges == ((10.0, 200.0), None)
+    assert imagej(tmp_path / "b.tif", data[0], axes="YX", min=3.0, max=90.0).channel_ranges == ((3.0, 90.0),)
+    labels = [f"c:{c}/2 z:{z}/3 - {name}" for z in (1, 2, 3) for c, name in ((1, "GFP"), (2, "DAPI"))]
+    found = imagej(tmp_path / "c.tif", np.stack([data] * 3), axes="ZCYX", Labels=labels)
+    assert found.channel_names == ("GFP", "DAPI")
+    found = imagej(tmp_path / "d.tif", np.stack([data] * 3), axes="ZCYX", Labels=[*labels[:-1], "other"])
+    assert found.channel_names == ()
+
+
+@pytest.mark.parametrize("number", [6, 3])
+def test_an_orientation_is_applied_and_told(tmp_path: Path, number: int) -> None:
+    options: dict[str, Any] = {"resolution": (1 / 4e-7, 1 / 8e-7), "resolutionunit": "CENTIMETER"}
+    tags = [(274, "H", 1, number, True)]
+    found = info(tmp_path / "a.tif", extratags=tags, metadata=None, tile=(16, 32), **options)
+    exchanged = number == 6
+    assert found.shape == ((30, 20) if exchanged else (20, 30))
+    assert found.block_shape == ((30, 16) if exchanged else (16, 30))
+    assert found.voxel_size == pytest.approx((8.0, 4.0, None) if exchanged else (4.0, 8.0, None))
+    assert any(f"as its orientation tag ({number}) asks for" in note for note in found.notes)
 
 
 REAL: dict[str, Any] = {

@@ -15,9 +15,16 @@ from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
 if TYPE_CHECKING:
     from wkplug.abc import ImageInfo
 
-__all__ = ["EVERYTHING", "Meaning", "Part"]
+__all__ = ["EVERYTHING", "Meaning", "Part", "has_alpha"]
 
 _SAMPLES = "s"
+
+
+def has_alpha(info: ImageInfo, num_channels: int) -> bool:
+    """Whether the last of the channels is the opacity of a picture; names say it, or four samples of 8 bits."""
+    if len(info.channel_names) == num_channels:
+        return info.channel_names[-1] == "alpha"
+    return info.photometric == "rgb" and info.dtype == "uint8" and num_channels == 4
 
 
 @attrs.frozen

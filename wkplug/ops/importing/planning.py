@@ -191,7 +191,9 @@ def plan_volumes(
     for name, stack in groups.items():
         mag = mags[name]
         volume = Volume(stack.files, swap_xy=options.swap_xy, places=stack.places, part=options.part)
-        wanted, guessed = _category(volume, category, options, as_given(volume.path))
+        wanted, guessed = _category(volume, category, options, as_given(volume.path), budget)
+        if wanted == "color":
+            volume = volume.as_shown()
         layers = _layers(volume, name, wanted, options, mag)
         more = _too_many(layers, left, options.max_layers)
         layers = layers[:left]
@@ -201,7 +203,13 @@ def plan_volumes(
         names = tuple(layer.name for layer in layers)
         notes = [
             note if note.layers else attrs.evolve(note, layers=names)
-            for note in (*stack.notes, *guessed, *_notes(volume), *_casts(volume, layers[0].dtype))
+            for note in (
+                *stack.notes,
+                *guessed,
+                *_notes(volume),
+                *_alpha_notes(volume, layers),
+                *_casts(volume, layers[0].dtype),
+            )
         ]
         specs = []
         for layer in layers:
@@ -301,12 +309,26 @@ def _notes(volume: Volume) -> Iterator[ImportNote]:
             yield ImportNote(kind="said", text=note, sources=(file.path,), lost=file.exact)
 
 
+def _alpha_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[ImportNote]:
+    """Say that the opacity of a picture is in no layer."""
+    if (
+        volume.has_alpha
+        and layers[0].channels.start == 0
+        and layers[-1].channels.stop == volume.num_channels - 1
+    ):
+        yield ImportNote(
+            kind="left out", text="its opacity (alpha) is left out", sources=(volume.path,), lost=False
+        )
+
+
 def _category(
-    volume: Volume, category: str | None, options: ImportOptions, path: str
+    volume: Volume, category: str | None, options: ImportOptions, path: str, budget: Budget
 ) -> tuple[str, tuple[ImportNote, ...]]:
     said = category or volume.files[0].category
     if said:
         return said, ()
+    if math.prod(volume.block) * volume.num_channels * volume.source_bytes > budget.each:
+        return "color", ()  # what is decoded as one doesn't fit: that is refused below, without decoding it
     dtype = volume.dtype if options.dtype is None else dtype_name(options.dtype)
     guessed, note = guess_category(volume, path, dtype)
     return guessed, () if note is None else (note,)
@@ -355,6 +377,8 @@ def _channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[t
         return [(name, range(1))]
     if volume.is_rgb and count == 3:
         return [(name, range(3))]
+    if volume.is_rgb and not volume.has_alpha and options.allow_multiple_layers:
+        return [(name, range(3)), (f"{name}__{_channel_labels(volume)[3]}", range(3, 4))]
     if options.allow_multiple_layers:
         return [
             (f"{name}__{label}", range(index, index + 1))

@@ -10,8 +10,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from wkplug.errors import ShapeMismatchError, UnsupportedImageDataError
-from wkplug.ops.importing.axes import EVERYTHING, Meaning, Part
+from wkplug.ops.importing.axes import EVERYTHING, Meaning, Part, has_alpha
 from wkplug.ops.importing.readers import ImageFile
+from wkplug.ops.importing.shown import as_shown
 from wkplug.storage.budget import check_read_size
 
 if TYPE_CHECKING:
@@ -78,6 +79,13 @@ class Volume:
         # A block is decoded as a whole: what a header claims must fit before anything is taken.
         check_read_size((self.num_channels, *self.block), self.source_bytes, self.path)
 
+    def as_shown(self) -> Volume:
+        """The volume with the values of its images as they are meant to be looked at, see `shown`."""
+        files = [as_shown(file) for file in self.files]
+        if all(shown is file for shown, file in zip(files, self.files, strict=True)):
+            return self
+        return Volume(files, swap_xy=self.swap_xy, places=tuple(self._file_of), part=self.part)
+
     def _check(self, file: Source, expected: Meaning) -> None:
         """Refuse a file that can't be a section beside the first."""
         first, info = self.files[0], file.info
@@ -130,9 +138,7 @@ class Volume:
     @property
     def has_alpha(self) -> bool:
         """Whether the last channel is the opacity of a picture."""
-        info = self.files[0].info
-        fourth = self.is_rgb and self.num_channels == 4
-        return fourth or (len(info.channel_names) == self.num_channels and info.channel_names[-1] == "alpha")
+        return has_alpha(self.files[0].info, self.num_channels)
 
     @property
     def voxel_size(self) -> tuple[float | None, float | None, float | None]:

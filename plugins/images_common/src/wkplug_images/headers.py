@@ -22,19 +22,24 @@ JP2 = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
 CODESTREAM = b"\xff\x4f\xff\x51"  # start of codestream, then of the SIZ segment
 
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type -> samples
+_WANTED = (b"eXIf", b"PLTE", b"tRNS")
+_MOST_INFLATED = 1032
 _SUPERBOXES = {b"jp2h"}
 _COLOR_SPACES = {16: "rgb", 17: "minisblack", 18: "rgb"}  # 18 is YCC, of which the codec makes RGB
 
 
 @attrs.frozen
 class Png:
-    """Width, height, bits per sample, samples per pixel; what tRNS, a palette and eXIf change."""
+    """Width, height, bits per sample, samples per pixel; what tRNS, a palette and eXIf change.
+
+    palette: (red, green, blue), with alpha where there is transparency; None if values are no indices.
+    """
 
     width: int
     height: int
     bits: int
     samples: int
-    palette: bool
+    palette: tuple[tuple[int, ...], ...] | None
     transparency: bool
     orientation: int
 
@@ -45,12 +50,25 @@ def png(location: Location) -> Png:
     width, height, bits, color = struct.unpack(">IIBB", head[8:18])
     if head[4:8] != b"IHDR" or color not in _PNG_SAMPLES or not width or not height:
         raise ValueError("its header is damaged")
-    transparency, orientation = False, 1
-    for kind, content in _png_chunks(location):
-        transparency |= kind == b"tRNS"
-        if kind == b"eXIf":
-            orientation = _orientation(content)
-    return Png(width, height, bits, _PNG_SAMPLES[color], color == 3, transparency, orientation)
+    found = dict(_png_chunks(location))
+    alpha = found.get(b"tRNS")
+    palette = _palette(found.get(b"PLTE", b""), alpha) if color == 3 else None
+    samples = _PNG_SAMPLES[color]
+    # Deflate makes a byte of 1,032 at most: what claims to be more would take memory in vain.
+    if height * -(-width * samples * bits // 8) > _MOST_INFLATED * location.size():
+        raise EOFError(f"its header says {width} x {height}, more than its {location.size()} bytes can hold")
+    orientation = _orientation(found[b"eXIf"]) if b"eXIf" in found else 1
+    return Png(width, height, bits, samples, palette, alpha is not None, orientation)
+
+
+def _palette(colors: bytes, alpha: bytes | None) -> tuple[tuple[int, ...], ...]:
+    if not colors or len(colors) % 3:
+        raise ValueError("its palette is damaged")
+    table = [tuple(colors[first : first + 3]) for first in range(0, len(colors), 3)]
+    if alpha is None:
+        return tuple(table)
+    opaque = alpha[: len(table)].ljust(len(table), b"\xff")
+    return tuple((*color, value) for color, value in zip(table, opaque, strict=True))
 
 
 def _png_chunks(location: Location) -> Iterator[tuple[bytes, bytes]]:
@@ -67,7 +85,7 @@ def _png_chunks(location: Location) -> Iterator[tuple[bytes, bytes]]:
         (length,), kind = struct.unpack(">I", entry[:4]), entry[4:]
         if kind in (b"IDAT", b"IEND"):
             return
-        wanted = kind == b"eXIf" and length < 1 << 16
+        wanted = kind in _WANTED and length < 1 << 16
         yield kind, location.read(position + 8, position + 8 + length) if wanted else b""
         position += 12 + length
 

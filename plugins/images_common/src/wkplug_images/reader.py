@@ -1,11 +1,12 @@
 """PNG, JPEG, BMP, GIF and JPEG 2000 images, decoded as they are: 16 bits stay 16 bits, colours stay colours.
 
 imagecodecs decodes PNG, JPEG and JPEG 2000 (faster, and Pillow would cut 16-bit RGB to 8 bits), Pillow everything
-that needs its conversions: palettes, bits, CMYK, animations. Axes are (y, x) or (y, x, s), animations (t, y, x, s).
+else: palettes, bits, CMYK, animations. Axes are (y, x) or (y, x, s), animations (t, y, x, s).
 The whole picture is one block; the last one decoded is kept, so that cutting regions from it is cheap.
 
-None of these formats says how large a pixel of the specimen is: dots per inch are about paper. An EXIF orientation
-is reported in `ImageInfo.notes` and never applied: pixels come as they lie in the file.
+None of these formats says how large a pixel of the specimen is: dots per inch are about paper. Pixels come as they are
+seen: an EXIF orientation is applied, and told. Palettes stay indices and bits stay what is stored, with
+`ImageInfo.palette` and `bits` for whoever shows them; animations, whose frames have palettes of their own, are colours.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
 from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
+from wkplug.abc.pixels import Orientation
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_images.headers import CODESTREAM, JP2, jpeg2000, png
 
@@ -35,6 +37,8 @@ _MAGIC = (_PNG, _JPEG, _GIF, _BMP, JP2, CODESTREAM)
 _JPEG_END = b"\xff\xd9"
 _KIND = "a picture"
 _ORIENTATION = 274
+_MOST_PIXELS = 4096  # per byte: more than any of the codecs here can make of one
+_OS2_HEADER = b"\x0c\0\0\0"  # its fields are shorter
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}  # "BM" alone begins many a file
 
 
@@ -69,6 +73,8 @@ class Picture(PickleByReopening, Image):
         self._pixels: NDArray[Any] | None = None
         self._decoder = "pillow"
         self._mode = ""
+        self._step = 1
+        self._orientation = Orientation()
         with image_errors(location, _KIND):
             self.info = self._describe()
 
@@ -78,31 +84,50 @@ class Picture(PickleByReopening, Image):
         head = self.location.read(0, 33)
         if head.startswith((JP2, CODESTREAM)):
             return self._describe_jpeg2000()
-        if head.startswith(_PNG):
-            found = png(self.location)
-            if found.bits >= 8 and not found.palette:
-                self._decoder = "png"
-                samples = found.samples + (found.transparency and found.samples in (1, 3))
-                dtype = "uint16" if found.bits == 16 else "uint8"
-                return _info(
-                    found.height, found.width, samples, dtype, kind="PNG", orientation=found.orientation
-                )
+        found = png(self.location) if head.startswith(_PNG) else None
+        if found is not None and found.bits >= 8 and found.palette is None:
+            self._decoder = "png"
+            samples = found.samples + (found.transparency and found.samples in (1, 3))
+            dtype = "uint16" if found.bits == 16 else "uint8"
+            self._orientation = Orientation(found.orientation)
+            return self._info(found.height, found.width, samples, dtype, kind="PNG")
         with self._pillow(head) as picture:
             frames = getattr(picture, "n_frames", 1)
-            self._mode = mode = _plain_mode(picture)
+            self._check_size(picture, head)
+            self._mode = mode = _plain_mode(picture, frames)
             samples = len(mode) if mode in ("RGB", "RGBA", "LA") else 1
             if head.startswith(_JPEG) and mode == picture.mode and frames == 1:
                 self._decoder = "jpeg"
+            palette: tuple[tuple[int, ...], ...] = ()
+            if mode == "P":
+                palette = _palette(picture) if found is None or found.palette is None else found.palette
+            bits = 1 if picture.mode == "1" else found.bits if found is not None and found.bits < 8 else None
+            # Pillow gives grey of less than 8 bits with the look of 8, which is undone.
+            self._step = 255 // (2**bits - 1) if bits is not None and mode == "L" else 1
             dtype = {"I;16": "uint16", "I": "int32", "F": "float32"}.get(mode, "uint8")
-            return _info(
+            self._orientation = Orientation(int(picture.getexif().get(_ORIENTATION, 1)))
+            return self._info(
                 picture.height,
                 picture.width,
                 samples,
                 dtype,
                 frames=frames,
                 kind=picture.format or "",
-                orientation=int(picture.getexif().get(_ORIENTATION, 1)),
-                note=_conversion(picture.mode, mode),
+                palette=palette,
+                bits=bits,
+                note=_conversion(picture, mode),
+            )
+
+    def _check_size(self, picture: Any, head: bytes) -> None:
+        """Refuse a header that claims more pixels than the file can hold, before memory is taken for them."""
+        pixels, size = picture.width * picture.height, self.location.size()
+        most = _MOST_PIXELS * size
+        if head.startswith(_BMP) and int.from_bytes(head[30:34], "little") == 0:  # not compressed
+            most = size * 8 // max(1, int.from_bytes(head[28:30], "little"))
+            most = max(most, size * 8) if head[14:18] == _OS2_HEADER else most
+        if pixels > most:
+            raise EOFError(
+                f"its header says {picture.width} x {picture.height}, more than its {size} bytes can hold"
             )
 
     def _describe_jpeg2000(self) -> ImageInfo:
@@ -114,13 +139,50 @@ class Picture(PickleByReopening, Image):
                 hint="Convert it to a TIFF first.",
             )
         self._decoder = "jpeg2000"
-        return _info(
+        return self._info(
             found.height,
             found.width,
             found.samples,
             found.dtype,
             kind="JPEG 2000",
             photometric=found.photometric or None,
+        )
+
+    def _info(
+        self,
+        height: int,
+        width: int,
+        samples: int,
+        dtype: str,
+        *,
+        kind: str,
+        frames: int = 1,
+        photometric: str | None = None,
+        palette: tuple[tuple[int, ...], ...] = (),
+        bits: int | None = None,
+        note: str = "",
+    ) -> ImageInfo:
+        axes: tuple[str, ...] = ("y", "x")
+        shape: tuple[int, ...] = (height, width)
+        if samples > 1:
+            axes, shape = (*axes, "s"), (*shape, samples)
+        if frames > 1:
+            axes, shape = ("t", *axes), (frames, *shape)
+        shape = self._orientation.seen_lengths(shape, axes)
+        names = {2: ("grey", "alpha"), 4: ("red", "green", "blue", "alpha")}
+        indices = f"its values are indices into a palette of {len(palette)} colours" if palette else ""
+        return ImageInfo(
+            axes=axes,
+            shape=shape,
+            dtype=dtype,
+            photometric=photometric
+            or ("palette" if palette else "rgb" if samples in (3, 4) else "minisblack"),
+            palette=palette,
+            bits=bits,
+            channel_names=names.get(samples, ()),
+            block_shape=shape,
+            details={"kind": kind},
+            notes=tuple(text for text in (self._orientation.note, indices, note) if text),
         )
 
     def _pillow(self, head: bytes) -> Any:
@@ -147,15 +209,15 @@ class Picture(PickleByReopening, Image):
         with self._lock:
             if self._pixels is None:
                 with image_errors(self.location, _KIND):
-                    self._pixels = self._decode()
+                    self._pixels = self._orientation.seen(self._decode(), self.info.axes)
             pixels = self._pixels
         if pixels.shape != self.info.shape or pixels.dtype != self.info.dtype:
             found = f"{pixels.dtype} pixels of the shape {pixels.shape}"
             said = f"it holds {found}, its header says {self.info.dtype} {self.info.shape}"
             raise corrupt_image(self.location, _KIND, said)
-        if box is None:
-            return pixels.copy()
-        return pixels[tuple(slice(a, a + n) for a, n in zip(*box, strict=True))].copy()
+        if box is not None:
+            pixels = pixels[tuple(slice(a, a + n) for a, n in zip(*box, strict=True))]
+        return np.array(pixels, order="C")
 
     def _decode(self) -> NDArray[Any]:
         data = self.location.read()
@@ -182,7 +244,8 @@ class Picture(PickleByReopening, Image):
             for number in range(getattr(picture, "n_frames", 1)):
                 picture.seek(number)
                 same = picture.mode == self._mode
-                frames.append(np.asarray(picture if same else picture.convert(self._mode)))
+                frame = np.asarray(picture if same else picture.convert(self._mode))
+                frames.append(frame if self._step == 1 else frame // np.uint8(self._step))
         return frames[0] if len(frames) == 1 else np.stack(frames)
 
     def close(self) -> None:
@@ -190,62 +253,47 @@ class Picture(PickleByReopening, Image):
         self._pixels = None
 
 
-def _plain_mode(picture: Any) -> str:
-    """The mode to convert to: palettes, CMYK and the like become RGB, bits become bytes."""
+def _plain_mode(picture: Any, frames: int) -> str:
+    """The mode to convert to: CMYK and the like become RGB, bits become bytes, palettes stay if there is one."""
     mode: str = picture.mode
-    if mode == "P":
+    if mode == "P" and frames > 1:
         return "RGBA" if "transparency" in picture.info else "RGB"
     if mode == "1":
         return "L"
     if mode.startswith("I;16"):
         return "I;16"
-    return mode if mode in ("L", "LA", "RGB", "RGBA", "I", "F") else "RGB"
+    return mode if mode in ("L", "LA", "P", "RGB", "RGBA", "I", "F") else "RGB"
 
 
-def _conversion(found: str, given: str) -> str:
+def _palette(picture: Any) -> tuple[tuple[int, ...], ...]:
+    """The colours of a picture's palette, with alpha where one of them is transparent."""
+    raw = picture.palette
+    layout = raw.rawmode or raw.mode
+    if layout in (
+        "RGB",
+        "BGR",
+        "BGRX",
+    ):  # as it lies in the file; Pillow would decode the pixels to convert it
+        step, order = len(layout), slice(None) if layout == "RGB" else slice(2, None, -1)
+        values = [
+            tuple(raw.palette[first : first + 3][order]) for first in range(0, len(raw.palette) - 2, step)
+        ]
+    else:
+        flat = picture.getpalette("RGB")
+        values = [tuple(flat[first : first + 3]) for first in range(0, len(flat) - 2, 3)]
+    clear = picture.info.get("transparency")
+    if not isinstance(clear, int):
+        return tuple(values)
+    return tuple((*color, 0 if index == clear else 255) for index, color in enumerate(values))
+
+
+def _conversion(picture: Any, given: str) -> str:
     """A sentence about what Pillow converts."""
-    if found == "1":
-        return "its bits are given as 0 and 255"
+    found: str = picture.mode
+    if found in ("1", given) or found.startswith("I;16"):
+        return ""
     if found == "P":
-        return "its palette is applied: values are colours, not indices"
+        return "its frames have palettes of their own: values are colours, not indices"
     if found == "CMYK":
         return "its inks (CMYK) are converted to red, green and blue, without a colour profile"
-    return (
-        "" if found == given or found.startswith("I;16") else f"its pixels ({found}) are converted to {given}"
-    )
-
-
-def _info(
-    height: int,
-    width: int,
-    samples: int,
-    dtype: str,
-    *,
-    kind: str,
-    frames: int = 1,
-    photometric: str | None = None,
-    orientation: int = 1,
-    note: str = "",
-) -> ImageInfo:
-    axes: tuple[str, ...] = ("y", "x")
-    shape: tuple[int, ...] = (height, width)
-    if samples > 1:
-        axes, shape = (*axes, "s"), (*shape, samples)
-    if frames > 1:
-        axes, shape = ("t", *axes), (frames, *shape)
-    names = {2: ("grey", "alpha"), 4: ("red", "green", "blue", "alpha")}
-    notes = [note] if note else []
-    if orientation not in (0, 1):
-        notes.append(
-            f"its EXIF orientation is {orientation}, and is not applied: pixels are as they lie in the file"
-        )
-    return ImageInfo(
-        axes=axes,
-        shape=shape,
-        dtype=dtype,
-        photometric=photometric or ("rgb" if samples in (3, 4) else "minisblack"),
-        channel_names=names.get(samples, ()),
-        block_shape=shape,
-        details={"kind": kind},
-        notes=tuple(notes),
-    )
+    return f"its pixels ({found}) are converted to {given}"

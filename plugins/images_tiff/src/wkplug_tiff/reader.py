@@ -4,7 +4,8 @@ The file is parsed once, when it is opened; a closed image that is read goes on 
 tiles or strips that it touches (see `wkplug_tiff.pages`); what is not compressed is read by its bytes alone.
 
 Axes: tifffile's letters in lower case; "q" are pages of unknown meaning, "s" the samples of a pixel. Values are the
-file's own: bits become 0 and 1, palettes stay indices (label images often carry one), JPEG becomes RGB.
+file's own: bits become 0 and 1, palettes stay indices (label images often carry one), JPEG and inks become RGB. What is
+stored turned or mirrored is given as it is seen.
 """
 
 from __future__ import annotations
@@ -13,18 +14,26 @@ import contextlib
 import itertools
 import math
 import os
-import struct
 import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import tifffile
 
 from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
 from wkplug.abc.files import check_scene, image_errors, open_file, path_or_file
 from wkplug.errors import UnsupportedImageDataError
+from wkplug_tiff.look import Look
 from wkplug_tiff.metadata import said
 from wkplug_tiff.pages import block_of_page, check_extent, read_page, read_plain
+from wkplug_tiff.series import (
+    TiffFile,
+    check_chain,
+    check_description,
+    check_loops,
+    images_in,
+    levels_of,
+    notes_on_pages,
+)
 from wkplug_tiff.sets import (
     COMPANION,
     OmeSet,
@@ -47,8 +56,6 @@ __all__ = ["TiffImage", "TiffReader"]
 
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _KIND = "a TIFF"
-_DESCRIPTION = 270  # the tag that holds OME and ImageJ metadata
-_ORIENTATION = 274
 _BUFFER = 1 << 14  # directories may lie far from each other, so that more would be in vain
 _SAME_MEANING = {"i": "q", "r": "q"}
 
@@ -79,14 +86,14 @@ class TiffImage(PickleByReopening, Image):
     def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
         super().__init__(reader, location, scene)
         self._lock = threading.RLock()
-        self._file: tifffile.TiffFile | None = None
+        self._file: TiffFile | None = None
         self._version: tuple[int, int] | None = None
         self._closed = False
         self._handles = contextlib.ExitStack()
         self._series = self._open()
         try:
             with image_errors(location, _KIND):
-                self._levels = _levels(self._series)
+                self._levels = levels_of(self._series)
                 self.info = self._describe()
         except BaseException:
             self.close()
@@ -102,6 +109,7 @@ class TiffImage(PickleByReopening, Image):
             alone = self._set.main == self.location and not self._set.companions
             self.reopens = self._version is not None and alone
         try:
+            self._images = every
             check_scene(self.location, self.scene, len(every))
         except BaseException:
             self.close()
@@ -121,45 +129,39 @@ class TiffImage(PickleByReopening, Image):
         if 0 in series.shape:
             raise EOFError(f"it says that its shape is {series.shape}")
         self._check_decoder(page)
-        photometric = getattr(page.photometric, "name", "").lower()
-        compression = getattr(page.compression, "name", "")
-        notes = []
-        if photometric == "ycbcr" and "JPEG" in compression:
-            photometric = "rgb"  # that is what the codec gives
-        if photometric == "miniswhite":
-            notes.append("its 0 is white; values are read as they are")
-        if photometric == "palette":
-            notes.append("its values are indices into a palette of colours, and are read as they are")
-        turned = page.tags.valueof(_ORIENTATION, 1)
-        if turned != 1:
-            notes.append(
-                f"its orientation tag is {turned}, and is not applied: pixels are as they lie in the file"
-            )
+        look = Look.of(page, axes, series.shape)
+        self._look = look
+        notes = list(look.notes)
         if "q" in axes:
             notes.append("the file doesn't say what its pages are (axis q)")
-        words = said(file, series, self.scene, images_of(self._set.root))
-        lengths = {length for axis, length in zip(axes, series.shape, strict=True) if axis in ("c", "s")} or {
-            1
-        }
-        every = _series(file)
+        words = said(file, series, images_of(self._set.root))
+        size_x, size_y, size_z = words.voxel_size
+        shapes = [look.shape(level.shape, axes) for level in self._levels]
+        lengths = {length for axis, length in zip(axes, shapes[0], strict=True) if axis in ("c", "s")} or {1}
+        names = words.channel_names if len(words.channel_names) in lengths else look.sample_names
+        every = self._images
+        notes += notes_on_pages(file, series, every, alone=not self._set.companions)
         return ImageInfo(
             axes=axes,
-            shape=series.shape,
+            shape=shapes[0],
             dtype=_dtype(dtype).name,
-            voxel_size=words.voxel_size,
-            photometric=photometric,
-            channel_names=words.channel_names if len(words.channel_names) in lengths else (),
+            voxel_size=(size_y, size_x, size_z) if look.orientation.exchanged else (size_x, size_y, size_z),
+            photometric=look.photometric,
+            palette=look.palette,
+            bits=look.bits,
+            channel_names=names,
             channel_colors=words.channel_colors if len(words.channel_colors) in lengths else (),
+            channel_ranges=words.channel_ranges if len(words.channel_ranges) in lengths else (),
             levels=len(self._levels),
-            level_shapes=tuple(level.shape for level in self._levels),
+            level_shapes=tuple(shapes),
             scenes=tuple(item.name or f"series {number}" for number, item in enumerate(every))
             if len(every) > 1
             else (),
             companions=self._set.companions,
-            block_shape=_block_shape(series),
+            block_shape=look.shape(_block_shape(series), axes),
             details={
                 "kind": series.kind,
-                "compression": compression,
+                "compression": getattr(page.compression, "name", ""),
                 "pages": len(series.pages),
                 "bigtiff": bool(file.is_bigtiff) if file is not None else False,
                 **({"voxel size from": words.source} if words.source else {}),
@@ -187,7 +189,8 @@ class TiffImage(PickleByReopening, Image):
             self._closed = False
         else:
             self._series = self._open()
-            self._levels = _levels(self._series)
+            self._levels = levels_of(self._series)
+            self.info = self._describe()
 
     # --- voxels -------------------------------------------------------------------------------------------
 
@@ -197,17 +200,25 @@ class TiffImage(PickleByReopening, Image):
             with self._lock:
                 if self._closed:
                     self._reopen()
-                file, series = self._file, self._levels[level]
-            shape = tuple(int(length) for length in series.shape)
-            start, extent = box if box is not None else ((0,) * len(shape), shape)
-            region = tuple(slice(first, first + length) for first, length in zip(start, extent, strict=True))
-            if series.dataoffset is not None and _plain(series):
-                dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)  # type: ignore[union-attr]  # opened above
-                check_extent(series.dataoffset + math.prod(shape) * dtype.itemsize, file)
-                data = read_plain(self._set.main, series.dataoffset, dtype, shape, region)
-            else:
-                data = self._from_pages(file, series, shape, region)
-            return data.astype(_dtype(data.dtype), copy=not data.flags.writeable)
+                file, series, info, look = self._file, self._levels[level], self.info, self._look
+            shape = info.level_shapes[level]
+            wanted = box if box is not None else ((0,) * len(shape), shape)
+            if look.is_plain:
+                return self._stored(file, series, wanted)
+            stored = look.stored_box(wanted, shape, info.axes)
+            return look.seen(self._stored(file, series, stored), wanted, info.axes)
+
+    def _stored(self, file: Any, series: Any, box: Box) -> NDArray[Any]:
+        """Read a region as it lies in the file."""
+        shape = tuple(int(length) for length in series.shape)
+        region = tuple(slice(first, first + length) for first, length in zip(*box, strict=True))
+        if series.dataoffset is not None and _plain(series):
+            dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
+            check_extent(series.dataoffset + math.prod(shape) * dtype.itemsize, file)
+            data = read_plain(self._set.main, series.dataoffset, dtype, shape, region)
+        else:
+            data = self._from_pages(file, series, shape, region)
+        return data.astype(_dtype(data.dtype), copy=not data.flags.writeable)
 
     def _from_pages(
         self, file: Any, series: Any, shape: tuple[int, ...], region: tuple[slice, ...]
@@ -257,7 +268,7 @@ def _version(location: Location) -> tuple[int, int] | None:
     return None if facts is None else (facts.st_size, facts.st_mtime_ns)
 
 
-_Parsed: TypeAlias = tuple[tifffile.TiffFile, list[Any], OmeSet, contextlib.ExitStack]
+_Parsed: TypeAlias = tuple[TiffFile, list[Any], OmeSet, contextlib.ExitStack]
 
 
 def _parse(location: Location) -> _Parsed:
@@ -289,7 +300,7 @@ def _parse_as(location: Location, known: OmeSet | None, **flags: Any) -> _Parsed
     with contextlib.ExitStack() as stack:
         if not isinstance(source, str):
             stack.callback(source.close)
-        file = tifffile.TiffFile(source, _multifile=path is not None, omexml=text, **flags)
+        file = TiffFile(source, _multifile=path is not None, omexml=text, **flags)
         stack.callback(file.close)
         # Without, threads that read at once move each other's place in the file.
         file.filehandle.set_lock(True)
@@ -299,9 +310,11 @@ def _parse_as(location: Location, known: OmeSet | None, **flags: Any) -> _Parsed
                 stack.close()
                 return _parse_as(location, known, **flags)
         check_counts(known, file.filehandle.size)
-        every = _series(file)
-        _check_chain(file)
-        _check_description(file)
+        if path is not None:
+            check_loops(file, path)
+        every = images_in(file)
+        check_chain(file)
+        check_description(file)
         return file, every, known, stack.pop_all()
 
 
@@ -314,50 +327,8 @@ def _identities(file: Any) -> dict[str, str]:
     }
 
 
-def _series(file: Any) -> list[Any]:
-    every: list[Any] = file.series
-    if not every:
-        raise EOFError("it holds no image")
-    return every
-
-
-def _levels(series: Any) -> list[Any]:
-    """The resolutions that have the axes of the image, the finest first."""
-    return [
-        level
-        for level in series.levels
-        if level.axes == series.axes and len(level.shape) == len(series.shape)
-    ]
-
-
 def _plain(series: Any) -> bool:
     return bool(series.keyframe.is_final) and series.transform is None
-
-
-def _check_chain(file: Any) -> None:
-    """Refuse a file whose list of pages breaks off; tifffile would go on with fewer pages."""
-    position = file.pages.next_page_offset
-    if position is None:
-        return
-    handle = file.filehandle
-    with handle.lock:
-        handle.seek(position)
-        link = handle.read(file.tiff.offsetsize)
-    if link.strip(b"\0"):
-        raise EOFError(f"its list of pages breaks off after {len(file.pages)}")
-
-
-def _check_description(file: Any) -> None:
-    """Refuse a file whose description lies beyond its end; tifffile would go on without, with other axes."""
-    page, layout, handle = file.pages.first, file.tiff, file.filehandle
-    with handle.lock:
-        handle.seek(page.offset)
-        (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
-        entries = handle.read(count * layout.tagsize)
-    order = "<" if layout.byteorder == "<" else ">"
-    codes = {code for (code,) in struct.iter_unpack(f"{order}H{layout.tagsize - 2}x", entries)}
-    if _DESCRIPTION in codes and _DESCRIPTION not in page.tags:
-        raise EOFError("its description lies beyond its end")
 
 
 def _block_shape(series: Any) -> tuple[int, ...]:

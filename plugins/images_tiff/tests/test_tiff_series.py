@@ -1,0 +1,164 @@
+"""Which images a TIFF holds, and what is told of the pages that are in none of them."""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tifffile
+from wkplug_tiff.reader import TiffImage, TiffReader
+
+from wkplug.builtin.local import LocalLocation
+from wkplug.errors import CorruptImageError
+from wkplug.testing.bench import noise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def opened(path: Path, scene: int = 0) -> TiffImage:
+    return TiffReader().open(LocalLocation(str(path)), scene=scene)
+
+
+def write(path: Path, *pages: tuple[Any, dict[str, Any]], **options: Any) -> None:
+    with tifffile.TiffWriter(path, **options) as file:
+        for data, more in pages:
+            file.write(data, **{"photometric": "minisblack", **more})
+
+
+LARGE, SMALL = noise((40, 60), "uint8"), noise((10, 15), "uint8")
+PLAIN: dict[str, Any] = {"metadata": None}
+
+
+@pytest.mark.parametrize("metadata", [{"metadata": None}, {}])
+@pytest.mark.parametrize("size", [(10, 15), (20, 30), (7, 7)])
+def test_a_thumbnail_is_never_the_image(tmp_path: Path, metadata: Any, size: tuple[int, int]) -> None:
+    small = noise(size, "uint8")
+    write(tmp_path / "a.tif", (small, {"subfiletype": 1, **metadata}), (LARGE, metadata))
+    with opened(tmp_path / "a.tif") as image:
+        assert image.info.scenes == ()
+        assert np.array_equal(image.read(), LARGE)
+        assert image.info.notes == (
+            f"its version of reduced resolution ({size[1]} x {size[0]}) is left out: "
+            "it shows another of its images",
+        )
+
+
+def test_a_file_of_nothing_but_a_thumbnail_is_that(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", (SMALL, {"subfiletype": 1, **PLAIN}))
+    with opened(tmp_path / "a.tif") as image:
+        assert np.array_equal(image.read(), SMALL)
+        assert image.info.notes == ()
+
+
+def test_series_with_names_are_scenes_and_masks_come_last(tmp_path: Path) -> None:
+    named = [
+        (LARGE, {"metadata": {"axes": "YX", "Name": "left"}}),
+        (SMALL, {"metadata": {"axes": "YX", "Name": "right"}}),
+    ]
+    write(tmp_path / "a.ome.tif", *named, ome=True)
+    for number, data in enumerate((LARGE, SMALL)):
+        with opened(tmp_path / "a.ome.tif", number) as image:
+            assert image.info.scenes == ("left", "right")
+            assert np.array_equal(image.read(), data)
+    write(tmp_path / "b.tif", (SMALL > 99, {"subfiletype": 4, **PLAIN}), (LARGE, PLAIN))
+    with opened(tmp_path / "b.tif") as image:
+        assert len(image.info.scenes) == 2
+        assert np.array_equal(image.read(), LARGE)
+
+
+def test_pages_of_other_sizes_between_sections_are_told(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", (LARGE, PLAIN), (SMALL, PLAIN), (LARGE // 2, PLAIN), (LARGE // 3, PLAIN))
+    with opened(tmp_path / "a.tif") as image:
+        assert image.info.shape == (3, 40, 60)
+        assert (
+            "1 pages between those of 60 x 40 are of another kind (15 x 10) and left out: number 1, from 0"
+            in image.info.notes
+        )
+    # Where the second, the eighth and the last are as the first, they seem to be all the same.
+    write(tmp_path / "b.tif", *[(LARGE, PLAIN)] * 4, (SMALL, PLAIN), *[(LARGE, PLAIN)] * 6)
+    with opened(tmp_path / "b.tif") as image:
+        assert image.info.shape == (10, 40, 60)
+        assert any("(15 x 10) and left out: number 4" in note for note in image.info.notes)
+
+
+@pytest.mark.parametrize(("declared", "written"), [(6, 4), (4, 6), (5, 5)])
+def test_planes_that_are_missing_or_left_over_are_counted(
+    tmp_path: Path, declared: int, written: int
+) -> None:
+    data = noise((written, 20, 30), "uint8")
+    xml = (
+        '<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="30" SizeY="20" '
+        f'SizeZ="{declared}" SizeC="1" SizeT="1"><TiffData/></Pixels></Image></OME>'
+    )
+    options: dict[str, Any] = {"description": xml, "metadata": None, "photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.ome.tif", data, **options)
+    with opened(tmp_path / "a.ome.tif") as image:
+        assert image.info.shape == (declared, 20, 30)
+        expected = np.zeros(image.info.shape, "uint8")
+        there = min(declared, written)
+        expected[:there] = data[:there]
+        assert np.array_equal(image.read(), expected)
+        missing = ("2 of its 6 planes are in no file, and read as zeros",)
+        over = ("2 of the 6 pages of the file are in no image that its metadata describe, and left out",)
+        assert image.info.notes == (missing if declared > written else over if declared < written else ())
+
+
+def test_an_imagej_stack_of_more_pages_than_it_says_tells_it(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"metadata": None, "photometric": "minisblack", "compression": "zlib"}
+    description = "ImageJ=1.53t\nimages=2\nslices=2\n"
+    tifffile.imwrite(tmp_path / "a.tif", noise((5, 20, 30), "uint8"), description=description, **options)
+    with opened(tmp_path / "a.tif") as image:
+        assert image.info.shape == (2, 20, 30)
+        assert "3 of the 5 pages of the file are in no image" in image.info.notes[0]
+
+
+def chain(tags: list[tuple[int, int, int, int]], pages: int, back_to: int | None = None) -> bytes:
+    """A file of pages with these tags; the last leads back to one of them, or nowhere."""
+    size = 2 + 12 * len(tags) + 4
+    result = bytearray(b"II*\0" + struct.pack("<I", 8))
+    for number in range(pages):
+        link = 8 + size * (number + 1)
+        if number == pages - 1:
+            link = 0 if back_to is None else 8 + size * back_to
+        entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        result += struct.pack("<H", len(tags)) + entries + struct.pack("<I", link)
+    return bytes(result)
+
+
+def test_long_lists_of_pages_without_pixels_are_refused_soon(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(chain([(256, 3, 1, 7)], 50_000))
+    began = time.process_time()
+    with pytest.raises(CorruptImageError, match="more than 64 of its pages have no pixels"):
+        opened(path)
+    assert time.process_time() - began < 3  # minutes, if each is compared with all others
+
+
+def test_the_time_that_equal_pages_take_grows_with_their_number(tmp_path: Path) -> None:
+    one = [(256, 3, 1, 2), (257, 3, 1, 2), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8)]
+    every = [*one, (277, 3, 1, 1), (278, 3, 1, 2), (279, 4, 1, 4)]
+    taken = []
+    for pages in (400, 1600):
+        content = chain(every, pages)
+        # The last page is another one, so that they are no uniform stack.
+        position = content.rindex(struct.pack("<HHII", *every[0]))
+        content = content[:position] + struct.pack("<HHII", 256, 3, 1, 1) + content[position + 12 :]
+        (tmp_path / "a.tif").write_bytes(content)
+        began = time.process_time()
+        with opened(tmp_path / "a.tif") as image:
+            assert image.info.shape == (pages - 1, 2, 2)
+        taken.append(time.process_time() - began)
+    assert taken[1] < 8 * taken[0]
+
+
+@pytest.mark.parametrize(("pages", "back_to"), [(3, 0), (150, 120), (150, 149)])
+def test_a_list_of_pages_that_never_ends_is_refused(tmp_path: Path, pages: int, back_to: int) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(chain([(256, 3, 1, 7)], pages, back_to))
+    with pytest.raises(CorruptImageError, match=f"leads back to page {back_to}, and never ends"):
+        opened(path)
