@@ -258,7 +258,7 @@ def test_a_dataset_is_no_container(tmp_path: Path) -> None:
     wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).write_layer("em", "color", noise((8, 8, 8), "uint8"))
     with pytest.raises(InvalidArgumentError, match=r"ds is a dataset already, not images") as caught:
         wk.Dataset.from_images(tmp_path / "ds", tmp_path / "out", (1, 1, 1))
-    assert "wkplug copy-dataset" in caught.value.hint
+    assert f"wkplug copy-dataset {tmp_path}/ds TARGET" in caught.value.hint
 
 
 def test_an_importer_may_be_named(tmp_path: Path) -> None:

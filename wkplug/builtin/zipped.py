@@ -55,11 +55,12 @@ class _Archive:
 
     @cached_property
     def entries(self) -> dict[str, zipfile.ZipInfo]:
-        """Files by their names."""
+        """Files by their names; UnsafePathError for one that would lead out of the archive."""
         with self._guard, open_file(self.outer) as file:
             try:
                 with zipfile.ZipFile(file) as archive:
-                    return {info.filename: info for info in archive.infolist() if not info.is_dir()}
+                    files = [info for info in archive.infolist() if not info.is_dir()]
+                    return {"/".join(safe_parts([each.filename], self.outer.url)): each for each in files}
             except zipfile.BadZipFile as error:
                 raise self.damaged(str(error)) from error
 

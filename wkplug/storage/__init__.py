@@ -4,6 +4,7 @@ Here formats and engines end: above this package there are only locations, handl
 opens an array is the registry's decision, what the voxels mean the dataset's.
 """
 
+from wkplug.storage.budget import check_unpacked_size
 from wkplug.storage.copying import can_be_listed, copy_tree
 from wkplug.storage.handles import ArrayHandle
 from wkplug.storage.locating import locate, relative_to, resolve_inside
@@ -24,6 +25,7 @@ __all__ = [
     "ArrayHandle",
     "Mark",
     "can_be_listed",
+    "check_unpacked_size",
     "clear_mark",
     "copy_tree",
     "create_array",

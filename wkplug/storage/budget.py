@@ -18,7 +18,7 @@ from wkplug.errors import TooLargeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["check_read_size", "half_of_memory"]
+__all__ = ["check_read_size", "check_unpacked_size", "half_of_memory"]
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _UNKNOWN_MEMORY = 4 * 2**30
@@ -56,6 +56,19 @@ def check_read_size(shape: Sequence[int], item_size: int, url: str) -> None:
             f"allowed are {_readable(limit)} ({reason}).",
             hint="Read it in chunks, as with for_each_chunk or a smaller bounding box.\n"
             "To allow more, raise the setting max_read_bytes.",
+        )
+
+
+def check_unpacked_size(size: int, url: str) -> None:
+    """Raise TooLargeError if a file of an archive is more than the budget when it is unpacked."""
+    from wkplug.config import current
+
+    configured = current().max_read_bytes
+    limit = half_of_memory() if configured is None else configured
+    if size > limit:
+        raise TooLargeError(
+            f"{url} takes {_readable(size)} when it is unpacked; allowed are {_readable(limit)}.",
+            hint="Unpack the archive first, or raise the setting max_read_bytes.",
         )
 
 

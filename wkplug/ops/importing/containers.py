@@ -26,7 +26,7 @@ from wkplug.ops.importing.readers import readable_suffixes
 from wkplug.ops.importing.strays import check_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,7 +34,21 @@ if TYPE_CHECKING:
     from wkplug.ops.importing.report import ImportNote
     from wkplug.registry import Choice
 
-__all__ = ["Container", "StoredImage", "choose_container", "describe_container", "inside", "is_sure"]
+__all__ = [
+    "OF_SYSTEMS",
+    "Container",
+    "StoredImage",
+    "choose_container",
+    "describe_container",
+    "inside",
+    "is_container",
+    "is_sure",
+]
+
+
+_ZIP = ".zip"
+OF_SYSTEMS = ("__MACOSX/", ".DS_Store")
+"""What archives hold of the system that they were made on."""
 
 
 @attrs.frozen(slots=False)
@@ -100,12 +114,20 @@ class Container:
 
 
 def inside(location: Location) -> Location:
-    """Give the inside of a zip archive whose suffix an importer knows; every other place is given back."""
+    """Give the inside of a zip archive, by its suffix or one that an importer knows; every other place is given back.
+
+    Where all that is in it lies in one folder, as in archives of a folder, it is that folder.
+    """
     offers = registry.get_manager().collect("wkplug_importers")
     suffixes = tuple(suffix for offer in offers for suffix in offer.spec.suffixes)
-    if location.name.lower().endswith(suffixes) and is_zip(location):
-        return ZipLocation(location)
-    return location
+    if not location.name.lower().endswith((_ZIP, *suffixes)) or not is_zip(location):
+        return location
+    inner = ZipLocation(location)
+    while True:
+        names = [name for name in inner.list() if name not in OF_SYSTEMS]
+        if len(names) != 1 or not names[0].endswith("/"):
+            return inner
+        inner = inner.child(names[0].rstrip("/"))
 
 
 def choose_container(location: Location, importer: str | None = None) -> Choice | None:
@@ -121,6 +143,20 @@ def choose_container(location: Location, importer: str | None = None) -> Choice 
         return registry.choose_importer(cast("Location", _Listed(location, names)))
     except UnknownNameError:
         return None
+
+
+def is_container(location: Location, names: Sequence[str] | None = None) -> bool:
+    """Whether something in a folder is surely a container by itself; names: of what is in it, None for a file."""
+    specs = [offer.spec for offer in registry.get_manager().collect("wkplug_importers")]
+    named = location.name.lower().endswith(tuple(suffix for spec in specs for suffix in spec.suffixes))
+    if names is None:
+        return named and is_zip(location)
+    if not named and not any(marker in names for spec in specs for marker in spec.markers):
+        return False
+    try:
+        return is_sure(registry.choose_importer(cast("Location", _Listed(location, tuple(names)))))
+    except UnknownNameError:
+        return False
 
 
 def describe_container(choice: Choice, location: Location) -> tuple[Container, ...]:

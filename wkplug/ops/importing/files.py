@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import storage
+from wkplug.builtin.zipped import ZipLocation
 from wkplug.errors import (
     CorruptImageError,
     ImageReaderMissingError,
     MissingError,
     UnsupportedImageFormatError,
 )
+from wkplug.ops.importing.containers import OF_SYSTEMS, inside, is_container
 from wkplug.ops.importing.naming import stem_of
 from wkplug.ops.importing.order import natural_key
 from wkplug.ops.importing.readers import ImageFile, Wanted, readable_suffixes
@@ -55,30 +57,47 @@ class ConversionLayerMapping(Enum):
 
 @attrs.frozen
 class FoundImages:
-    """The image files of an input in natural order; name: what a layer of all would be called. With notes."""
+    """The image files of an input in natural order; name: what a layer of all would be called. With notes.
+
+    containers: those in a folder that has no image files.
+    """
 
     name: str
     members: list[Member]
     notes: list[ImportNote] = attrs.field(factory=list)
+    containers: list[tuple[str, Location]] = attrs.field(factory=list)
 
 
 def find(images: Any, reader: Wanted) -> FoundImages:
-    """Give the image files of a file, a folder, or a pattern ("sections/*.tif").
+    """Give the image files of a file, a folder, a zip archive, or a pattern ("sections/*.tif").
 
     Names that start with a dot are passed over. MissingError if there is nothing, UnsupportedImageFormatError if there
-    is no image.
+    is no image, and no container either.
     """
     if is_pattern(images):
         return _matches(str(images), reader)
-    location = storage.locate(images)
+    location = inside(storage.locate(images))
     if not _is_folder(location):
         return FoundImages(stem_of(location.name), [(location.name, ImageFile.choose(location, reader))])
-    hidden: list[str] = []
-    found = sorted(_walk(location, "", (), hidden), key=lambda item: natural_key(item[0]))
-    members, notes = find_images(found, location.url, reader)
-    if hidden:
-        notes.append(_left_out("hidden files are left out", hidden))
-    return FoundImages(location.name, members, notes)
+    zipped = isinstance(location, ZipLocation)
+    walk = _Walk()
+    found = sorted(walk.files(location), key=lambda item: natural_key(item[0]))
+    for _, place in found if zipped else ():
+        storage.check_unpacked_size(place.size(), place.url)
+    name = stem_of(location.name) if zipped and location.parent == location else location.name
+    containers = sorted(walk.containers, key=lambda item: natural_key(item[0]))
+    try:
+        members, notes = find_images(found, location.url, reader)
+    except UnsupportedImageFormatError:
+        if not containers:
+            raise
+        return FoundImages(name, [], [], containers)
+    if containers:
+        text = "containers are left out beside images: import each of them by its own path"
+        notes.append(_left_out(text, [relative for relative, _ in containers], lost=True))
+    if walk.hidden:
+        notes.append(_left_out("hidden files are left out", walk.hidden))
+    return FoundImages(name, members, notes)
 
 
 def is_pattern(images: Any) -> bool:
@@ -116,23 +135,36 @@ def _is_folder(location: Location) -> bool:
     return next(iter(location.list()), None) is not None
 
 
-def _walk(
-    folder: Location, prefix: str, above: tuple[str, ...], hidden: list[str]
-) -> Iterator[tuple[str, Location]]:
-    """List a folder and those below; a link that leads back to a folder above is not followed. Notes hidden names."""
-    local = folder.local_path()
-    if local is not None:
-        real = os.path.realpath(local)
-        if real in above:
+@attrs.frozen
+class _Walk:
+    """A search below a folder; hidden: names that were passed over, containers: places that hold layers themselves."""
+
+    hidden: list[str] = attrs.field(factory=list)
+    containers: list[tuple[str, Location]] = attrs.field(factory=list)
+
+    def files(
+        self, folder: Location, prefix: str = "", above: tuple[str, ...] = ()
+    ) -> Iterator[tuple[str, Location]]:
+        """List a folder and those below; neither containers, nor links that lead back to a folder above."""
+        local = folder.local_path()
+        if local is not None:
+            real = os.path.realpath(local)
+            if real in above:
+                return
+            above = (*above, real)
+        names = list(folder.list())
+        if prefix and is_container(folder, names):
+            self.containers.append((prefix.rstrip("/"), folder))
             return
-        above = (*above, real)
-    for name in folder.list():
-        if name.startswith("."):
-            hidden.append(prefix + name)
-        elif name.endswith("/"):
-            yield from _walk(folder.child(name.rstrip("/")), prefix + name, above, hidden)
-        else:
-            yield prefix + name, folder.child(name)
+        for name in names:
+            if name.startswith(".") or name in OF_SYSTEMS:
+                self.hidden.append(prefix + name)
+            elif name.endswith("/"):
+                yield from self.files(folder.child(name.rstrip("/")), prefix + name, above)
+            elif is_container(folder.child(name)):
+                self.containers.append((prefix + name, folder.child(name)))
+            else:
+                yield prefix + name, folder.child(name)
 
 
 def find_images(
@@ -174,9 +206,9 @@ def find_images(
     return members, [_left_out("files that no reader takes are left out", left)] if left else []
 
 
-def _left_out(text: str, names: Sequence[str]) -> ImportNote:
+def _left_out(text: str, names: Sequence[str], *, lost: bool = False) -> ImportNote:
     return ImportNote(
-        kind="left out", text=text, sources=tuple(names[:_MOST_LISTED]), count=len(names), lost=False
+        kind="left out", text=text, sources=tuple(names[:_MOST_LISTED]), count=len(names), lost=lost
     )
 
 

@@ -8,6 +8,7 @@ Who calls it: `wkplug.ops.images`.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
@@ -22,7 +23,7 @@ from wkplug.ops.importing import files as image_files
 from wkplug.ops.importing import grouping
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.frames import Frames, is_frames
-from wkplug.ops.importing.naming import Nameable
+from wkplug.ops.importing.naming import Nameable, stem_of
 from wkplug.ops.importing.readers import ImageFile, Wanted
 from wkplug.ops.importing.scenes import ALL, by_scene, find_name
 from wkplug.ops.importing.stacks import Stack, Stacks
@@ -32,10 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wkplug.ops.importing.containers import Container
-    from wkplug.ops.importing.files import ConversionLayerMapping
+    from wkplug.ops.importing.files import ConversionLayerMapping, FoundImages
     from wkplug.ops.importing.report import ImportNote
 
 __all__ = ["container_input", "group_input", "resolve_input"]
+
+_MOST_LISTED = 10
 
 
 def group_input(
@@ -58,6 +61,11 @@ def group_input(
         found = image_files.find(images, reader)
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
+    if found.containers:
+        sources, stacks = _below(found, reader, str(images))
+        if layer_name is not None and len(stacks) == 1:
+            return Stacks([(layer_name, stacks[0])])
+        return grouping.name_stacks(sources, stacks, layer_name)
     return grouping.stacks_of(found, mapping, sort_key, missing_slices, layer_name, reader.scene)
 
 
@@ -95,6 +103,10 @@ def resolve_input(
         found = image_files.find(images, reader)
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
+    if found.containers:
+        sources, below = _below(found, reader, str(images))
+        named = [(source.texts[1], stack) for source, stack in zip(sources, below, strict=True)]
+        return _one_layer(named, layer_name, [], str(images), several=several)
     parts, notes = by_scene(found.members, reader.scene)
     stacks = [
         (name + label, stack)
@@ -125,6 +137,36 @@ def _one_layer(
     texts = [f"{layer_name}_{label}" if label[:1] != "_" else layer_name + label for label, _ in stacks]
     sources = [Nameable(text, (text.replace("/", "_"),)) for text in texts]
     return grouping.name_stacks(sources, [stack for _, stack in stacks], None, notes)
+
+
+def _below(found: FoundImages, reader: Wanted, where: str) -> tuple[list[Nameable], list[Stack]]:
+    """Give the layers of the containers in a folder: of the only one, of the one that was chosen, or of all."""
+    names = [relative for relative, _ in found.containers]
+    if reader.scene is None and len(names) > 1:
+        commands = "".join(
+            f"\n  wkplug convert {shlex.quote(place.url)} TARGET"
+            for _, place in found.containers[:_MOST_LISTED]
+        )
+        more = f"\n  and so on for {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+        listed = ", ".join(names[:_MOST_LISTED]) + (", ..." if more else "")
+        raise UnsupportedImageFormatError(
+            f"No image files were found in {where}, but {len(names)} containers of layers: {listed}.",
+            where,
+            hint=f'Import one of them, or all as layers of one dataset with scene="{ALL}":{commands}{more}',
+        )
+    chosen = found.containers
+    if reader.scene is not None and reader.scene != ALL:
+        chosen = [chosen[find_name(names, reader.scene, where)]]
+    sources, stacks = [], []
+    for relative, place in chosen:
+        choice = choose_container(inside(place))
+        containers = () if choice is None else describe_container(choice, inside(place))
+        for container in containers:
+            own = container.layer.name
+            longer = relative if stem_of(relative.rpartition("/")[2]) == own else f"{relative}/{own}"
+            sources.append(Nameable(longer, (own, longer.replace("/", "_"))))
+            stacks.append(Stack((container,)))
+    return sources, stacks
 
 
 def container_input(path: Any, layer_name: str, importer: str | None = None) -> Stacks:
@@ -164,13 +206,13 @@ def _containers(
     """The container, or the reason why it is none although it looks like one."""
     if importer is None and (reader.name is not None or image_files.is_pattern(images)):
         return (), None
-    root = storage.locate(images)
+    root = inside(storage.locate(images))
     if importer is None and root.child(FILE_NAME).exists():
         raise InvalidArgumentError(
             f"{root.url} is a dataset already, not images or a container of another tool.",
-            hint="To copy it, or to store it in another format: wkplug copy-dataset, or Dataset.copy_dataset.",
+            hint="To copy it, or to store it in another format: "
+            f"wkplug copy-dataset {shlex.quote(root.url)} TARGET, or Dataset.copy_dataset.",
         )
-    root = inside(root)
     choice = choose_container(root, importer)
     if choice is None:
         return (), None
