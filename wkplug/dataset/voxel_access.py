@@ -95,9 +95,9 @@ class VoxelAccess:
     def info(self) -> ArrayInfo:
         """The facts of the array: dtype, chunk and shard shape, compression."""
         handle = self._source.handle
-        from wkplug.dataset.array_info import array_info
+        from wkplug.dataset.legacy.arrays import described
 
-        return array_info(handle, handle.backend.format)
+        return described(handle)
 
     def get_dtype(self) -> np.dtype[Any]:
         """The dtype of the voxels, per channel."""

@@ -26,7 +26,8 @@ __all__ = ["Vec3Int", "Vec3IntLike", "as_vec3_int_or_none"]
 class Vec3Int(VecInt):
     """Three integers: `Vec3Int(1, 2, 3)`, `Vec3Int((1, 2, 3))` or `Vec3Int(x=1, y=2, z=3)`.
 
-    Any iterable or array of three numbers will do (fractions are cut off), and text such as "1,2,3". With
+    Any iterable or array of three numbers will do (fractions are cut off), and text such as "1,2,3"; of a vector with
+    further axes it takes x, y and z. With
     `axes`, the numbers are sorted by name: `Vec3Int(3, 2, 1, axes=("z", "y", "x")) == (1, 2, 3)`. Raises
     GeometryError (a ValueError and an AssertionError) for anything else.
     """
@@ -42,6 +43,10 @@ class Vec3Int(VecInt):
             return cls.from_xyz(*ints([components[axis] for axis in XYZ_AXES]))
         if axes is None and len(args) == 3:
             return make_vec(cls, ints(args), XYZ_AXES)
+        if axes is None and len(args) == 1 and isinstance(args[0], VecInt):
+            given = dict(zip(args[0].axes, args[0], strict=True))
+            if len(given) > len(XYZ_AXES) and set(XYZ_AXES) <= set(given):
+                return cls.from_xyz(*(given[axis] for axis in XYZ_AXES))
         values, axes = unpack(args, axes)
         if axes is None and type(values) is cls:
             return values

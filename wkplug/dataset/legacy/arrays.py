@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wkplug.storage import ArrayHandle
 
-__all__ = ["BaseArray", "TensorStoreArray", "Zarr3ArrayInfo", "Zarr3Config", "check_options"]
+__all__ = ["BaseArray", "TensorStoreArray", "Zarr3ArrayInfo", "Zarr3Config", "check_options", "described"]
 
 _KEYS = {"name": "default", "configuration": {"separator": "/"}}
 
@@ -104,6 +104,12 @@ class Zarr3ArrayInfo(ArrayInfo):
         )
 
 
+def described(handle: ArrayHandle) -> ArrayInfo:
+    """Collect the facts of an opened array, with the codecs where the format has such a class of facts."""
+    facts = array_info(handle, handle.backend.format)
+    return Zarr3ArrayInfo.from_array_info(facts) if facts.data_format == "zarr3" else facts
+
+
 class BaseArray:
     """One array of any installed format, by its path; boxes are in voxels of the array, with its axes.
 
@@ -168,9 +174,7 @@ class BaseArray:
     @property
     def info(self) -> ArrayInfo:
         """The facts of the array."""
-        handle = self._source.handle
-        facts = array_info(handle, handle.backend.format)
-        return Zarr3ArrayInfo.from_array_info(facts) if facts.data_format == "zarr3" else facts
+        return described(self._source.handle)
 
     def read(self, bbox: NDBoundingBox) -> NDArray[Any]:
         """Read a box, all channels; zeros beyond the array."""
