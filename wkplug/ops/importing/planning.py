@@ -6,7 +6,6 @@ and axes that a layer or its data format can't have, impossible layouts, too lit
 
 from __future__ import annotations
 
-import colorsys
 import math
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,8 +27,8 @@ from wkplug.errors import (
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
+from wkplug.ops.importing.channels import Shown, channel_groups, shown
 from wkplug.ops.importing.cutting import Cutting, Extent
-from wkplug.ops.importing.naming import part_of_name
 from wkplug.ops.importing.readers import ImageFile
 from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.scales import mags_of
@@ -63,7 +62,7 @@ class LayerPlan:
     data_format: DataFormat
     channels: range
     bounding_box: NDBoundingBox
-    color: tuple[int, int, int] | None = None
+    shown: Shown
     """How it is shown: layers that were the channels of one image get different colours."""
 
 
@@ -316,9 +315,10 @@ def _alpha_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[Import
         and layers[0].channels.start == 0
         and layers[-1].channels.stop == volume.num_channels - 1
     ):
-        yield ImportNote(
-            kind="left out", text="its opacity (alpha) is left out", sources=(volume.path,), lost=False
-        )
+        sources, count = tuple(file.path for file in volume.files[:3]), len(volume.files)
+        # What is documented to be left out, and seldom means anything, is no warning.
+        text = "its opacity (alpha) is left out"
+        yield ImportNote(kind="left out", text=text, sources=sources, count=count, lost=False)
 
 
 def _category(
@@ -342,9 +342,9 @@ def _casts(volume: Volume, dtype: str) -> Iterator[ImportNote]:
 
 
 def _layers(volume: Volume, name: str, wanted: str, options: ImportOptions, mag: Mag) -> list[LayerPlan]:
-    channel_groups = _channel_groups(volume, name, options)
+    groups = channel_groups(volume, name, options)
     dtype = layer_dtype(wanted, volume.dtype, options.dtype, volume.path)
-    shown_together = len(channel_groups) > 1 and wanted == "color"
+    together = len(groups) if wanted == "color" else 1
     return [
         LayerPlan(
             name=layer_name,
@@ -355,70 +355,10 @@ def _layers(volume: Volume, name: str, wanted: str, options: ImportOptions, mag:
             else DataFormat(options.data_format),
             channels=channels,
             bounding_box=_bounding_box(volume, options, mag, len(channels)),
-            color=_color(volume, channels.start, number) if shown_together else _only_color(volume),
+            shown=shown(volume, channels, number, together),
         )
-        for number, (layer_name, channels) in enumerate(channel_groups)
+        for number, (layer_name, channels) in enumerate(groups)
     ]
-
-
-def _channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[tuple[str, range]]:
-    """Which channels go to which layer: colours stay together, other channels become layers of their own."""
-    count = volume.num_channels
-    if options.channel is not None:
-        if not 0 <= options.channel < count:
-            raise InvalidArgumentError(
-                f"channel is {options.channel}, but {volume.path} has {counted(count, 'channel')}.",
-                hint=f"Channels count from 0 to {count - 1}." if count > 1 else "Leave channel=... out.",
-            )
-        return [(name, range(options.channel, options.channel + 1))]
-    if volume.has_alpha and options.truncate_rgba_to_rgb:
-        count -= 1
-    if count == 1:
-        return [(name, range(1))]
-    if volume.is_rgb and count == 3:
-        return [(name, range(3))]
-    if volume.is_rgb and not volume.has_alpha and options.allow_multiple_layers:
-        return [(name, range(3)), (f"{name}__{_channel_labels(volume)[3]}", range(3, 4))]
-    if options.allow_multiple_layers:
-        return [
-            (f"{name}__{label}", range(index, index + 1))
-            for index, label in enumerate(_channel_labels(volume)[:count])
-        ]
-    if count == 3 and volume.dtype == "uint8":
-        return [(name, range(3))]
-    raise UnsupportedImageDataError(
-        f"{volume.path} has {count} channels of {volume.dtype}, which are not the colours of one image.",
-        volume.path,
-        hint="Pass allow_multiple_layers=True for a layer per channel, or channel=... for one of them.",
-    )
-
-
-def _channel_labels(volume: Volume) -> list[str]:
-    """The names of channels where they are told apart by names that a layer may have, or else numbers."""
-    source = volume.files[0]
-    names = [part_of_name(name) for name in source.info.channel_names] if source.exact else []
-    if len(names) == volume.num_channels and all(names) and len(set(names)) == len(names):
-        return names
-    return [f"channel{index}" for index in range(volume.num_channels)]
-
-
-def _only_color(volume: Volume) -> tuple[int, int, int] | None:
-    """The colour that a file of one channel says; white is what viewers take anyway."""
-    said = volume.files[0].info.channel_colors
-    return said[0] if volume.num_channels == len(said) == 1 and said[0] != (255, 255, 255) else None
-
-
-def _color(volume: Volume, channel: int, number: int) -> tuple[int, int, int]:
-    """The file's own colour; or else red, green, blue, then hues a golden angle apart."""
-    said = volume.files[0].info.channel_colors
-    own = said[channel] if len(said) == volume.num_channels else None
-    if own is not None:
-        return own
-    if number < 3:
-        return ((255, 0, 0), (0, 255, 0), (0, 0, 255))[number]
-    hue = number * 0.6180339887498949 % 1.0
-    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 1.0))
-    return red, green, blue
 
 
 def _bounding_box(volume: Volume, options: ImportOptions, mag: Mag, num_channels: int) -> NDBoundingBox:

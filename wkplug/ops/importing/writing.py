@@ -206,15 +206,27 @@ def _finish(layer: Layer, handle: storage.ArrayHandle, mag: Mag, planned: LayerP
     if layer.category == "segmentation":
         key = ("largestSegmentId", max(0, int(seen.high or 0)))
     else:
-        shown = None if seen.low is None else (float(seen.low), float(seen.high))
-        view = LayerViewConfiguration(
-            color=planned.color, intensity_range=shown, min=shown and shown[0], max=shown and shown[1]
-        )
-        key = ("defaultViewConfiguration", view)
+        key = ("defaultViewConfiguration", _view(planned, seen))
     with layer.dataset.update():
         layer.dataset.store.apply(operations.SetLayerKey(layer.name, *key))
         creating.list_mag(layer, mag, handle)
     storage.clear_mark(handle.location)
+
+
+def _view(planned: LayerPlan, seen: Seen) -> LayerViewConfiguration:
+    """How the layer is shown at first: what its file says, or else all values that are there."""
+    shown = planned.shown
+    low, high = (None, None) if seen.low is None else (float(seen.low), float(seen.high))
+    limits = shown.range
+    if limits is None and low is not None and high is not None:
+        limits = low, high
+    elif limits is not None:
+        low = limits[0] if low is None else min(low, limits[0])
+        high = limits[1] if high is None else max(high, limits[1])
+    hidden = True if shown.visible is False else None
+    return LayerViewConfiguration(
+        color=shown.color, intensity_range=limits, min=low, max=high, is_disabled=hidden
+    )
 
 
 # --- voxels --------------------------------------------------------------------------------------------------

@@ -1,0 +1,112 @@
+"""The channels of a volume: which of them become one layer, what that is called, and how it is shown at first.
+
+Colours of a picture stay together, its opacity is left out, and other channels become layers of their own, with the
+names, colours, ranges and visibility that their file says, whatever kind of file that is.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from wkplug.config.hints import counted
+from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
+from wkplug.ops.importing.naming import part_of_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wkplug.ops.importing.options import ImportOptions
+    from wkplug.ops.importing.volume import Volume
+
+__all__ = ["Shown", "channel_groups", "shown"]
+
+_PLAIN = frozenset({"red", "green", "blue", "alpha", "grey", "gray"})
+"""Names that say nothing but the place of a sample."""
+
+
+@attrs.frozen
+class Shown:
+    """How viewers show a layer at first, as far as its file says; range: the darkest and the brightest value."""
+
+    color: tuple[int, int, int] | None = None
+    range: tuple[float, float] | None = None
+    visible: bool | None = None
+
+
+def channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[tuple[str, range]]:
+    """Which channels go to which layer: colours stay together, other channels become layers of their own."""
+    count = volume.num_channels
+    if options.channel is not None:
+        if not 0 <= options.channel < count:
+            raise InvalidArgumentError(
+                f"channel is {options.channel}, but {volume.path} has {counted(count, 'channel')}.",
+                hint=f"Channels count from 0 to {count - 1}." if count > 1 else "Leave channel=... out.",
+            )
+        return [(name, range(options.channel, options.channel + 1))]
+    if options.truncate_rgba_to_rgb and volume.has_alpha:
+        count -= 1
+    if count == 1:
+        return [(name, range(1))]
+    if volume.is_rgb and count == 3:
+        return [(name, range(3))]
+    if volume.is_rgb and not volume.has_alpha and options.allow_multiple_layers:
+        return [(name, range(3)), (f"{name}__{_labels(volume)[3]}", range(3, 4))]
+    if options.allow_multiple_layers:
+        labels = _labels(volume)[:count]
+        return [(f"{name}__{label}", range(index, index + 1)) for index, label in enumerate(labels)]
+    if count == 3 and volume.dtype == "uint8":
+        return [(name, range(3))]
+    raise UnsupportedImageDataError(
+        f"{volume.path} has {count} channels of {volume.dtype}, which are not the colours of one image.",
+        volume.path,
+        hint="Pass allow_multiple_layers=True for a layer per channel, or channel=... for one of them.",
+    )
+
+
+def _labels(volume: Volume) -> list[str]:
+    """The names of channels where they tell these apart, numbers for those without one, or for all."""
+    numbered = [f"channel{index}" for index in range(volume.num_channels)]
+    said = [
+        _said(volume, volume.files[0].info.channel_names, index) or "" for index in range(volume.num_channels)
+    ]
+    if {name.lower() for name in said} <= _PLAIN:
+        return numbered
+    labels = [part_of_name(name) or number for name, number in zip(said, numbered, strict=True)]
+    # Some servers' folders don't tell capitals from small letters.
+    return labels if len({label.lower() for label in labels}) == len(labels) else numbered
+
+
+def _said(volume: Volume, facts: Sequence[Any], channel: int) -> Any:
+    """What a file says of a channel of the volume, None if it says nothing."""
+    info = volume.files[0].info
+    chosen = volume.part.channel
+    count = info.shape[info.axes.index("c")] if "c" in info.axes else volume.num_channels
+    place = chosen if chosen is not None and "c" in info.axes else channel
+    return facts[place] if len(facts) == count else None
+
+
+def shown(volume: Volume, channels: range, number: int, count: int) -> Shown:
+    """How the layer of some channels is shown, the `number`-th of `count` layers that lie over each other."""
+    if len(channels) > 1:
+        return Shown()
+    info, channel = volume.files[0].info, channels.start
+    color = _said(volume, info.channel_colors, channel)
+    if color is None and count > 1:
+        color = _distinct(number)
+    if color == (255, 255, 255) and count == 1:
+        color = None  # what viewers take anyway
+    limits = _said(volume, info.channel_ranges, channel)
+    visible = _said(volume, info.channel_visible, channel)
+    return Shown(color, limits if limits is not None and limits[0] < limits[1] else None, visible)
+
+
+def _distinct(number: int) -> tuple[int, int, int]:
+    """Red, green, blue, then hues a golden angle apart."""
+    if number < 3:
+        return ((255, 0, 0), (0, 255, 0), (0, 0, 255))[number]
+    hue = number * 0.6180339887498949 % 1.0
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 1.0))
+    return red, green, blue
