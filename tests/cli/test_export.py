@@ -62,6 +62,10 @@ def test_tiles_and_smaller_planes(voxels: np.ndarray) -> None:
     assert run("export-as-tiff", "ds", "tiles", "--tile-size", "16,20").exit_code == 0
     assert names("tiles") == ["0", "1", "2", "3", "4"]
     np.testing.assert_array_equal(tifffile.imread("tiles/3/2/1.tiff")[:10].T, voxels[:16, 20:, 3])
+    # A prefix is of files' names, and tiles have none of their own.
+    assert run("export-as-tiff", "ds", "named", "--name", "N", "--tile-size", "17,17").exit_code == 0
+    assert names("named") == ["0", "1", "2", "3", "4"]
+    assert names("named/0/1") == ["1.tiff", "2.tiff", "3.tiff"]
     assert run("export-as-tiff", "ds", "few", "--tiles-per-dimension", "2").exit_code == 0
     assert tifffile.imread("few/0/1/1.tiff").shape == (15, 20)
     assert run("export-as-tiff", "ds", "small", "--downsample", "2").exit_code == 0

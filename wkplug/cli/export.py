@@ -69,7 +69,7 @@ def export(
 @click.option("--layer-name", default="color", show_default=True, help="Layer to export.")
 @_BOX
 @click.option("--mag", type=MAG, default="1", show_default=True, help="Resolution to export.")
-@click.option("--name", default="", help="Begins the names of files: NAME_000000.tiff.")
+@click.option("--name", default="", help="Begins the names of files: NAME_000000.tiff; not with tiles.")
 @click.option(
     "--downsample",
     "scale_down",
@@ -108,7 +108,7 @@ def export_as_tiff(
             target,
             "tiff_stack",
             bounding_box=_box(bbox),
-            filename_prefix=name,
+            filename_prefix="" if tiled else name,
             from_zero=True,
             digits=1 if tiled else 6,
             executor=executor,

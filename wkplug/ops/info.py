@@ -54,7 +54,7 @@ class LayerReport:
     num_channels: int
     data_format: str
     axes: tuple[str, ...]
-    bounding_box: NDBoundingBox
+    bounding_box: NDBoundingBox | None
     mags: tuple[MagReport, ...]
     notes: tuple[str, ...] = ()
     mark: str | None = None
@@ -64,13 +64,15 @@ class LayerReport:
         """Give plain values; the box in numbers, further axes by name."""
         return {
             **attrs.asdict(self, recurse=False),
-            "bounding_box": box_facts(self.bounding_box),
+            "bounding_box": None if self.bounding_box is None else box_facts(self.bounding_box),
             "mags": list(map(attrs.asdict, self.mags)),
         }
 
     @property
     def box_text(self) -> str:
         """The box as people read it."""
+        if self.bounding_box is None:
+            return ""
         return f"{self.bounding_box.topleft_xyz.to_tuple()} + {self.bounding_box.size_xyz.to_tuple()}"
 
 
@@ -125,8 +127,7 @@ def _layer_or_problem(dataset: Dataset, name: str, *, sizes: bool) -> LayerRepor
     if problem is None:
         return _layer(dataset.get_layer(name), sizes=sizes)
     return LayerReport(
-        name=name, category="", dtype="", num_channels=0, data_format="", axes=(),
-        bounding_box=BoundingBox((0, 0, 0), (0, 0, 0)), mags=(),
+        name=name, category="", dtype="", num_channels=0, data_format="", axes=(), bounding_box=None, mags=(),
         problem=problem.message,
     )  # fmt: skip
 
