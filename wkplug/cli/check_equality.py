@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wkplug.cli.options import executor_options
+from wkplug.cli.options import LAYER, PLACE, executor_options
 from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bar
 
@@ -17,9 +17,9 @@ __all__ = ["check_equality"]
 
 
 @click.command("check-equality")
-@click.argument("source")
-@click.argument("target")
-@click.option("--layer-name", help="Compare only this layer.")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@click.option("--layer-name", type=LAYER, help="Compare only this layer.")
 @json_option
 @executor_options
 def check_equality(source: str, target: str, layer_name: str | None, *, executor: Executor) -> int:

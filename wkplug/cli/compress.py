@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wkplug.cli.options import MAG, executor_options
+from wkplug.cli.options import LAYER, MAG, PLACE, executor_options
 from wkplug.cli.output import json_option, say, tell
 from wkplug.cli.progress import progress_bar
 
@@ -18,8 +18,8 @@ __all__ = ["compress"]
 
 
 @click.command()
-@click.argument("target")
-@click.option("--layer-name", help="Only this layer.")
+@click.argument("target", type=PLACE)
+@click.option("--layer-name", type=LAYER, help="Only this layer.")
 @click.option("--mag", "mags", type=MAG, multiple=True, help="Only this mag; may be given several times.")
 @json_option
 @executor_options

@@ -24,7 +24,7 @@ from wkplug.cli.converting import (
     source_options,
     voxel_size_options,
 )
-from wkplug.cli.options import downsample_options, executor_options, storage_options
+from wkplug.cli.options import PLACE, downsample_options, executor_options, storage_options
 from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bars
 
@@ -40,8 +40,8 @@ _TAKEN = (
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
 @voxel_size_options(otherwise="what the files say")
 @click.option("--layer-name", help="Name of the layer; made from the files' names if left out.")
 @mapping_option

@@ -13,7 +13,7 @@ from wkplug.cli.converting import (
     memory_option,
     orientation_options,
 )
-from wkplug.cli.options import MAG, executor_options, storage_options
+from wkplug.cli.options import MAG, PLACE, executor_options, storage_options
 from wkplug.cli.output import json_option
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ __all__ = ["convert_knossos"]
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
 @layer_options(voxel_size_needed=False)
 @category_option("color")
 @click.option(

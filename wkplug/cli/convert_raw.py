@@ -16,7 +16,7 @@ from wkplug.cli.converting import (
     orientation_options,
     overwrite_option,
 )
-from wkplug.cli.options import SHAPE, Numbers, downsample_options, executor_options, storage_options
+from wkplug.cli.options import PLACE, SHAPE, Numbers, downsample_options, executor_options, storage_options
 from wkplug.cli.output import json_option
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ __all__ = ["convert_raw"]
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
 @click.option("--shape", type=SHAPE, required=True, help="Voxels along x,y,z.")
 @layer_options(voxel_size_needed=True)
 @category_option("color")

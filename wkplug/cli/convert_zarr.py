@@ -18,7 +18,7 @@ from wkplug.cli.converting import (
     orientation_options,
     overwrite_option,
 )
-from wkplug.cli.options import downsample_options, executor_options, storage_options
+from wkplug.cli.options import PLACE, Named, downsample_options, executor_options, storage_options
 from wkplug.cli.output import json_option
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ __all__ = ["convert_zarr"]
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
 @layer_options(voxel_size_needed=False)
 @category_option("color")
 @click.option(
@@ -38,7 +38,11 @@ __all__ = ["convert_zarr"]
     default=None,
     help="The same as --category segmentation, or color.",
 )
-@click.option("--importer", help="Name of the importer to use; found by what SOURCE holds if left out.")
+@click.option(
+    "--importer",
+    type=Named("importer"),
+    help="Name of the importer to use; found by what SOURCE holds if left out.",
+)
 @import_options
 @flip_option
 @orientation_options

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wkplug.cli.downsample import DOWNSAMPLE
-from wkplug.cli.options import UNIT, VOXEL_SIZE, combined
+from wkplug.cli.options import UNIT, VOXEL_SIZE, Named, combined
 from wkplug.cli.progress import progress_bars
 
 if TYPE_CHECKING:
@@ -142,8 +142,12 @@ def import_options(function: F) -> F:
 def source_options(function: F) -> F:
     """--reader, --importer, --scene, --missing-slices, --batch-size: how the files are found and read."""
     return combined(
-        click.option("--reader", help="Name of the image reader to use."),
-        click.option("--importer", help="Name of the importer to use, for a container of another tool."),
+        click.option("--reader", type=Named("reader"), help="Name of the image reader to use."),
+        click.option(
+            "--importer",
+            type=Named("importer"),
+            help="Name of the importer to use, for a container of another tool.",
+        ),
         click.option(
             "--scene", help="Which image of a file that holds several: a name, a number from 0, or all."
         ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.options import BOX, SHAPE, executor_options
+from wkplug.cli.options import BOX, LAYER, PLACE, SHAPE, Named, executor_options
 from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bars
 
@@ -17,13 +17,20 @@ __all__ = ["copy_dataset"]
 
 
 @click.command("copy-dataset")
-@click.argument("source")
-@click.argument("target")
-@click.option("--data-format", help="Storage format of the copy; that of each layer if left out.")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@click.option(
+    "--data-format", type=Named("format"), help="Storage format of the copy; that of each layer if left out."
+)
 @click.option("--chunk-shape", type=SHAPE, help="Voxels that are encoded as one, n or x,y,z.")
 @click.option("--shard-shape", type=SHAPE, help="Voxels of one file, n or x,y,z; a multiple of the chunk.")
 @click.option(
-    "--layer-name", "--layer", "layers", multiple=True, help="Only this layer; may be given several times."
+    "--layer-name",
+    "--layer",
+    "layers",
+    type=LAYER,
+    multiple=True,
+    help="Only this layer; may be given several times.",
 )
 @click.option("--bbox", type=BOX, help="Only this box, x,y,z,width,height,depth in voxels of Mag 1.")
 @click.option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.options import downsample_options, executor_options
+from wkplug.cli.options import LAYER, PLACE, downsample_options, executor_options
 from wkplug.cli.output import json_option, say, tell
 from wkplug.cli.places import open_target, server_options
 from wkplug.cli.progress import progress_bars
@@ -23,8 +23,8 @@ DOWNSAMPLE = ("coarsest_mag", "interpolation_mode", "sampling_mode")
 
 
 @click.command()
-@click.argument("target")
-@click.option("--layer-name", help="Only this layer.")
+@click.argument("target", type=PLACE)
+@click.option("--layer-name", type=LAYER, help="Only this layer.")
 @downsample_options
 @click.option("--memory", help="What the work may take, as in 2GB; half of what there is if left out.")
 @server_options

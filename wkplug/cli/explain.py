@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from wkplug.cli.options import PLACE, Named
 from wkplug.cli.output import is_json, json_option, tell
 
 if TYPE_CHECKING:
@@ -26,10 +27,21 @@ _HEAD_BYTES = 4096
 
 
 @click.command(short_help="Explain which plugin opens a path, and why.")
-@click.argument("path")
-@click.option("--format", "data_format", metavar="FORMAT", help="Take this data format instead of looking.")
+@click.argument("path", type=PLACE)
+@click.option(
+    "--format",
+    "data_format",
+    type=Named("format"),
+    metavar="FORMAT",
+    help="Take this data format instead of looking.",
+)
 @click.option("--backend", metavar="NAME", help="As if this backend had been asked for by name.")
-@click.option("--reader", metavar="NAME", help="As if this image reader had been asked for by name.")
+@click.option(
+    "--reader",
+    type=Named("reader"),
+    metavar="NAME",
+    help="As if this image reader had been asked for by name.",
+)
 @click.option("--write", is_flag=True, help="Explain opening for writing.")
 @json_option
 def explain(

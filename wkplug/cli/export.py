@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.options import BOX, MAG, PLANE_SHAPE, executor_options
+from wkplug.cli.options import BOX, LAYER, MAG, PLACE, PLANE_SHAPE, Named, executor_options
 from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bar
 
@@ -28,12 +28,13 @@ _OVERWRITE = click.option(
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
-@click.option("--layer-name", help="Layer to export; may be left out if there is just one.")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@click.option("--layer-name", type=LAYER, help="Layer to export; may be left out if there is just one.")
 @click.option(
     "--format",
     "exporter",
+    type=Named("exporter"),
     help="Name of an exporter (see wkplug plugins); TARGET's suffix decides if left out.",
 )
 @_BOX
@@ -64,9 +65,9 @@ def export(
 
 
 @click.command()
-@click.argument("source")
-@click.argument("target")
-@click.option("--layer-name", default="color", show_default=True, help="Layer to export.")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@click.option("--layer-name", type=LAYER, default="color", show_default=True, help="Layer to export.")
 @_BOX
 @click.option("--mag", type=MAG, default="1", show_default=True, help="Resolution to export.")
 @click.option("--name", default="", help="Begins the names of files: NAME_000000.tiff; not with tiles.")

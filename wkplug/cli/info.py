@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wkplug.cli.options import PLACE
 from wkplug.cli.output import json_option, tell
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ __all__ = ["info", "summary"]
 
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", type=PLACE)
 @json_option
 @click.option("--sizes/--no-sizes", default=True, show_default=True, help="Add up the files' sizes.")
 def info(dataset: str, *, sizes: bool) -> None:

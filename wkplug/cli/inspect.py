@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wkplug.cli.options import PLACE, Named
 from wkplug.cli.output import json_option, tell
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ __all__ = ["inspect", "told"]
 
 
 @click.command()
-@click.argument("file")
-@click.option("--reader", metavar="NAME", help="Use this reader instead of the surest.")
+@click.argument("file", type=PLACE)
+@click.option("--reader", type=Named("reader"), metavar="NAME", help="Use this reader instead of the surest.")
 @click.option(
     "--scene", type=click.IntRange(min=0), default=0, show_default=True, help="Which image of the file."
 )

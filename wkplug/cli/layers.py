@@ -21,7 +21,7 @@ from wkplug.cli.converting import (
     pyramid_of,
     source_options,
 )
-from wkplug.cli.options import MAG, POINT, downsample_options, executor_options, storage_options
+from wkplug.cli.options import LAYER, MAG, PLACE, POINT, downsample_options, executor_options, storage_options
 from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bars
 
@@ -36,8 +36,8 @@ _TAKEN = (*STORAGE, *IMPORTING, "batch_size", "memory", "mag", "topleft")
 
 
 @click.command("add-layer")
-@click.argument("source")
-@click.argument("dataset")
+@click.argument("source", type=PLACE)
+@click.argument("dataset", type=PLACE)
 @click.option(
     "--layer-name",
     help="Name of the layer, or what begins those of several; made from the files' if left out.",
@@ -102,8 +102,8 @@ def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) 
 
 
 @click.command("rename-layer")
-@click.argument("dataset")
-@click.argument("old")
+@click.argument("dataset", type=PLACE)
+@click.argument("old", type=LAYER)
 @click.argument("new")
 @json_option
 def rename_layer(dataset: str, old: str, new: str) -> None:
@@ -115,8 +115,8 @@ def rename_layer(dataset: str, old: str, new: str) -> None:
 
 
 @click.command("delete-layer")
-@click.argument("dataset")
-@click.argument("name")
+@click.argument("dataset", type=PLACE)
+@click.argument("name", type=LAYER)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @json_option
 def delete_layer(dataset: str, name: str, *, yes: bool) -> int:

@@ -132,6 +132,26 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
+def _install_completion(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is None or ctx.resilient_parsing:
+        return
+    from wkplug.cli.completion import install, shell_in_use
+
+    for path in install(shell_in_use(value)):
+        click.echo(f"Wrote {path}")
+    click.echo("It works in shells that are started from now on.")
+    ctx.exit()
+
+
+def _show_completion(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is None or ctx.resilient_parsing:
+        return
+    from wkplug.cli.completion import script, shell_in_use
+
+    click.echo(script(shell_in_use(value)))
+    ctx.exit()
+
+
 @click.group(
     cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
@@ -142,6 +162,26 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     expose_value=False,
     callback=_print_version,
     help="Show the version.",
+)
+@click.option(
+    "--install-completion",
+    is_flag=False,
+    flag_value="",
+    metavar="[SHELL]",
+    is_eager=True,
+    expose_value=False,
+    callback=_install_completion,
+    help="Install completion for bash, zsh or fish; for your shell if none is named.",
+)
+@click.option(
+    "--show-completion",
+    is_flag=False,
+    flag_value="",
+    metavar="[SHELL]",
+    is_eager=True,
+    expose_value=False,
+    callback=_show_completion,
+    help="Print the script of completion, to install it yourself.",
 )
 @click.option("--verbose", is_flag=True, help="Show what libraries log, such as warnings about files.")
 @click.pass_context

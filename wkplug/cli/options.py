@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from wkplug.errors import WkplugError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from click.shell_completion import CompletionItem
 
     from wkplug.abc import Executor
     from wkplug.geometry import Mag
@@ -19,13 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BOX",
+    "LAYER",
     "MAG",
+    "PLACE",
     "PLANE_SHAPE",
     "POINT",
     "SHAPE",
     "UNIT",
     "VOXEL_SIZE",
+    "Named",
     "Numbers",
+    "Served",
     "combined",
     "downsample_options",
     "executor_options",
@@ -113,6 +121,72 @@ def _number_or_text(text: str) -> int | float | str:
     return text
 
 
+class Named(click.ParamType[str]):
+    """A name of which there is a list; any text is taken, and shells propose what there is (`cli.completion`)."""
+
+    def __init__(self, kind: str) -> None:
+        self.name = "text"
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take the text as it is."""
+        del param, ctx
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Give the names that begin with what was typed."""
+        del param
+        return _proposed(self._kind, ctx, incomplete)
+
+
+class _PlaceType(click.ParamType[str]):
+    """A path or URL; shells propose files."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        del param, ctx
+        return str(value)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        del ctx, param
+        return [CompletionItem(incomplete, type="file")]
+
+
+def _proposed(kind: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from wkplug.cli.completion import candidates
+
+    return [CompletionItem(name) for name in candidates(kind, ctx) if name.startswith(incomplete)]
+
+
+class Served(click.Option):
+    """An option that means something only where a plugin serves it: elsewhere it is understood, and not shown."""
+
+    def __init__(self, *args: Any, served: Callable[[], bool], **kwargs: Any) -> None:
+        self._served = served
+        super().__init__(*args, **kwargs)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether help and completion leave it out."""
+        try:
+            return not self._served()
+        except WkplugError:
+            return True  # help must always come
+
+    @hidden.setter
+    def hidden(self, value: bool) -> None:
+        """Click sets what was given; it is asked each time instead."""
+
+
 class _MagType(click.ParamType["Mag"]):
     name = "mag"
 
@@ -124,6 +198,12 @@ class _MagType(click.ParamType["Mag"]):
             return Mag(value)
         except MagError as error:
             self.fail(str(error), param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        del param
+        return _proposed("mag", ctx, incomplete)
 
 
 class _UnitType(click.ParamType["LengthUnit"]):
@@ -142,6 +222,12 @@ class _UnitType(click.ParamType["LengthUnit"]):
         except InvalidArgumentError as error:
             self.fail(str(error), param, ctx)
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        del param
+        return _proposed("unit", ctx, incomplete)
+
 
 VOXEL_SIZE = Numbers("x,y,z", float, "1,1,1", gaps=True)
 SHAPE = Numbers("n or x,y,z", int, "1,1,1", single=True)
@@ -149,6 +235,8 @@ PLANE_SHAPE = Numbers("n or x,y", int, "512,512", single=True)
 BOX = Numbers("x,y,z,w,h,d", int, "0,0,0,512,512,64")
 POINT = Numbers("x,y,z", int, "0,0,64")
 MAG = _MagType()
+PLACE = _PlaceType()
+LAYER = Named("layer")
 UNIT = _UnitType()
 
 
@@ -167,7 +255,9 @@ def storage_options(function: F) -> F:
     """--data-format, --chunk-shape, --shard-shape (or --chunks-per-shard, as of old), --compress."""
     return combined(
         click.option(
-            "--data-format", help="Storage format of the layers; the configured default if left out."
+            "--data-format",
+            type=Named("format"),
+            help="Storage format of the layers; the configured default if left out.",
         ),
         click.option("--chunk-shape", type=SHAPE, help="Voxels that are encoded as one, n or x,y,z."),
         click.option(
@@ -190,7 +280,7 @@ def downsample_options(function: F) -> F:
             help="Coarsest mag, n or x-y-z; computed from the size if left out.",
         ),
         click.option(
-            "--interpolation-mode", default="default", show_default=True,
+            "--interpolation-mode", type=Named("mode"), default="default", show_default=True,
             help="median, mode, nearest, ...; default: median for images, mode for segmentations.",
         ),
         click.option(
@@ -200,13 +290,49 @@ def downsample_options(function: F) -> F:
     )(function)  # fmt: skip
 
 
+_LOCAL = ("processes", "sequential", "threads")
+_CLUSTERS = ("kubernetes", "slurm")
+
+
+def _further_executors() -> list[str]:
+    """The executors that plugins bring."""
+    from wkplug import registry
+
+    return [name for name in registry.executors() if name not in _LOCAL]
+
+
+def _has_clusters() -> bool:
+    return bool(_further_executors())
+
+
+class _Strategy(click.Option):
+    """Names in its help the executors that there are."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        if record is None:
+            return None
+        try:
+            further = _further_executors()
+        except WkplugError:
+            further = []
+        names = [
+            "threads",
+            "processes",
+            "sequential",
+            *further,
+            *(["slurm+batching"] if "slurm" in further else []),
+        ]
+        return record[0], record[1].replace("{names}", f"{', '.join(names[:-1])} or {names[-1]}")
+
+
 def executor_options(function: F) -> F:
     """--jobs, --distribution-strategy, --job-resources; the command gets `executor`, an open `wkplug.abc.Executor`.
 
     Put it below the other options, and give the command a parameter `executor`:
 
         @click.command()
-        @click.argument("target")
+        @click.argument("target", type=PLACE)
         @executor_options
         def upsample(target: str, *, executor: Executor) -> None:
             ...
@@ -230,19 +356,14 @@ def executor_options(function: F) -> F:
             help="How many tasks run side by side; as many as there are processors if left out.",
         ),
         click.option(
-            "--distribution-strategy", "strategy", default="threads", show_default=True,
-            help="Where work runs: threads, processes, sequential, or an executor of a plugin, such as slurm, "
-            "slurm+batching or kubernetes. multiprocessing, as of old, is threads.",
+            "--distribution-strategy", "strategy", type=Named("executor"), default="threads", show_default=True,
+            cls=_Strategy, help="Where work runs: {names}. multiprocessing, as of old, is threads.",
         ),
         click.option(
-            "--job-resources", type=_JobResources(),
+            "--job-resources", type=_JobResources(), cls=Served, served=_has_clusters,
             help="What a cluster gives to each job: KEY=VALUE,..., or a JSON object.",
         ),
     )(cast("F", command))  # fmt: skip
-
-
-_LOCAL = ("processes", "sequential", "threads")
-_CLUSTERS = ("kubernetes", "slurm")
 
 
 def make_executor(

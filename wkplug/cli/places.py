@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from wkplug.cli.options import Served
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,18 +21,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SERVER = ("token", "transfer_mode", "access_mode")
 
 
+def _has_services() -> bool:
+    from wkplug import registry
+
+    return bool(registry.remotes())
+
+
 def server_options(function: F) -> F:
     """--token, --transfer-mode, --access-mode; pass the command's options on to `open_target`."""
     for option in (
         click.option(
-            "--access-mode", type=click.Choice(["zarr_streaming", "direct_path", "proxy_path"]),
+            "--access-mode", cls=Served, served=_has_services,
+            type=click.Choice(["zarr_streaming", "direct_path", "proxy_path"]),
             help="How voxels of a server's dataset are reached.",
         ),
         click.option(
-            "--transfer-mode", type=click.Choice(["http", "move+symlink", "symlink", "copy"]),
+            "--transfer-mode", cls=Served, served=_has_services,
+            type=click.Choice(["http", "move+symlink", "symlink", "copy"]),
             help="How new mags of a server's dataset get there.",
         ),
-        click.option("--token", envvar="WK_TOKEN", help="For a dataset on a server."),
+        click.option(
+            "--token", cls=Served, served=_has_services, envvar="WK_TOKEN", help="For a dataset on a server.",
+        ),
     ):  # fmt: skip
         function = option(function)
     return function

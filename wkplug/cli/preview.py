@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
+from wkplug.cli.options import PLACE
 from wkplug.cli.output import json_option, tell
 
 __all__ = ["preview"]
 
 
 @click.command()
-@click.argument("dataset")
-@click.option("-o", "--output", required=True, help="The picture to write, .png or .jpg.")
+@click.argument("dataset", type=PLACE)
+@click.option("-o", "--output", type=PLACE, required=True, help="The picture to write, .png or .jpg.")
 @click.option("--allow-incomplete", is_flag=True, help="Also show mags that an unfinished job has marked.")
 @json_option
 def preview(dataset: str, output: str, *, allow_incomplete: bool) -> None:

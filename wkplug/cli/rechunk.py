@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.options import MAG, SHAPE, executor_options
+from wkplug.cli.options import LAYER, MAG, PLACE, SHAPE, Named, executor_options
 from wkplug.cli.output import json_option, say, tell
 from wkplug.cli.progress import progress_bar, progress_bars
 
@@ -19,14 +19,16 @@ __all__ = ["rechunk"]
 
 
 @click.command()
-@click.argument("dataset")
-@click.option("--layer-name", "--layer", "layer_name", help="Only this layer.")
+@click.argument("dataset", type=PLACE)
+@click.option("--layer-name", "--layer", "layer_name", type=LAYER, help="Only this layer.")
 @click.option("--mag", "mags", type=MAG, multiple=True, help="Only this mag; may be given several times.")
 @click.option("--chunk-shape", type=SHAPE, help="Voxels that are encoded as one, n or x,y,z.")
 @click.option("--shard-shape", type=SHAPE, help="Voxels of one file, n or x,y,z; a multiple of the chunk.")
 @click.option("--compress/--no-compress", default=True, show_default=True, help="Compress the chunks.")
-@click.option("--target", "target_path", help="Write a dataset there instead; this one stays as it is.")
-@click.option("--data-format", help="Storage format of the layers at --target.")
+@click.option(
+    "--target", "target_path", type=PLACE, help="Write a dataset there instead; this one stays as it is."
+)
+@click.option("--data-format", type=Named("format"), help="Storage format of the layers at --target.")
 @json_option
 @executor_options
 def rechunk(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.options import MAG, executor_options
+from wkplug.cli.options import LAYER, MAG, PLACE, executor_options
 from wkplug.cli.output import json_option, say, tell
 from wkplug.cli.places import open_target, server_options
 from wkplug.cli.progress import progress_bars
@@ -23,7 +23,7 @@ __all__ = ["upsample"]
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", type=PLACE)
 @click.option("--from-mag", type=MAG, required=True, help="The mag to start from, n or x-y-z.")
 @click.option(
     "--finest-mag", type=MAG, default="1", show_default=True, help="The mag to end with, n or x-y-z."
@@ -32,7 +32,7 @@ __all__ = ["upsample"]
     "--sampling-mode", type=click.Choice(["anisotropic", "isotropic", "constant_z"]), default="anisotropic",
     show_default=True, help="How the axes take turns.",
 )  # fmt: skip
-@click.option("--layer-name", help="Only this layer.")
+@click.option("--layer-name", type=LAYER, help="Only this layer.")
 @click.option("--memory", help="What the work may take, as in 2GB; half of what there is if left out.")
 @server_options
 @json_option

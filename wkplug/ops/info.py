@@ -9,7 +9,6 @@ import attrs
 from wkplug import registry, storage
 from wkplug.builtin.parts import is_scrap
 from wkplug.errors import StorageError, WkplugError
-from wkplug.geometry import BoundingBox
 from wkplug.storage.removing import noted_deletions
 
 if TYPE_CHECKING:
