@@ -11,18 +11,19 @@ TESTS ?= quick
 PYTEST_ARGS ?=
 BIN := .venv/bin
 PEER := .cache/peer
+PEER_VOLUMES := .cache/peer-volumes
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 MYPY_PATHS := wkplug $(wildcard plugins/*/src examples/*/src)
 
 ifeq ($(TESTS),all)
 MARKS :=
-TEST_NEEDS := env peer
+TEST_NEEDS := env peer peer-volumes
 else
 MARKS := -m "not long and not peer and not system and not faults"
 TEST_NEEDS := env
 endif
 
-.PHONY: env peer demo test faults lint types docs bench lock clean
+.PHONY: env peer peer-volumes demo test faults lint types docs bench lock clean
 
 env: .venv/.installed
 .venv/.installed: requirements.txt $(PROJECTS)
@@ -35,6 +36,14 @@ peer: $(PEER)/.installed
 $(PEER)/.installed:
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check 'webknossos[numba,tifffile]==4.3.3'
+	touch $@
+
+# Those who read and write the containers that are exported and imported here: heavy, and with pins of their own.
+peer-volumes: $(PEER_VOLUMES)/.installed
+$(PEER_VOLUMES)/.installed:
+	$(PYTHON) -m venv $(PEER_VOLUMES)
+	$(PEER_VOLUMES)/bin/python -m pip install --quiet --disable-pip-version-check \
+		'cloud-volume==12.15.2' 'neuroglancer==2.41.2' 'zarr==2.18.7' 'numcodecs<0.16'
 	touch $@
 
 demo: env

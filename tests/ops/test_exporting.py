@@ -214,14 +214,30 @@ def test_labels_become_a_compressed_sharded_segmentation(tmp_path: Path, dtype: 
     assert len([path for path in (tmp_path / "seg").rglob("*") if path.is_file()]) < 10
 
 
-@pytest.mark.parametrize(("dtype", "encoding"), [("uint8", "png"), ("uint16", "png"), ("float32", "raw")])
+@pytest.mark.parametrize(
+    ("dtype", "encoding"),
+    [("uint8", "raw"), ("uint16", "raw"), ("float32", "raw"), ("uint8", "png"), ("uint16", "png")],
+)
 def test_images_are_compressed_without_loss(tmp_path: Path, dtype: str, encoding: str) -> None:
     layer, voxels = layer_of(tmp_path / "ds", dtype=dtype)
-    layer.export(tmp_path / "em.precomputed")
+    layer.export(tmp_path / "em.precomputed", **({} if encoding == "raw" else {"encoding": encoding}))
     scale = json.loads((tmp_path / "em.precomputed" / "info").read_text())["scales"][0]
     assert scale["encoding"] == encoding
     assert scale["sharding"].get("data_encoding", "raw") == ("raw" if encoding == "png" else "gzip")
     np.testing.assert_array_equal(read_precomputed(tmp_path / "em.precomputed")[0], voxels)
+
+
+def test_encodings_that_cant_hold_the_layer_are_refused(tmp_path: Path) -> None:
+    layer, _ = layer_of(tmp_path / "ds", dtype="float32")
+    with pytest.raises(
+        errors.InvalidArgumentError,
+        match=r"The encoding 'png' can't hold float32, or that many channels \(1\)",
+    ):
+        layer.export(tmp_path / "em.precomputed", encoding="png")
+    with pytest.raises(
+        errors.InvalidArgumentError, match="Precomputed takes only encoding, but level was given"
+    ):
+        layer.export(tmp_path / "em.precomputed", level=3)
 
 
 def test_tiff_tiles_lie_in_a_folder_per_section(tmp_path: Path) -> None:

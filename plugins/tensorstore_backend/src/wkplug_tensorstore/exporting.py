@@ -115,7 +115,9 @@ def check_dtype(what: str, volume: ExportVolume, dtypes: Sequence[str]) -> None:
         )
 
 
-def check_options(what: str, options: Mapping[str, Any]) -> None:
-    """InvalidArgumentError for options: there are none."""
-    if options:
-        raise InvalidArgumentError(f"{what} takes no options, but {', '.join(sorted(options))} was given.")
+def check_options(what: str, options: Mapping[str, Any], known: Sequence[str] = ()) -> None:
+    """InvalidArgumentError for options that aren't known."""
+    others = sorted(set(options) - set(known))
+    if others:
+        there_are = f"takes only {', '.join(known)}" if known else "takes no options"
+        raise InvalidArgumentError(f"{what} {there_are}, but {', '.join(others)} was given.")

@@ -1,9 +1,9 @@
 """`precomputed`: a volume as neuroglancer and CloudVolume read it from any web server or bucket.
 
 One scale per resolution, sharded, so that a volume is few files. Labels of 32 and 64 bits are compressed as
-segmentations and gzipped; images of 8 and 16 bits are stored as PNG, without loss, because the engine gzips at the
-highest level only, which takes up to ten times as long; the rest is gzipped. Voxel offsets keep the place that the box
-has in the dataset.
+segmentations and gzipped, everything else is gzipped as it is: what every reader of the format decodes. PNG, on
+request, makes images of 8 and 16 bits smaller without loss, but CloudVolume reads it only with a further package, and
+16 bits not at all. Voxel offsets keep the place that the box has in the dataset.
 
 Sources: the format's description in the neuroglancer repository, "precomputed/volume.md" and "sharded.md".
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Exporter
+from wkplug.errors import InvalidArgumentError
 from wkplug_tensorstore.engine import PROCESS
 from wkplug_tensorstore.exporting import Scale, check_axes, check_dtype, check_options, write_scales
 from wkplug_tensorstore.settings import TensorstoreSettings
@@ -37,12 +38,12 @@ class PrecomputedExporter(Exporter):
         self._settings = TensorstoreSettings.of(settings)
 
     def write(self, source: ExportVolume, target: Location, options: Mapping[str, Any]) -> None:
-        """See `Exporter.write`; there are no options."""
-        check_options("Precomputed", options)
+        """See `Exporter.write`. encoding: "raw" (gzipped), "compressed_segmentation" or "png"; chosen if left out."""
+        check_options("Precomputed", options, ("encoding",))
         check_axes("Precomputed", source, _AXES)
         check_dtype("Precomputed", source, _DTYPES)
         engine = PROCESS.engine(self._settings)
-        encoding = _encoding(source)
+        encoding = _encoding(source, options.get("encoding"))
         shared = {
             "type": "segmentation" if source.category == "segmentation" else "image",
             "data_type": source.dtype,
@@ -62,10 +63,21 @@ class PrecomputedExporter(Exporter):
         write_scales(source, scales, _AXES, target, self._settings)
 
 
-def _encoding(volume: ExportVolume) -> str:
-    if volume.category == "segmentation" and volume.dtype in ("uint32", "uint64"):
-        return "compressed_segmentation"
-    return "png" if volume.dtype in ("uint8", "uint16") and volume.num_channels <= 4 else "raw"
+def _encoding(volume: ExportVolume, wanted: str | None) -> str:
+    possible = ["raw"]
+    if volume.dtype in ("uint32", "uint64"):
+        possible.append("compressed_segmentation")
+    if volume.dtype in ("uint8", "uint16") and volume.num_channels <= 4:
+        possible.append("png")
+    if wanted is not None:
+        if wanted not in possible:
+            raise InvalidArgumentError(
+                f"The encoding {wanted!r} can't hold {volume.dtype}, or that many channels ({volume.num_channels}).",
+                hint=f"Possible here: {', '.join(possible)}.",
+            )
+        return wanted
+    labels = volume.category == "segmentation" and "compressed_segmentation" in possible
+    return "compressed_segmentation" if labels else "raw"
 
 
 def _scale(volume: ExportVolume, level: ExportLevel, encoding: str) -> dict[str, Any]:
