@@ -103,7 +103,8 @@ def test_pieces_make_the_planes_that_numpy_has(
     layer.export(folder / "a.ome.tif")
     with tifffile.TiffFile(folder / "a.ome.tif") as file:
         levels = [level.asarray(squeeze=False) for level in file.series[0].levels]
-    expected = voxels.transpose(0, 3, 2, 1)
+    colors = channels == 3 and dtype == "uint8"  # samples of one channel
+    expected = voxels.transpose(3, 2, 1, 0) if colors else voxels.transpose(0, 3, 2, 1)
     np.testing.assert_array_equal(levels[0].reshape(expected.shape), expected)
 
     layer.export(folder / "stack", "tiff_stack")

@@ -165,6 +165,40 @@ def test_ome_tiff_says_the_colour(tmp_path: Path) -> None:
     assert info.voxel_size == pytest.approx((250.0, 500.0, 750.0))
 
 
+def test_colours_of_an_ome_tiff_come_back_as_one_layer(tmp_path: Path) -> None:
+    dataset = wk.Dataset(tmp_path / "ds", voxel_size=(250, 500, 750))
+    data = np.random.default_rng(0).integers(0, 200, (3, *SIZE)).astype("uint8")
+    layer = dataset.write_layer("rgb", "color", data)
+    layer.export(tmp_path / "a.ome.tif")
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:  # what other software finds
+        series = file.series[0]
+        assert (series.axes, series.keyframe.photometric.name, len(series.levels)) == ("ZYXS", "RGB", 3)
+        assert 'SamplesPerPixel="3"' in file.ome_metadata
+        np.testing.assert_array_equal(series.asarray(), data.transpose(3, 2, 1, 0))
+    again = imported(tmp_path / "a.ome.tif")
+    (only,) = again.layers.values()
+    np.testing.assert_array_equal(only.get_mag(1).read(), data)
+    assert again.voxel_size == pytest.approx((250, 500, 750))
+
+
+@pytest.mark.parametrize(
+    ("category", "dtype"), [("color", "uint8"), ("color", "float32"), ("segmentation", "uint64")]
+)
+def test_a_stack_of_tiffs_says_the_distance_of_its_sections(
+    tmp_path: Path, category: str, dtype: str
+) -> None:
+    layer = layer_of(tmp_path / "ds", (8, 16, 24), category, dtype)
+    layer.export(tmp_path / "stack", "tiff_stack")
+    again = imported(tmp_path / "stack")
+    assert again.voxel_size == pytest.approx((250.0, 500.0, 750.0))
+    (only,) = again.layers.values()
+    np.testing.assert_array_equal(only.get_mag(1).read(), layer.get_mag(1).read())
+    first = min((tmp_path / "stack").iterdir())
+    with tifffile.TiffFile(first) as file:  # other software: ImageJ's words
+        assert file.imagej_metadata["unit"] == "cm"
+        assert file.imagej_metadata["spacing"] == pytest.approx(750e-7)
+
+
 def test_a_layer_with_two_mags_of_one_size_is_exported_with_one_of_them(tmp_path: Path) -> None:
     layer = layer_of(tmp_path / "ds", (16, 8, 4))
     layer.downsample_mag_list(wk.Mag(1), [wk.Mag(4)])

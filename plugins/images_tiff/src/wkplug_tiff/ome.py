@@ -2,6 +2,7 @@
 
 The layout is that of the OME-TIFF specification 6.0 ("Sub-resolutions"): viewers such as Bio-Formats, QuPath and
 napari open the resolution that they need. OME knows the dimensions x, y, z, c and t, and integers up to 32 bits.
+Red, green and blue of 8 bits are samples of one channel, so that they come back as one layer.
 """
 
 from __future__ import annotations
@@ -63,38 +64,53 @@ class OmeTiffExporter(Exporter):
     @staticmethod
     def _write(file: Any, volume: ExportVolume, level: ExportLevel, folder: str, **more: Any) -> None:
         size_x, size_y, _ = pixel_size(volume, level)
-        shape = tuple(length_of(volume, level, axis) for axis in _AXES)
-        tile = _tile_of(shape)
+        shape = tuple(length_of(volume, level, axis) for axis in _axes(volume))
+        tile = _tile_of(length_of(volume, level, "y"), length_of(volume, level, "x"))
+        if _is_rgb(volume):
+            more |= {"photometric": "rgb", "planarconfig": "contig"}
         file.write(
             _tiles(volume, level, tile, folder),
             shape=shape,
             dtype=volume.dtype,
             tile=tile,
-            photometric="minisblack",
             compression="zlib",
             resolution=(1e7 / size_x, 1e7 / size_y),
             resolutionunit="CENTIMETER",
-            **more,
+            **{"photometric": "minisblack", **more},
         )
 
 
-def _tile_of(shape: tuple[int, ...]) -> tuple[int, int]:
+def _is_rgb(volume: ExportVolume) -> bool:
+    """Whether the channels are the colours of one picture, which OME has as samples of one channel."""
+    return volume.category == "color" and volume.dtype == "uint8" and volume.num_channels == 3
+
+
+def _axes(volume: ExportVolume) -> str:
+    """The dimensions of the file; "c" at the end are red, green and blue."""
+    return "tzyxc" if _is_rgb(volume) else _AXES
+
+
+def _tile_of(height: int, width: int) -> tuple[int, int]:
     """TIFF wants multiples of 16; small planes get small tiles."""
-    height, width = (min(_TILE, -(-length // 16) * 16) for length in shape[-2:])
-    return height, width
+    down, across = (min(_TILE, -(-length // 16) * 16) for length in (height, width))
+    return down, across
 
 
 def _tiles(volume: ExportVolume, level: ExportLevel, tile: tuple[int, int], folder: str) -> Iterator[bytes]:
     """Give the encoded tiles of all planes in the order t, c, z, then down and across; made ahead of the writing."""
-    others = [axis for axis in ("t", "c") if axis in volume.axes]
+    rgb = _is_rgb(volume)
+    others = [axis for axis in (("t",) if rgb else ("t", "c")) if axis in volume.axes]
     parts = tuple(slabs(volume, level, others, rows=tile[0], columns=tile[1]))
-    encode = Encode(ReadPiece(level, volume.axes, channels=False), tile, filled=True)
+    encode = Encode(ReadPiece(level, volume.axes, channels=rgb), tile, filled=True)
     encoded = volume.map(encode, (piece for slab in parts for piece in slab.pieces))
     return itertools.chain.from_iterable(planes(parts, encoded, folder))
 
 
 def _metadata(volume: ExportVolume, level: ExportLevel) -> dict[str, Any]:
-    known: dict[str, Any] = {"axes": _AXES.upper(), "Name": volume.name}
+    known: dict[str, Any] = {
+        "axes": "TZYXS" if _is_rgb(volume) else _AXES.upper(),
+        "Name": volume.name,
+    }
     for axis, size in zip("XYZ", pixel_size(volume, level), strict=True):
         known |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "nm"}
     if volume.color is not None and volume.num_channels == 1:

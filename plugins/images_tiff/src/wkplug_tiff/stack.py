@@ -102,7 +102,7 @@ class TiffStackExporter(Exporter):
         last = base + (length_of(source, level, "z") - 1) * level.mag[2]
         folder = str(target.local_path())
         os.makedirs(folder)  # noqa: PTH103 - the place is text
-        size_x, size_y, _ = pixel_size(source, level)
+        size_x, size_y, size_z = pixel_size(source, level)
         size = (length_of(source, level, "y"), length_of(source, level, "x"))
         labels = source.category == "segmentation"
         channels = source.num_channels if source.num_channels > 1 else 0
@@ -121,6 +121,7 @@ class TiffStackExporter(Exporter):
             dtype=source.dtype,
             labels=labels,
             pixels_per_cm=(1e7 / (size_x * wanted.scale_down), 1e7 / (size_y * wanted.scale_down)),
+            spacing_cm=size_z / 1e7,
         )
         read = ReadScaled(
             ReadPiece(level, source.axes, channels=bool(channels)), size, wanted.scale_down, labels
@@ -185,6 +186,7 @@ class _Files:
     dtype: str
     labels: bool
     pixels_per_cm: tuple[float, float]
+    spacing_cm: float
 
     @property
     def rows_per_strip(self) -> int:
@@ -241,6 +243,8 @@ class _Files:
             compression="zlib" if self.labels else None,
             resolution=self.pixels_per_cm,
             resolutionunit="CENTIMETER",
+            # The distance of sections has no tag of TIFF; ImageJ's words for it are those that others read, too.
+            description=f"ImageJ=1.54f\nunit=cm\nspacing={self.spacing_cm!r}\n",
             metadata=None,
             **({"planarconfig": "contig"} if channels > 1 else {}),
             **more,
