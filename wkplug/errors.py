@@ -73,6 +73,7 @@ WkplugError
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 __all__ = [
@@ -144,13 +145,35 @@ __all__ = [
 ]
 
 
+# A port is no password; passwords may hold slashes, as those of Amazon do.
+_HTTP_LOGIN = re.compile(r"(https?:/{1,2})[^\s@/'\"]+@", re.IGNORECASE)
+_LOGIN = re.compile(r"(:/{1,2})(?!\[?[^/\s@]*\]?:\d+/)[^\s@/:'\"]*:[^\s'\"]*?@")
+_SECRET_KEYS = re.compile(
+    r"(?<=[?&])([a-z0-9_.-]*(?:signature|credential|token|secret|passw|pwd|api-?_?key|accesskeyid|auth)[a-z0-9_.-]*"
+    r"|sig|key|code)=[^&\s'\"]+",
+    re.IGNORECASE,
+)
+
+
+def redacted(text: str) -> str:
+    """Take logins, signatures, tokens and the like out of the URLs in a text; they are shown as ***."""
+    if ":/" not in text:
+        return text
+    text = _HTTP_LOGIN.sub(r"\1***@", _LOGIN.sub(r"\1***@", text))
+    return _SECRET_KEYS.sub(r"\1=***", text)
+
+
 class WkplugError(Exception):
-    """The root of the tree. `message` says what happened and why, `hint` what to do about it."""
+    """The root of the tree. `message` says what happened and why, `hint` what to do about it.
+
+    Secrets in URLs are taken out of both.
+    """
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
+        message = redacted(message)
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = None if hint is None else redacted(hint)
 
     def __str__(self) -> str:
         # Spelled out because KeyError prints the repr of its argument, and OSError its errno.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import itertools
 import multiprocessing
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -39,6 +40,7 @@ from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 KEYS = {"key": "AKIAKEY", "secret": "verysecret"}
 pytestmark = pytest.mark.usefixtures("no_credentials")
@@ -420,21 +422,55 @@ def test_tensorstore_reads_what_was_written_and_the_other_way_round(bucket: Fssp
     assert bucket.child("y").read() == b"theirs"
 
 
-def test_credential_files_for_engines_are_private_and_gone_at_exit(bucket: FsspecLocation) -> None:
-    script = (
-        "import os, sys; from wkplug.builtin.fsspec_places import FsspecLocation\n"
-        "place = FsspecLocation('s3://localhost:1/b/k', {'key': 'K', 'secret': 'S', 'token': 'T'})\n"
-        "path = place.native('tensorstore.kvstore')['aws_credentials']['credentials_file']\n"
-        "assert path == place.native('tensorstore.kvstore')['aws_credentials']['credentials_file']\n"
-        "assert os.stat(path).st_mode & 0o777 == 0o600 and os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700\n"
-        "assert 'aws_session_token = T' in open(path).read()\n"
-        "print(path)\n"
-    )
+HANDING_OVER = """
+import os, signal, sys, tempfile
+from wkplug.builtin import fsspec_s3
+from wkplug.builtin.fsspec_places import FsspecLocation
+tempfile.tempdir = sys.argv[1]
+if sys.argv[2] == "file":
+    fsspec_s3._OPEN_FILES = "/nowhere"
+place = FsspecLocation('s3://localhost:1/b/k', {'key': 'K', 'secret': 'S', 'token': 'T'})
+path = place.native('tensorstore.kvstore')['aws_credentials']['credentials_file']
+assert path == place.native('tensorstore.kvstore')['aws_credentials']['credentials_file']
+assert os.stat(path).st_mode & 0o777 == 0o600
+assert sys.argv[2] == "memory" or os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700
+for _ in range(2):
+    assert 'aws_session_token = T' in open(path).read()
+if sys.argv[3] != "end":
+    os.kill(os.getpid(), getattr(signal, sys.argv[3]))
+"""
+
+
+def _keys_in_files(folder: Path, kind: str, end: str) -> int:
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-W", "ignore", "-c", HANDING_OVER, folder, kind, end],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert not Path(done.stdout.strip()).exists()
-    assert not Path(done.stdout.strip()).parent.exists()
+    assert not done.stderr
+    return done.returncode
+
+
+@pytest.mark.parametrize("end", ["end", "SIGTERM", "SIGKILL"])
+@pytest.mark.skipif(sys.platform != "linux", reason="files in memory are Linux's")
+def test_keys_for_engines_are_in_no_file(tmp_path: Path, end: str) -> None:
+    assert _keys_in_files(tmp_path, "memory", end) == (0 if end == "end" else -getattr(signal, end))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_with_keys_are_private_and_gone_at_exit(tmp_path: Path) -> None:
+    assert _keys_in_files(tmp_path, "file", "end") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_files_with_keys_of_the_killed_are_removed_by_the_next(tmp_path: Path) -> None:
+    assert _keys_in_files(tmp_path, "file", "SIGTERM") == -signal.SIGTERM
+    (tmp_path / f"wkplug-keys-{os.getpid()}-lives").mkdir()
+    assert len(list(tmp_path.iterdir())) == 2
+    assert _keys_in_files(tmp_path, "file", "end") == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"wkplug-keys-{os.getpid()}-lives"]
 
 
 # --- leases -------------------------------------------------------------------------------------------------

@@ -13,13 +13,20 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from wkplug.builtin import fsspec_s3
-from wkplug.errors import InvalidArgumentError, PluginMissingError, UnknownSchemeError, UnsafePathError
+from wkplug.errors import (
+    InvalidArgumentError,
+    PluginMissingError,
+    UnknownSchemeError,
+    UnsafePathError,
+    redacted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +37,9 @@ _PUBLIC = frozenset(
     {"anon", "endpoint_url", "profile", "project", "region", "requester_pays", "use_ssl", "version_aware"}
 )
 """Options that may travel in pickles. A list of what is harmless, since nobody can list all secrets."""
+
+# As in key:secret@bucket. What has a port instead of a password is a host; secrets may hold slashes.
+_LOGIN = re.compile(r"(?!\[?[^/\s@]*\]?:\d+/)([^\s@/:]*):([^\s@]*)@")
 
 _ALIASES = {"s3a": "s3", "gcs": "gs"}
 
@@ -62,9 +72,17 @@ class Address:
         if found is None:
             driver = _driver(self.scheme)
             self._opened.clear()
-            # A cached listing would hide what other processes write.
-            options = {**self._options(driver), "use_listings_cache": False}
-            self._opened[process] = found = driver(**options)
+            try:
+                # A cached listing would hide what other processes write.
+                options = {**self._options(driver), "use_listings_cache": False}
+                self._opened[process] = found = driver(**options)
+            except (KeyError, TypeError, ValueError) as error:
+                # Drivers take URLs apart by themselves, each with a way of its own to say that one is not right.
+                raise InvalidArgumentError(
+                    f"{self.root} can't be opened: the driver for {self.scheme}:// wants another form or other "
+                    f"options ({type(error).__name__}).",
+                    hint="Check the address, and the storage options for it in the settings.",
+                ) from None
         return found
 
     def _options(self, driver: Any) -> dict[str, Any]:
@@ -118,8 +136,8 @@ def resolve(
     if not mark or not scheme or "::" in scheme or "\0" in url:
         inner = url.rpartition("::")[2]
         raise InvalidArgumentError(
-            f"{_without_secrets(url)!r} is no URL of a single place.",
-            hint=f"Chains with '::' aren't followed; write {_without_secrets(inner)}."
+            f"{url!r} is no URL of a single place.",
+            hint=f"Chains with '::' aren't followed; write {inner}."
             if "::" in scheme and "://" in inner
             else "URLs look like s3://bucket/folder.",
         )
@@ -128,6 +146,16 @@ def resolve(
     if scheme in ("http", "https"):
         return _resolve_http(scheme, rest, given, public, travelled=travelled)
     if scheme == "s3":
+        if redacted(url) != url and "?" in redacted(url):
+            raise InvalidArgumentError(
+                f"{url} ends with a signature, and s3:// URLs have none.",
+                hint="Give the signed link as the https:// URL that it was, or the keys as storage options.",
+            )
+        keys = _LOGIN.match(rest)
+        if keys is not None:
+            given = {"key": unquote(keys[1]), "secret": unquote(keys[2]), **given}
+            rest = rest[keys.end() :]
+            url = f"s3://{rest}"
         found = fsspec_s3.find(_clean(rest, url), given)
         address = Address(
             "s3",
@@ -188,14 +216,8 @@ def _clean(path: str, url: str) -> list[str]:
     for part in path.split("/"):
         if part == "..":
             if not parts:
-                raise UnsafePathError(f"{_without_secrets(url)} leads out of its own store.")
+                raise UnsafePathError(f"{url} leads out of its own store.")
             parts.pop()
         elif part not in ("", "."):
             parts.append(part)
     return parts
-
-
-def _without_secrets(url: str) -> str:
-    start, mark, rest = url.partition("?")[0].partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{start}{mark}{host.rpartition('@')[2]}{slash}{path}"

@@ -19,6 +19,7 @@ import contextlib
 import ipaddress
 import os
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,7 +200,11 @@ def get(filesystem: Any, path: str) -> bytes:
 
 
 class _CredentialFiles:
-    """Files that hand explicit keys to engines that take none directly: private, and gone at exit."""
+    """Hands explicit keys to engines that take none directly, but read them from a file.
+
+    On Linux the file is memory with a name, and is gone with the process, however that ends. Elsewhere it is a private
+    file: removed at exit, and, after a signal that lets nobody tidy up, by the next process that makes one.
+    """
 
     def __init__(self) -> None:
         self.process = 0
@@ -208,24 +213,65 @@ class _CredentialFiles:
 
     def file(self, key: str, secret: str, token: str | None) -> str:
         if self.process != os.getpid():
-            self.process, self.files = os.getpid(), {}
-            self.folder = tempfile.mkdtemp(prefix="wkplug-")  # only this user may enter
-            atexit.register(self.clear, self.folder, self.process)
+            self.process, self.files, self.folder = os.getpid(), {}, ""
         found = self.files.get((key, secret, token or ""))
         if found is None:
             lines = ["[default]", f"aws_access_key_id = {key}", f"aws_secret_access_key = {secret}"]
             lines += [f"aws_session_token = {token}"] if token else []
-            handle, found = tempfile.mkstemp(dir=self.folder)
-            with os.fdopen(handle, "w") as file:
-                file.write("\n".join(lines) + "\n")
+            found = self._written("\n".join(lines) + "\n")
             self.files[key, secret, token or ""] = found
+        return found
+
+    def _written(self, text: str) -> str:
+        if sys.platform == "linux" and Path(_OPEN_FILES).is_dir():
+            # Never closed: the engine may read it again at any time.
+            descriptor = os.memfd_create("wkplug-keys")
+            os.fchmod(descriptor, 0o600)
+            os.write(descriptor, text.encode())
+            return f"{_OPEN_FILES}/{descriptor}"
+        if not self.folder:
+            clear_credentials_of_the_dead()
+            self.folder = tempfile.mkdtemp(prefix=f"{_KEYS}{self.process}-")  # only this user may enter
+            atexit.register(self.clear, self.folder, self.process)
+        handle, found = tempfile.mkstemp(dir=self.folder)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
         return found
 
     def clear(self, folder: str, process: int) -> None:
         if process == os.getpid():
-            for path in Path(folder).iterdir():
-                path.unlink(missing_ok=True)
-            Path(folder).rmdir()
+            _remove(Path(folder))
+
+
+_OPEN_FILES = "/proc/self/fd"
+_KEYS = "wkplug-keys-"
+
+
+def clear_credentials_of_the_dead() -> None:
+    """Remove the files with keys of this user's processes that ended without tidying up."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_KEYS}*-*"):
+        process = folder.name.removeprefix(_KEYS).partition("-")[0]
+        if process.isdigit() and not folder.is_symlink() and not _lives(int(process)):
+            with contextlib.suppress(OSError):
+                _remove(folder)
+
+
+def _lives(process: int) -> bool:
+    if sys.platform == "win32":
+        return True  # signal 0 would end it there
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _remove(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.unlink(missing_ok=True)
+    folder.rmdir()
 
 
 _credential_files = _CredentialFiles()

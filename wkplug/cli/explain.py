@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from wkplug.cli.options import PLACE, Named
-from wkplug.cli.output import is_json, json_option, tell
+from wkplug.cli.output import is_json, json_option, say, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +88,7 @@ def explain(
         tell(facts)
     else:
         texts = ("\n".join([found.title, *map(render, choices)]) for found, choices in sections)
-        click.echo("\n\n".join(texts))
+        say("\n\n".join(texts))
 
 
 class _Array(NamedTuple):

@@ -9,6 +9,7 @@ To add a command: one file in this package that holds a click command, and one l
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from functools import partial
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from wkplug.cli.interrupts import INTERRUPTED, Interrupts
-from wkplug.errors import WkplugError
+from wkplug.errors import WkplugError, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -216,7 +217,9 @@ def _told(error: BaseException, run: _Run, *, interrupted: bool) -> int | None:
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
     if isinstance(error, click.ClickException):
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        click.echo(redacted(shown.getvalue()), err=True, nl=False)
         return error.exit_code
     if isinstance(error, WkplugError):
         click.echo(run.text(f"Error: {error}"), err=True)
@@ -241,7 +244,7 @@ def _show_warning(
     del category, filename, lineno, file, line
     # How the API marks them among other warnings.
     text = str(message).removeprefix("[WARNING] ").removeprefix("[DEPRECATION] ")
-    click.echo(f"Warning: {run.text(text)}", err=True)
+    click.echo(f"Warning: {redacted(run.text(text))}", err=True)
 
 
 if __name__ == "__main__":

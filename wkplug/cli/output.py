@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from wkplug.errors import redacted
+
 __all__ = ["is_json", "json_option", "say", "tell"]
 
 
@@ -37,14 +39,14 @@ def is_json() -> bool:
 def say(text: str) -> None:
     """Print a line of text for people, none with --json."""
     if not is_json():
-        click.echo(text)
+        click.echo(redacted(text))
 
 
 def tell(facts: Any, text: str = "") -> None:
     """Print what was done: `facts` as JSON if that was asked for, the text otherwise, if there is one."""
     shown = json.dumps(facts, indent=2, default=_plain) if is_json() else text
     if shown:
-        click.echo(shown)
+        click.echo(redacted(shown))
 
 
 def _plain(value: Any) -> Any:

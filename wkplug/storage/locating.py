@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Location
 from wkplug.builtin.local import LocalFilesystem, LocalLocation
-from wkplug.errors import InvalidArgumentError, UnsafePathError
+from wkplug.errors import InvalidArgumentError, UnsafePathError, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +80,8 @@ def _url_in(text: str) -> str | None:
         return None
     url = f"{scheme}://{rest.lstrip('/')}"
     if there or not rest.startswith("/"):
+        if redacted(url) != url:
+            text = here = redacted(url).replace("://", ":", 1)
         raise InvalidArgumentError(
             f"{text!r} may be a local path or a URL with the wrong number of slashes.",
             hint=f"For the URL, write {url}. For the local path, give all of it: {here}",

@@ -13,6 +13,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from wkplug.errors import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,7 +50,7 @@ def warn_user(text: str, category: type[Warning]) -> None:
     while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
     warnings.warn_explicit(
-        text,
+        redacted(text),
         category,
         frame.f_code.co_filename,
         frame.f_lineno,
