@@ -10,7 +10,8 @@ import tifffile
 from PIL import Image as Pillow
 
 import wkplug as wk
-from wkplug import storage
+from wkplug import registry, storage
+from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     CorruptImageError,
     DatasetExistsError,
@@ -26,6 +27,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
 )
+from wkplug.ops.inspecting import inspect_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -231,3 +233,46 @@ def test_damage_in_the_middle_leaves_a_marked_mag_that_is_not_listed(
     dataset.delete_layer("in")
     again = dataset.add_layer_from_images(folder, "in", data_format=data_format)
     assert again.get_mag(1).read().any()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("a.tif", b"x,y\n1,2\n", "it is text, not an image (it begins with 'x,y')"),
+        ("a.png", b"\n<!DOCTYPE html><html>404</html>", "it is a web page (HTML), not an image"),
+        ("a.jpg", '{"größe": 1}'.encode(), "it is text, not an image (it begins with '{\"größe\": 1}')"),
+        ("a.nii", "hello".encode("utf-16"), "it is text, not an image (it begins with 'hello')"),
+        ("a.tif", ("ä" * 3000).encode(), "it is text, not an image (it begins with '" + "ä" * 40 + "')"),
+        ("a.tif", bytes(5000), "its first 4,096 bytes are zero"),
+        ("a.png", b"", "it is empty"),
+    ],
+)
+def test_what_is_no_image_is_called_what_it_is(tmp_path: Path, name: str, content: bytes, what: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    for attempt in (
+        lambda: wk.Dataset.from_images(tmp_path / name, tmp_path / "out", (1, 1, 1)),
+        lambda: inspect_image(str(tmp_path / name)),
+    ):
+        with pytest.raises(UnsupportedImageFormatError) as caught:
+            attempt()
+        assert str(caught.value) == (
+            f"No installed reader accepts '{name}': {what}.\n"
+            "  Export or download the image again, or move the file away."
+        )
+    with pytest.raises(CorruptImageError) as damaged:
+        wk.Dataset.from_images(tmp_path, tmp_path / "out", (1, 1, 1))
+    assert f"{name} has the name of an image, but not its contents: {what}." in str(damaged.value)
+
+
+def test_plain_voxels_are_no_photo(tmp_path: Path) -> None:
+    (tmp_path / "a.RAW").write_bytes(np.random.default_rng(0).bytes(1000))
+    with pytest.raises(UnsupportedImageFormatError, match=r"It may be plain voxels") as caught:
+        wk.Dataset.from_images(tmp_path / "a.RAW", tmp_path / "out", (1, 1, 1))
+    assert "wkplug convert-raw a.RAW TARGET --shape x,y,z --voxel-size x,y,z" in str(caught.value)
+
+
+def test_text_of_which_nobody_is_sure_is_left_to_catch_alls(tmp_path: Path) -> None:
+    pytest.importorskip("wkplug_pims")
+    path, head = tmp_path / "a.pgm", b"P2 3 2 255\n1 2 3 4 5 6\n"
+    path.write_bytes(head)
+    assert registry.choose_reader(LocalLocation(str(path)), head).name == "pims"

@@ -435,7 +435,7 @@ def test_magic_bytes_beat_suffixes_and_a_probe_can_refuse(plugged: Plugged, tmp_
     assert registry.choose_reader(image(tmp_path, "x.dat"), b"PIC!").ranking[0].score == ProbeScore.MAGIC
     assert registry.choose_reader(image(tmp_path, "X.PIC"), b"").name == "good"
     with pytest.raises(UnsupportedImageFormatError) as caught:
-        registry.choose_reader(image(tmp_path, "x.pic"), b"NO")
+        registry.choose_reader(image(tmp_path, "x.pic"), b"NO\0")
     assert str(caught.value) == (
         "No installed reader accepts 'x.pic'. Its suffix is claimed by good, but its first bytes are not theirs.\n"
         "  readable suffixes: .big.pic, .pic"
@@ -471,7 +471,7 @@ def test_a_configured_reader_that_refuses_is_an_error_and_no_cascade(
         config.settings(readers={".pic": "rival"}),
         pytest.raises(UnableError, match="it is not such a file"),
     ):
-        registry.choose_reader(image(tmp_path, "x.pic"), b"NO")
+        registry.choose_reader(image(tmp_path, "x.pic"), b"NO\0")
     with config.settings(readers={".pic": "rivle"}), pytest.raises(ConfigError, match="Did you mean 'rival'"):
         registry.choose_reader(image(tmp_path, "x.pic"), b"")
 

@@ -69,6 +69,7 @@ __all__ = [
     "choose_reader",
     "command",
     "commands",
+    "contents_of",
     "create_array",
     "dialects",
     "executor",
@@ -252,6 +253,13 @@ def choose_reader(
     return choosing_files.choose_reader(
         tables_of_now(), location, head, explicit=explicit, folder=folder, thorough=thorough
     )
+
+
+def contents_of(head: bytes) -> str:
+    """Say what a file surely is that is no image, from its first bytes: "it is empty"; "" if it may be one."""
+    from wkplug.registry import choosing_files
+
+    return choosing_files.contents_of(head)
 
 
 def open_with_another_reader(

@@ -9,6 +9,8 @@ Called by `wkplug.registry`.
 
 from __future__ import annotations
 
+import codecs
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc.arrays import ProbeScore, Problem
@@ -32,7 +34,17 @@ if TYPE_CHECKING:
     from wkplug.registry.manager import Offer
     from wkplug.registry.tables import Tables
 
-__all__ = ["choose_exporter", "choose_filesystem", "choose_importer", "choose_reader", "scheme_of"]
+__all__ = [
+    "choose_exporter",
+    "choose_filesystem",
+    "choose_importer",
+    "choose_reader",
+    "contents_of",
+    "scheme_of",
+]
+
+_MOST_SHOWN = 40
+_AGAIN = "Export or download the image again, or move the file away."
 
 
 # --- filesystems ------------------------------------------------------------------------------------------
@@ -137,6 +149,8 @@ def choose_reader(
             if wish or not _refused(candidates_of(tables, READER, [offer], assess, wish)):
                 asked.append(offer)
         claims = asked
+        if not wish and all(offer.spec.priority < 0 for offer in claims) and _is_none(offers, name, head):
+            claims = []
     if not claims:
         raise _no_reader(tables, location, name, head)
     choice = select(
@@ -151,6 +165,39 @@ def choose_reader(
         thorough=thorough,
     )
     return choice._replace(winner=made[choice.name])
+
+
+_PLAIN = (".raw", ".vol")
+"""What files of nothing but voxels are called, which catch-alls take for photos."""
+
+
+def _is_none(offers: list[Offer], name: str, head: bytes) -> bool:
+    """Whether a file that only catch-alls would take is none of theirs: its own reader has seen that it is something
+    else, such as a web page, or it is plain voxels.
+    """
+    own = any(name.endswith(offer.spec.suffixes) for offer in offers if offer.spec.priority >= 0)
+    return (own and bool(contents_of(head))) or name.endswith(_PLAIN)
+
+
+def contents_of(head: bytes) -> str:
+    """Say what a file surely is that is no image, from its first bytes: "it is empty"; "" if it may be one."""
+    if not head:
+        return "it is empty"
+    if not head.strip(b"\0"):
+        return f"its first {len(head):,} bytes are zero"
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(head)  # which may end within a letter
+    except UnicodeDecodeError:
+        return ""
+    if any(
+        unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") and char not in "\t\n\r\f" for char in text
+    ):
+        return ""
+    if text.lstrip().lower().startswith(("<!doctype html", "<html")):
+        return "it is a web page (HTML), not an image"
+    first = next(iter(text.strip().splitlines()), "")
+    return f"it is text, not an image (it begins with {first[:_MOST_SHOWN]!r})"
 
 
 def _refused(candidates: list[Any]) -> bool:
@@ -242,6 +289,18 @@ def _no_reader(tables: Tables, location: Location, name: str, head: bytes) -> Wk
             )
             error.message = f"{start} {error.message}"
             return error
+    what = contents_of(head)
+    if what:
+        return UnsupportedImageFormatError(
+            f"No installed reader accepts '{location.name}': {what}.", path=location.url, hint=_AGAIN
+        )
+    if name.endswith(_PLAIN):
+        return UnsupportedImageFormatError(
+            f"{start} It may be plain voxels, of which nothing says how they lie.",
+            path=location.url,
+            hint=f"For a file of nothing but voxels: wkplug convert-raw {location.name} TARGET --shape x,y,z "
+            "--voxel-size x,y,z. For a photo, name the reader.",
+        )
     claimed = [o.spec.name for o in tables.offers(READER) if any(name.endswith(s) for s in o.spec.suffixes)]
     why = (
         f"Its suffix is claimed by {listed(claimed)}, but its first bytes are not theirs." if claimed else ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug import storage
+from wkplug import registry, storage
 from wkplug.builtin.zipped import ZipLocation
 from wkplug.errors import (
     CorruptImageError,
@@ -26,7 +26,7 @@ from wkplug.errors import (
 from wkplug.ops.importing.containers import OF_SYSTEMS, inside, is_container
 from wkplug.ops.importing.naming import stem_of
 from wkplug.ops.importing.order import natural_key
-from wkplug.ops.importing.readers import ImageFile, Wanted, readable_suffixes
+from wkplug.ops.importing.readers import HEAD_BYTES, ImageFile, Wanted, readable_suffixes
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
@@ -191,9 +191,10 @@ def find_images(
     members, companions = _without_companions(images)
     for relative, cause in damaged.items():
         if relative not in companions:
-            url = next(location.url for name, location in found if name == relative)
+            place = next(location for name, location in found if name == relative)
+            url, what = place.url, registry.contents_of(place.read(0, HEAD_BYTES))
             raise CorruptImageError(
-                f"{url} has the name of an image, but not its contents.",
+                f"{url} has the name of an image, but not its contents{what and f': {what}'}.",
                 url,
                 hint="The file is damaged, empty, or called wrongly; copy or export it again, or move it away.",
             ) from cause
