@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import multiprocessing
+import struct
 import subprocess
 import sys
 import threading
+import tracemalloc
+import zlib
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug.errors import CorruptImageError, LayerExistsError, TooLargeError, UnsupportedOperationError
+from wkplug.ops import images
 from wkplug.ops.importing import boxes, cutting, options, pipeline
 from wkplug.ops.importing.volume import Reading
 
@@ -68,9 +74,11 @@ def test_boxes_tile_the_images_and_never_cut_a_chunk(data: st.DataObject) -> Non
     assert cut.bytes <= budget
     assert cut.decodes >= 1
     assert min(cut.in_flight, cut.readers) >= 1
-    boxes = cut.boxes(extent)
+    boxes = list(cut.boxes(extent))
     assert sum(math.prod(shape) for _, shape in boxes) == math.prod(extent.size)
     assert len({box[0] for box in boxes}) == len(boxes)
+    every = [cut.steps(start[2] - extent.start[2], shape[2]) for start, shape in boxes]
+    assert cut.num_steps(extent) == sum(map(len, every))
     for start, shape in boxes:
         for axis in range(3):
             low, stop = start[axis], start[axis] + shape[axis]
@@ -377,3 +385,38 @@ def test_waiting_for_many_parts_asks_no_part_again_and_again(monkeypatch: pytest
     assert ended == [(((start,), (1,)), parts) for start in range(3)]
     assert sum(advanced) == 3 * parts
     assert len(asked) <= 6 * parts
+
+
+def test_what_a_header_claims_takes_no_memory(tmp_path: Path) -> None:
+    """An array of a million sections of a million squared pixels, of which nothing is stored."""
+    side = 10**6
+    place = tmp_path / "a.zarr"
+    zarr.create_array(
+        place, shape=(side,) * 3, chunks=(64,) * 3, dtype="uint8", dimension_names=("z", "y", "x")
+    )
+    tracemalloc.start()
+    try:
+        plan = images.plan_import(place, tmp_path / "out", (1, 1, 1), layer_category="color", pyramid=True)
+        (volume,) = plan.volumes
+        assert volume.num_steps >= (side // 4096) ** 2
+        assert plan.bytes == side**3
+        assert len(list(itertools.islice(volume.cutting.boxes(volume.extent), 1000))) == 1000
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_picture_that_is_too_large_is_refused_by_its_header(tmp_path: Path) -> None:
+    """30,000 x 30,000 pixels of 16 bits, in as many bytes as they might be compressed to."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 16, 0, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    pixels = b"IDAT" + bytes(2_000_000)
+    ending = struct.pack(">I", len(pixels) - 4) + pixels + struct.pack(">I", zlib.crc32(pixels))
+    (tmp_path / "a.png").write_bytes(start + ending)
+    for category in (None, "color", "segmentation"):
+        with pytest.raises(TooLargeError, match=r"at least 1\.9GB for the voxels alone") as caught:
+            images.plan_import(
+                tmp_path / "a.png", tmp_path / "out", (1, 1, 1), layer_category=category, memory="1GB"
+            )
+        assert 'memory="2.6GB"' in str(caught.value.hint)
+    assert not (tmp_path / "out").exists()

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import TYPE_CHECKING
 
 import attrs
 
 from wkplug.errors import TooLargeError
 from wkplug.geometry import grids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Cutting", "Extent", "choose", "cost", "size_text", "with_box"]
 
@@ -26,6 +30,7 @@ _DECODE = 1.0  # the cost of decoding everything once; others are measured again
 _REWRITE = 0.04  # copying what a shard holds already, each further time that it is written
 _BOX = 0.02 * 2**23  # what each box costs beside its voxels, as a share of a box of 8 MiB
 _ENCODING = 2  # bytes in the codecs per byte that is encoded: a copy in chunks, and noise that doesn't shrink
+_COUNTED_LAYERS = 1 << 16
 _NO_OVERLAP = 0.1  # a single box at a time: decoding waits for writing
 
 
@@ -65,11 +70,23 @@ class Cutting:
     decodes: float
     in_order: bool
 
-    def boxes(self, extent: Extent) -> list[grids.Box]:
+    def boxes(self, extent: Extent) -> Iterator[grids.Box]:
         """All boxes in order, z slowest, clipped to the extent."""
         # `cells` goes through the last axis first.
-        cells = grids.cells(extent.start[::-1], extent.size[::-1], self.box[::-1])
-        return [(start[::-1], shape[::-1]) for start, shape in cells]
+        for start, shape in grids.cells(extent.start[::-1], extent.size[::-1], self.box[::-1]):
+            yield start[::-1], shape[::-1]
+
+    def num_steps(self, extent: Extent) -> int:
+        """How many calls decode all boxes; without going through them, of which a header may claim any number."""
+        across = 1
+        for first, length, edge in zip(extent.start[:2], extent.size[:2], self.box[:2], strict=True):
+            across *= -(-(first + length) // edge) - first // edge
+        first, length, edge = extent.start[2], extent.size[2], self.box[2]
+        layers = -(-(first + length) // edge) - first // edge
+        if layers > _COUNTED_LAYERS:
+            return across * max(layers, -(-length // self.step))
+        cells = grids.cells((first,), (length,), (edge,))
+        return across * sum(len(self.steps(start[0] - first, shape[0])) for start, shape in cells)
 
     def steps(self, first: int, depth: int) -> list[tuple[int, int]]:
         """Cut sections of the volume into what one call decodes, at the border of the files' blocks."""

@@ -103,10 +103,7 @@ class VolumePlan:
     @property
     def num_steps(self) -> int:
         """How many regions are decoded in all, the steps of a progress bar: sections, where these are decoded whole."""
-        steps = 0
-        for start, shape in self.cutting.boxes(self.extent):
-            steps += len(self.cutting.steps(start[2] - self.extent.start[2], shape[2]))
-        return steps * math.prod(self.volume.others.values())
+        return self.cutting.num_steps(self.extent) * math.prod(self.volume.others.values())
 
     @property
     def memory(self) -> int:

@@ -31,7 +31,7 @@ from wkplug.properties import LayerViewConfiguration, operations
 from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from wkplug.abc import Box, Executor, Location
     from wkplug.dataset import Dataset, Layer
@@ -248,15 +248,13 @@ def _write(
         ranges = [joined(values) for values in zip(journal.ranges, *found, strict=True)]
         journal.add(box, _signature(planned, work, box), ranges)
 
-    boxes: list[Box] = []
-    skipped = 0
-    for box in _all_boxes(planned, cutting, planned.extent):
-        if journal.has(box, _signature(planned, work, box)):
-            skipped += len(work.reads(box))
-        else:
-            boxes.append(box)
-    if skipped:
-        advance(skipped)
+    def missing() -> Iterator[Box]:
+        for box in _all_boxes(planned, cutting, planned.extent):
+            if journal.has(box, _signature(planned, work, box)):
+                advance(len(work.reads(box)))
+            else:
+                yield box
+
     run = Boxes(
         work=work,
         executor=executor,
@@ -266,29 +264,26 @@ def _write(
         finished=finished,
     )
     if shares_memory(executor):
-        run.run(boxes)
+        run.run(missing())
         return
     # Boxes that share a shard go to one process, one after the other.
     x, y, z = (math.lcm(edge, cell) for edge, cell in zip(cutting.box, planned.extent.shard, strict=True))
     groups = _all_boxes(planned, attrs.evolve(cutting, box=(x, y, z)), planned.extent)
     edges = (*(1 for _ in planned.volume.others), len(planned.channels), *cutting.box)
-    missing = set(boxes)
-    run.run_apart([box for box in groups if missing.intersection(grids.cells(*box, edges))], edges)
+    wanted = set(missing())
+    run.run_apart([box for box in groups if wanted.intersection(grids.cells(*box, edges))], edges)
 
 
-def _all_boxes(planned: VolumePlan, cutting: Cutting, extent: Extent) -> list[Box]:
+def _all_boxes(planned: VolumePlan, cutting: Cutting, extent: Extent) -> Iterator[Box]:
     """All boxes over all axes of the volume; the channels are those that are read, counted from 0."""
     channels = len(planned.channels)
-    return [
-        ((*others, 0, *start), (*(1 for _ in others), channels, *shape))
-        for others in itertools.product(
-            *(
-                range(first, first + length)
-                for first, length in zip(planned.others_start, planned.volume.others.values(), strict=True)
-            )
-        )
-        for start, shape in cutting.boxes(extent)
-    ]
+    places = (
+        range(first, first + length)
+        for first, length in zip(planned.others_start, planned.volume.others.values(), strict=True)
+    )
+    for others in itertools.product(*places):
+        for start, shape in cutting.boxes(extent):
+            yield (*others, 0, *start), (*(1 for _ in others), channels, *shape)
 
 
 def _signature(planned: VolumePlan, work: BoxWork, box: Box) -> str:
