@@ -30,7 +30,13 @@ __all__ = ["convert_knossos"]
 @click.option(
     "--dtype", help="Type of the cubes' voxels; unsigned, of the size that the cubes tell, if left out."
 )
-@click.option("--mag", type=MAG, default="1", show_default=True, help="The mag that the cubes are.")
+@click.option(
+    "--mag",
+    type=MAG,
+    default="1",
+    show_default=True,
+    help="The mag that the cubes are; 1 for what their folder or knossos.conf says.",
+)
 @orientation_options
 @memory_option
 @storage_options

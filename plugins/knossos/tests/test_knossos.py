@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from wkplug_knossos.importing import KnossosImage, KnossosImporter
 
+import wkplug as wk
 from wkplug import storage
 from wkplug.abc import ProbeScore
 from wkplug.errors import CorruptDataError, CorruptImageError, MissingError
@@ -85,3 +86,93 @@ def test_other_folders_are_told_apart(tmp_path: Path) -> None:
     (folder / "second.raw").write_bytes(b"")
     with pytest.raises(CorruptDataError, match="has 2 cubes, but one belongs there"):
         importer.describe(place)
+
+
+def convert(folder: Path, **options: Any) -> wk.Dataset:
+    return wk.Dataset.from_images(folder, folder.parent / "out", (11, 11, 25), **options)
+
+
+def test_short_and_missing_cubes_are_told_with_numbers(tmp_path: Path) -> None:
+    write(tmp_path / "em", {(0, 0, 0): cube(0), (1, 0, 0): cube(1), (1, 1, 0): cube(2)})
+    short = next((tmp_path / "em" / "x0001" / "y0001").rglob("*.raw"))
+    short.write_bytes(short.read_bytes()[:1000])
+    with pytest.warns(UserWarning, match="1 of 4 cubes between the outermost are missing, and are zero"):
+        dataset = convert(tmp_path / "em")
+    told = (
+        "1 of 3 cubes is shorter than 2,097,152 bytes (em_x0001_y0001_z0000.raw: 1,000): "
+        "the 2,096,152 voxels that are missing are zero"
+    )
+    assert told in str(dataset.import_report)
+    found = dataset.get_layer("color").get_mag(1).read()[0]
+    np.testing.assert_array_equal(found[128:, :128], cube(1))
+
+
+def test_cubes_that_are_too_long_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    write(tmp_path / "em", {(x, 0, 0): np.zeros((1, 1, 128**3), "uint8") for x in range(10)})
+    longest = next((tmp_path / "em" / "x0009").rglob("*.raw"))
+    longest.write_bytes(bytes(128**3 + 1))
+    with pytest.raises(CorruptDataError, match="has 2097153 bytes; those of its neighbours have 2097152"):
+        convert(tmp_path / "em")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "seg.sz.zip", "raw.gz"])
+def test_cubes_in_other_encodings_are_refused(tmp_path: Path, suffix: str) -> None:
+    write(tmp_path / "em", {(0, 0, 0): cube(0), (1, 0, 0): cube(1)})
+    other = next((tmp_path / "em" / "x0001").rglob("*.raw"))
+    other.rename(other.with_suffix(f".{suffix}"))
+    with pytest.raises(
+        CorruptDataError, match=rf"1 of the cubes in .*em are stored .* such as em_x0001_.*{suffix}:"
+    ):
+        convert(tmp_path / "em")
+
+
+def test_the_boundary_cuts_the_volume(tmp_path: Path) -> None:
+    write(tmp_path / "em_mag1", {(x, y, 0): cube(x + 2 * y) for x in range(2) for y in range(2)})
+    write(tmp_path / "em_mag2", {(0, 0, 0): cube(9)})
+    conf = tmp_path / "knossos.conf"
+    conf.write_text(
+        "boundary x 200;\nboundary y 130;\nboundary z 101;\nscale x 10;\nscale y 10;\nscale z 20;\n"
+    )
+    (layer,) = KnossosImporter().describe(storage.locate(tmp_path))
+    first, second = (KnossosImporter().open(mag) for mag in layer.mags)
+    assert (first.info.shape, second.info.shape) == ((200, 130, 101), (100, 65, 51))
+    columns = [np.concatenate([cube(x + 2 * y) for y in range(2)], 1) for x in range(2)]
+    whole = np.concatenate(columns, 0)
+    np.testing.assert_array_equal(first.read(), whole[:200, :130, :101])
+    np.testing.assert_array_equal(first.read(((190, 0, 0), (10, 130, 101))), whole[190:200, :130, :101])
+    conf.write_text("boundary x 0.5;\n")
+    with pytest.raises(CorruptDataError, match=r"knossos.conf of .* is damaged: boundary x is 0\.5"):
+        KnossosImporter().describe(storage.locate(tmp_path))
+    write(tmp_path / "far", {(3, 0, 0): cube(0)})
+    (tmp_path / "far" / "knossos.conf").write_text("boundary x 200;\n")
+    with pytest.raises(
+        CorruptDataError, match=r"begin at voxel \(384, 0, 0\), beyond the boundary \(200, None, None\)"
+    ):
+        KnossosImporter().describe(storage.locate(tmp_path / "far"))
+
+
+def test_a_coarser_magnification_alone_keeps_its_mag(tmp_path: Path) -> None:
+    write(tmp_path / "em_mag2", {(0, 0, 0): cube(0)})
+    (tmp_path / "em_mag2" / "knossos.conf").write_text(
+        "scale x 20;\nscale y 20;\nscale z 50;\nmagnification 2;\nboundary x 100;\n"
+    )
+    for folder in (tmp_path, tmp_path / "em_mag2"):
+        (layer,) = KnossosImporter().describe(storage.locate(folder))
+        assert (layer.voxel_size, layer.mags[0].mag) == ((10.0, 10.0, 25.0), (2, 2, 2))
+        assert KnossosImporter().open(layer.mags[0]).info.shape == (100, 128, 128)
+    dataset = convert(tmp_path / "em_mag2")
+    assert list(dataset.get_layer("color").mags) == [wk.Mag(2)]
+    # The configuration says it, too, where the folder's name doesn't.
+    (tmp_path / "em_mag2").rename(tmp_path / "em")
+    (layer,) = KnossosImporter().describe(storage.locate(tmp_path / "em"))
+    assert (layer.voxel_size, layer.mags[0].mag) == ((10.0, 10.0, 25.0), (2, 2, 2))
+
+
+def test_cubes_may_have_another_edge(tmp_path: Path) -> None:
+    voxels = np.random.default_rng(4).integers(0, 200, (64, 64, 64)).astype("uint16")
+    write(tmp_path / "em", {(1, 0, 0): voxels})
+    (tmp_path / "em" / "knossos.conf").write_text("cube_edge_length 64;\n")
+    image = KnossosImage(storage.locate(tmp_path / "em"))
+    assert (image.origin, image.info.dtype) == ((64, 0, 0), "uint16")
+    np.testing.assert_array_equal(image.read(), voxels)

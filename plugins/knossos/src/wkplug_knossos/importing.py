@@ -1,17 +1,22 @@
 """`knossos`: a volume in cubes of 128^3 voxels, as KNOSSOS reads and writes it.
 
 One magnification is a folder x0000/y0000/z0000/*.raw, x fastest in each cube; several magnifications lie side by
-side in folders that end in mag1, mag2, ... Cubes that are missing are zero, those that are short are filled up with
-zeros. The size of a cube says how many bytes a voxel has. A `knossos.conf` beside the cubes says voxel size and name.
+side in folders that end in mag1, mag2, ... The size of a cube says how many bytes a voxel has. A `knossos.conf` beside
+the cubes says name, voxel size, magnification, where the volume ends (`boundary`), and the edge of the cubes if that
+isn't 128; sizes and boundary are in voxels of its magnification, as in KNOSSOS.
 
-Who calls it: `wkplug.ops` through the factory that `wkplug_knossos.plugin` names.
+Cubes that are missing, and what is missing of those that are short, are zero; both are told, with numbers. Cubes in
+other encodings (JPEG, JPEG 2000, PNG, Snappy) are no raw ones: where they stand alone, they are refused.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+import attrs
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image, ImageInfo, Importer, ProbeScore
 from wkplug.errors import CorruptDataError, CorruptImageError, MissingError
@@ -23,10 +28,12 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box, Location
 
-__all__ = ["KnossosImage", "KnossosImporter"]
+__all__ = ["Configuration", "KnossosImage", "KnossosImporter"]
 
 _EDGE = 128
-_VOXELS = _EDGE**3
+_SAMPLE = 8
+"""So many cubes tell the size of all, and are looked at where each look is a request."""
+
 _DTYPES = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 _AXES = ("x", "y", "z")
 _MAG = re.compile(r".*mag(\d+)", re.IGNORECASE)
@@ -52,23 +59,21 @@ class KnossosImporter(Importer):
                 f"There are no KNOSSOS cubes in {location.url}.",
                 hint="Name the folder that holds x0000, x0001, ...",
             )
-        finest, place = places[0]
+        place = places[0][1]
         image = KnossosImage(place)
-        conf = {**_configuration(location), **_configuration(place)}
-        first = int(conf.get("magnification", finest)) or 1
-        factors = [mag // finest for mag, _ in places]
-        sizes = [conf.get(f"scale {axis}") for axis in _AXES]
-        x, y, z = (None if size is None else float(size) * (finest / first) for size in sizes)
-        low = image.origin
+        conf = Configuration.above(place)
+        mags = [mag or conf.magnification for mag, _ in places]
+        x, y, z = (None if size is None else size / conf.magnification for size in conf.scale)
         return (
             ForeignLayer(
-                name=str(conf.get("experiment name") or "color"),
+                name=conf.name or "color",
                 voxel_size=(x, y, z),
                 mags=tuple(
-                    ForeignMag(location=where, data_format="", axes=_AXES, mag=(factor,) * 3)
-                    for factor, (_, where) in zip(factors, places, strict=True)
+                    ForeignMag(location=where, data_format="", axes=_AXES, mag=(mag, mag, mag))
+                    for mag, (_, where) in zip(mags, places, strict=True)
                 ),
-                offset=low,
+                offset=image.origin,
+                notes=tuple(image.findings()),
                 details={"cubes": len(image.cubes)},
             ),
         )
@@ -79,7 +84,10 @@ class KnossosImporter(Importer):
 
 
 class KnossosImage(Image):
-    """The cubes of one magnification as one image; its first voxel is that of the lowest cube along each axis."""
+    """The cubes of one magnification as one image; its first voxel is that of the lowest cube along each axis.
+
+    It ends where the cubes end, or at the boundary that the configuration names.
+    """
 
     thread_safe = True
 
@@ -88,15 +96,24 @@ class KnossosImage(Image):
         self.cubes = dict(_cubes(location))
         if not self.cubes:
             raise MissingError(f"There are no KNOSSOS cubes in {location.url}.")
+        conf = Configuration.above(location)
+        self._edge = conf.edge
         low = [min(cube[axis] for cube in self.cubes) for axis in range(3)]
         high = [max(cube[axis] for cube in self.cubes) + 1 for axis in range(3)]
-        self._low = low
-        self.info = ImageInfo(
-            axes=_AXES,
-            shape=tuple((b - a) * _EDGE for a, b in zip(low, high, strict=True)),
-            dtype=self._dtype(),
-            block_shape=(_EDGE,) * 3,
-        )
+        self._low, self._high = low, high
+        mag = _mag_of(location) or conf.magnification
+        end = [
+            b * self._edge if last is None else min(b * self._edge, -(-last * conf.magnification // mag))
+            for b, last in zip(high, conf.boundary, strict=True)
+        ]
+        shape = tuple(b - a * self._edge for a, b in zip(low, end, strict=True))
+        if min(shape) < 1:
+            raise CorruptDataError(
+                f"The cubes in {location.url} begin at voxel {self.origin}, beyond the boundary {conf.boundary} that "
+                f"{_CONF} names.",
+                hint=f"Correct the boundary, which is in voxels of magnification {conf.magnification}.",
+            )
+        self.info = ImageInfo(axes=_AXES, shape=shape, dtype=self._dtype(), block_shape=(self._edge,) * 3)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (KnossosImage, (self.location,))
@@ -104,56 +121,139 @@ class KnossosImage(Image):
     @property
     def origin(self) -> tuple[int, int, int]:
         """Where the first voxel lies, in voxels of this magnification."""
-        x, y, z = (number * _EDGE for number in self._low)
+        x, y, z = (number * self._edge for number in self._low)
         return x, y, z
 
     def _dtype(self) -> str:
         """Told by the largest of the first cubes: short ones exist."""
-        size = max(place.size() for place in list(self.cubes.values())[:8])
+        size = max(place.size() for place in list(self.cubes.values())[:_SAMPLE])
         for count, dtype in _DTYPES.items():
-            if size <= count * _VOXELS:
+            if size <= count * self._edge**3:
                 return dtype
         raise CorruptDataError(
-            f"{self.location.url} has cubes of {size} bytes: more than {_EDGE} x {_EDGE} x {_EDGE} voxels of 8 bytes."
+            f"{self.location.url} has cubes of {size} bytes: more than {self._edge} x {self._edge} x {self._edge} "
+            "voxels of 8 bytes."
         )
+
+    def findings(self) -> Iterator[str]:
+        """Say which cubes are missing or short; CorruptDataError for those that are too long, or in other encodings."""
+        import numpy
+
+        itemsize = numpy.dtype(self.info.dtype).itemsize
+        whole = itemsize * self._edge**3
+        others = _others(self.location)
+        if others:
+            raise CorruptDataError(
+                f"{len(others)} of the cubes in {self.location.url} are stored in another way than as plain voxels, "
+                f"such as {others[0]}: they would be read as zeros.",
+                hint="Export them as raw cubes, or move them elsewhere if they are no part of the volume.",
+            )
+        places = list(self.cubes.values())
+        if self.location.local_path() is None:
+            places = places[:_SAMPLE]
+        sizes = [(place, place.size()) for place in places]
+        for place, size in sizes:
+            wrong = self._wrong(place.url, size, itemsize)
+            if wrong is not None:
+                raise CorruptDataError(
+                    wrong, hint="Replace the cube, or move it elsewhere: missing cubes are zero."
+                )
+        short = [(place.name, size) for place, size in sizes if size < whole]
+        if short:
+            name, size = short[0]
+            lost = sum(whole - size for _, size in short) // itemsize
+            yield (
+                f"{len(short)} of {len(sizes)} cubes {'is' if len(short) == 1 else 'are'} shorter than {whole:,} bytes "
+                f"({name}: {size:,}): the {lost:,} voxels that are missing are zero."
+            )
+        missing = math.prod(b - a for a, b in zip(self._low, self._high, strict=True)) - len(self.cubes)
+        if missing:
+            yield (
+                f"{missing:,} of {missing + len(self.cubes):,} cubes between the outermost are missing, and are zero."
+            )
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
         import numpy
 
         del level
+        edge = self._edge
         start, shape = ((0, 0, 0), self.info.shape) if box is None else box
         result = numpy.zeros(shape, self.info.dtype, order="F")
         stop = tuple(a + n for a, n in zip(start, shape, strict=True))
         touched_x, touched_y, touched_z = (
-            range(low + a // _EDGE, low - (-b // _EDGE))
+            range(low + a // edge, low - (-b // edge))
             for low, a, b in zip(self._low, start, stop, strict=True)
         )
         for number in itertools.product(touched_x, touched_y, touched_z):
             place = self.cubes.get(number)
             if place is None:
                 continue
-            first = [(index - low) * _EDGE for index, low in zip(number, self._low, strict=True)]
+            first = [(index - low) * edge for index, low in zip(number, self._low, strict=True)]
             begin = [max(a, b) for a, b in zip(start, first, strict=True)]
-            end = [min(a, b + _EDGE) for a, b in zip(stop, first, strict=True)]
+            end = [min(a, b + edge) for a, b in zip(stop, first, strict=True)]
             inside = tuple(slice(a - f, b - f) for a, b, f in zip(begin, end, first, strict=True))
             outside = tuple(slice(a - s, b - s) for a, b, s in zip(begin, end, start, strict=True))
             result[outside] = self._cube(place)[inside]
         return result
+
+    def _wrong(self, where: str, size: int, itemsize: int) -> str | None:
+        whole = itemsize * self._edge**3
+        fits = size <= whole and not size % itemsize
+        return None if fits else f"The cube {where} has {size} bytes; those of its neighbours have {whole}."
 
     def _cube(self, place: Location) -> NDArray[Any]:
         import numpy
 
         data = place.read()
         size = numpy.dtype(self.info.dtype).itemsize
-        if len(data) > _VOXELS * size or len(data) % size:
-            raise CorruptImageError(
-                f"The cube {place.url} has {len(data)} bytes; those of its neighbours have {_VOXELS * size}.",
-                place.url,
-            )
-        voxels = numpy.zeros(_VOXELS, numpy.dtype(self.info.dtype).newbyteorder("<"))
+        wrong = self._wrong(place.url, len(data), size)
+        if wrong is not None:
+            raise CorruptImageError(wrong, place.url)
+        voxels = numpy.zeros(self._edge**3, numpy.dtype(self.info.dtype).newbyteorder("<"))
         voxels[: len(data) // size] = numpy.frombuffer(data, voxels.dtype)
-        return voxels.reshape((_EDGE,) * 3, order="F").astype(self.info.dtype, copy=False)
+        return voxels.reshape((self._edge,) * 3, order="F").astype(self.info.dtype, copy=False)
+
+
+@attrs.frozen(kw_only=True)
+class Configuration:
+    """What `knossos.conf` says; scale and boundary along x, y, z, in voxels of `magnification`."""
+
+    name: str = ""
+    scale: tuple[float | None, ...] = (None,) * 3
+    boundary: tuple[int | None, ...] = (None,) * 3
+    magnification: int = 1
+    edge: int = _EDGE
+
+    @classmethod
+    def above(cls, place: Location) -> Self:
+        """Read the file beside the cubes of a magnification, or the one beside the magnifications.
+
+        CorruptDataError for numbers that can't be.
+        """
+        own = _lines(place)
+        lines = {**(_lines(place.parent) if _mag_of(place) or not own else {}), **own}
+
+        def number(key: str, *, least: float) -> float | None:
+            text = lines.get(key)
+            if text is None:
+                return None
+            try:
+                found = float(text)
+            except ValueError:
+                found = math.nan
+            if not least <= found < math.inf:
+                raise CorruptDataError(f"{_CONF} of {place.url} is damaged: {key} is {text}.")
+            return found
+
+        boundary = (number(f"boundary {axis}", least=1) for axis in _AXES)
+        return cls(
+            name=lines.get("experiment name", ""),
+            scale=tuple(number(f"scale {axis}", least=1e-9) for axis in _AXES),
+            boundary=tuple(None if end is None else int(end) for end in boundary),
+            magnification=int(number("magnification", least=1) or 1),
+            edge=int(number("cube_edge_length", least=1) or _EDGE),
+        )
 
 
 def _numbered(location: Location, axis: str) -> Iterator[tuple[int, Location]]:
@@ -181,20 +281,33 @@ def _has_cubes(location: Location) -> bool:
     return next(_cubes(location), None) is not None
 
 
-def _mags(location: Location) -> list[tuple[int, Location]]:
-    """The folder itself, or its folders that are named by magnification, finest first."""
-    if next(_numbered(location, "x"), None) is not None:
-        named = _MAG.fullmatch(location.name)
-        return [(int(named[1]) if named else 1, location)]
+def _others(location: Location) -> list[str]:
+    """Files where cubes belong that are no raw ones, where there is none: JPEG, Snappy, compressed raw files."""
     found = []
-    for name in location.list():
-        named = _MAG.fullmatch(name.rstrip("/"))
-        if named is not None and name.endswith("/"):
-            found.append((int(named[1]), location.child(name.rstrip("/"))))
-    return sorted(found, key=lambda item: item[0])
+    for _, in_x in _numbered(location, "x"):
+        for _, in_y in _numbered(in_x, "y"):
+            for _, in_z in _numbered(in_y, "z"):
+                names = [name for name in in_z.list() if not name.endswith("/") and not name.startswith(".")]
+                if names and not any(name.endswith(".raw") for name in names):
+                    found.append(names[0])
+    return found
 
 
-def _configuration(location: Location) -> dict[str, str]:
+def _mag_of(location: Location) -> int:
+    """The magnification that a folder's name says, 0 if it says none."""
+    named = _MAG.fullmatch(location.name)
+    return int(named[1]) if named else 0
+
+
+def _mags(location: Location) -> list[tuple[int, Location]]:
+    """The folder itself, or its folders that are named by magnification, finest first; 0 where nothing is said."""
+    if next(_numbered(location, "x"), None) is not None:
+        return [(_mag_of(location), location)]
+    places = [location.child(name.rstrip("/")) for name in location.list() if name.endswith("/")]
+    return sorted(((mag, place) for place in places if (mag := _mag_of(place))), key=lambda item: item[0])
+
+
+def _lines(location: Location) -> dict[str, str]:
     """The lines of knossos.conf: `scale x 11.24;`, `experiment name "em";`; nothing if there is none."""
     try:
         text = location.child(_CONF).read().decode("utf-8", "replace")
