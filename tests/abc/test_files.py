@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import errno
 import pickle
+import struct
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path, open_file, path_or_file
+from wkplug.abc.files import (
+    check_scene,
+    corrupt_image,
+    held_dtype,
+    image_errors,
+    local_path,
+    open_file,
+    path_or_file,
+)
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     CorruptImageError,
@@ -85,17 +95,42 @@ def test_any_error_of_a_library_blames_the_file(here: LocalLocation) -> None:
     with pytest.raises(CorruptImageError) as caught, image_errors(here, "a CZI"):
         raise KeyError("segment")
     assert str(caught.value) == (
-        f"{here.url} can't be read as a CZI: 'segment'\n"
+        f"{here.url} can't be read as a CZI: it has no 'segment'\n"
         "  The file is damaged or was not written to the end; copy or export it again."
     )
     assert caught.value.path == here.url
     assert isinstance(caught.value.__cause__, KeyError)
     with (
-        pytest.raises(CorruptImageError, match="can't be read as a CZI: EOFError"),
+        pytest.raises(CorruptImageError, match="can't be read as a CZI: it ends too early"),
         image_errors(here, "a CZI"),
     ):
         raise EOFError
     assert "can't be read as a CZI: no end" in str(corrupt_image(here, "a CZI", "no end"))
+
+
+def test_bare_errors_of_libraries_become_sentences(here: LocalLocation) -> None:
+    with (
+        pytest.raises(CorruptImageError, match="as a CZI: it ends within a value"),
+        image_errors(here, "a CZI"),
+    ):
+        struct.unpack("<i", b"")
+    with pytest.raises(CorruptImageError, match="as a CZI: no such object"), image_errors(here, "a CZI"):
+        raise KeyError("no such object")
+
+
+def test_types_that_lose_nothing_are_found_or_refused(here: LocalLocation) -> None:
+    assert held_dtype(here, np.dtype(">u2")) == ("uint16", ())
+    assert held_dtype(here, np.dtype("f8")) == ("float64", ())
+    for name, held in (("float16", "float32"), ("bool", "uint8")):
+        assert held_dtype(here, np.dtype(name)) == (
+            held,
+            (f"Values of the type {name} are {held} here; nothing is lost.",),
+        )
+    for name in ("complex64", "longdouble", "U3"):
+        with pytest.raises(
+            UnsupportedImageDataError, match=r"has frames of the type .*, which no layer can hold"
+        ):
+            held_dtype(here, np.dtype(name), "frames")
 
 
 def test_errors_that_are_not_the_files_fault_are_told_apart(here: LocalLocation) -> None:

@@ -13,8 +13,9 @@ import errno
 import io
 import os
 import stat
+import struct
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from wkplug.errors import (
     CorruptImageError,
@@ -32,7 +33,15 @@ if TYPE_CHECKING:
 
     from wkplug.abc.locations import Location
 
-__all__ = ["check_scene", "corrupt_image", "image_errors", "local_path", "open_file", "path_or_file"]
+__all__ = [
+    "check_scene",
+    "corrupt_image",
+    "held_dtype",
+    "image_errors",
+    "local_path",
+    "open_file",
+    "path_or_file",
+]
 
 _NOT_THE_FILE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _BUFFER = 1 << 18  # headers are small and near each other; one request should bring many
@@ -117,12 +126,24 @@ def image_errors(location: Location, what: str) -> Iterator[None]:
 
 def corrupt_image(location: Location, what: str, error: Exception | str) -> CorruptImageError:
     """Make the error of a damaged file; `error` says what is wrong with it."""
-    said = error if isinstance(error, str) else f"{error}".strip() or type(error).__name__
+    said = error if isinstance(error, str) else _said(error)
     return CorruptImageError(
         f"{location.url} can't be read as {what}: {said}",
         location.url,
         hint="The file is damaged or was not written to the end; copy or export it again.",
     )
+
+
+def _said(error: Exception) -> str:
+    """What an error says, as a part of a sentence: some libraries raise bare keys and counts of bytes."""
+    if isinstance(error, KeyError) and error.args:
+        key = str(error.args[0])
+        return key if " " in key else f"it has no {key!r}"
+    if isinstance(error, struct.error):
+        return "it ends within a value"
+    if isinstance(error, EOFError) and not str(error):
+        return "it ends too early"
+    return f"{error}".strip() or type(error).__name__
 
 
 def check_scene(location: Location, scene: int, count: int) -> None:
@@ -134,6 +155,24 @@ def check_scene(location: Location, scene: int, count: int) -> None:
             location.url,
             hint="Scenes count from 0.",
         )
+
+
+def held_dtype(location: Location | str, dtype: Any, what: str = "samples") -> tuple[str, tuple[str, ...]]:
+    """Give the name of the type that holds all values of a file's type, and a note where it is another.
+
+    Half floats become float32, truth values 0 and 1 of uint8. UnsupportedImageDataError for what no layer can hold
+    (complex numbers, longer floats, texts); `what` names what has the type ("samples", "frames").
+    """
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        place = location if isinstance(location, str) else location.url
+        raise UnsupportedImageDataError(
+            f"{place} has {what} of the type {dtype}, which no layer can hold.",
+            place,
+            hint="Convert the image to integers or floats of 8 to 64 bits.",
+        )
+    name = str(dtype.newbyteorder("=").name)
+    held = {"bool": "uint8", "float16": "float32"}.get(name, name)
+    return held, () if held == name else (f"Values of the type {name} are {held} here; nothing is lost.",)
 
 
 class _Ranges(io.RawIOBase):

@@ -130,7 +130,8 @@ def test_half_floats_and_truth_values_are_widened(tmp_path: Path) -> None:
 def test_values_that_no_layer_can_hold_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.h5", np.zeros((4, 5), "longdouble"), {})
     with pytest.raises(
-        UnsupportedImageDataError, match="has values of the type float128, which no layer can hold"
+        UnsupportedImageDataError,
+        match="has values in the dataset /data of the type float128, which no layer can hold",
     ):
         opened(tmp_path / "a.h5")
 

@@ -453,3 +453,31 @@ def test_a_folder_becomes_a_dataset(tmp_path: Path, executor: str) -> None:
     layer = dataset.get_layer("Thorax")
     assert layer.dtype == "uint16"
     assert np.array_equal(layer.get_mag(1).read()[0], np.stack([planes[n] for n in order]).T)
+
+
+def test_damage_anywhere_is_an_error_of_the_contract(tmp_path: Path) -> None:
+    """Bits are turned and files are cut; what can still be read has the shape that was described."""
+    folder, random = tmp_path / "in", np.random.default_rng(0)
+    series(folder, [0, 1, 2], RescaleSlope=0.5)
+    enhanced(folder / "frames", [1, 0], slopes=[1, 2])
+    names = sorted(path.name for path in folder.iterdir())
+    sound = {name: (folder / name).read_bytes() for name in names}
+    outcomes = set()
+    for number in range(150):
+        name = names[number % len(names)]
+        data = bytearray(sound[name])
+        if number % 3:
+            for place in random.integers(132, len(data), 1 + number % 5):
+                data[place] ^= 1 << int(random.integers(8))
+        else:
+            data = data[: int(random.integers(134, len(data)))]
+        (folder / name).write_bytes(data)
+        try:
+            for layer in described(folder):
+                with image_of(layer) as image:
+                    assert image.read().shape == image.info.shape
+            outcomes.add("read")
+        except (CorruptImageError, UnsupportedImageDataError) as error:
+            outcomes.add(type(error).__name__)
+        (folder / name).write_bytes(sound[name])
+    assert {"read", "CorruptImageError"} <= outcomes

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore, nanometres
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path
+from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, local_path
 from wkplug.abc.images import PickleByReopening
-from wkplug.errors import PluginMissingError, UnsupportedImageDataError, UnsupportedImageFormatError
+from wkplug.errors import PluginMissingError, UnsupportedImageFormatError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,30 +98,27 @@ class BioioImage(PickleByReopening, Image):
         axes = tuple(str(name).lower() for name in arrays[0].dims)
         same = [array for array in arrays if array.dims == arrays[0].dims]
         dtype = arrays[0].dtype
-        if dtype.kind not in "buif" or dtype.itemsize > 8 or dtype.name == "float16":
-            raise UnsupportedImageDataError(
-                f"{self.location.url} has samples of the type {dtype}, which no layer can hold.",
-                self.location.url,
-                hint="Convert the image to integers or floats of 8 to 64 bits.",
-            )
+        held, notes = held_dtype(self.location, dtype)
         shape = arrays[0].shape
         samples = shape[axes.index("s")] if "s" in axes else 1
         channels = shape[axes.index("c")] if "c" in axes else 1
         names = tuple(str(name) for name in file.channel_names or ())
-        notes = ("The tiles of this mosaic are an axis (m): its reader can't put them together.",)
+        if "m" in axes:
+            notes = (*notes, "The tiles of this mosaic are an axis (m): its reader can't put them together.")
         return ImageInfo(
             axes=axes,
             shape=shape,
-            dtype="uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name,
+            dtype=held,
             voxel_size=_voxel_size(file),
             photometric="rgb" if samples in (3, 4) else "",
             channel_names=names if samples == 1 and len(names) == channels else (),
+            channel_colors=_colors(file, self.scene, channels) if samples == 1 else (),
             levels=len(same),
             level_shapes=[array.shape for array in same],
             scenes=scenes if len(scenes) > 1 else (),
             block_shape=arrays[0].data.chunksize,
             details={"reader": type(file).__module__.partition(".")[0]},
-            notes=notes if "m" in axes else (),
+            notes=notes,
         )
 
     def _level(self, level: int) -> Any:
@@ -176,6 +173,21 @@ def _readers(name: str) -> list[tuple[str, Any]]:
         if longest:
             found.append((-longest, len(suffixes), point.name, kind))
     return [(each[2], each[3]) for each in sorted(found, key=lambda each: each[:3])]
+
+
+def _colors(file: Any, scene: int, count: int) -> tuple[tuple[int, int, int] | None, ...]:
+    """The colours of the file's OME metadata, where its reader has such."""
+    try:
+        channels = file.ome_metadata.images[scene].pixels.channels
+        # A colour that isn't there is white by the schema's default.
+        found = [
+            tuple(each.color.as_rgb_tuple(alpha=False)) if "color" in each.model_fields_set else None
+            for each in channels
+        ]
+    except Exception:  # noqa: BLE001  # most readers have none, and fail in any way
+        return ()
+    colors = tuple(None if each is None else (int(each[0]), int(each[1]), int(each[2])) for each in found)
+    return colors if len(colors) == count and any(colors) else ()
 
 
 def _voxel_size(file: Any) -> tuple[float | None, float | None, float | None]:

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import ImageInfo, nanometres
+from wkplug.abc.files import held_dtype
 from wkplug_hdf5.scenes import Scene, checked_dtype, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from wkplug.abc import Location
 
@@ -75,8 +74,7 @@ def describe(file: Any, names: list[str], number: int, location: Location, *, fo
     dataset = file[name]
     dtype = checked_dtype(dataset, location, follow=follow)
     axes, photometric, notes = _axes(dataset)
-    if dataset.dtype.name != dtype:
-        notes = (*notes, f"Values of the type {dataset.dtype.name} are {dtype} here; nothing is lost.")
+    notes = (*notes, *held_dtype(location, dataset.dtype)[1])
     info = ImageInfo(
         axes=axes,
         shape=dataset.shape,
@@ -89,12 +87,7 @@ def describe(file: Any, names: list[str], number: int, location: Location, *, fo
         details={"kind": "HDF5", "dataset": name, "compression": dataset.compression or ""},
         notes=notes,
     )
-    return Scene(info=info, lead=0, dataset=lambda _level, _place: name, arranged=_numbers)
-
-
-def _numbers(voxels: NDArray[Any]) -> NDArray[Any]:
-    name = {"bool": "uint8", "float16": "float32"}.get(voxels.dtype.name)
-    return voxels if name is None else voxels.astype(name)
+    return Scene(info=info, lead=0, dataset=lambda _level, _place: name)
 
 
 def _axes(dataset: Any) -> tuple[tuple[str, ...], str, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.abc.files import held_dtype
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_hdf5.outside import check_sources
 
@@ -57,16 +58,10 @@ def checked_dtype(dataset: Any, location: Location, *, follow: bool) -> str:
 
     Half floats become float32, truth values uint8: nothing is lost. follow: voxels may lie in any other file.
     """
-    dtype = dataset.dtype
-    if dtype.kind not in "buif" or dtype.itemsize > 8:
-        raise UnsupportedImageDataError(
-            f"The dataset {dataset.name} of {location.url} has values of the type {dtype}, which no layer can hold.",
-            location.url,
-            hint="Convert it to integers or floats of 8 to 64 bits.",
-        )
+    held, _ = held_dtype(location, dataset.dtype, f"values in the dataset {dataset.name}")
     _check_filters(dataset, location)
     check_sources(dataset, location, follow=follow)
-    return {"bool": "uint8", "float16": "float32"}.get(dtype.name, str(dtype.newbyteorder("=").name))
+    return held
 
 
 def _check_filters(dataset: Any, location: Location) -> None:

@@ -10,7 +10,7 @@ from wkplug.abc import nanometres
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-__all__ = ["channel_colors", "channel_names", "voxel_size"]
+__all__ = ["channel_colors", "channel_names", "channel_ranges", "voxel_size"]
 
 _DESCRIPTION = "./Data/Image/ImageDescription"
 _AXES = {"1": 0, "2": 1, "3": 2}  # DimID of x, y, z
@@ -55,6 +55,25 @@ def channel_colors(image: Element, count: int) -> tuple[tuple[int, int, int] | N
     """The colours of all channels' tables, () if none is one plain colour."""
     found = [_COLORS.get(channel.get("LUTName", "").lower()) for channel in _channels(image)]
     return tuple(found) if len(found) == count and any(found) else ()
+
+
+def channel_ranges(image: Element, count: int) -> tuple[tuple[float, float] | None, ...]:
+    """The values that are shown darkest and brightest; the file says parts of what its bits can hold."""
+    scales = image.findall("./Data/Image/Attachment[@Name='ViewerScaling']/ChannelScalingInfo")
+    channels = _channels(image)
+    if not len(scales) == len(channels) == count:
+        return ()
+    found = [_range(scale, channel) for scale, channel in zip(scales, channels, strict=True)]
+    return tuple(found) if any(found) else ()
+
+
+def _range(scale: Element, channel: Element) -> tuple[float, float] | None:
+    try:
+        low, high = float(scale.get("BlackValue", "")), float(scale.get("WhiteValue", ""))
+        most = (1 << int(channel.get("Resolution", ""))) - 1
+    except ValueError:
+        return None
+    return (low * most, high * most) if channel.get("DataType") == "0" and 0 <= low < high <= 1 else None
 
 
 def _channels(image: Element) -> list[Element]:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
+from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, path_or_file
 from wkplug.abc.images import PickleByReopening
-from wkplug.errors import UnsupportedImageDataError
-from wkplug_lif.metadata import channel_colors, channel_names, voxel_size
+from wkplug_lif.metadata import channel_colors, channel_names, channel_ranges, voxel_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,12 +80,7 @@ class LifImage(PickleByReopening, Image):
 
     def _describe(self, image: Any) -> ImageInfo:
         dtype = np.dtype(image.dtype)
-        if dtype.kind not in "uif" or dtype.itemsize > 8 or dtype.name == "float16":
-            raise UnsupportedImageDataError(
-                f"{self.location.url} has samples of the type {dtype}, which no layer can hold.",
-                self.location.url,
-                hint="Convert the image to integers or floats of 8 to 64 bits.",
-            )
+        held, notes = held_dtype(self.location, dtype)
         if image.memory_block.size < image.nbytes:
             raise corrupt_image(self.location, "LIF", "its image is larger than its data")
         dims = tuple(image.dims)
@@ -97,22 +91,23 @@ class LifImage(PickleByReopening, Image):
         self._lead = len(dims) - len(frame) if frame and dims[-len(frame) :] == frame else 0
         self._dims = dims
         sizes = dict(zip(dims, shape, strict=True))
+        if "M" in dims:
+            notes = (*notes, "The tiles of this mosaic are an axis (m); they are not put together.")
         channels = sizes.get("C", 1)
         return ImageInfo(
             axes=axes,
             shape=shape,
-            dtype=dtype.newbyteorder("=").name,
+            dtype=held,
             voxel_size=voxel_size(image.xml_element),
             photometric="rgb" if sizes.get("S") == 3 else "",
             channel_names=channel_names(image.xml_element, channels) if "S" not in sizes else (),
             channel_colors=channel_colors(image.xml_element, channels) if "S" not in sizes else (),
+            channel_ranges=channel_ranges(image.xml_element, channels) if "S" not in sizes else (),
             level_shapes=(shape,),
             scenes=tuple(str(each.path) for each in self._file.images) if len(self._file.images) > 1 else (),
             block_shape=(*(1 for _ in range(self._lead)), *shape[self._lead :]),
             details={"kind": "FLIM" if image.is_flim else "LIF"},
-            notes=("The tiles of this mosaic are an axis (m); they are not put together.",)
-            if "M" in dims
-            else (),
+            notes=notes,
         )
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:

@@ -92,14 +92,18 @@ def _by_direction(slices: Sequence[Slice]) -> list[list[Slice]]:
     groups: list[list[Slice]] = []
     for each in slices:
         for group in groups:
-            if np.allclose(
-                group[0].orientation or (), each.orientation or (), rtol=0, atol=_SAME_DIRECTION
-            ) and (group[0].orientation is None) == (each.orientation is None):
+            if _same_direction(group[0], each):
                 group.append(each)
                 break
         else:
             groups.append([each])
     return groups
+
+
+def _same_direction(one: Slice, other: Slice) -> bool:
+    if one.orientation is None or other.orientation is None:
+        return one.orientation is other.orientation
+    return bool(np.allclose(one.orientation, other.orientation, rtol=0, atol=_SAME_DIRECTION))
 
 
 def _without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], list[Slice]]:

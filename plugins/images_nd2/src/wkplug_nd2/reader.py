@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
+from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, path_or_file
 from wkplug.abc.images import PickleByReopening
-from wkplug.errors import UnsupportedImageDataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,12 +82,7 @@ class Nd2Image(PickleByReopening, Image):
         positions = sizes.get(_POSITION, 1)
         check_scene(self.location, self.scene, positions)
         dtype = np.dtype(file.dtype)
-        if dtype.kind not in "uif" or dtype.itemsize > 8 or dtype.name == "float16":
-            raise UnsupportedImageDataError(
-                f"{self.location.url} has samples of the type {dtype}, which no layer can hold.",
-                self.location.url,
-                hint="Convert the image to integers or floats of 8 to 64 bits.",
-            )
+        held, widened = held_dtype(self.location, dtype)
         self._loops = [axis for axis in sizes if axis not in _FRAME and axis != _POSITION]
         # A channel that is a loop of the experiment, too, lies in the frame nevertheless.
         frame = [axis for axis in _FRAME if axis in sizes]
@@ -102,7 +96,7 @@ class Nd2Image(PickleByReopening, Image):
         return ImageInfo(
             axes=tuple(axis.lower() for axis in (*self._loops, *frame)),
             shape=shape,
-            dtype=dtype.newbyteorder("=").name,
+            dtype=held,
             voxel_size=size,
             photometric="rgb" if sizes.get("S") == 3 else "",
             channel_names=names if len(names) == count and any(names) and "S" not in sizes else (),
@@ -111,7 +105,7 @@ class Nd2Image(PickleByReopening, Image):
             scenes=_names(file, positions) if positions > 1 else (),
             block_shape=(*(1 for _ in self._loops), *(sizes[axis] for axis in frame)),
             details={"version": ".".join(str(part) for part in file.version)},
-            notes=notes,
+            notes=(*widened, *notes),
         )
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
@@ -203,4 +197,5 @@ def _names(file: Any, count: int) -> tuple[str, ...]:
         if getattr(loop, "type", "") == "XYPosLoop":
             names = [str(point.name or "") for point in loop.parameters.points]
     names += [""] * (count - len(names))
-    return tuple(name or f"position {number}" for number, name in enumerate(names[:count]))
+    named = [name or f"position {number}" for number, name in enumerate(names[:count])]
+    return tuple(f"{name} ({n})" if named.count(name) > 1 else name for n, name in enumerate(named))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo
+from wkplug.abc.files import held_dtype
 from wkplug.errors import UnsupportedImageDataError, UnsupportedOperationError
 
 if TYPE_CHECKING:
@@ -59,22 +60,18 @@ class FramesImage(Image):
             notes = (
                 "Nobody says what the frames are; as long as there is no z, they are taken for sections.",
             )
-        if dtype.kind not in "buif" or dtype.itemsize > 8 or dtype.name == "float16":
-            raise UnsupportedImageDataError(
-                f"{self._name} has frames of the type {dtype}, which no layer can hold.", self._name,
-                hint="Convert it to integers or floats of 8 to 64 bits.",
-            )  # fmt: skip
+        held, widened = held_dtype(self._name, dtype, "frames")
         size = _pixel_size(sequence)
         self.info = ImageInfo(
             axes=axes,
             shape=shape,
-            dtype="uint8" if dtype.kind == "b" else dtype.newbyteorder("=").name,
+            dtype=held,
             voxel_size=(size, size, None),
             photometric="rgb" if axes[-1] == "s" and shape[-1] > 2 else "",
             level_shapes=(shape,),
             block_shape=(*(1 for _ in self._steps), *shape[len(self._steps) :]),
             details={"reader": f"{type(sequence).__module__}.{type(sequence).__qualname__}"},
-            notes=notes,
+            notes=(*notes, *widened),
         )
 
     def _axes_of(self, frame: NDArray[Any]) -> list[str]:
