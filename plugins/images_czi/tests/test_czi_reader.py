@@ -248,3 +248,65 @@ def test_the_first_bytes_decide(tmp_path: Path) -> None:
     place = LocalLocation(str(tmp_path / "a.czi"))
     assert CziReader().probe(place, b"ZISRAWFILE\0\0") == ProbeScore.MAGIC
     assert CziReader().probe(place, b"II*\0") == ProbeScore.NO
+
+
+DISPLAY = """<ImageDocument><Metadata><Information><Image><Dimensions>
+<Channels><Channel Id="Channel:0" Name="DAPI"/><Channel Id="Channel:1" Name="GFP"/></Channels>
+<S><Scenes><Scene Index="0" Name="A1"><CenterPosition>1000.5,-20</CenterPosition></Scene>
+<Scene Index="1" Name="A1"/></Scenes></S></Dimensions></Image></Information>
+<DisplaySetting><Channels>
+<Channel Id="Channel:1"><Low>0.25</Low><High>0.5</High><Color>#FF00FF00</Color><IsSelected>false</IsSelected></Channel>
+<Channel Id="Channel:0"><High>0.1</High><Color>#FF0000FF</Color></Channel>
+</Channels></DisplaySetting></Metadata></ImageDocument>"""
+
+
+def test_channels_are_shown_as_the_file_says(tmp_path: Path) -> None:
+    tiles = [
+        {"place": at(0, 0, S=scene, C=channel), "pixels": noise((5, 6), "uint16"), "type": 1}
+        for scene in (0, 1)
+        for channel in (0, 1)
+    ]
+    with opened(write(tmp_path / "a.czi", tiles, DISPLAY)) as image:
+        assert image.info.channel_names == ("DAPI", "GFP")
+        assert image.info.channel_colors == ((0, 0, 255), (0, 255, 0))
+        assert image.info.channel_ranges == ((0, pytest.approx(6553.5)), (16383.75, 32767.5))
+        assert image.info.channel_visible == (None, False)
+        assert image.info.scenes == ("A1 (0)", "A1 (1)")
+        assert image.info.details["stage_micrometres"] == [1000.5, -20]
+
+
+@pytest.mark.parametrize("text", ["<Low>2</Low>", "<Low>x</Low>", "<Low>0.5</Low><High>0.5</High>", ""])
+def test_ranges_that_make_no_sense_are_not_told(tmp_path: Path, text: str) -> None:
+    xml = f"<I><Metadata><DisplaySetting><Channels><Channel>{text}</Channel></Channels></DisplaySetting></Metadata></I>"
+    tiles = [{"place": at(0, 0), "pixels": noise((5, 6), "uint8")}]
+    with opened(write(tmp_path / "a.czi", tiles, xml)) as image:
+        assert image.info.channel_ranges == ()
+
+
+LIBCZI_WRITES = """
+import sys, numpy as np
+from pylibCZIrw import czi
+with czi.create_czi(sys.argv[1]) as file:
+    for c in (0, 1):
+        file.write(np.full((8, 9, 1), 100 * c + 7, "uint16"), plane={"C": c})
+    color, shown = czi.TintingMode.Color, {}
+    for c in (0, 1):
+        tint = czi.Rgb8Color(10, 20, 30 + c)
+        shown[c] = czi.ChannelDisplaySettingsDataClass(True, color, tint, 0.1, 0.5 + c / 4)
+    file.write_metadata(document_name="a", channel_names={0: "DAPI", 1: "GFP"}, display_settings=shown)
+np.savez(sys.argv[-1], done=1)
+"""
+
+
+def test_display_settings_of_the_makers_library_are_understood(tmp_path: Path) -> None:
+    if platform.python_version_tuple()[:2] > ("3", "13"):
+        pytest.skip("pylibCZIrw has no wheel for this Python")
+    path = tmp_path / "a.czi"
+    second_reader(["czifile==2019.7.2.3", "pylibCZIrw==6.1.0"], LIBCZI_WRITES, path)
+    with opened(path) as image:
+        assert image.info.channel_names == ("DAPI", "GFP")
+        assert image.info.channel_colors == ((10, 20, 30), (10, 20, 31))
+        assert image.info.channel_ranges == (
+            (pytest.approx(6553.5), pytest.approx(32767.5)),
+            (pytest.approx(6553.5), pytest.approx(49151.25)),
+        )

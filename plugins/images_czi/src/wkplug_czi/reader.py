@@ -86,6 +86,9 @@ class CziImage(PickleByReopening, Image):
             self._samples = self._check_types(mine)
             names = metadata.scene_names(scenes) if len(scenes) > 1 else ()
             self.info = self._describe(mine, metadata, names)
+            if center := metadata.scene_center(scenes[scene]):
+                details = {**self.info.details, "stage_micrometres": center}
+                self.info = attrs.evolve(self.info, details=details)
 
     # --- what there is ------------------------------------------------------------------------------------
 
@@ -143,6 +146,11 @@ class CziImage(PickleByReopening, Image):
         size = metadata.voxel_size()
         channels = lengths.get("C", 1)
         blocks_y, blocks_x = (max(block.stored[axis] for block in finest) for axis in "YX")
+        by_channel = {
+            block.start.get("C", 0) - lows.get("C", 0): PIXEL_TYPES[block.pixel_type].dtype
+            for block in finest
+        }
+        types = [str(by_channel.get(number, "")) for number in range(channels)]
         kinds = sorted({PIXEL_TYPES[block.pixel_type].dtype for block in finest})
         return ImageInfo(
             axes=(*(letter.lower() for letter in lead), *inner),
@@ -157,6 +165,8 @@ class CziImage(PickleByReopening, Image):
             photometric="rgb" if self._samples > 1 else "minisblack",
             channel_names=metadata.channel_names(channels) if self._samples == 1 else (),
             channel_colors=metadata.channel_colors(channels) if self._samples == 1 else (),
+            channel_ranges=metadata.channel_ranges(types) if self._samples == 1 else (),
+            channel_visible=metadata.channel_visible(channels) if self._samples == 1 else (),
             levels=len(shapes),
             level_shapes=shapes,
             scenes=scenes,
