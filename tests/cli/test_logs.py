@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
+import wkplug as wk
 from wkplug.cli.main import main
 
 if TYPE_CHECKING:
@@ -47,7 +49,21 @@ def run(*arguments: str) -> str:
 
 def test_what_libraries_log_is_shown_only_if_asked_for(images: Path) -> None:
     assert run("inspect", str(images / "0.tif")) == ""
-    assert "invalid data type 99" in run("--verbose", "inspect", str(images / "0.tif"))
+    for option in ("-v", "--verbose"):
+        told = run(option, "inspect", str(images / "0.tif"))
+        assert any(line.startswith(("ERROR tifffile: ", "WARNING tifffile: ")) for line in told.splitlines())
+        assert "invalid data type 99" in told
+        assert "DEBUG" not in told
+
+
+def test_what_wkplug_does_is_logged_with_its_level(tmp_path: Path) -> None:
+    layer = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).add_layer("em", "color")
+    layer.bounding_box = wk.BoundingBox((0, 0, 0), (16, 16, 16))
+    layer.add_mag(1).write(np.ones((16, 16, 16), "uint8"))
+    told = run("-v", "check-equality", str(tmp_path / "ds"), str(tmp_path / "ds"))
+    assert "DEBUG" not in told
+    told = run("-vv", "copy-dataset", str(tmp_path / "ds"), str(tmp_path / "copy"))
+    assert re.search(r"^INFO wkplug: copy em, mag 1: done in \d+\.\d s$", told, re.MULTILINE)
 
 
 def test_workers_are_as_quiet(images: Path, tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""What libraries log isn't shown on the command line: errors that matter are told by wkplug, in words of its own.
+"""What is logged isn't shown on the command line: errors that matter are told by wkplug, in words of its own.
 
-Python prints warnings that are logged where nobody has configured logging. With `wkplug --verbose` they are shown;
-plugins' commands that configure logging themselves, and users of the Python API, see what they ask for.
-
-Who calls it: `wkplug.cli.main`.
+Python prints warnings that are logged where nobody has configured logging. With `wkplug -v` what wkplug and libraries
+log is shown from level INFO on, with `-vv` from DEBUG on; plugins' commands that configure logging themselves, and
+users of the Python API, see what they ask for. All of wkplug logs under the logger "wkplug".
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["quiet"]
+__all__ = ["logged", "quiet"]
 
 
 @contextmanager
@@ -27,3 +26,19 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logging.lastResort = before
+
+
+@contextmanager
+def logged(verbosity: int) -> Iterator[None]:
+    """Show what is logged, with its level: from INFO on for 1, from DEBUG on for more."""
+    root = logging.getLogger()
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO if verbosity == 1 else logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
+        root.removeHandler(handler)

@@ -184,16 +184,21 @@ def _show_completion(ctx: click.Context, _: click.Parameter, value: str | None) 
     callback=_show_completion,
     help="Print the script of completion, to install it yourself.",
 )
-@click.option("--verbose", is_flag=True, help="Show what libraries log, such as warnings about files.")
+@click.option(
+    "-v",
+    "--verbose",
+    count=True,
+    help="Show what is logged, also by libraries: from INFO on; -vv from DEBUG on.",
+)
 @click.pass_context
-def cli(ctx: click.Context, *, verbose: bool) -> None:
+def cli(ctx: click.Context, *, verbose: int) -> None:
     """One Dataset API over any storage, for volumetric images."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
-    elif not verbose:
-        from wkplug.cli.logs import quiet  # late, because logging costs as much as all else of a `--help`
+    else:
+        from wkplug.cli.logs import logged, quiet  # late: logging costs as much as all else of a `--help`
 
-        ctx.with_resource(quiet())
+        ctx.with_resource(logged(verbose) if verbose else quiet())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

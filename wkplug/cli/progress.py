@@ -1,16 +1,16 @@
-"""Progress on stderr: a bar on a terminal; elsewhere, now and then a line, of JSON with --json."""
+"""Progress on stderr: a bar where the API would show one; elsewhere, now and then a line, of JSON with --json."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wkplug.cli.output import is_json
+from wkplug.dataset.progress import Update, is_wanted, showing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,10 +19,6 @@ __all__ = ["Update", "progress_bar", "progress_bars"]
 
 _SECONDS_BETWEEN_LINES = 1.0
 _SECONDS_BETWEEN_TEXTS = 10.0
-
-
-Update: TypeAlias = "Callable[[int, int], None]"
-"""To be called with (done, total)."""
 
 
 @contextmanager
@@ -35,22 +31,12 @@ def progress_bar(label: str) -> Iterator[Update]:
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str], Update]]:
     """Show several steps, one after the other: the function that is given begins the step of that name."""
-    if not sys.stderr.isatty():
+    if not is_wanted():
         yield _JsonLines if is_json() else _Lines
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-        def begin(label: str) -> Update:
-            for task in progress.task_ids:
-                progress.remove_task(task)
-            current = progress.add_task(label, total=None)
-            return lambda done, total: progress.update(current, completed=done, total=total)
-
-        yield begin
+    context = click.get_current_context(silent=True)
+    with showing("" if context is None else str(context.info_name)) as call:
+        yield call.begin
 
 
 class _Lines:

@@ -124,6 +124,15 @@ def _flag(value: Any) -> bool:
     return known[value.lower()]
 
 
+def _flag_or_auto(value: Any) -> bool | None:
+    if value is None or (isinstance(value, str) and value.lower() == "auto"):
+        return None
+    try:
+        return _flag(value)
+    except ValueError:
+        raise ValueError("true, false or auto is needed") from None
+
+
 def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("a number of seconds is needed")  # noqa: TRY004 - as all converters here
@@ -176,6 +185,7 @@ _SCALARS: dict[KeyPath, Callable[[Any], Any]] = {
     ("plugins", "blocked"): _names,
     ("plugins", "enabled"): _names,
     ("plugins", "required"): _names,
+    ("progress",): _flag_or_auto,
     ("strict",): _flag,
     ("trace",): _flag,
 }
@@ -198,7 +208,8 @@ class Settings:
     shard shape nobody gave; None leaves it to the format. lock_timeout: seconds. max_read_bytes: the largest
     result of one read; None is half of the machine's memory. backends: format -> implementation. readers:
     suffix -> names, best first. filesystems: URL scheme -> name. storage: URL prefix -> options. plugin:
-    plugin's name -> its own table. strict: a broken plugin is an error. trace: tell stderr about hook calls.
+    plugin's name -> its own table. progress: whether long calls show a bar; None where a terminal or a notebook
+    shows it. strict: a broken plugin is an error. trace: tell stderr about hook calls.
     """
 
     default_format: str = "zarr3"
@@ -214,6 +225,7 @@ class Settings:
     lock_timeout: float = 60.0
     max_read_bytes: int | None = None
     chunks_per_shard: tuple[int, int, int] | None = None
+    progress: bool | None = None
     strict: bool = False
     trace: bool = False
     sources: Mapping[KeyPath, str] = attrs.field(factory=dict, repr=False, eq=False)

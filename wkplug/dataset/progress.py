@@ -1,35 +1,220 @@
-"""A progress bar for the chunk-wise methods: on a terminal, and only if a description was given.
+"""Progress bars for long calls: on a terminal or in a notebook, one at a time, whoever works and however deep.
 
-The command line has bars of its own (and lines of JSON where there is no terminal); this one is for
-`progress_desc=` in scripts. Who calls it: `wkplug.dataset.execution`.
+A verb says what it does with `shown`, or is given somewhere to tell its progress and shows nothing. Calls inside of a
+call that is shown are steps of it; calls side by side (in threads) share the bar. The setting `progress` switches:
+None shows bars where somebody looks (a terminal or a notebook, not the output of tests), True also elsewhere, False
+nowhere. Worker processes show nothing. The bar itself (rich) is imported when the first one is shown.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["progress_bar"]
+__all__ = ["Call", "Update", "is_wanted", "progress_bar", "showing", "shown"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Update: TypeAlias = "Callable[[int, int], None]"
+"""To be called with (done, total)."""
 
 
-def _nothing() -> None:
-    """Count a finished job nowhere."""
+class Call:
+    """A call that is shown: what it does, the step it is at, and how far that is."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.step = ""
+        self.done = 0
+        self.total: int | None = None
+
+    def begin(self, step: object) -> Update:
+        """Begin a further step; gives the function that tells how far it is."""
+        self.step, self.done, self.total = str(step), 0, None
+        _display.refresh()
+        return self.update
+
+    def update(self, done: int, total: int) -> None:
+        """Tell how far the present step is."""
+        self.done, self.total = done, total
+        _display.refresh()
+
+    @property
+    def text(self) -> str:
+        """What it does, and at what it is."""
+        return f"{self.label}: {self.step}" if self.step else self.label
+
+
+_inside: ContextVar[Call | None] = ContextVar("wkplug_progress", default=None)
+
+
+class _Display:
+    """The one bar of this process, for the calls that are open."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: list[Call] = []
+        self._bar: Any = None
+
+    @contextmanager
+    def opened(self, call: Call) -> Iterator[None]:
+        with self._lock:
+            self._calls.append(call)
+            if self._bar is None:
+                self._bar = _bar()
+                self._bar.start()
+                self._bar.add_task("", total=None)
+        self.refresh()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls.remove(call)
+                if not self._calls:
+                    self._bar.stop()
+                    self._bar = None
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Draw what holds now; rich does so a few times a second at most."""
+        with self._lock:
+            if self._bar is None:
+                return
+            first, *others = self._calls
+            text = f"{first.text} and {len(others)} more" if others else first.text
+            done, total = float(first.done), first.total
+            if others:
+                done = sum(each.done / each.total for each in self._calls if each.total)
+                total = len(self._calls)
+            self._bar.update(self._bar.task_ids[0], description=text, completed=done, total=total)
+
+
+_display = _Display()
+
+
+def _bar() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), Remaining(),
+    )  # fmt: skip
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+def is_wanted() -> bool:
+    """Whether a long call shows its progress here."""
+    from wkplug.config import current
+
+    wanted = current().progress
+    if wanted is False or _is_worker():
+        return False
+    return bool(wanted) or ("PYTEST_CURRENT_TEST" not in os.environ and (_is_terminal() or _is_notebook()))
+
+
+def _is_worker() -> bool:
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    return multiprocessing is not None and multiprocessing.parent_process() is not None
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _is_notebook() -> bool:
+    """Whether this is a kernel that can draw bars, for which it needs ipywidgets."""
+    interactive = sys.modules.get("IPython")
+    shell = None if interactive is None else interactive.get_ipython()
+    if shell is None or type(shell).__name__ != "ZMQInteractiveShell":
+        return False
+    from importlib.util import find_spec
+
+    return find_spec("ipywidgets") is not None
+
+
+@contextmanager
+def showing(label: str) -> Iterator[Call]:
+    """Show a call in one bar, if that is wanted; inside of another call, it is a step of that one."""
+    call = Call(label)
+    outer = _inside.get()
+    if outer is not None:
+        outer.begin(label)
+        yield outer
+        return
+    if not is_wanted():
+        yield call
+        return
+    token = _inside.set(call)
+    try:
+        with _display.opened(call):
+            yield call
+    finally:
+        _inside.reset(token)
+
+
+def shown(
+    label: Callable[..., str], parameter: str = "progress"
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a verb log what it has done, and show its progress, unless its caller takes that.
+
+    label: what it does, made of the verb's positional arguments.
+    parameter: "progress" gets a function of (done, total), "progress_of" one that begins a step and gives that.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def told(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                text = label(*args)
+            except (
+                AttributeError,
+                TypeError,
+            ):  # given by name, or of another kind, about which the verb complains
+                text = function.__name__.replace("_", " ")
+            started = time.monotonic()
+            if kwargs.get(parameter) is not None:
+                result = function(*args, **kwargs)
+            else:
+                with showing(text) as call:
+                    kwargs[parameter] = call.update if parameter == "progress" else call.begin
+                    result = function(*args, **kwargs)
+            _log(text, time.monotonic() - started)
+            return result
+
+        return told
+
+    return decorate
+
+
+def _log(what: str, seconds: float) -> None:
+    import logging  # late: it costs as much as all that a short call loads
+
+    logging.getLogger("wkplug").info("%s: done in %.1f s", what, seconds)
 
 
 @contextmanager
 def progress_bar(description: str | None, total: int) -> Iterator[Callable[[], None]]:
-    """Give a function to be called after each of `total` jobs; it does nothing without a description."""
-    if description is None or not sys.stderr.isatty():
-        yield _nothing
+    """Give a function to be called after each of `total` jobs; without a description it shows nothing."""
+    if description is None:
+        yield lambda: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    with showing(description) as call:
+        done = 0
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(description, total=total)
-        yield lambda: progress.advance(task)
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            call.update(done, total)
+
+        yield advance

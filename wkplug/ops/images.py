@@ -15,6 +15,7 @@ import attrs
 from wkplug import storage
 from wkplug.dataset.dataset import Dataset
 from wkplug.dataset.paths import check_place_is_free
+from wkplug.dataset.progress import shown
 from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError, WkplugError
 from wkplug.ops import pools
 from wkplug.ops.importing.categories import telling_path
@@ -74,7 +75,7 @@ class ImportPlan(PlannedImport):
         progress: Progress | None = None,
         more_progress: Callable[[str], Progress] | None = None,
     ) -> Dataset:
-        """Create the dataset and write it, or go on with it; `progress` counts sections, or what is decoded as one.
+        """Create the dataset and write it, or go on with it; `progress` counts bytes, decoded and written.
 
         more_progress: begins to show a further step of that name: mags that are computed afterwards.
         """
@@ -98,6 +99,7 @@ class ImportPlan(PlannedImport):
         return dataset
 
 
+@shown(lambda input_path, *_: f"import {storage.locate(input_path).name}")
 def from_images(
     input_path: Any,
     output_path: Any,
@@ -233,6 +235,7 @@ def _as_given(images: Any) -> Callable[[str], str]:
     return lambda path: own + path.removeprefix(root) if path.startswith(root) else own
 
 
+@shown(lambda _dataset, _images, name, *_: f"import {name}")
 def add_layer_from_images(
     dataset: Dataset,
     images: Any,
@@ -308,17 +311,17 @@ def write_volumes(
     progress: Progress | None,
     more_progress: Callable[[str], Progress] | None = None,
 ) -> tuple[list[Layer], ImportReport]:
-    """Write all volumes, counting what is decoded of all of them; then the coarser mags that are still to be made.
+    """Write all volumes, counting bytes that are decoded and written; then the coarser mags that are still to be made.
 
     Gives the layers, and the report of what was planned, completed with what the voxels show; the dataset has it, too.
     """
     volumes = tuple(volumes)
-    total = sum(volume.num_steps for volume in volumes)
+    total = sum(volume.work for volume in volumes)
     done = 0
 
-    def advance(steps: int) -> None:
+    def advance(part: int) -> None:
         nonlocal done
-        done += steps
+        done += part
         if progress is not None:
             progress(min(done, total), total)  # what goes on may be cut another way
 

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -25,7 +26,7 @@ from wkplug.geometry import grids
 if TYPE_CHECKING:
     from wkplug.abc import Box, Executor
 
-__all__ = ["Plan", "Progress", "Task", "run", "shard_boxes"]
+__all__ = ["Plan", "Progress", "Task", "run", "shard_boxes", "until_flushed"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished tasks and the number of all."""
@@ -64,6 +65,22 @@ class Plan:
 def shard_boxes(bounds: Box, shard_shape: tuple[int, ...]) -> tuple[Task, ...]:
     """Cut `bounds` (voxels of the output's mag, all axes) at the shard grid, one task a shard."""
     return tuple(Task(index, box) for index, box in enumerate(grids.cells(bounds[0], bounds[1], shard_shape)))
+
+
+@contextmanager
+def until_flushed(progress: Progress | None) -> Iterator[Progress]:
+    """Leave one step of a progress for what comes after the last task: it is full when the block ends, not before."""
+    most = 0
+
+    def told(done: int, total: int) -> None:
+        nonlocal most
+        most = total
+        if progress is not None:
+            progress(done, total + 1)
+
+    yield told
+    if progress is not None:
+        progress(most + 1, most + 1)
 
 
 def run(

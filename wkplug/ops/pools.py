@@ -8,13 +8,13 @@ Who calls it: the verbs of `wkplug.ops` and the methods that delegate to them.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import execution
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from wkplug.ops.plan import Progress
 
@@ -44,15 +44,7 @@ def described(description: str | None) -> Iterator[Progress | None]:
     if description is None:
         yield None
         return
-    from wkplug.dataset.progress import progress_bar
+    from wkplug.dataset.progress import showing
 
-    with ExitStack() as stack:
-        advance: list[Callable[[], None]] = []
-
-        def progress(done: int, total: int) -> None:
-            del done
-            if not advance:
-                advance.append(stack.enter_context(progress_bar(description, total)))
-            advance[0]()
-
-        yield progress
+    with showing(description) as call:
+        yield call.update

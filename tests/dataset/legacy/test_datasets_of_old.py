@@ -207,12 +207,13 @@ def test_copies_of_trees_take_threads_and_show_progress(
         copy(*args, **options)
 
     @contextlib.contextmanager
-    def bar(description: str | None, total: int) -> Any:
-        shown.append((description, total))
-        yield lambda: shown.append("one")
+    def bar(description: str) -> Any:
+        call = progress.Call(description)
+        yield call
+        shown.append((description, call.done, call.total))
 
     monkeypatch.setattr(copying, "_copy_file", watched)
-    monkeypatch.setattr(progress, "progress_bar", bar)
+    monkeypatch.setattr(progress, "showing", bar)
     for index in range(6):
         (tmp_path / "tree" / f"a{index}").mkdir(parents=True)
         (tmp_path / "tree" / f"a{index}" / "file").write_text(str(index))
@@ -225,7 +226,7 @@ def test_copies_of_trees_take_threads_and_show_progress(
     wk.utils.copytree(tmp_path / "tree", tmp_path / "two", threads=3, progress_desc="Copying")
     assert names
     assert all(name.startswith("wkplug-copy") for name in names)
-    assert shown == [("Copying", 6), *["one"] * 6]
+    assert shown == [("Copying", 6, 6)]
     assert (tmp_path / "two" / "a5" / "file").read_text() == "5"
 
 

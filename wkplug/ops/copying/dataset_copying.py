@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
 from wkplug.dataset.paths import check_place_is_free
+from wkplug.dataset.progress import shown
 from wkplug.errors import DatasetExistsError, InvalidArgumentError
 from wkplug.ops import pools
 from wkplug.ops.copying import layer_copying
@@ -34,6 +35,7 @@ __all__ = ["copy_dataset", "shallow_copy_dataset"]
 _NOT_COPIED = frozenset({"id", "scale", "dataLayers", "version"})
 
 
+@shown(lambda dataset, *_: f"copy {dataset.name}", "progress_of")
 def copy_dataset(
     dataset: Dataset,
     new_dataset_path: str | os.PathLike[str],

@@ -18,6 +18,7 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.dataset import creating
+from wkplug.dataset.progress import shown
 from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError, UnlistableError
 from wkplug.geometry import BoundingBox
 from wkplug.ops import pools
@@ -88,6 +89,7 @@ def add_layer_like(
     return dataset.get_layer(layer_name)
 
 
+@shown(lambda _, layer, *__: f"copy {getattr(layer, 'name', layer)}", "progress_of")
 def add_layer_as_copy(
     dataset: Dataset,
     foreign_layer: Layer | str | os.PathLike[str],

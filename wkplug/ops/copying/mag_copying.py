@@ -23,6 +23,7 @@ import attrs
 from wkplug import registry, storage
 from wkplug.dataset import creating, layout, resizing
 from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset.progress import shown
 from wkplug.dataset.regions import Region, to_bounding_box
 from wkplug.errors import (
     IncompleteMagError,
@@ -134,6 +135,7 @@ def mag_view_of(mag_view_or_path: MagView | str | os.PathLike[str]) -> MagView:
     return dataset.get_layer(folder.name).get_mag(location.name)
 
 
+@shown(lambda layer, source, *_: f"copy {layer.name}, mag {getattr(source, 'name', source)}")
 def add_mag(
     layer: Layer,
     mag_view_or_path: MagView | str | os.PathLike[str],

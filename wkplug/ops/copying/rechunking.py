@@ -21,6 +21,7 @@ import attrs
 from wkplug import registry, storage
 from wkplug.dataset import creating, layout
 from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset.progress import shown
 from wkplug.errors import InvalidArgumentError, ReadOnlyError
 from wkplug.geometry import grids
 from wkplug.ops import pools
@@ -42,6 +43,7 @@ __all__ = ["compress", "compress_dataset", "rechunk"]
 _log = logging.getLogger(__name__)
 
 
+@shown(lambda view: f"compress {view.layer.name} {view.name}")
 def compress(
     view: MagView,
     *,
@@ -60,6 +62,7 @@ def compress(
     return True
 
 
+@shown(lambda view: f"rechunk {view.layer.name} {view.name}")
 def rechunk(
     view: MagView,
     *,

@@ -58,9 +58,10 @@ def copy_voxels(
         if erase
         else partial(_copy_task, source, target, tile, always)
     )
-    for _ in plan.run(tasks, work, executor=executor, progress=progress):
-        pass
-    target.flush()
+    with plan.until_flushed(progress) as told:
+        for _ in plan.run(tasks, work, executor=executor, progress=told):
+            pass
+        target.flush()
 
 
 def _copy_task(

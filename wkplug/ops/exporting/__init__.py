@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ExportVolume
+from wkplug.dataset.progress import shown
 from wkplug.errors import CategoryError
 from wkplug.geometry import Mag
 from wkplug.ops import plan
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["export_layer"]
 
 
+@shown(lambda layer, *_: f"export {layer.name}")
 def export_layer(
     layer: Layer,
     output_path: str | os.PathLike[str],

@@ -101,8 +101,16 @@ class VolumePlan:
         return range(self.layers[0].channels.start, self.layers[-1].channels.stop)
 
     @property
+    def work(self) -> int:
+        """What a progress bar counts, in bytes: voxels decoded, and written; those of mags that are fed; the end."""
+        fed = [] if self.fed is None else self.mags[: self.fed.count]
+        finest = math.prod(self.mag.to_tuple())
+        coarser = sum(self.bytes * finest // math.prod(mag.to_tuple()) for mag in fed)
+        return 2 * self.bytes + coarser + self.bytes // 50 + 1
+
+    @property
     def num_steps(self) -> int:
-        """How many regions are decoded in all, the steps of a progress bar: sections, where these are decoded whole."""
+        """How many regions are decoded in all: sections, where these are decoded whole."""
         return self.cutting.num_steps(self.extent) * math.prod(self.volume.others.values())
 
     @property

@@ -53,14 +53,14 @@ def write_volume(
     executor: Executor,
     advance: Callable[[int], None],
 ) -> tuple[list[Layer], list[ImportNote]]:
-    """Add the planned layers and write their voxels; `advance` is told how many regions were decoded.
+    """Add the planned layers and write their voxels; `advance` is told bytes, as of `VolumePlan.work`.
 
     Gives the layers, and what was seen in their voxels. Layers that are written already are left as they are, those
     that were begun are finished.
     """
     mag = planned.mag
     if _is_written(dataset, planned, mag):
-        advance(planned.num_steps)
+        advance(planned.work)
         Journal.remove(_folder(dataset.get_layer(planned.layers[0].name), mag))
         return [dataset.get_layer(layer.name) for layer in planned.layers], []
     with ExitStack() as stack:
@@ -79,7 +79,14 @@ def write_volume(
         reading = stack.enter_context(planned.volume.open(planned.channels))
         cutting = planned.cutting_of(journal.box)
         work = BoxWork(planned, options, reading, handles, cutting, feeds)
-        _write(planned, work, journal, executor, advance)
+        told = 0.0
+
+        def count(part: float) -> None:
+            nonlocal told
+            advance(int(told + part) - int(told))
+            told += part
+
+        _write(planned, work, journal, executor, count)
         for layer, handle, wanted, limits in zip(
             layers, handles, planned.layers, journal.ranges, strict=True
         ):
@@ -87,6 +94,7 @@ def write_volume(
         for feed in feeds:
             feed.finish()
         journal.delete()
+        advance(max(0, planned.work - int(told)))
     return layers, _seen(planned, journal)
 
 
@@ -237,21 +245,24 @@ def _write(
     work: BoxWork,
     journal: Journal,
     executor: Executor,
-    advance: Callable[[int], None],
+    count: Callable[[float], None],
 ) -> None:
-    """Write all boxes that the journal doesn't have yet, and note each."""
+    """Write all boxes that the journal doesn't have yet, and note each; `count` is told bytes, decoded and written."""
     cutting = work.cutting
+    decoded = planned.bytes / max(1, planned.num_steps)
+    voxel = planned.extent.voxel_bytes / len(planned.channels)
 
     def finished(box: Box, found: list[Sights]) -> None:
         for handle in work.handles:
             handle.flush()
         ranges = [joined(values) for values in zip(journal.ranges, *found, strict=True)]
         journal.add(box, _signature(planned, work, box), ranges)
+        count(math.prod(box[1]) * voxel)
 
     def missing() -> Iterator[Box]:
         for box in _all_boxes(planned, cutting, planned.extent):
             if journal.has(box, _signature(planned, work, box)):
-                advance(len(work.reads(box)))
+                count(len(work.reads(box)) * decoded + math.prod(box[1]) * voxel)
             else:
                 yield box
 
@@ -260,7 +271,7 @@ def _write(
         executor=executor,
         in_flight=cutting.in_flight,
         in_order=cutting.in_order,
-        advance=advance,
+        advance=lambda parts: count(parts * decoded),
         finished=finished,
     )
     if shares_memory(executor):

@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 from wkplug import registry, storage
 from wkplug.dataset import creating, execution, layout
 from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset.progress import shown
 from wkplug.errors import InvalidArgumentError, MagError, MagExistsError, MagNotFoundError, TooLargeError
 from wkplug.geometry import Mag, grids
 from wkplug.ops import memory as budgets
+from wkplug.ops import plan
 from wkplug.ops.copying import rechunking
 from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
 from wkplug.ops.pyramids.sweeping import Sweep
@@ -140,6 +142,7 @@ def downsample_mag(
     downsample_mag_list(layer, from_mag, [target_mag], only_setup_mags=only_setup_mag, **options)
 
 
+@shown(lambda layer, *_: f"downsample {layer.name}")
 def downsample_mag_list(
     layer: Layer,
     from_mag: MagLike,
@@ -207,10 +210,11 @@ def downsample_mag_list(
                     storage.clear_mark(location)
                     storage.forget(location)
             raise
-        sweep.run(passes, runner, progress)
-        creating.list_finished(
-            layer, {target: handles[target] for target in targets if target not in existing}
-        )
+        with plan.until_flushed(progress) as told:
+            sweep.run(passes, runner, told)
+            creating.list_finished(
+                layer, {target: handles[target] for target in targets if target not in existing}
+            )
 
 
 @contextmanager

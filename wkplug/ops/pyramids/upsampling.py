@@ -20,6 +20,7 @@ import attrs
 from wkplug import registry, storage
 from wkplug.dataset import creating, execution, voxels
 from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset.progress import shown
 from wkplug.errors import MagError, TooLargeError
 from wkplug.geometry import Mag, grids
 from wkplug.ops import plan
@@ -65,6 +66,7 @@ class _Expansion:
         self.target.flush()
 
 
+@shown(lambda layer, *_: f"upsample {layer.name}", "progress_of")
 def upsample(
     layer: Layer,
     from_mag: MagLike,

@@ -160,7 +160,7 @@ def transform(
             slab=sizes.slab,
             most=_READ,
         )
-        with pools.described(progress_desc) as progress:
+        with pools.described(progress_desc or f"transform {input_layer.name}") as progress:
             _run(warp, sizes, runner, progress)
     return BoundingBox(box.topleft, box.size)
 
