@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from PIL import Image as Pillow
 
+from wkplug.abc import ProbeScore
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     CorruptImageError,
@@ -166,6 +167,17 @@ def test_files_that_failing_readers_of_pims_leave_open_are_closed_without_a_word
             PimsReader().open(LocalLocation(str(path)))
         gc.collect()
     assert [str(each.message) for each in told if each.category is ResourceWarning] == []
+
+
+def test_voxels_without_a_header_are_no_damaged_photograph(tmp_path: Path) -> None:
+    (tmp_path / "a.raw").write_bytes(bytes(10_000))
+    place = LocalLocation(str(tmp_path / "a.raw"))
+    assert PimsReader().probe(place, bytes(4096)) == ProbeScore.NO
+    assert PimsReader().probe(LocalLocation(str(tmp_path / "a.mp4")), bytes(4096)) != ProbeScore.MAGIC
+    (tmp_path / "a.png").write_text("<!DOCTYPE html>")
+    with pytest.raises(CorruptImageError) as caught:
+        PimsReader().open(LocalLocation(str(tmp_path / "a.png")))
+    assert "pip install" not in str(caught.value)
 
 
 def test_without_pims_nothing_is_taken(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 import tifffile
 from wkplug_tiff.reader import TiffImage, TiffReader
 
+import wkplug as wk
 from wkplug.builtin.local import LocalLocation
-from wkplug.errors import CorruptImageError
+from wkplug.errors import CorruptImageError, TooLargeError
 from wkplug.testing.bench import noise
 
 if TYPE_CHECKING:
@@ -75,14 +76,14 @@ def test_pages_of_other_sizes_between_sections_are_told(tmp_path: Path) -> None:
     with opened(tmp_path / "a.tif") as image:
         assert image.info.shape == (3, 40, 60)
         assert (
-            "1 pages between those of 60 x 40 are of another kind (15 x 10) and left out: number 1, from 0"
+            "1 page between those of 60 x 40 (1, counted from 0) of another size or type (15 x 10): left out"
             in image.info.notes
         )
     # Where the second, the eighth and the last are as the first, they seem to be all the same.
     write(tmp_path / "b.tif", *[(LARGE, PLAIN)] * 4, (SMALL, PLAIN), *[(LARGE, PLAIN)] * 6)
     with opened(tmp_path / "b.tif") as image:
         assert image.info.shape == (10, 40, 60)
-        assert any("(15 x 10) and left out: number 4" in note for note in image.info.notes)
+        assert any("(4, counted from 0) of another size" in note for note in image.info.notes)
 
 
 @pytest.mark.parametrize(("declared", "written"), [(6, 4), (4, 6), (5, 5)])
@@ -115,6 +116,28 @@ def test_an_imagej_stack_of_more_pages_than_it_says_tells_it(tmp_path: Path) -> 
     with opened(tmp_path / "a.tif") as image:
         assert image.info.shape == (2, 20, 30)
         assert "3 of the 5 pages of the file are in no image" in image.info.notes[0]
+
+
+@pytest.mark.parametrize("declared", ["images=9\nslices=9", "images=1000000000\nslices=1000000000"])
+def test_more_planes_than_pages_are_refused_when_the_file_is_opened(tmp_path: Path, declared: str) -> None:
+    options: dict[str, Any] = {"metadata": None, "photometric": "minisblack", "compression": "zlib"}
+    description = f"ImageJ=1.53t\n{declared}\n"
+    tifffile.imwrite(tmp_path / "a.tif", noise((5, 20, 30), "uint8"), description=description, **options)
+    with pytest.raises(CorruptImageError, match=r"its metadata declare \d+ planes, but it has 5 pages"):
+        opened(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("codec", [None, "zlib", "lzma"])
+def test_a_size_that_the_memory_does_not_have_is_refused(tmp_path: Path, codec: str | None) -> None:
+    options: dict[str, Any] = {"metadata": None, "photometric": "minisblack", "compression": codec}
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((64, 64), "uint8"), **options)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            file.pages[0].tags[name].overwrite(60000)
+    wanted = CorruptImageError if codec is None else TooLargeError
+    said = "its pixels reach to byte 3600000" if codec is None else "The import takes at least 3.7GB"
+    with pytest.raises(wanted, match=said):
+        wk.Dataset.from_images(tmp_path / "a.tif", tmp_path / "out", (1, 1, 1), memory="500MB")
 
 
 def chain(tags: list[tuple[int, int, int, int]], pages: int, back_to: int | None = None) -> bytes:

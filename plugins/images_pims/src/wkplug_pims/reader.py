@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["PimsImage", "PimsReader"]
 
 _LEFT_OUT = ("pims.bioformats",)
+_ANYTHING = (".raw", ".bin", ".dat")
+"""Of photographs, says imageio, which begin like a TIFF; far more often these are voxels without a header."""
 
 
 class PimsReader(ImageReader):
@@ -42,6 +44,8 @@ class PimsReader(ImageReader):
     def probe(self, location: Location, head: bytes) -> ProbeScore:
         """See `ImageReader.probe`: goes by the suffix, as pims does; NO without pims."""
         if not head or location.local_path() is None or importlib.util.find_spec("pims") is None:
+            return ProbeScore.NO
+        if location.name.lower().endswith(_ANYTHING) and not head.startswith((b"II", b"MM")):
             return ProbeScore.NO
         return ProbeScore.SUFFIX if _handlers(location.name) else ProbeScore.NO
 
@@ -86,9 +90,11 @@ class PimsImage(PickleByReopening, FramesImage):
                 try:
                     return handler(path)
                 except Exception as error:  # noqa: BLE001  # readers fail in any way; the next may open the file
-                    failures.append(f"{handler.__name__}: {error or type(error).__name__}")
+                    # Further lines are about packages that might help.
+                    said = f"{error}".strip().partition("\n")[0] or type(error).__name__
+                    failures.append(f"{handler.__name__}: {said}")
             gc.collect()
-        raise corrupt_image(self.location, "a file of pims", "; ".join(failures))
+        raise corrupt_image(self.location, "a file of pims", "; ".join(dict.fromkeys(failures)))
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""

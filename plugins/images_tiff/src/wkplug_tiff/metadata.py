@@ -96,7 +96,7 @@ def _ome(image: ElementTree.Element) -> Said:
             details["stage_position_nm"] = place
     return Said(
         voxel_size=(x, y, z),
-        source="OME",
+        source="OME" if any((x, y, z)) else "",
         channel_names=names if any(names) else (),
         channel_colors=colors if any(colors) else (),
         details=details,

@@ -30,6 +30,7 @@ from wkplug_tiff.series import (
     check_chain,
     check_description,
     check_loops,
+    check_planes,
     images_in,
     levels_of,
     notes_on_pages,
@@ -129,6 +130,7 @@ class TiffImage(PickleByReopening, Image):
         if 0 in series.shape:
             raise EOFError(f"it says that its shape is {series.shape}")
         self._check_decoder(page)
+        check_planes(series)
         look = Look.of(page, axes, series.shape)
         self._look = look
         notes = list(look.notes)

@@ -21,6 +21,7 @@ __all__ = [
     "check_chain",
     "check_description",
     "check_loops",
+    "check_planes",
     "images_in",
     "levels_of",
     "notes_on_pages",
@@ -140,8 +141,8 @@ def notes_on_pages(file: tifffile.TiffFile, series: Any, images: Sequence[Any], 
             )
             sizes = " and ".join(dict.fromkeys(_size(image) for image in others))
             notes.append(
-                f"{len(between)} pages between those of {_size(series)} are of another kind ({sizes}) and left out: "
-                f"number {listed}, from 0"
+                f"{len(between)} {'page' if len(between) == 1 else 'pages'} between those of {_size(series)} "
+                f"({listed}, counted from 0) of another size or type ({sizes}): left out"
             )
     left = len(file.pages) - sum(map(_count, file.series))
     if left > 0:
@@ -150,6 +151,18 @@ def notes_on_pages(file: tifffile.TiffFile, series: Any, images: Sequence[Any], 
             "and left out"
         )
     return notes
+
+
+def check_planes(series: Any) -> None:
+    """Refuse an image whose metadata declare more planes than there are pages; OME may leave planes out."""
+    if series.kind not in _COUNTED or series.transform is not None:
+        return
+    planes = math.prod(series.shape) // max(1, math.prod(series.keyframe.shape))
+    pages = len(series._pages)
+    if (
+        pages < planes and series.dataoffset is None
+    ):  # otherwise the voxels of all planes follow those of the first
+        raise EOFError(f"its metadata declare {planes} planes, but it has {pages} pages")
 
 
 def _numbers(series: Any) -> list[int]:
