@@ -545,3 +545,112 @@ def test_an_image_without_scales_says_nothing_about_its_size(tmp_path: Path) -> 
         (place / ".zattrs").write_text(json.dumps(attributes))
         with pytest.raises(InvalidArgumentError, match="doesn't say how large its voxels are"):
             images.plan_import(place, tmp_path / "again", voxel_size_from_files=True)
+
+
+def write_plate(place: Path, wells: dict[str, int], seed: int = 0) -> dict[str, Any]:
+    """An HCS plate of OME-Zarr 0.4: so many fields per well; gives the voxels by layer."""
+    group = zarr.open_group(place, mode="w", zarr_format=2)
+    group.attrs["plate"] = {"version": "0.4", "wells": [{"path": well} for well in wells]}
+    voxels = {}
+    for well, fields in wells.items():
+        zarr.open_group(place / well.split("/")[0], mode="a", zarr_format=2)
+        made = zarr.open_group(place / well, mode="w", zarr_format=2)
+        made.attrs["well"] = {"version": "0.4", "images": [{"path": str(field)} for field in range(fields)]}
+        for field in range(fields):
+            data = noise((2, 16, 16), seed=seed + len(voxels))
+            write_image(place / well / str(field), data, SPACE, 2)
+            voxels[f"{well.replace('/', '_')}_{field}"] = data
+    return voxels
+
+
+def test_a_plate_becomes_a_layer_per_field(tmp_path: Path) -> None:
+    place = tmp_path / "screen.zarr"
+    expected = write_plate(place, {"A/1": 2, "B/12": 1})
+    dataset = convert(place)
+    assert list(dataset.layers) == ["A_1_0", "A_1_1", "B_12_0"]
+    for name, data in expected.items():
+        assert np.array_equal(voxels(dataset, name)[0], data.T)
+    shutil.rmtree(tmp_path / "out")
+    assert not (place / "out").exists()
+    well = images.plan_import(place / "B" / "12", tmp_path / "well", voxel_size_from_files=True).execute()
+    assert list(well.layers) == ["B_12_0"]
+
+
+def test_fields_and_wells_that_are_missing_or_too_many_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "screen.zarr"
+    write_plate(place, {"A/1": 2, "A/2": 1, "B/1": 3})
+    shutil.rmtree(place / "A" / "2")
+    shutil.rmtree(place / "A" / "1" / "1")
+    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True, max_layers=3)
+    report = str(plan.report)
+    assert f"{place}/A/2 is listed, but not there: it is left out" in report
+    assert f"{place}/A/1/1 is listed, but not there: it is left out" in report
+    assert "The images would make more layers than 3: the rest, from 'B_1_2' on, is not imported" in report
+    assert [layer.name for volume in plan.volumes for layer in volume.layers] == ["A_1_0", "B_1_0", "B_1_1"]
+    for well in ("A/1", "B/1"):
+        shutil.rmtree(place / well)
+    with pytest.raises(CorruptDataError, match="lists images, but none of them is there"):
+        convert(place)
+
+
+@pytest.mark.parametrize("described", ["names", "twice", "none"])
+def test_series_have_the_names_that_their_xml_gives(tmp_path: Path, described: str) -> None:
+    place = tmp_path / "slide.zarr"
+    zarr.open_group(place, mode="w", zarr_format=2).attrs["bioformats2raw.layout"] = 3
+    for number in range(2):
+        write_image(place / str(number), noise((2, 16, 16), seed=number), SPACE, 2)
+    if described != "none":
+        zarr.open_group(place / "OME", mode="w", zarr_format=2).attrs["series"] = ["0", "1"]
+        names = ["section one", "label"] if described == "names" else ["same", "same"]
+        xml = "".join(f'<Image ID="Image:{n}" Name="{name}"/>' for n, name in enumerate(names))
+        (place / "OME" / "METADATA.ome.xml").write_text(
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{xml}</OME>'
+        )
+    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
+    found = [layer.name for volume in plan.volumes for layer in volume.layers]
+    assert found == (["slide_sectionone", "slide_label"] if described == "names" else ["slide_0", "slide_1"])
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_plain_group_of_images_or_arrays_is_a_container(tmp_path: Path, version: int) -> None:
+    place = tmp_path / "all.zarr"
+    group = zarr.open_group(place, mode="w", zarr_format=version)  # type: ignore[arg-type]
+    data = noise((10, 20, 30))
+    group.create_array("b", data=data, chunks=data.shape)
+    group.create_array("index", data=np.arange(5), chunks=(5,))
+    inner = group.create_group("inner")
+    dataset = images.plan_import(place, tmp_path / "arrays", (4, 4, 4)).execute()
+    assert list(dataset.layers) == ["b"]
+    assert np.array_equal(voxels(dataset, "b")[0], data)
+    # Images say more than arrays: where there are some, the rest are tables.
+    del inner
+    write_image(place / "inner" / "em", data, SPACE, version)
+    dataset = convert(place)
+    assert (list(dataset.layers), dataset.voxel_size) == (["inner_em"], (250, 250, 500))
+    assert np.array_equal(voxels(dataset, "inner_em")[0], data.T)
+
+
+def test_labels_that_are_listed_but_missing_are_left_out_and_told(tmp_path: Path) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
+    list_labels(place, "gone", "there")
+    write_image(place / "labels" / "there", noise((4, 20, 30), "uint32"), SPACE)
+    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
+    assert "The labels 'gone' are listed, but not there: they are left out" in str(plan.report)
+    assert list(plan.execute().layers) == ["a", "there"]
+    labels = images.plan_import(place / "labels", tmp_path / "labels", voxel_size_from_files=True).execute()
+    assert {name: layer.category for name, layer in labels.layers.items()} == {"there": "segmentation"}
+
+
+def test_omero_windows_and_visibility_are_said(tmp_path: Path) -> None:
+    channels = [
+        {"label": "DAPI", "color": "0000FF", "active": True, "window": {"start": 100, "end": 900}},
+        {"label": "GFP", "color": "00FF00", "active": False, "window": {"start": 5, "end": 5}},
+    ]  # fmt: skip
+    place = write_image(
+        tmp_path / "a.zarr", noise((2, 4, 20, 30)), [CHANNEL, *SPACE], omero={"channels": channels}
+    )
+    (planned, *_) = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True).volumes
+    info = planned.volume.files[0].info
+    assert info.channel_names == ("DAPI", "GFP")
+    assert info.channel_ranges == ((100.0, 900.0), None)
+    assert info.channel_visible == (True, False)
