@@ -48,7 +48,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 STORAGE = ("data_format", "chunk_shape", "shard_shape", "chunks_per_shard", "compress")
 """The parameters that `storage_options` gives."""
-IMPORTING = ("dtype", "channel", "timepoint")
+IMPORTING = ("dtype", "channel", "timepoint", "keep_transformation")
 """The parameters that `import_options` gives."""
 _ORIENTATION = ("flip_x", "flip_y", "flip_z", "swap_xy")
 """The parameters that `orientation_options` gives."""
@@ -129,13 +129,18 @@ def orientation_options(function: F) -> F:
 
 
 def import_options(function: F) -> F:
-    """--dtype, --channel, --timepoint: what is taken of the files, and as what."""
+    """--dtype, --channel, --timepoint, --keep-transformation: what is taken of the files, and as what."""
     return combined(
         click.option(
             "--dtype", help="Type of the layer's voxels, such as uint8: values are converted, not scaled."
         ),
         click.option("--channel", type=click.IntRange(min=0), help="Take only this channel, counted from 0."),
         click.option("--timepoint", type=click.IntRange(min=0), help="Take only this time, counted from 0."),
+        click.option(
+            "--keep-transformation",
+            is_flag=True,
+            help="Keep where the files say that they lie (turned, mirrored, moved) as a coordinate transformation.",
+        ),
     )(function)
 
 

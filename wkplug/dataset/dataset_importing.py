@@ -83,6 +83,7 @@ class DatasetImporting(DatasetPart):
         importer: str | None = None,
         scene: int | str | None = None,
         pyramid: bool = False,
+        keep_transformation: bool = False,
         channel: int | None = None,
         timepoint: int | None = None,
     ) -> Dataset:
@@ -110,6 +111,9 @@ class DatasetImporting(DatasetPart):
         pyramid: whether to make the coarser mags that `downsample()` would make, too: in the same pass, as far as the
             memory allows it.
         channel, timepoint: take just one of each file, counted from 0.
+
+        keep_transformation: keep where files say that they lie in a space of their own (turned, mirrored, sheared ...)
+            as the layers' coordinate transformation; voxels are as they are stored in any case.
 
         x are the columns and y the rows of the images. An import that was stopped
         goes on where it was when it is called again with the same arguments.
@@ -146,6 +150,7 @@ class DatasetImporting(DatasetPart):
             importer=importer,
             scene=scene,
             pyramid=pyramid,
+            keep_transformation=keep_transformation,
             channel=channel,
             timepoint=timepoint,
         )
@@ -185,6 +190,7 @@ class DatasetImporting(DatasetPart):
         importer: str | None = None,
         scene: int | str | None = None,
         pyramid: bool = False,
+        keep_transformation: bool = False,
     ) -> Layer:
         """Add a layer from an image file, a folder, a container, a glob text, or a list of files in their order.
 
@@ -233,6 +239,7 @@ class DatasetImporting(DatasetPart):
             importer=importer,
             scene=scene,
             pyramid=pyramid,
+            keep_transformation=keep_transformation,
         )
 
     @older(**DOWNSAMPLING["downsample_dataset"])

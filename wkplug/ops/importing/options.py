@@ -73,6 +73,7 @@ class ImportOptions:
     allow_multiple_layers: bool = False
     max_layers: int = 20
     truncate_rgba_to_rgb: bool = True
+    keep_transformation: bool = False
     pyramid: PyramidOptions | None = attrs.field(default=None, converter=_pyramid)
 
     @property

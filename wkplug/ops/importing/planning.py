@@ -29,6 +29,7 @@ from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
 from wkplug.ops.importing.channels import Shown, channel_groups, shown
 from wkplug.ops.importing.cutting import Cutting, Extent
+from wkplug.ops.importing.placing import place_notes
 from wkplug.ops.importing.readers import ImageFile
 from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.scales import mags_of
@@ -211,6 +212,7 @@ def plan_volumes(
                 *stack.notes,
                 *guessed,
                 *_notes(volume),
+                *place_notes(volume, options),
                 *_alpha_notes(volume, layers),
                 *_casts(volume, layers[0].dtype),
             )

@@ -24,6 +24,7 @@ from wkplug.geometry import Mag, grids
 from wkplug.ops.importing.boxes import BoxWork
 from wkplug.ops.importing.journal import Journal
 from wkplug.ops.importing.pipeline import Boxes, Sights, joined
+from wkplug.ops.importing.placing import transformation_of
 from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.feeding import Feed
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from wkplug.ops.importing.options import ImportOptions
     from wkplug.ops.importing.pipeline import Seen
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
+    from wkplug.properties import AffineCoordinateTransformation
 
 __all__ = ["check_free", "write_volume"]
 
@@ -87,10 +89,11 @@ def write_volume(
             told += part
 
         _write(planned, work, journal, executor, count)
+        transformation = transformation_of(planned, options, dataset.voxel_size)
         for layer, handle, wanted, limits in zip(
             layers, handles, planned.layers, journal.ranges, strict=True
         ):
-            _finish(layer, handle, mag, wanted, limits)
+            _finish(layer, handle, mag, wanted, limits, transformation)
         for feed in feeds:
             feed.finish()
         journal.delete()
@@ -203,7 +206,14 @@ def _begin(
     return journal, handles, False
 
 
-def _finish(layer: Layer, handle: storage.ArrayHandle, mag: Mag, planned: LayerPlan, seen: Seen) -> None:
+def _finish(
+    layer: Layer,
+    handle: storage.ArrayHandle,
+    mag: Mag,
+    planned: LayerPlan,
+    seen: Seen,
+    transformation: AffineCoordinateTransformation | None,
+) -> None:
     """List the mag together with what was learnt from the voxels, then take the mark away."""
     if mag in layer.mags:  # stopped after this
         storage.clear_mark(handle.location)
@@ -217,6 +227,9 @@ def _finish(layer: Layer, handle: storage.ArrayHandle, mag: Mag, planned: LayerP
         key = ("defaultViewConfiguration", _view(planned, seen))
     with layer.dataset.update():
         layer.dataset.store.apply(operations.SetLayerKey(layer.name, *key))
+        if transformation is not None:
+            kept = operations.SetLayerKey(layer.name, "coordinateTransformations", (transformation,))
+            layer.dataset.store.apply(kept)
         creating.list_mag(layer, mag, handle)
     storage.clear_mark(handle.location)
 
