@@ -205,7 +205,7 @@ def check_loops(file: tifffile.TiffFile, path: str) -> None:
     link_of = struct.Struct(f"{order}{layout.offsetformat.strip('<>')}")
     seen: set[int] = set()
     position = int(file.pages.first.offset)
-    with open(path, "rb") as raw:  # noqa: PTH123 - the location gives text
+    with open(path, "rb", buffering=0) as raw:  # noqa: PTH123 - the location gives text
         while position and position not in seen:
             seen.add(position)
             raw.seek(position)
