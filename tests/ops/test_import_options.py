@@ -11,6 +11,7 @@ import tifffile
 from PIL import Image as Pillow
 
 import wkplug as wk
+from wkplug.cli.main import main
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError, WkplugError
 from wkplug.ops.importing import options
 
@@ -238,3 +239,35 @@ def test_real_sequences_of_pims_are_taken(tmp_path: Path, dataset: wk.Dataset) -
         Pillow.fromarray(plane).save(tmp_path / f"s{z}.png")
     with pims.open(f"{tmp_path}/s*.png") as frames:
         assert np.array_equal(voxels(dataset.add_layer_from_images(frames, "a"))[0], data.T)
+
+
+# --- plans of many files ----------------------------------------------------------------------------------
+
+
+def test_a_dry_run_opens_a_few_of_many_files_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"s{number:03}.png" for number in range(60)]
+    series(tmp_path / "in", names)
+    for name in names[1:10]:
+        (tmp_path / "in" / name).write_bytes(b"damaged")
+    arguments = ["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--voxel-size", "1,1,1"]
+    assert main([*arguments, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "note: 3 of 60 files were opened for this plan, the others are taken to be like them" in told
+    assert ", 60), axes c, x, y, z" in told
+    assert main(arguments) == 1
+    assert "has the name of an image, but not its contents" in capsys.readouterr().err
+
+
+def test_a_dry_run_opens_all_files_where_they_may_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"s{number:03}.png" for number in range(60)]
+    series(tmp_path / "in", names)
+    Pillow.fromarray(np.zeros((50, 40), "uint8")).save(tmp_path / "in" / names[30])
+    arguments = ["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--voxel-size", "1,1,1", "--dry-run"]
+    assert main(arguments) == 0
+    told = capsys.readouterr().out
+    assert "files were opened for this plan" not in told
+    assert "Some images are larger than expected" in told

@@ -136,7 +136,9 @@ def test_channels_in_names_follow_a_given_name(tmp_path: Path) -> None:
     folder = flat(tmp_path / "in", "s_c1_z0.png", "s_c2_z0.png")
     assert layers(folder, layer_name="em") == {"em__channel1": [1], "em__channel2": [2]}
     dataset = wk.Dataset(tmp_path / "new", voxel_size=(1, 1, 1))
-    with pytest.raises(UnsupportedImageDataError, match=r"of 2 series or channels: 'channel1', 'channel2'"):
+    with pytest.raises(
+        UnsupportedImageDataError, match=r"holds 2 scenes, series or channels: 'channel1', 'channel2'"
+    ):
         dataset.add_layer_from_images(folder, "em")
     dataset.add_layer_from_images(folder, "em", allow_multiple_layers=True)
     assert list(dataset.layers) == ["em__channel1", "em__channel2"]

@@ -79,6 +79,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
         layer_category=options["category"],
         map_filepath_to_layer_name=options["layer_mapping"],
         overwrite=overwrite,
+        sampled=options["dry_run"],
         executor=executor,
         pyramid=pyramid_of(options),
         **_voxel_size(options),

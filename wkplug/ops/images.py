@@ -140,6 +140,7 @@ def plan_import(
     use_bioformats: bool | None = None,
     importer: str | None = None,
     scene: int | str | None = None,
+    sampled: bool = False,
     overwrite: bool = False,
     executor: Any = None,
     **options: Any,
@@ -147,7 +148,8 @@ def plan_import(
     """Look at image files, or a container, and say which dataset they make; see `Dataset.from_images`.
 
     voxel_size: an axis of it may be None: then it is what the files say. voxel_size_from_files: without a voxel size,
-    take all of it from the files. overwrite: something may be at `output_path`,
+    take all of it from the files. sampled: of a long series of files, open only a few; for plans that are only shown.
+    overwrite: something may be at `output_path`,
     which the caller deletes before the plan is executed. Otherwise DatasetExistsError, unless it is what this import
     has left when it was stopped. executor: the one that will be used, None for threads. options: the fields of
     `ImportOptions`.
@@ -162,7 +164,7 @@ def plan_import(
     begun = None if overwrite else Record(target).read()
     if not overwrite and begun is None:
         check_nothing_is_at(target)
-    wanted = Wanted(reader, use_bioformats=use_bioformats, scene=scene)
+    wanted = Wanted(reader, use_bioformats=use_bioformats, scene=scene, sampled=sampled)
     groups = group_input(
         input_path,
         map_filepath_to_layer_name,

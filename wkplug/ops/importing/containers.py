@@ -12,7 +12,7 @@ Who calls it: `sources`.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import attrs
@@ -118,8 +118,7 @@ def inside(location: Location) -> Location:
 
     Where all that is in it lies in one folder, as in archives of a folder, it is that folder.
     """
-    offers = registry.get_manager().collect("wkplug_importers")
-    suffixes = tuple(suffix for offer in offers for suffix in offer.spec.suffixes)
+    suffixes, _ = _claims(registry.get_manager())
     if not location.name.lower().endswith((_ZIP, *suffixes)) or not is_zip(location):
         return location
     inner = ZipLocation(location)
@@ -145,13 +144,23 @@ def choose_container(location: Location, importer: str | None = None) -> Choice 
         return None
 
 
+@lru_cache(maxsize=2)
+def _claims(manager: registry.Manager) -> tuple[tuple[str, ...], frozenset[str]]:
+    """All suffixes, and all names of markers, of containers."""
+    specs = [offer.spec for offer in manager.collect("wkplug_importers")]
+    return (
+        tuple(suffix for spec in specs for suffix in spec.suffixes),
+        frozenset(marker for spec in specs for marker in spec.markers),
+    )
+
+
 def is_container(location: Location, names: Sequence[str] | None = None) -> bool:
     """Whether something in a folder is surely a container by itself; names: of what is in it, None for a file."""
-    specs = [offer.spec for offer in registry.get_manager().collect("wkplug_importers")]
-    named = location.name.lower().endswith(tuple(suffix for spec in specs for suffix in spec.suffixes))
+    suffixes, markers = _claims(registry.get_manager())
+    named = location.name.lower().endswith(suffixes)
     if names is None:
         return named and is_zip(location)
-    if not named and not any(marker in names for spec in specs for marker in spec.markers):
+    if not named and markers.isdisjoint(names):
         return False
     try:
         return is_sure(registry.choose_importer(cast("Location", _Listed(location, tuple(names)))))

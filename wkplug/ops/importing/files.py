@@ -22,7 +22,9 @@ from wkplug.errors import (
     ImageReaderMissingError,
     MissingError,
     UnsupportedImageFormatError,
+    WkplugError,
 )
+from wkplug.ops.importing.axes import Meaning
 from wkplug.ops.importing.containers import OF_SYSTEMS, inside, is_container
 from wkplug.ops.importing.naming import stem_of
 from wkplug.ops.importing.order import natural_key
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ConversionLayerMapping", "FoundImages", "find", "find_images", "is_pattern"]
 
 _MOST_LISTED = 3
+_LONG_SERIES = 50
 
 
 class ConversionLayerMapping(Enum):
@@ -161,10 +164,10 @@ class _Walk:
                 self.hidden.append(prefix + name)
             elif name.endswith("/"):
                 yield from self.files(folder.child(name.rstrip("/")), prefix + name, above)
-            elif is_container(folder.child(name)):
-                self.containers.append((prefix + name, folder.child(name)))
+            elif is_container(place := folder.child(name)):
+                self.containers.append((prefix + name, place))
             else:
-                yield prefix + name, folder.child(name)
+                yield prefix + name, place
 
 
 def find_images(
@@ -179,9 +182,12 @@ def find_images(
     others: list[str] = []
     missing: list[ImageReaderMissingError] = []
     damaged: dict[str, UnsupportedImageFormatError] = {}
+    alike = _alike(found, reader) if reader.sampled else {}
     for relative, location in found:
         try:
-            images.append((relative, ImageFile.choose(location, reader)))
+            sample = alike.get(relative)
+            file = ImageFile.choose(location, reader) if sample is None else sample.like(location)
+            images.append((relative, file))
         except ImageReaderMissingError as error:
             missing.append(error)
         except UnsupportedImageFormatError as error:
@@ -204,7 +210,51 @@ def find_images(
         text = f"[WARNING] {len(missing)} files were passed over: {missing[0]}"
         warnings.warn(text, UserWarning, stacklevel=4)
     left = [relative for relative in others if relative not in companions]
-    return members, [_left_out("files that no reader takes are left out", left)] if left else []
+    notes = [_left_out("files that no reader takes are left out", left)] if left else []
+    if alike:
+        text = (
+            f"{len(found) - len(alike):,} of {len(found):,} files were opened for this plan, the others are taken to "
+            "be like them; the import looks at all"
+        )
+        notes.append(ImportNote(kind="guessed", text=text, lost=False))
+    return members, notes
+
+
+def _alike(found: Sequence[tuple[str, Location]], reader: Wanted) -> dict[str, ImageFile]:
+    """Give files that a plan needn't open, each with one that is like it: of long series whose samples say the same.
+
+    Not where they say anything for which all files must be asked: places, series, scenes, other files, sections.
+    """
+    series: dict[tuple[str, str], list[tuple[str, Location]]] = {}
+    for relative, location in found:
+        folder, _, name = relative.rpartition("/")
+        series.setdefault((folder, name.rpartition(".")[2]), []).append((relative, location))
+    alike: dict[str, ImageFile] = {}
+    for members in series.values():
+        if len(members) < _LONG_SERIES:
+            continue
+        numbers = {0, len(members) // 2, len(members) - 1}
+        samples = [_sample(members[number][1], reader) for number in numbers]
+        first = samples[0]
+        if first is None or any(
+            each is None or each.reader_name != first.reader_name or each.info != first.info
+            for each in samples
+        ):
+            continue
+        alike.update((relative, first) for n, (relative, _) in enumerate(members) if n not in numbers)
+    return alike
+
+
+def _sample(location: Location, reader: Wanted) -> ImageFile | None:
+    """Open a file that may stand for others; None for one that can't."""
+    try:
+        file = ImageFile.choose(location, reader)
+        info = file.info
+        single = Meaning.of(info, file.path).sections == 1
+    except WkplugError:
+        return None  # which will be told when it is opened as one of all
+    own = (info.origin[2], info.series_index, *info.companions, *info.scenes)
+    return file if single and not info.series and set(own) <= {None} else None
 
 
 def _left_out(text: str, names: Sequence[str], *, lost: bool = False) -> ImportNote:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import attrs
@@ -138,26 +138,27 @@ def _listed(texts: list[str]) -> str:
 
 def stem_of(name: str) -> str:
     """Leave out the suffix of a file's name: the longest that readers or exporters know, or else the last one."""
-    lower = name.lower()
-    for suffix in _suffixes():
-        if lower.endswith(suffix) and len(name) > len(suffix):
-            return name[: -len(suffix)]
-    stem, dot, _ = name.rpartition(".")
-    return stem if dot and stem else name
+    dot = name.find(".")
+    if dot < 0:
+        return name
+    length = _length_of_suffix(registry.get_manager(), name[dot:].lower())
+    return name[:-length] if 0 < length < len(name) else name
 
 
-def _suffixes() -> tuple[str, ...]:
-    """All known suffixes, the longest first."""
-    manager = registry.get_manager()
-    hooks = ("wkplug_image_readers", "wkplug_exporters")
-    return _sorted(
-        frozenset(s for hook in hooks for offer in manager.collect(hook) for s in offer.spec.suffixes)
+@lru_cache(maxsize=64)
+def _length_of_suffix(manager: registry.Manager, tail: str) -> int:
+    """The length of the longest known suffix that a name ends with, or else of what is behind its last dot."""
+    return next(
+        (len(known) for known in _suffixes(manager) if tail.endswith(known)), len(tail) - tail.rfind(".")
     )
 
 
-@cache
-def _sorted(suffixes: frozenset[str]) -> tuple[str, ...]:
-    return tuple(sorted(suffixes, key=lambda suffix: (-len(suffix), suffix)))
+@lru_cache(maxsize=2)
+def _suffixes(manager: registry.Manager) -> tuple[str, ...]:
+    """All known suffixes, the longest first."""
+    hooks = ("wkplug_image_readers", "wkplug_exporters")
+    known = {suffix for hook in hooks for offer in manager.collect(hook) for suffix in offer.spec.suffixes}
+    return tuple(sorted(known, key=lambda suffix: (-len(suffix), suffix)))
 
 
 # --- spelling ---------------------------------------------------------------------------------------------

@@ -243,7 +243,7 @@ def _told_columns(columns: _Columns, members: Sequence[Member]) -> list[ImportNo
 
 def by_place(members: Sequence[Member]) -> tuple[list[Member], list[ImportNote], bool]:
     """Sort files by the places that they say, else leave their order; with notes, and whether the order changed."""
-    if len(members) < 2 or any(Meaning.of(file.info, file.path).sections > 1 for _, file in members):
+    if len(members) < 2 or not _are_sections(members):
         return list(members), [], False
     places = _all_different([file.info.origin[2] for _, file in members])
     indices = _all_different([file.info.series_index for _, file in members])
@@ -260,6 +260,12 @@ def by_place(members: Sequence[Member]) -> tuple[list[Member], list[ImportNote],
             f"{'numbers' if places is None else 'places'} {what}, from {ordered[0][0]} to {ordered[-1][0]}"
         )
     return ordered, [ImportNote(kind="differs", text=text) for text in texts], bool(moved)
+
+
+def _are_sections(members: Sequence[Member]) -> bool:
+    # Files that were taken to be alike have one description.
+    described = {id(file.info): file for _, file in members}
+    return all(Meaning.of(file.info, file.path).sections == 1 for file in described.values())
 
 
 def _all_different(values: Sequence[float | None]) -> list[float] | None:

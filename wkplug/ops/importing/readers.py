@@ -90,7 +90,8 @@ class Closed:
 class Wanted:
     """Which reader is wanted: any, the one of a name, or any but Bio-Formats; and which scene, see `scenes`.
 
-    closed: shared by all files that are chosen with it.
+    sampled: of a long series of files, only a few are opened; for plans that are shown and not executed. closed: shared
+    by all files that are chosen with it.
     """
 
     def __init__(
@@ -99,8 +100,10 @@ class Wanted:
         *,
         use_bioformats: bool | None = None,
         scene: int | str | None = None,
+        sampled: bool = False,
     ) -> None:
         self.scene = scene
+        self.sampled = sampled
         self.name = reader if reader is not None or not use_bioformats else BIOFORMATS
         self.no_bioformats = use_bioformats is False
         self.closed = Closed()
@@ -162,6 +165,13 @@ class ImageFile:
         file._shown = f"{self.location.url}, scene {name or scene}"
         if scene == self.scene:
             file.__dict__["info"] = self.info  # known already
+        return file
+
+    def like(self, location: Location) -> ImageFile:
+        """Another file that is taken to be like this one, without a look at it."""
+        file = ImageFile(location, self._reader, self.reader_name, self._closed)
+        file._wanted = self._wanted
+        file.__dict__["info"] = self.info
         return file
 
     @property

@@ -60,7 +60,8 @@ class Volume:
         self.num_channels = meaning.num_channels
         self.others = meaning.other_lengths
         planes, blocks = set(), set()
-        for file in self.files:
+        # Files that were taken to be alike have one description, and are looked at once.
+        for file in {id(file.info): file for file in self.files}.values():
             self._check(file, meaning)
             own = self.meaning(file)
             planes.add(own.plane)
