@@ -22,6 +22,7 @@ from wkplug_medical.dicom_probe import DicomImporter
 import wkplug as wk
 from wkplug.abc import ForeignLayer, ProbeScore
 from wkplug.builtin.local import LocalLocation
+from wkplug.cli.main import main
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
 
 if TYPE_CHECKING:
@@ -277,6 +278,35 @@ def test_a_single_section_is_as_deep_as_its_thickness(tmp_path: Path) -> None:
     (layer,) = described(tmp_path)
     assert layer.voxel_size[2] == 5e6
     assert "It is a single section: its size along z is its thickness, 5 mm." in layer.notes
+
+
+def test_series_of_unlike_voxels_are_imported_one_by_one(tmp_path: Path) -> None:
+    series(tmp_path / "in" / "a", [0, 1, 2])
+    series(
+        tmp_path / "in" / "b", [0, 1.3], SeriesInstanceUID=f"{UID}2", SeriesNumber=2, SeriesDescription="Lung"
+    )
+    with pytest.raises(UnsupportedImageDataError, match="are no whole multiples of each other") as raised:
+        wk.Dataset.from_images(tmp_path / "in", tmp_path / "out", (1, 1, 1))
+    assert raised.value.hint == "Import each into a dataset of its own: scene='Thorax'; scene='Lung'."
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = wk.Dataset.from_images(
+            tmp_path / "in", tmp_path / "out", (1, 1, 1), scene="Lung", compress=False
+        )
+    assert list(dataset.layers) == ["Lung"]
+
+
+def test_series_of_twice_the_step_are_mags_of_one_dataset(tmp_path: Path) -> None:
+    series(tmp_path / "in" / "a", [0, 1, 2])
+    series(
+        tmp_path / "in" / "b", [0, 2], SeriesInstanceUID=f"{UID}2", SeriesNumber=2, SeriesDescription="Lung"
+    )
+    assert main(["convert", str(tmp_path / "in"), str(tmp_path / "out")]) == 0
+    dataset = wk.Dataset.open(tmp_path / "out")
+    assert {name: [str(mag) for mag in layer.mags] for name, layer in dataset.layers.items()} == {
+        "Thorax": ["1", "1-1-2", "4-2-2"],
+        "Lung": ["1-1-2", "4-2-2"],
+    }
 
 
 # --- frames of one file -----------------------------------------------------------------------------------

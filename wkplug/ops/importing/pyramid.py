@@ -56,7 +56,9 @@ def with_pyramids(
     wanted = options.pyramid
     if wanted is None:
         return tuple(volumes)
-    aligned = list(others)
+    volumes = tuple(volumes)
+    # Every layer is heeded from the start: one that begins with mag 1-1-2 leaves no room for 2-1-1 in those before it.
+    aligned = [*others, *([volume.mag] for volume in volumes)]
     planned = []
     for volume in volumes:
         layer, source = volume.layers[0], volume.mag

@@ -44,7 +44,7 @@ def mags_of(groups: Mapping[str, Stack], wanted: MagLike) -> dict[str, Mag]:
         if name in sizes:
             more = [_whole(size / least) for size, least in zip(sizes[name], finest, strict=True)]
             if 0 in more:
-                raise _uneven(sizes, [found.path for found in containers.values()])
+                raise _uneven(sizes, list(containers.values()))
             x, y, z = x * more[0], y * more[1], z * more[2]
         factors[name] = x, y, z
     asked = Mag(wanted)
@@ -76,12 +76,17 @@ def _mag(name: str, factors: tuple[int, int, int]) -> Mag:
         ) from error
 
 
-def _uneven(sizes: Mapping[str, _Size], paths: Sequence[str]) -> UnsupportedImageDataError:
+def _uneven(sizes: Mapping[str, _Size], containers: Sequence[Container]) -> UnsupportedImageDataError:
     told = "; ".join(
         f"{name}: {' x '.join(f'{length:g}' for length in size)} nm" for name, size in sizes.items()
     )
-    commands = "; ".join(f"wkplug convert {path} TARGET" for path in paths[:_NAMED])
-    commands += f"; and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    # What isn't an array of its own has no path that could be named.
+    apart = all(found.layer.mags[0].data_format for found in containers)
+    ways = [
+        f"wkplug convert {found.path} TARGET" if apart else f"scene={found.layer.name!r}"
+        for found in containers
+    ]
+    commands = "; ".join(ways[:_NAMED]) + (f"; and {len(ways) - _NAMED} more" if len(ways) > _NAMED else "")
     return UnsupportedImageDataError(
         f"The layers' voxel sizes are no whole multiples of each other ({told}), so they can't be mags of one dataset.",
         hint=f"Import each into a dataset of its own: {commands}.",

@@ -141,7 +141,9 @@ def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int]) -> Lengths:
         ):
             told = f"{volumes[0].volume.path}: {size_text(first)}; {planned.volume.path}: {size_text(said)}"
             raise InvalidArgumentError(
-                f"The files don't agree about the voxel size ({told}).", hint=_how_to_give(range(3))
+                f"The files don't agree about the voxel size ({told}).",
+                hint=f"{_how_to_give(range(3))} Or import each as a dataset of its own, where one input holds them all "
+                "with scene=NAME.",
             )
     return first
 
