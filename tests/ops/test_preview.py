@@ -126,6 +126,28 @@ def test_further_axes_show_their_first_place(tmp_path: Path) -> None:
     assert panel.pixels[np.unravel_index(plane.argmax(), plane.shape)][0] == 255
 
 
+@pytest.mark.parametrize(
+    ("color", "brightest"),
+    [((0, 255, 0), [0, 255, 0]), ((200, 100, 0), [200, 100, 0]), ((0, 0, 0), [255] * 3)],
+)
+def test_images_are_tinted_in_their_colour(tmp_path: Path, color: Any, brightest: list[int]) -> None:
+    dataset = make(tmp_path)
+    layer = add(dataset, "gfp", ramp(30, 20, 1))
+    layer.default_view_configuration = wk.LayerViewConfiguration(color=color)
+    pixels = preview.contact_sheet(dataset).rows[0][1][0].pixels
+    assert pixels.reshape(-1, 3).max(axis=0).tolist() == brightest
+    assert pixels.reshape(-1, 3).min(axis=0).tolist() == [0, 0, 0]
+
+
+def test_the_title_says_which_time_point_is_shown(tmp_path: Path) -> None:
+    dataset = make(tmp_path)
+    box = wk.NDBoundingBox((2, 0, 0, 0, 0), (7, 1, 30, 20, 4), ("t", "c", "x", "y", "z"))
+    layer = dataset.add_layer("live", "color", dtype="uint8", bounding_box=box)
+    layer.add_mag(1)
+    ((title, _),) = preview.contact_sheet(dataset).rows
+    assert "30 x 20 x 4, t 7   mags 1   (shown: 1, t = 2)" in title
+
+
 def test_the_mag_is_just_fine_enough(tmp_path: Path) -> None:
     dataset = make(tmp_path, (1, 1, 1))
     layer = add(dataset, "em", np.ones((2100, 40, 40), "uint8"))

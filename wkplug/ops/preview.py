@@ -1,6 +1,7 @@
 """The planes of `wkplug preview`: three orthogonal sections through the middle of each layer, as colours.
 
-Images are stretched to their visible range; segmentations get distinct colours per id and lie, half transparent,
+Images are stretched to their visible range and tinted in the layer's colour; of time points and further axes the first
+is shown, which the title says. Segmentations get distinct colours per id and lie, half transparent,
 over the image of the same place where there is one. Each layer is read in the mag that is just fine enough, so
 that a preview of terabytes reads a few megabytes. Drawing is an exporter's work.
 """
@@ -45,7 +46,8 @@ def contact_sheet(dataset: Dataset) -> ContactSheet:
         box = _shown_box(layer, view)
         part = "" if box == _xyz(layer) else ", the middle of it"
         panels = _panels(layer, view, box, _layer_below(dataset, layer))
-        rows.append((f"{_title(layer)}   (shown: {view.name}{part})", panels))
+        first = "".join(f", {axis} = {low}" for axis, low, _ in _others(layer))
+        rows.append((f"{_title(layer)}   (shown: {view.name}{first}{part})", panels))
     if not rows:
         raise InvalidArgumentError(
             f"The dataset {dataset.name!r} has no voxels to show.",
@@ -60,8 +62,16 @@ def _title(layer: Layer) -> str:
     channels = f", {layer.num_channels} channels" if layer.num_channels > 1 else ""
     mags = ", ".join(str(mag) for mag in layer.mags)
     extent = f"{size.x} x {size.y} x {size.z}"
-    what = f"{layer.category}, {layer.dtype.name}{channels}, {extent}"
+    others = "".join(f", {axis} {length}" for axis, _, length in _others(layer))
+    what = f"{layer.category}, {layer.dtype.name}{channels}, {extent}{others}"
     return f"{layer.name}   {what}   mags {mags}"
+
+
+def _others(layer: Layer) -> list[tuple[str, int, int]]:
+    """The axes beside channels, x, y and z that have several places: their names, first places and lengths."""
+    box = layer.bounding_box
+    every = zip(box.axes, box.topleft, box.size, strict=True)
+    return [(axis, low, length) for axis, low, length in every if axis not in "cxyz" and length > 1]
 
 
 def _fine_enough(layer: Layer) -> MagView | None:
@@ -174,11 +184,16 @@ def _coloured(layer: Layer, view: MagView, section: BoundingBox, across: str, do
     plane = _plane(view, section, across, down)
     if layer.category == "segmentation":
         return _label_colours(plane[..., 0])
-    return _stretched(plane)
+    view_configuration = layer.default_view_configuration
+    color = None if view_configuration is None else view_configuration.color
+    return _stretched(plane, color)
 
 
-def _stretched(plane: NDArray[Any]) -> NDArray[Any]:
-    """Map values to 0..255: colours as they are, everything else from its 0.5th to its 99.5th percentile."""
+def _stretched(plane: NDArray[Any], color: tuple[int, int, int] | None = None) -> NDArray[Any]:
+    """Map values to 0..255: colours as they are, everything else from its 0.5th to its 99.5th percentile.
+
+    color: the brightest voxels have this one, white if it is None or black.
+    """
     import numpy
 
     if plane.shape[2] >= 3 and plane.dtype == numpy.uint8:
@@ -187,7 +202,9 @@ def _stretched(plane: NDArray[Any]) -> NDArray[Any]:
     finite = grey[numpy.isfinite(grey)]
     low, high = numpy.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
     scaled = numpy.nan_to_num((grey - low) / max(high - low, 1e-12)).clip(0, 1)
-    return numpy.repeat((scaled * 255).astype(numpy.uint8)[..., None], 3, axis=2)
+    tint = numpy.array(color if color is not None and any(color) else (255, 255, 255), numpy.float64)
+    tinted: NDArray[Any] = (scaled[..., None] * tint).astype(numpy.uint8)
+    return tinted
 
 
 def _label_colours(labels: NDArray[Any]) -> NDArray[Any]:
