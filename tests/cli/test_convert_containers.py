@@ -306,3 +306,18 @@ def test_bad_input_of_cubes(data: Any, capsys: pytest.CaptureFixture[str]) -> No
     run("convert-knossos", "mag", "out", code=1)
     assert "doesn't say how large its voxels are" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_a_plate_of_many_fields_is_cut_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plate = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    plate.attrs["plate"] = {"wells": [{"path": "A/1"}]}
+    plate.create_group("A/1").attrs["well"] = {"images": [{"path": str(field)} for field in range(3)]}
+    for field in range(3):
+        image = plate.create_group(f"A/1/{field}")
+        image.create_array("0", data=np.full((2, 8, 8), field + 1, "uint8"), chunks=(2, 8, 8))
+        image.attrs["multiscales"] = [{"axes": list("zyx"), "datasets": [{"path": "0"}]}]
+    arguments = ["convert", str(tmp_path / "a.zarr"), str(tmp_path / "out"), "--voxel-size", "4,4,40"]
+    run(*arguments, "--max-layers", "2")
+    told = capsys.readouterr()
+    assert "the rest, from 'A_1_2' on, is not imported (--max-layers)" in told.out + told.err
+    assert list(wk.Dataset.open(tmp_path / "out").layers) == ["A_1_0", "A_1_1"]

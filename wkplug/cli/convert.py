@@ -35,6 +35,7 @@ __all__ = ["convert"]
 
 _TAKEN = (
     *STORAGE, *IMPORTING, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices", "scene",
+    "max_layers",
 )  # fmt: skip
 """Options that are parameters of `plan_import` under the same name."""
 
@@ -48,6 +49,13 @@ _TAKEN = (
 @category_option()
 @click.option("--name", help="Name of the dataset; the folder's if left out.")
 @source_options
+@click.option(
+    "--max-layers",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="So many layers at most: plates and channels may be many.",
+)
 @import_options
 @orientation_options
 @memory_option
