@@ -93,8 +93,15 @@ def _facts(info: ImageInfo, scenes: str) -> list[tuple[str, str]]:
         ("channels", _channels(info)),
         ("levels", levels if info.levels > 1 else ""),
         ("blocks", _times(info.block_shape)),
+        ("files", _companions(info)),
         ("details", details),
     ]
+
+
+def _companions(info: ImageInfo) -> str:
+    """The other files of the image."""
+    more = f" and {len(info.companions) - 5} more" if len(info.companions) > 5 else ""
+    return f"this one, {', '.join(info.companions[:5])}{more}" if info.companions else ""
 
 
 def _times(shape: Sequence[int]) -> str:

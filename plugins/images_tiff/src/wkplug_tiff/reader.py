@@ -140,7 +140,9 @@ class TiffImage(PickleByReopening, Image):
         size_x, size_y, size_z = words.voxel_size
         shapes = [look.shape(level.shape, axes) for level in self._levels]
         lengths = {length for axis, length in zip(axes, shapes[0], strict=True) if axis in ("c", "s")} or {1}
-        names = words.channel_names if len(words.channel_names) in lengths else look.sample_names
+        names = words.channel_names if len(words.channel_names) in lengths else ()
+        if not names and "c" not in axes:
+            names = look.sample_names
         every = self._images
         notes += notes_on_pages(file, series, every, alone=not self._set.companions)
         return ImageInfo(
