@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wkplug.dataset import MagView as MagView
     from wkplug.dataset import SegmentationLayer as SegmentationLayer
     from wkplug.dataset import View as View
+    from wkplug.dataset.names import ModeName as ModeName
     from wkplug.errors import *  # noqa: F403 - every error is public
     from wkplug.geometry import *  # noqa: F403 - every name of the geometry is public
     from wkplug.properties import *  # noqa: F403 - every name of the model is public
@@ -41,6 +42,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "DEFAULT_SHARD_SHAPE", "LayerCategoryType", "SEGMENTATION_CATEGORY",
     ),
     "wkplug.dataset.layer_export": ("LayerExport",),
+    "wkplug.dataset.names": ("ModeName",),
     "wkplug.dataset.slice_reader": ("BufferedSliceReader",),
     "wkplug.dataset.slice_writer": ("BufferedSliceWriter",),
     "wkplug.dataset.transfer": ("TransferMode",),
@@ -52,6 +54,15 @@ _ROOMS = (
     "abc", "builtin", "cli", "config", "dataset", "errors", "geometry", "ops", "properties", "registry", "storage",
     "testing", "utils",
 )  # fmt: skip
+
+
+_INTERNAL = frozenset(
+    {
+        "CURRENT_VERSION", "PropertiesStore", "as_voxel_size", "check_existing_layer_name", "check_layer_name",
+        "dtype_from_element_class", "element_class_from_dtype", "layer_facts", "typed_unit",
+    }
+)  # fmt: skip
+"""Names of the rooms below that the rest of the library shares: they are found, and not proposed."""
 
 
 def __getattr__(name: str) -> Any:
@@ -87,4 +98,4 @@ def __dir__() -> list[str]:
     public = {name for names in _NAMES.values() for name in names}
     for module in ("wkplug.errors", "wkplug.geometry", "wkplug.properties"):
         public.update(import_module(module).__all__)
-    return sorted(public)
+    return sorted(public - _INTERNAL)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.layer import Layer
+    from wkplug.dataset.legacy.formats import FormatName
+    from wkplug.dataset.names import Category
     from wkplug.geometry import MagLike, NDBoundingBox, Vec3FloatLike, VecIntLike
     from wkplug.properties import VoxelSize
 
@@ -49,7 +51,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         chunk_shape: VecIntLike | int | None = None,
         shard_shape: VecIntLike | int | None = None,
         chunks_per_shard: VecIntLike | int | None = None,
-        data_format: str | None = None,
+        data_format: FormatName | None = None,
         compress: Any = None,
         exists_ok: bool = False,
         executor: AnyExecutor = None,
@@ -100,12 +102,12 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
     def add_layer_for_existing_files(
         self,
         layer_name: str,
-        category: str,
+        category: Category,
         *,
         dtype: Any = None,
         dtype_per_channel: Any = None,
         num_channels: int | None = None,
-        data_format: str | None = None,
+        data_format: FormatName | None = None,
         bounding_box: NDBoundingBox | None = None,
         largest_segment_id: int | None = None,
         mappings: Sequence[str] | None = None,
@@ -133,10 +135,10 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
     def write_layer(
         self,
         layer_name: str,
-        category: str,
+        category: Category,
         data: ArrayLike,
         *,
-        data_format: str | None = None,
+        data_format: FormatName | None = None,
         downsample: bool = True,
         chunk_shape: VecIntLike | int | None = None,
         shard_shape: VecIntLike | int | None = None,
@@ -177,7 +179,7 @@ class DatasetCopying(DatasetPart, OlderCopyingDataset):
         chunk_shape: VecIntLike | int | None = None,
         shard_shape: VecIntLike | int | None = None,
         chunks_per_shard: VecIntLike | int | None = None,
-        data_format: str | None = None,
+        data_format: FormatName | None = None,
         compress: Any = None,
         exists_ok: bool = False,
         executor: AnyExecutor = None,

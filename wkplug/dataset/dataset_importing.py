@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
-    from wkplug.dataset.data_format import DataFormat
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.layer import Layer
+    from wkplug.dataset.legacy.formats import FormatName
+    from wkplug.dataset.names import Category, MissingSlices, Mode, SamplingMode
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
     from wkplug.ops.importing.files import ConversionLayerMapping
     from wkplug.ops.importing.report import ImportReport
@@ -62,8 +63,8 @@ class DatasetImporting(DatasetPart):
         z_slices_sort_key: Callable[[Any], Any] | None = None,
         voxel_size_with_unit: VoxelSize | None = None,
         layer_name: str | None = None,
-        layer_category: str | None = None,
-        data_format: str | DataFormat | None = None,
+        layer_category: Category | None = None,
+        data_format: FormatName | None = None,
         chunk_shape: VecIntLike | int | None = None,
         shard_shape: VecIntLike | int | None = None,
         chunks_per_shard: VecIntLike | int | None = None,
@@ -78,7 +79,7 @@ class DatasetImporting(DatasetPart):
         executor: AnyExecutor = None,
         reader: str | None = None,
         use_bioformats: bool | None = None,
-        missing_slices: str = "error",
+        missing_slices: MissingSlices = "error",
         memory: int | str | None = None,
         importer: str | None = None,
         scene: int | str | None = None,
@@ -160,9 +161,9 @@ class DatasetImporting(DatasetPart):
         self,
         images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Any,
         layer_name: str,
-        category: str | None = "color",
+        category: Category | None = "color",
         *,
-        data_format: str | DataFormat | None = None,
+        data_format: FormatName | None = None,
         mag: MagLike = 1,
         chunk_shape: VecIntLike | int | None = None,
         shard_shape: VecIntLike | int | None = None,
@@ -185,7 +186,7 @@ class DatasetImporting(DatasetPart):
         reader: str | None = None,
         timepoint: int | None = None,
         use_bioformats: bool | None = None,
-        missing_slices: str = "error",
+        missing_slices: MissingSlices = "error",
         memory: int | str | None = None,
         importer: str | None = None,
         scene: int | str | None = None,
@@ -246,9 +247,9 @@ class DatasetImporting(DatasetPart):
     def downsample(
         self,
         *,
-        sampling_mode: str | SamplingModes = "anisotropic",
+        sampling_mode: SamplingMode | SamplingModes = "anisotropic",
         coarsest_mag: MagLike | None = None,
-        interpolation_mode: str = "default",
+        interpolation_mode: Mode = "default",
         compress: bool = True,
         memory: int | str | None = None,
         executor: AnyExecutor = None,

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wkplug.dataset.dataset import Dataset
+    from wkplug.dataset.legacy.formats import FormatName
+    from wkplug.dataset.names import Category
 
 __all__ = ["DatasetLayers"]
 
@@ -148,12 +150,12 @@ class DatasetLayers(DatasetPart):
     def add_layer(
         self,
         layer_name: str,
-        category: str,
+        category: Category,
         *,
         dtype: Any = None,
         dtype_per_channel: Any = None,
         num_channels: int | None = None,
-        data_format: str | DataFormat | None = None,
+        data_format: FormatName | None = None,
         bounding_box: NDBoundingBox | None = None,
         largest_segment_id: int | None = None,
         mappings: Sequence[str] | None = None,
@@ -232,12 +234,12 @@ class DatasetLayers(DatasetPart):
     def get_or_add_layer(
         self,
         layer_name: str,
-        category: str,
+        category: Category,
         *,
         dtype: Any = None,
         dtype_per_channel: Any = None,
         num_channels: int | None = None,
-        data_format: str | DataFormat | None = None,
+        data_format: FormatName | None = None,
         **further: Any,
     ) -> Layer:
         """Give the layer, added if need be; LayerMismatchError (an AssertionError) if it differs from what is asked.

@@ -7,7 +7,7 @@ and around copies are in files of their own, see `wkplug.dataset.parts`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from wkplug import registry
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Location
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.layer_export import LayerExport
+    from wkplug.dataset.names import Category
     from wkplug.dataset.segmentation_layer import SegmentationLayer
     from wkplug.dataset.sources import ArraySource
     from wkplug.properties import CoordinateTransformation, LayerProperties, LayerViewConfiguration
@@ -142,9 +143,9 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
         return self.path.resolve()
 
     @property
-    def category(self) -> str:
+    def category(self) -> Category:
         """Either "color" or "segmentation"."""
-        return self.properties.category
+        return cast("Category", self.properties.category)
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.mag_view import MagView
+    from wkplug.dataset.names import Mode, SamplingMode
     from wkplug.geometry import MagLike, VecIntLike
     from wkplug.ops.pyramids.sampling import SamplingModes
 
@@ -33,9 +34,9 @@ class LayerSampling(LayerPart):
         *,
         from_mag: MagLike | None = None,
         coarsest_mag: MagLike | None = None,
-        interpolation_mode: str = "default",
+        interpolation_mode: Mode = "default",
         compress: bool = True,
-        sampling_mode: str | SamplingModes = "anisotropic",
+        sampling_mode: SamplingMode | SamplingModes = "anisotropic",
         align_with_other_layers: bool | Dataset = True,
         buffer_shape: VecIntLike | int | None = None,
         chunk_shape: VecIntLike | int | None = None,
@@ -92,7 +93,7 @@ class LayerSampling(LayerPart):
         from_mag: MagLike,
         target_mag: MagLike,
         *,
-        interpolation_mode: str = "default",
+        interpolation_mode: Mode = "default",
         compress: bool = True,
         buffer_shape: VecIntLike | int | None = None,
         chunk_shape: VecIntLike | int | None = None,
@@ -132,7 +133,7 @@ class LayerSampling(LayerPart):
         from_mag: MagLike,
         target_mags: Iterable[MagLike],
         *,
-        interpolation_mode: str = "default",
+        interpolation_mode: Mode = "default",
         compress: bool = True,
         buffer_shape: VecIntLike | int | None = None,
         chunk_shape: VecIntLike | int | None = None,
@@ -167,7 +168,7 @@ class LayerSampling(LayerPart):
     def redownsample(
         self,
         *,
-        interpolation_mode: str = "default",
+        interpolation_mode: Mode = "default",
         compress: bool = True,
         buffer_shape: VecIntLike | int | None = None,
         chunk_shape: VecIntLike | int | None = None,
@@ -199,7 +200,7 @@ class LayerSampling(LayerPart):
         from_mag_view: MagView | None = None,
         finest_mag: MagLike = 1,
         compress: bool = True,
-        sampling_mode: str | SamplingModes = "anisotropic",
+        sampling_mode: SamplingMode | SamplingModes = "anisotropic",
         align_with_other_layers: bool | Dataset = True,
         buffer_shape: VecIntLike | int | None = None,
         chunk_shape: VecIntLike | int | None = None,

@@ -18,19 +18,37 @@ if TYPE_CHECKING:
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.layer import Layer
 
-__all__ = ["DatasetPart", "LayerPart", "part_of"]
+__all__ = ["DatasetPart", "LayerPart", "UsersNames", "part_of"]
 
 C = TypeVar("C", bound=type)
 
 
-class LayerPart:
+_INTERNAL = frozenset(
+    {
+        "array_source", "backend_for", "check_metadata_writable", "check_writable", "extend_bounding_box", "factors",
+        "frame", "layer_was_renamed", "location", "properties", "region", "store", "watch",
+    }
+)  # fmt: skip
+"""What objects that users hold lend to the rest of the library."""
+
+
+class UsersNames:
+    """What completion proposes of an object: the names of users. Internal ones are found, and not proposed."""
+
+    __slots__ = ()
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _INTERNAL]
+
+
+class LayerPart(UsersNames):
     """A base of `Layer`."""
 
     def _as_layer(self) -> Layer:
         return cast("Layer", self)
 
 
-class DatasetPart:
+class DatasetPart(UsersNames):
     """A base of `Dataset`."""
 
     def _as_dataset(self) -> Dataset:

@@ -13,7 +13,7 @@ from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import OFFSET_AND_SIZE, WRITING
-from wkplug.dataset.parts import part_of
+from wkplug.dataset.parts import UsersNames, part_of
 from wkplug.dataset.regions import Frame, Region, check_readable, in_mag, resolve, to_bounding_box
 from wkplug.errors import OutOfBoundsError, ReadOnlyError, ShapeMismatchError
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int, grids
@@ -31,7 +31,7 @@ __all__ = ["VoxelAccess", "position_given"]
 
 
 @part_of("wkplug.dataset.view", "View")
-class VoxelAccess:
+class VoxelAccess(UsersNames):
     """A base of `View`."""
 
     _source: ArraySource

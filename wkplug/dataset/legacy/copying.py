@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.layer import Layer
+    from wkplug.dataset.legacy.formats import FormatName
     from wkplug.dataset.mag_view import MagView
     from wkplug.geometry import MagLike
 
@@ -150,7 +151,7 @@ class OlderCopyingDataset:
         chunks_per_shard: Any = None,
         *,
         shard_shape: Any = None,
-        data_format: str | None = None,
+        data_format: FormatName | None = None,
         compress: Any = None,
         exists_ok: bool = False,
         executor: Any = None,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MEMBERS"]
+    from wkplug.dataset.data_format import DataFormat
+
+__all__ = ["MEMBERS", "FormatName"]
+
+FormatName: TypeAlias = (
+    'Literal["wkw", "zarr", "zarr3", "n5", "neuroglancerPrecomputed", "memory"] | DataFormat'
+)
+"""What `data_format=` may be for a type checker; `DataFormat(name)` for formats of other plugins."""
 
 MEMBERS: Mapping[str, str] = MappingProxyType(
     {

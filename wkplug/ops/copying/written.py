@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from wkplug.dataset import Dataset, Layer
+    from wkplug.dataset.legacy.formats import FormatName
+    from wkplug.dataset.names import Category
     from wkplug.geometry import MagLike, VecIntLike
 
 __all__ = ["write_layer"]
@@ -24,10 +26,10 @@ __all__ = ["write_layer"]
 def write_layer(
     dataset: Dataset,
     layer_name: str,
-    category: str,
+    category: Category,
     data: ArrayLike,
     *,
-    data_format: str | None = None,
+    data_format: FormatName | None = None,
     downsample: bool = True,
     chunk_shape: Any = None,
     shard_shape: Any = None,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box, Executor, Location
     from wkplug.dataset import Dataset, Layer
+    from wkplug.dataset.names import Category
     from wkplug.ops.importing.cutting import Cutting, Extent
     from wkplug.ops.importing.options import ImportOptions
     from wkplug.ops.importing.pipeline import Seen
@@ -165,7 +166,7 @@ def _layer(dataset: Dataset, planned: LayerPlan) -> Layer:
         return dataset.get_layer(planned.name)
     return dataset.add_layer(
         planned.name,
-        planned.category,
+        cast("Category", planned.category),
         dtype=planned.dtype,
         num_channels=len(planned.channels),
         data_format=planned.data_format,
