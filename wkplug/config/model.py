@@ -188,6 +188,7 @@ _SCALARS: dict[KeyPath, Callable[[Any], Any]] = {
     ("progress",): _flag_or_auto,
     ("strict",): _flag,
     ("trace",): _flag,
+    ("trusted_places",): _names,
 }
 # Tables: how many keys lead to one value, and what that value is. Entries of several sources are merged.
 _TABLES: dict[str, tuple[int, Callable[[Any], Any]]] = {
@@ -210,6 +211,7 @@ class Settings:
     suffix -> names, best first. filesystems: URL scheme -> name. storage: URL prefix -> options. plugin:
     plugin's name -> its own table. progress: whether long calls show a bar; None where a terminal or a notebook
     shows it. strict: a broken plugin is an error. trace: tell stderr about hook calls.
+    trusted_places: paths and URLs, with all below, that datasets may name although they lie outside; "*" is everything.
     """
 
     default_format: str = "zarr3"
@@ -228,6 +230,7 @@ class Settings:
     progress: bool | None = None
     strict: bool = False
     trace: bool = False
+    trusted_places: tuple[str, ...] = ()
     sources: Mapping[KeyPath, str] = attrs.field(factory=dict, repr=False, eq=False)
 
     def source_of(self, key: str | KeyPath) -> str:

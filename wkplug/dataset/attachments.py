@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wkplug.abc import Location
+    from wkplug.dataset.layer import Layer
     from wkplug.dataset.segmentation_layer import SegmentationLayer
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "MeshAttachment",
     "SegmentIndexAttachment",
     "SegmentStatisticsAttachment",
+    "attached_places",
 ]
 
 
@@ -90,6 +92,15 @@ class Attachment:
     def location(self) -> Location:
         """The place of the file or folder."""
         return storage.locate(self.path)
+
+
+def attached_places(layer: Layer) -> Iterator[tuple[str, Location]]:
+    """Iterate over the names and the recorded places of all attachments of a layer, also those that are refused."""
+    listed = getattr(layer.properties, "attachments", None)
+    for kind in KINDS if listed is not None else ():
+        value = getattr(listed, kind.container_name)
+        for entry in value if isinstance(value, list) else [value] if value is not None else []:
+            yield entry.name, storage.resolve_inside(layer.dataset.location, entry.path)[0]
 
 
 def _located(path: str | os.PathLike[str], root: Location | None) -> Location:

@@ -8,6 +8,7 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.builtin.parts import is_scrap
+from wkplug.dataset.attachments import attached_places
 from wkplug.errors import StorageError, WkplugError
 from wkplug.storage.removing import noted_deletions
 
@@ -144,6 +145,7 @@ def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
         mags=(*(_mag(view, sizes=sizes) for view in layer.mags.values()), *_unlisted(layer)),
         notes=(
             *_notes(layer),
+            *_outside(layer),
             *_leftovers(layer.location, own),
         ),
         mark=_mark_of(layer.location),
@@ -182,6 +184,18 @@ def _mark_of(folder: Location) -> str | None:
     if mark is None or mark.finished:
         return None
     return f"{mark.what or mark.job}, started {mark.started}, has not finished; run it again to finish it"
+
+
+def _outside(layer: Layer) -> Iterator[str]:
+    """Tell which mags and attachments lie outside of the dataset."""
+    root = layer.dataset.location
+    named = [
+        *((f"the mag {view.name}", view.location) for view in layer.mags.values()),
+        *((f"the attachment {name!r}", place) for name, place in attached_places(layer)),
+    ]
+    for what, place in named:
+        if not storage.is_inside(root, place):
+            yield f"{what} lies outside of this dataset, at {place.url}"
 
 
 def _leftovers(folder: Location, listed: Collection[str]) -> tuple[str, ...]:

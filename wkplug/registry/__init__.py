@@ -226,6 +226,17 @@ def filesystem(url: str) -> Filesystem:
     return filesystem
 
 
+def markers() -> frozenset[str]:
+    """Give the names of all files that say of a folder that it is an array or a container some plugin reads."""
+    tables = tables_of_now()
+    return frozenset(
+        marker
+        for kind in (BACKEND, IMPORTER)
+        for offer in tables.offers(kind)
+        for marker in offer.spec.markers
+    )
+
+
 def schemes() -> frozenset[str]:
     """Give all URL schemes that an installed filesystem says to open, in lower case."""
     return frozenset(

@@ -7,7 +7,7 @@ opens an array is the registry's decision, what the voxels mean the dataset's.
 from wkplug.storage.budget import check_unpacked_size
 from wkplug.storage.copying import can_be_listed, copy_tree
 from wkplug.storage.handles import ArrayHandle
-from wkplug.storage.locating import locate, relative_to, resolve_inside
+from wkplug.storage.locating import is_inside, is_trusted, locate, relative_to, resolve_inside
 from wkplug.storage.marks import (
     MARK_NAME,
     Mark,
@@ -32,6 +32,8 @@ __all__ = [
     "finish_mark",
     "forget",
     "is_complete",
+    "is_inside",
+    "is_trusted",
     "locate",
     "open_array",
     "place_of_new",

@@ -2,8 +2,12 @@
 
 `locate` opens paths, URLs and path objects. `resolve_inside` and `relative_to` are the two directions of
 paths recorded in a dataset: relative to its root inside, absolute or a URL outside. Places are compared
-part by part, never as text prefixes, and links are not followed: whether a path may lead out is for the
-caller to decide.
+part by part, never as text prefixes, and links are not followed.
+
+What a dataset records is what somebody else wrote. A dataset on this machine may name arrays anywhere, as it always
+could; one that came from elsewhere names nothing on this machine and nothing on other hosts, unless the setting
+`trusted_places` says so. A place that may not be named is a place all the same, so that the dataset opens; whatever
+is done with it is an UnsafePathError.
 
 Who calls it: everything above `wkplug.storage`.
 """
@@ -19,9 +23,10 @@ from wkplug.builtin.local import LocalFilesystem, LocalLocation
 from wkplug.errors import InvalidArgumentError, UnsafePathError, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
-__all__ = ["locate", "relative_to", "resolve_inside"]
+__all__ = ["is_inside", "is_trusted", "locate", "relative_to", "resolve_inside"]
 
 # At least two letters, so that a Windows drive is none.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|file:", re.ASCII)
@@ -107,16 +112,24 @@ def resolve_inside(root: Location, text: str) -> tuple[Location, bool]:
     """Resolve a path recorded in a dataset at `root`: gives the place and whether it lies below `root`.
 
     `text` is relative with forward slashes ("./color/1", "../other/color/1"), absolute, or a URL. ".." is
-    resolved in the text, before any link. UnsafePathError if it climbs above the top of a store.
+    resolved in the text, before any link. UnsafePathError if it climbs above the top of a store. A place that a dataset
+    at `root` may not name is given as one that refuses everything.
     """
     if not isinstance(text, str) or "\0" in text:
         raise InvalidArgumentError(f"{text!r} is no path.")
+    location = _resolved(root, text)
+    if _below(root, location) is not None:
+        return location, True
+    if root.local_path() is None and not _is_near(root, location) and not is_trusted(location):
+        return _Refused(root.url, location.url), False
+    return location, False
+
+
+def _resolved(root: Location, text: str) -> Location:
     if _url_in(text) is not None:
-        location = locate(text)
-        return location, _below(root, location) is not None
+        return locate(text)
     if text.startswith("/") or (root.local_path() is not None and os.path.isabs(text)):  # noqa: PTH117 - plain text
-        location = LocalLocation(text)
-        return location, _below(root, location) is not None
+        return LocalLocation(text)
     location = root
     for part in text.split("/"):
         if part == "..":
@@ -126,7 +139,122 @@ def resolve_inside(root: Location, text: str) -> tuple[Location, bool]:
             location = parent
         elif part not in ("", "."):
             location = location.child(part)
-    return location, _below(root, location) is not None
+    return location
+
+
+def is_trusted(location: Location) -> bool:
+    """Whether the setting `trusted_places` allows foreign datasets to name this place."""
+    from wkplug.config import current
+
+    for trusted in current().trusted_places:
+        if trusted == "*":
+            return True
+        place = locate(trusted)
+        if _below(place, location) is not None or location.url.startswith(place.url.rstrip("/") + "/"):
+            return True
+    return False
+
+
+def is_inside(root: Location, location: Location) -> bool:
+    """Whether a place is the folder `root` or lies below it; of local ones, where links lead."""
+    here, there = root.local_path(), location.local_path()
+    if here is not None and there is not None:
+        root, location = LocalLocation(os.path.realpath(here)), LocalLocation(os.path.realpath(there))
+    return _below(root, location) is not None
+
+
+def _is_near(root: Location, location: Location) -> bool:
+    """Whether both are on the same host, neither on this machine's disks."""
+    return location.local_path() is None and _host(root) == _host(location)
+
+
+def _host(location: Location) -> tuple[str, str]:
+    native = location.native("fsspec") or {}
+    if native.get("protocol") == "memory":
+        return "memory", ""
+    scheme, _, rest = location.url.partition("://")
+    if native.get("protocol") == "s3":
+        return "s3", str(native["options"].get("endpoint_url"))
+    if "::" in location.url:  # an archive, within which no path leads out
+        return scheme, location.url.rpartition("::")[2]
+    return scheme.replace("https", "http"), rest.partition("/")[0]
+
+
+class _Refused(Location):
+    """A place that a dataset names and may not name: it has a URL, and everything else is refused."""
+
+    __slots__ = ("_named", "_root", "_url")
+
+    def __init__(self, root: str, url: str, named: str | None = None) -> None:
+        self._root, self._url, self._named = root, url, url if named is None else named
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_Refused, (self._root, self._url, self._named))
+
+    def __eq__(self, other: object) -> bool:
+        return self._url == other._url if isinstance(other, _Refused) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._url)
+
+    def __repr__(self) -> str:
+        return f"<refused place {self._url!r}>"
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    @property
+    def parent(self) -> Location:
+        return _Refused(self._root, self._url.rstrip("/").rpartition("/")[0] or "/", self._named)
+
+    def child(self, *parts: str) -> Location:
+        return _Refused(self._root, "/".join([self._url.rstrip("/"), *parts]), self._named)
+
+    def local_path(self) -> None:
+        return None
+
+    def native(self, kind: str) -> Mapping[str, Any] | None:  # noqa: ARG002 - refused
+        raise self.error()
+
+    def error(self) -> UnsafePathError:
+        """Say why nothing is done with it."""
+        return UnsafePathError(
+            f"The dataset {self._root} names {self._named}, which is on this machine or on another host "
+            "than the dataset: that is not followed.",
+            hint="If you trust it, name the place in the setting trusted_places, as in "
+            f"wkplug.settings(trusted_places=[{self._named!r}]).",
+        )
+
+    def read(self, start: int | None = None, stop: int | None = None) -> bytes:  # noqa: ARG002 - refused
+        raise self.error()
+
+    def write(self, data: bytes, *, if_match: str | None = None) -> str:  # noqa: ARG002 - refused
+        raise self.error()
+
+    def version(self) -> str | None:
+        raise self.error()
+
+    def exists(self) -> bool:
+        raise self.error()
+
+    def list(self) -> Iterator[str]:
+        raise self.error()
+
+    def delete(self, *, recursive: bool = False) -> None:  # noqa: ARG002 - refused
+        raise self.error()
+
+    def make_folder(self) -> None:
+        raise self.error()
+
+    def size(self) -> int:
+        raise self.error()
+
+    def lock(self, key: str = "", *, timeout: float | None = None) -> AbstractContextManager[None]:  # noqa: ARG002 - refused
+        raise self.error()
+
+    def writable(self) -> bool:
+        return False
 
 
 def relative_to(root: Location, location: Location) -> str:
@@ -134,6 +262,8 @@ def relative_to(root: Location, location: Location) -> str:
 
     For local places the URL is the absolute path, with forward slashes.
     """
+    if isinstance(location, _Refused):
+        raise location.error()  # what one dataset may not name doesn't get there through another
     parts = _below(root, location)
     return location.url if parts is None else "./" + "/".join(parts)
 

@@ -56,6 +56,9 @@ def copy_dataset(
         check_complete(dataset.location)
     # Before anything is made, since one may be described wrongly.
     layers = [dataset.get_layer(layer) for layer in dataset.layers if layer not in ignored]
+    for layer in dataset.layers.values():
+        if layer.name not in ignored:
+            layer_copying.check_attachments(layer)
     location = _place(dataset, new_dataset_path, exists_ok=exists_ok)
     unfinished = UnfinishedCopy(
         kind="dataset",

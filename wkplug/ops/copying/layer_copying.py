@@ -19,7 +19,14 @@ import attrs
 from wkplug import registry, storage
 from wkplug.dataset import creating
 from wkplug.dataset.progress import shown
-from wkplug.errors import InvalidArgumentError, LayerExistsError, MissingError, UnlistableError
+from wkplug.errors import (
+    InvalidArgumentError,
+    LayerExistsError,
+    MissingError,
+    StorageError,
+    UnlistableError,
+    UnsafePathError,
+)
 from wkplug.geometry import BoundingBox
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
@@ -51,6 +58,7 @@ __all__ = [
     "add_layer_like",
     "add_symlink_layer",
     "asked_of",
+    "check_attachments",
     "cropped",
     "layer_of",
     "link_other_entries",
@@ -64,6 +72,7 @@ _NOT_COPIED = frozenset(
     }
 )  # fmt: skip
 _OUR_OWN = ".wkplug"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def layer_of(layer_or_path: Layer | str | os.PathLike[str]) -> Layer:
@@ -112,6 +121,8 @@ def add_layer_as_copy(
     name = source.name if new_layer_name is None else new_layer_name
     if not source.dataset.allow_incomplete:
         check_complete(source.location)
+    if with_attachments:
+        check_attachments(source)
     unfinished = UnfinishedCopy(
         kind="layer",
         source=source.location,
@@ -314,6 +325,35 @@ def _attachments(layer: Layer) -> list[Attachment]:
     from wkplug.dataset import SegmentationLayer
 
     return list(layer.attachments) if isinstance(layer, SegmentationLayer) else []
+
+
+def check_attachments(source: Layer) -> None:
+    """Refuse attachments that lie outside of the dataset and are no scientific data: a dataset may name any file.
+
+    UnsafePathError, unless the setting `trusted_places` holds the place. What says by its first bytes or by its
+    metadata that it is data may lie anywhere, like the arrays of mags: references are made by the API itself.
+    """
+    root = source.dataset.location
+    for attachment in _attachments(source):
+        place = attachment.location
+        if storage.is_inside(root, place) or storage.is_trusted(place) or _is_data(place):
+            continue
+        raise UnsafePathError(
+            f"The {attachment.type_name} attachment {attachment.name!r} of the layer {source.name!r} lies outside "
+            f"of its dataset, at {place.url}, and is not evidently data: it is not copied.",
+            hint="If it is what it should be, name its place in the setting trusted_places, as in "
+            f"wkplug.settings(trusted_places=[{place.url!r}]); or copy without attachments.",
+        )
+
+
+def _is_data(place: Location) -> bool:
+    """Whether a file is HDF5, or a folder holds what marks the arrays or containers of an installed plugin."""
+    try:
+        if any(place.child(name).exists() for name in registry.markers()):
+            return True
+        return place.read(0, len(_HDF5)) == _HDF5
+    except StorageError:
+        return False
 
 
 # --- checks -----------------------------------------------------------------------------------------------
