@@ -654,3 +654,31 @@ def test_omero_windows_and_visibility_are_said(tmp_path: Path) -> None:
     assert info.channel_names == ("DAPI", "GFP")
     assert info.channel_ranges == ((100.0, 900.0), None)
     assert info.channel_visible == (True, False)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("shards", [False, True])
+def test_bool_voxels_become_0_and_1(tmp_path: Path, version: int, shards: bool) -> None:
+    if version == 2 and shards:
+        pytest.skip("Zarr v2 has no shards")
+    data = noise((10, 20, 30)) > 120
+    place = write_image(tmp_path / "mask.zarr", noise((1, 1, 1)), SPACE, version)
+    more: dict[str, Any] = {"shards": (8, 16, 16)} if shards else {}
+    group = zarr.open_group(place, mode="r+")
+    group.create_array("0", data=data, chunks=(8, 8, 8), overwrite=True, **more)
+    plan = images.plan_import(place, tmp_path / "out", (4, 4, 40))
+    assert "bool" in str(plan.report)
+    dataset = plan.execute()
+    assert dataset.get_layer("mask").dtype == np.dtype("uint8")
+    assert np.array_equal(voxels(dataset, "mask")[0], data.T.astype("uint8"))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_float16_voxels_become_float32(tmp_path: Path, version: int) -> None:
+    data = (noise((10, 20, 30)) / 7).astype("float16")
+    place = write_image(tmp_path / "a.zarr", data, SPACE, version)
+    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
+    assert "float16" in str(plan.report)
+    dataset = plan.execute()
+    assert dataset.get_layer("a").dtype == np.dtype("float32")
+    assert np.array_equal(voxels(dataset, "a")[0], data.T.astype("float32"))

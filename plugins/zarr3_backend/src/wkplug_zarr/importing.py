@@ -15,11 +15,12 @@ from xml.etree import ElementTree
 
 import attrs
 
-from wkplug.abc import ForeignLayer, ForeignMag, Importer, Location, ProbeScore
+from wkplug.abc import ForeignLayer, ForeignMag, Image, Importer, Location, ProbeScore
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
 from wkplug_zarr.headers import USUAL_AXES
 from wkplug_zarr.multiscales import Multiscale, layers_of
 from wkplug_zarr.nodes import Node, base_name, below
+from wkplug_zarr.unusual import UnusualImage, unusual_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,6 +71,13 @@ class OmeZarrImporter(Importer):
             )
         told = tuple(f"{path} is listed, but not there: it is left out." for path in missing)
         return (attrs.evolve(layers[0], notes=(*layers[0].notes, *told)), *layers[1:])
+
+    def open(self, mag: ForeignMag) -> Image | None:
+        """Open arrays of dtypes that layers can't have (bool, float16); None for all others."""
+        zarr_format = 3 if mag.data_format == "zarr3" else 2
+        if unusual_dtype(mag.location, zarr_format) is None:
+            return None
+        return UnusualImage(mag.location, zarr_format, mag.axes)
 
 
 # --- one image, one array ------------------------------------------------------------------------------------
