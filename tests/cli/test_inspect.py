@@ -92,7 +92,7 @@ def test_what_no_reader_takes_says_what_to_do_instead(
     assert "For a folder of images: wkplug convert --dry-run. For a dataset: wkplug info." in told
     told = inspect(capsys, tmp_path / "a.tif", code=1)
     assert f"There is no file {tmp_path / 'a.tif'}." in told
-    (tmp_path / "a.txt").write_text("hello")
+    (tmp_path / "a.txt").write_bytes(bytes(range(1, 255)))
     told = inspect(capsys, tmp_path / "a.txt", code=1)
     assert "No installed reader accepts 'a.txt'." in told
     assert "readable suffixes: " in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import sample_files
 import tifffile
 from PIL import Image as Pillow
+from wkplug_tiff.makers import maker_channels, maker_sizes
 from wkplug_tiff.reader import TiffReader
 
 from wkplug.builtin.local import LocalLocation
@@ -96,6 +98,23 @@ def test_the_field_of_view_of_other_makers_counts_as_well(tmp_path: Path) -> Non
         found = info(tmp_path / "fei.tif", metadata=None, extratags=tags)
         assert found.voxel_size == pytest.approx(size)
         assert sum("Scan.HorFieldsize / 30" in note for note in found.notes) == told
+
+
+def test_channels_of_a_confocal_file_have_its_names_and_colours() -> None:
+    told = {"ColorNames": ["Ch1", "ChD"], "Colors": [[255, 0, 0, 0], [0, 128, 255, 0]], "Mono": False}
+    file = SimpleNamespace(lsm_metadata={"ChannelColors": told})
+    assert maker_channels(file) == (("Ch1", "ChD"), ((255, 0, 0), (0, 128, 255)))
+    assert maker_channels(SimpleNamespace(lsm_metadata=None)) == ((), ())
+
+
+def test_uneven_distances_of_sections_are_told() -> None:
+    stack = {"XCalibration": 0.5, "YCalibration": 0.5, "CalibrationUnits": "um"}
+    file = SimpleNamespace(lsm_metadata=None, stk_metadata={**stack, "ZDistance": np.array([0.0, 0.3, 0.3])})
+    assert maker_sizes(file) == (pytest.approx((500.0, 500.0, 300.0)), ())
+    file.stk_metadata["ZDistance"] = np.array([0.3, 0.3, 0.6])
+    sizes, (note,) = maker_sizes(file)
+    assert sizes == pytest.approx((500.0, 500.0, 300.0))
+    assert note == "its sections are 0.3 to 0.6 micrometres apart; the first distance, 0.3, is taken for all"
 
 
 def test_slide_scanners_say_micrometres_per_pixel(tmp_path: Path) -> None:

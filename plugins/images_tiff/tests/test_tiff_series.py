@@ -86,6 +86,15 @@ def test_pages_of_other_sizes_between_sections_are_told(tmp_path: Path) -> None:
         assert any("(4, counted from 0) of another size" in note for note in image.info.notes)
 
 
+def test_pages_that_are_turned_in_different_ways_are_told(tmp_path: Path) -> None:
+    turned = {**PLAIN, "extratags": [(274, "H", 1, 6, True)]}
+    write(tmp_path / "a.tif", (LARGE, PLAIN), (LARGE, turned), (LARGE, PLAIN))
+    with opened(tmp_path / "a.tif") as image:
+        assert image.info.shape == (3, 40, 60)
+        said = "1 of its pages has another orientation tag than the first, which counts for all"
+        assert said in image.info.notes
+
+
 @pytest.mark.parametrize(("declared", "written"), [(6, 4), (4, 6), (5, 5)])
 def test_planes_that_are_missing_or_left_over_are_counted(
     tmp_path: Path, declared: int, written: int

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _DESCRIPTION = 270  # the tag that holds OME and ImageJ metadata
+_ORIENTATION = 274
 _MOST_EMPTY = 64
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _COUNTED = ("generic", "imagej", "ome", "shaped", "uniform")
@@ -131,6 +132,12 @@ def notes_on_pages(file: tifffile.TiffFile, series: Any, images: Sequence[Any], 
     )
     if not alone or series.kind not in _COUNTED:
         return notes
+    turned = _turned_otherwise(series)
+    if turned:
+        notes.append(
+            f"{turned} of its pages {'has' if turned == 1 else 'have'} another orientation tag than the first, "
+            "which counts for all"
+        )
     others = [image for image in images if image is not series]
     if series.kind == "generic" and others and not any(image.name for image in images):
         mine = _numbers(series)
@@ -163,6 +170,13 @@ def check_planes(series: Any) -> None:
         pages < planes and series.dataoffset is None
     ):  # otherwise the voxels of all planes follow those of the first
         raise EOFError(f"its metadata declare {planes} planes, but it has {pages} pages")
+
+
+def _turned_otherwise(series: Any) -> int:
+    """How many pages have another orientation than the first, of those whose tags were read."""
+    own = series.keyframe.tags.valueof(_ORIENTATION, 1)
+    read = (page for page in series._pages if isinstance(page, tifffile.TiffPage))
+    return sum(page.tags.valueof(_ORIENTATION, 1) != own for page in read)
 
 
 def _numbers(series: Any) -> list[int]:
