@@ -297,8 +297,8 @@ class Layer(LayerMags, LayerSampling, LayerCopying, OlderLayer):
         self.check_metadata_writable(verb)
         if self._read_only:
             raise ReadOnlyError(
-                f"The layer {self._name!r} can't {verb}: its folder is a link to {self.resolved_path}, whose files "
-                "belong to another dataset.",
+                f"The layer {self._name!r} is read-only and can't {verb}: its folder is a link to "
+                f"{self.resolved_path}, whose files belong to another dataset.",
                 hint="Open that dataset and change the layer there. To have mags of one's own beside another "
                 "dataset's, add the layer with dataset.add_layer_as_ref, or with dataset.add_layer_as_copy for a copy.",
             )
