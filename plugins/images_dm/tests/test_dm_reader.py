@@ -219,3 +219,18 @@ def test_texts_and_structures_of_tags_are_values(tmp_path: Path) -> None:
     path.write_bytes(dm3(root))
     with path.open("rb") as file:
         assert read_tags(file, path.stat().st_size) == ({"unit": "µm", "pair": (-1, 7)}, "<")
+
+
+def test_the_range_that_is_shown_is_said() -> None:
+    with opened(folder() / "dm3_2D_data/test_diffraction_pattern.dm3") as image:
+        assert image.info.channel_ranges == ((-5, 4760),)
+    with opened(folder() / "dm3_2D_data/test-1.dm3") as image:
+        assert image.info.channel_ranges == ((image.read().min(), image.read().max()),) == ((1, 4),)
+    with opened(folder() / "dm3_2D_data/test-8.dm3") as image:  # colours are shown as they are
+        assert image.info.channel_ranges == ()
+
+
+def test_truth_values_are_widened_and_told() -> None:
+    with opened(folder() / "dm3_2D_data/test-14.dm3") as image:
+        assert image.info.dtype == "uint8"
+        assert image.info.notes == ("Values of the type bool are uint8 here; nothing is lost.",)

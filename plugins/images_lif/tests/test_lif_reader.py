@@ -150,3 +150,18 @@ def test_the_first_bytes_decide(tmp_path: Path) -> None:
     head = write(tmp_path / "a.lif", {}).read_bytes()[:64]
     assert LifReader().probe(place, head) == ProbeScore.MAGIC
     assert LifReader().probe(place, head[:4] + bytes(60)) == ProbeScore.NO
+
+
+def test_ranges_of_channels_are_parts_of_what_their_bits_hold(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.lif", {"a": (noise((2, 20, 30), "uint16"), "CYX")})
+    scaling = (
+        '<Attachment Name="ViewerScaling"><ChannelScalingInfo BlackValue="0.25" WhiteValue="0.5"/>'
+        '<ChannelScalingInfo BlackValue="0.5" WhiteValue="0.5"/></Attachment></Image>'
+    )
+    content = path.read_bytes()
+    start, (length,) = 13, struct.unpack_from("<I", content, 9)
+    text = content[start : start + 2 * length].decode("utf-16-le").replace("</Image>", scaling, 1)
+    head = struct.pack("<IIBI", 0x70, 2 * len(text) + 5, 0x2A, len(text))
+    path.write_bytes(head + text.encode("utf-16-le") + content[start + 2 * length :])
+    with LifReader().open(LocalLocation(path)) as image:
+        assert image.info.channel_ranges == ((16383.75, 32767.5), None)

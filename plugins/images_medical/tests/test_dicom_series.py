@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset as Header
 from pydicom.dataset import FileDataset
+from sample_files import second_reader
 from wkplug_medical.dicom import DicomReader
 from wkplug_medical.dicom_probe import DicomImporter
 
@@ -511,3 +512,33 @@ def test_damage_anywhere_is_an_error_of_the_contract(tmp_path: Path) -> None:
             outcomes.add(type(error).__name__)
         (folder / name).write_bytes(sound[name])
     assert {"read", "CorruptImageError"} <= outcomes
+
+
+SIMPLE_ITK = """
+import sys, numpy as np, SimpleITK as sitk
+reader = sitk.ImageSeriesReader()
+reader.SetFileNames(reader.GetGDCMSeriesFileNames(sys.argv[1]))
+image = reader.Execute()
+turned = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+np.savez(sys.argv[-1], voxels=sitk.GetArrayFromImage(image), affine=np.c_[turned, image.GetOrigin()])
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "turn", [AXIAL, (-1, 0, 0, 0, 1, 0), (0.6, 0.8, 0, 0, 0, -1), (0.8, 0, 0.6, 0, 1, 0)]
+)
+def test_a_series_is_as_simple_itk_reads_it(tmp_path: Path, turn: tuple[float, ...]) -> None:
+    """Order, rescaled voxels with their dtype, and the map into space, of a series in disorder."""
+    random = np.random.default_rng(0)
+    normal = np.cross(turn[:3], turn[3:])
+    for name, place in enumerate(random.permutation(7)):
+        written(tmp_path / f"{name}.dcm", random.integers(0, 4000, (9, 11)).astype("u2"), BitsStored=12, HighBit=11,
+                ImageOrientationPatient=turn,
+                ImagePositionPatient=tuple(np.round([10, 20, -30] + normal * 1.75 * place, 6)),
+                InstanceNumber=int(random.integers(1000)), RescaleSlope=2, RescaleIntercept=-1024)  # fmt: skip
+    theirs = second_reader(["SimpleITK==2.5.7", "numpy"], SIMPLE_ITK, tmp_path)
+    (layer,) = described(tmp_path)
+    assert voxels(layer).dtype == theirs["voxels"].dtype
+    assert np.array_equal(voxels(layer), theirs["voxels"])
+    assert np.allclose(np.array(image_of(layer).info.affine) / 1e6, theirs["affine"], atol=1e-5)

@@ -19,7 +19,7 @@ from wkplug.errors import UnsupportedImageDataError
 from wkplug_dm.tags import Place, read_tags, starts_like_dm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -66,11 +66,14 @@ class DmImage(FlatImage):
             tree, order = read_tags(file, size)
             images = _images(tree)
         check_scene(location, scene, len(images))
-        names = tuple(name for name, _ in images) if len(images) > 1 else ()
+        names = _unique([name for name, _, _ in images]) if len(images) > 1 else ()
         with image_errors(location, _KIND):
-            self._describe(images[scene][1], order, names)
+            _, number, image = images[scene]
+            self._describe(image, order, names, _shown_range(tree, number))
 
-    def _describe(self, image: Tree, order: str, scenes: tuple[str, ...]) -> None:
+    def _describe(
+        self, image: Tree, order: str, scenes: tuple[str, ...], shown: tuple[float, float] | None
+    ) -> None:
         data = image["ImageData"]
         lengths = _numbered(data.get("Dimensions"))
         if not 0 < len(lengths) <= _MOST_AXES or not all(isinstance(n, int) and n > 0 for n in lengths):
@@ -103,6 +106,8 @@ class DmImage(FlatImage):
         if kind in _COLOURS:
             axes, shape = [*axes, "s"], (*shape, 4)
         self._swap, self._boolean = kind in _COLOURS, kind == _BOOLEAN
+        if self._boolean:
+            notes.append("Values of the type bool are uint8 here; nothing is lost.")
         self.lay_out(self._flat(place, shape, dtype))
         plane = 3 if kind in _COLOURS else 2
         self.info = ImageInfo(
@@ -111,6 +116,7 @@ class DmImage(FlatImage):
             dtype=dtype.newbyteorder("=").name,
             voxel_size=(sizes.get("x"), sizes.get("y"), sizes.get("z")),
             photometric="rgb" if kind in _COLOURS else "minisblack",
+            channel_ranges=(shown,) if shown is not None and kind not in _COLOURS else (),
             scenes=scenes,
             block_shape=(1,) * max(0, len(shape) - plane) + shape[-plane:],
             details=_details(image),
@@ -156,8 +162,8 @@ class DmImage(FlatImage):
         return np.ascontiguousarray(colours[..., start[-1] : start[-1] + lengths[-1]])
 
 
-def _images(tree: Tree) -> list[tuple[str, Tree]]:
-    """The images with their names, without thumbnails unless there is nothing else."""
+def _images(tree: Tree) -> list[tuple[str, int, Tree]]:
+    """The images with names and numbers in the file, without thumbnails unless there is nothing else."""
     every = _numbered(tree.get("ImageList"))
     thumbnails = {_below(each, "ImageIndex") for each in _numbered(tree.get("Thumbnails"))}
     sound = [
@@ -165,10 +171,37 @@ def _images(tree: Tree) -> list[tuple[str, Tree]]:
         for number, image in enumerate(every)
         if isinstance(image, dict) and isinstance(image.get("ImageData"), dict)
     ]
-    images = [image for number, image in sound if number not in thumbnails] or [image for _, image in sound]
+    images = [(number, image) for number, image in sound if number not in thumbnails] or sound
     if not images:
         raise ValueError("it holds no image")
-    return [(str(image.get("Name") or f"image {number}"), image) for number, image in enumerate(images)]
+    return [
+        (str(image.get("Name") or f"image {count}"), number, image)
+        for count, (number, image) in enumerate(images)
+    ]
+
+
+def _unique(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of which no two are the same, so that each tells which image is meant."""
+    return tuple(f"{name} ({n})" if names.count(name) > 1 else name for n, name in enumerate(names))
+
+
+def _shown_range(tree: Tree, number: int) -> tuple[float, float] | None:
+    """The values that are shown darkest and brightest, of what shows the image with this number in the file."""
+    sources = _numbered(tree.get("ImageSourceList"))
+    for shown in _numbered(tree.get("DocumentObjectList")):
+        source = _below(shown, "ImageSource")
+        if not isinstance(source, int) or not 0 <= source < len(sources):
+            continue
+        if _below(sources[source], "ImageRef") != number:
+            continue
+        low, high = (_below(shown, "ImageDisplayInfo", name) for name in ("LowLimit", "HighLimit"))
+        if (
+            isinstance(low, int | float)
+            and isinstance(high, int | float)
+            and -math.inf < low < high < math.inf
+        ):
+            return float(low), float(high)
+    return None
 
 
 def _numbered(group: Any) -> list[Any]:
