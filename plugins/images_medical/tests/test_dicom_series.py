@@ -462,6 +462,10 @@ def test_folders_of_other_files_are_not_claimed(tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"\0" * 300)
     assert DicomImporter().probe(LocalLocation(tmp_path)) == ProbeScore.NO
     series(tmp_path / "b" / "c", [0])
+    assert DicomImporter().probe(LocalLocation(tmp_path / "b")) == ProbeScore.CERTAIN
+    # The images of the other folder would be left out: each file is one of its own there.
+    assert DicomImporter().probe(LocalLocation(tmp_path)) == ProbeScore.NO
+    series(tmp_path / "a", [0])  # a preview beside the files of a series
     assert DicomImporter().probe(LocalLocation(tmp_path)) == ProbeScore.CERTAIN
 
 

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DicomReader"]
 
+_ONE_SECTION = (
+    "It is one section of a series; a folder of nothing but DICOM files is imported with its sections sorted "
+    "by position."
+)
+
 
 class DicomReader(ImageReader):
     """Opens DICOM files that have their preamble."""
@@ -52,5 +57,5 @@ class DicomReader(ImageReader):
         notes = (*file.info.notes, *spaces.turning_note(affine, spaces.LPS))
         if "MOSAIC" in slices[0].kind:
             notes = (*notes, MOSAIC)
-        file.info = attrs.evolve(file.info, affine=affine, notes=notes)
+        file.info = attrs.evolve(file.info, affine=affine, notes=(*notes, _ONE_SECTION))
         return file

@@ -6,7 +6,6 @@ few files of it are looked into.
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image, Importer, ProbeScore
@@ -22,6 +21,21 @@ __all__ = ["SUFFIXES", "DicomImporter", "files_below", "is_dicom"]
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 _INDEX = "DICOMDIR"
+_OTHER_IMAGES = (
+    ".bmp",
+    ".czi",
+    ".gif",
+    ".jp2",
+    ".jpeg",
+    ".jpg",
+    ".mrc",
+    ".nii",
+    ".nii.gz",
+    ".nrrd",
+    ".png",
+    ".tif",
+    ".tiff",
+)
 _MARK = b"DICM\x02\x00"
 _DEEPEST = 12
 _FEW_FILES = 4  # that are looked into in each folder before it is taken for one of something else
@@ -35,8 +49,16 @@ class DicomImporter(Importer):
         del settings
 
     def probe(self, location: Location) -> ProbeScore:
-        """Certain if one of the first files that may be DICOM is, in the folder or those below."""
-        return ProbeScore.CERTAIN if any(map(is_dicom, _first_files(location))) else ProbeScore.NO
+        """Certain if one of the first files that may be DICOM is, and no folder is one of other images."""
+        found = False
+        for place, names in _first_folders(location):
+            files = [name for name in names if _may_be(name)]
+            files.sort(key=lambda name: not name.lower().endswith(SUFFIXES))
+            if any(is_dicom(place.child(name)) for name in files[:_FEW_FILES]):
+                found = True
+            elif any(name.lower().endswith(_OTHER_IMAGES) for name in names):
+                return ProbeScore.NO
+        return ProbeScore.CERTAIN if found else ProbeScore.NO
 
     def describe(self, location: Location) -> tuple[ForeignLayer, ...]:
         """See `Importer.describe`; headers are read, pixels are not."""
@@ -65,7 +87,7 @@ def files_below(location: Location, depth: int = 0) -> Iterator[Location]:
             f"The folders of {location.url} are nested more than {_DEEPEST} deep.",
             hint="Name a folder further below, or look for a link to a folder above.",
         )
-    for name in location.list():
+    for name in location.list_all():
         if name.startswith(".") or name == "__MACOSX/":
             continue
         place = location.child(name.rstrip("/"))
@@ -75,18 +97,17 @@ def files_below(location: Location, depth: int = 0) -> Iterator[Location]:
             yield place
 
 
-def _first_files(location: Location) -> Iterator[Location]:
-    """A few files that may be DICOM, of the folder and of the first folders below."""
+def _first_folders(location: Location) -> Iterator[tuple[Location, list[str]]]:
+    """The folder and the first ones below, each with the names of its files; hidden ones left out."""
     folders = [location]
     for _ in range(_FEW_FOLDERS):
         if not folders:
             return
         place = folders.pop(0)
         names = [name for name in place.list() if not name.startswith(".")]
-        files = [name for name in names if not name.endswith("/") and _may_be(name)]
-        files.sort(key=lambda name: not name.lower().endswith(SUFFIXES))
-        yield from (place.child(name) for name in itertools.islice(files, _FEW_FILES))
-        folders[:0] = [place.child(name.rstrip("/")) for name in names if name.endswith("/")][:_FEW_FOLDERS]
+        yield place, [name for name in names if not name.endswith("/")]
+        below = [place.child(name.rstrip("/")) for name in names if name.endswith("/")]
+        folders = [*below[:_FEW_FOLDERS], *folders]
 
 
 def _may_be(name: str) -> bool:
