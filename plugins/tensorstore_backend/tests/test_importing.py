@@ -22,9 +22,11 @@ from wkplug_tensorstore.n5_import import N5Importer
 from wkplug_tensorstore.precomputed_import import PrecomputedImporter
 
 import wkplug as wk
+from tests.builtin.servers import serve_files
 from wkplug import storage
 from wkplug.abc import ProbeScore
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
+from wkplug.ops.importing.strays import check_chunks
 
 
 def n5(path: Path, shape: tuple[int, ...] = (40, 30, 20), **attributes: Any) -> None:
@@ -358,3 +360,30 @@ def test_a_volume_before_voxel_0_is_moved_and_told(tmp_path: Path) -> None:
     assert dataset.get_layer("a").bounding_box == wk.BoundingBox((0, 5, 0), (40, 30, 20))
     assert np.array_equal(dataset.get_layer("a").get_mag(1).read()[0], data)
     assert told in str(dataset.import_report)
+
+
+@pytest.mark.parametrize("index", [None, "none"])
+def test_compressed_chunks_of_web_servers_are_found_by_asking(tmp_path: Path, index: str | None) -> None:
+    data = precomputed(tmp_path / "web" / "a")
+    pack(tmp_path / "web" / "a")
+    with serve_files(tmp_path / "web") as server:
+        server.index = index
+        array = storage.open_array(
+            storage.locate(f"{server.url}/a/4_4_40"), "neuroglancerPrecomputed", axes=("c", "x", "y", "z")
+        )
+        assert np.array_equal(array.read(((0, 0, 0, 0), (1, 40, 30, 20)))[0], data)
+        place = storage.locate(f"{server.url}/a/4_4_40")
+        told = "The place can't be listed: whether chunks lie there under other names was not checked."
+        assert check_chunks(array.array, place) == (told,)
+
+
+@pytest.mark.parametrize("name", ["0/0/0.gz", "0.0.0", "c/0/0/0"])
+def test_n5_blocks_under_other_names_are_refused(tmp_path: Path, name: str) -> None:
+    n5(tmp_path / "a.n5", resolution=[4, 4, 40], units="nm")
+    block = tmp_path / "a.n5" / "0" / "0" / "0"
+    (tmp_path / "a.n5" / name).parent.mkdir(parents=True, exist_ok=True)
+    block.rename(tmp_path / "a.n5" / name)
+    with pytest.raises(
+        CorruptDataError, match=rf"has 1 file called like chunks \({name}\) .* beside 11 that they do"
+    ):
+        wk.Dataset.from_images(tmp_path / "a.n5", tmp_path / "out", (4, 4, 40))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from wkplug_wkw.importing import WkwImporter
 
+import wkplug as wk
 from wkplug import storage
 from wkplug.abc import ArraySpec, ProbeScore
+from wkplug.errors import CorruptDataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +37,9 @@ def test_mags_layers_and_folders_of_layers_are_known(tmp_path: Path) -> None:
     assert (layer.name, [mag.mag for mag in layer.mags]) == ("em", [(1, 1, 1), (2, 2, 1)])
     assert sorted(layer.name for layer in importer.describe(storage.locate(tmp_path))) == ["em", "seg"]
     (single,) = importer.describe(storage.locate(tmp_path / "em" / "1"))
-    assert single.mags[0].data_format == "wkw"
+    assert (single.name, single.mags[0].mag, single.mags[0].data_format) == ("em", (1, 1, 1), "wkw")
+    (coarse,) = importer.describe(storage.locate(tmp_path / "em" / "2-2-1"))
+    assert (coarse.name, coarse.mags[0].mag) == ("em", (2, 2, 1))
 
 
 def test_datasets_and_other_folders_are_left_to_others(tmp_path: Path) -> None:
@@ -44,3 +49,14 @@ def test_datasets_and_other_folders_are_left_to_others(tmp_path: Path) -> None:
     write(tmp_path / "ds" / "em" / "1")
     (tmp_path / "ds" / "datasource-properties.json").write_text("{}")
     assert WkwImporter().probe(storage.locate(tmp_path / "ds")) == ProbeScore.NO
+
+
+def test_shards_under_other_names_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "em" / "1")
+    shard = next((tmp_path / "em").rglob("x0.wkw"))
+    shard.rename(shard.with_name("x0.wkw.gz"))
+    with pytest.raises(
+        CorruptDataError, match=r"has 1 file called like chunks \(z0/y0/x0\.wkw\.gz\) that its metadata"
+    ):
+        wk.Dataset.from_images(tmp_path / "em", tmp_path / "out", (4, 4, 40))
+    assert not (tmp_path / "out").exists()

@@ -227,6 +227,7 @@ class StoredImage(Image):
             for box in self._handle.stored_boxes() or ():
                 hull = box if hull is None else grids.hull(hull, box)
             if hull is None:
+                check_chunks(self._handle.array, self._handle.location)
                 raise UnsupportedImageDataError(f"{self._handle.location.url} holds no voxels.")
             return hull
         return start, tuple((length or 0) - first for length, first in zip(spec.shape, start, strict=True))

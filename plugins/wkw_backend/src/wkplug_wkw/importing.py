@@ -43,7 +43,9 @@ class WkwImporter(Importer):
     def describe(self, location: Location) -> tuple[ForeignLayer, ...]:
         """See `Importer.describe`."""
         if location.child(_HEADER).exists():
-            return (ForeignLayer(name=location.name, mags=(_mag(location, (1, 1, 1)),)),)
+            mag = _named(location.name)
+            name = location.name if mag is None else location.parent.name
+            return (ForeignLayer(name=name, mags=(_mag(location, mag or (1, 1, 1)),)),)
         layer = _layer(location)
         if layer is not None:
             return (layer,)
@@ -55,15 +57,20 @@ def _mag(location: Location, factors: tuple[int, int, int]) -> ForeignMag:
     return ForeignMag(location=location, data_format="wkw", axes=_AXES, mag=factors)
 
 
+def _named(name: str) -> tuple[int, int, int] | None:
+    """The mag that a folder is called after, None if it isn't."""
+    try:
+        return Mag(name).to_tuple()
+    except MagError:
+        return None
+
+
 def _layer(location: Location) -> ForeignLayer | None:
     mags = []
     for name in location.list():
-        try:
-            mag = Mag(name.rstrip("/"))
-        except MagError:
-            continue
-        if location.child(name.rstrip("/"), _HEADER).exists():
-            mags.append(_mag(location.child(name.rstrip("/")), mag.to_tuple()))
+        mag = _named(name.rstrip("/"))
+        if mag is not None and location.child(name.rstrip("/"), _HEADER).exists():
+            mags.append(_mag(location.child(name.rstrip("/")), mag))
     if not mags:
         return None
     return ForeignLayer(name=location.name, mags=tuple(sorted(mags, key=lambda mag: (max(mag.mag), mag.mag))))
