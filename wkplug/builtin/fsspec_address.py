@@ -41,6 +41,11 @@ _PUBLIC = frozenset(
 # As in key:secret@bucket. What has a port instead of a password is a host; secrets may hold slashes.
 _LOGIN = re.compile(r"(?!\[?[^/\s@]*\]?:\d+/)([^\s@/:]*):([^\s@]*)@")
 
+_SESSION: dict[tuple[str, ...], dict[str, Any]] = {}
+"""Options that code gave in this process, by store: endpoint and bucket, or server and first folder. In no pickle."""
+
+_ENVIRONMENT = ("AWS_", "AZURE_", "GOOGLE_", "S3_")
+
 _ALIASES = {"s3a": "s3", "gcs": "gs"}
 
 
@@ -50,6 +55,7 @@ class Address:
 
     root: the URL before the path, with its last slash. endpoint: of S3, None for Amazon's own.
     query: what HTTP URLs ended with (often a token). travelled: it was unpickled, and secrets stayed behind.
+    renewed: it takes the place of one that was refused before the environment changed.
     """
 
     scheme: str
@@ -60,7 +66,9 @@ class Address:
     endpoint: str | None = None
     query: str = attrs.field(default="", repr=False)
     travelled: bool = False
+    renewed: bool = False
     _opened: dict[int, Any] = attrs.field(factory=dict, repr=False, init=False)
+    _seen: int = attrs.field(factory=lambda: _environment(), repr=False, init=False)
 
     def filesystem(self) -> Any:
         """Give the fsspec filesystem, made once per process: connections don't survive a fork.
@@ -75,6 +83,9 @@ class Address:
             try:
                 # A cached listing would hide what other processes write.
                 options = {**self._options(driver), "use_listings_cache": False}
+                if self.renewed:
+                    # Drivers keep the credentials that they once found, or didn't.
+                    options["skip_instance_cache"] = True
                 self._opened[process] = found = driver(**options)
             except (KeyError, TypeError, ValueError) as error:
                 # Drivers take URLs apart by themselves, each with a way of its own to say that one is not right.
@@ -85,12 +96,23 @@ class Address:
                 ) from None
         return found
 
+    @property
+    def outdated(self) -> bool:
+        """Whether the environment's variables for stores have changed since this was made."""
+        return self._seen != _environment()
+
     def _options(self, driver: Any) -> dict[str, Any]:
         options = dict(self.options)
         if self.scheme == "s3":
             return fsspec_s3.driver_options(options, self.endpoint)
         # Servers with a login in their URLs (sftp, smb, ...) have the host among the options.
         return {**driver._get_kwargs_from_urls(self.root), **options}
+
+
+def _environment() -> int:
+    return hash(
+        tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)))
+    )
 
 
 def _driver(scheme: str) -> Any:
@@ -156,7 +178,7 @@ def resolve(
             given = {"key": unquote(keys[1]), "secret": unquote(keys[2]), **given}
             rest = rest[keys.end() :]
             url = f"s3://{rest}"
-        found = fsspec_s3.find(_clean(rest, url), given)
+        found, given = _with_credentials_of_session(_clean(rest, url), given, travelled=travelled)
         address = Address(
             "s3",
             f"s3://{found.host}/" if found.host else "s3://",
@@ -176,10 +198,36 @@ def resolve(
     root = f"{scheme}://"
     if scheme not in ("memory", "gs") and parts:
         root, parts = f"{root}{parts[0]}/", parts[1:]
+    if not travelled:
+        given = _of_session((root, *parts[:1]), given, secret=len(public) < len(given))
     merged = {**_configured(root + "/".join(parts)), **given}
     return Address(
         scheme, root, merged, public, secret=len(public) < len(given), travelled=travelled
     ), "/".join(parts)
+
+
+def _of_session(key: tuple[str, ...], given: dict[str, Any], *, secret: bool) -> dict[str, Any]:
+    """Remember the options that code gave for a store, or give them where a URL of the same store comes alone.
+
+    So recorded URLs can be followed in the session whose user has said how to reach the store.
+    """
+    if secret:
+        _SESSION[key] = dict(given)
+    return given or _SESSION.get(key, given)
+
+
+def _with_credentials_of_session(
+    parts: list[str], given: dict[str, Any], *, travelled: bool
+) -> tuple[fsspec_s3.Found, dict[str, Any]]:
+    """The same for S3, by endpoint and bucket, and only where settings and environment have no credentials."""
+    found = fsspec_s3.find(parts, given)
+    key = (f"s3://{found.host or ''}", *found.parts[:1])
+    if fsspec_s3.has_credentials(fsspec_s3.flat(given)):
+        _SESSION[key] = dict(given)
+    elif key in _SESSION and not travelled and not fsspec_s3.has_credentials(found.options):
+        given = {**_SESSION[key], **given}
+        found = fsspec_s3.find(parts, given)
+    return found, given
 
 
 def _resolve_http(
@@ -189,6 +237,8 @@ def _resolve_http(
     login, at, host = split.netloc.rpartition("@")
     root = f"{scheme}://{host}/"
     parts = _clean(split.path, root)
+    if not (travelled or at or split.query):
+        given = _of_session((root, *parts[:1]), given, secret=len(public) < len(given))
     merged = {**_configured(root + "/".join(parts)), **given}
     headers = dict(merged.pop("headers", {}))
     client = dict(merged.pop("client_kwargs", {}))

@@ -17,6 +17,8 @@ import hashlib
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
+import attrs
+
 from wkplug.abc import Filesystem, Location
 from wkplug.builtin import fsspec_s3
 from wkplug.builtin.failures import with_retries
@@ -379,6 +381,19 @@ class FsspecLocation(Location):
             )
 
     def _do(self, action: str, call: Callable[[Any], Result]) -> Result:
+        try:
+            return self._done(action, call)
+        except ForbiddenError:
+            if not self._address.outdated:
+                raise
+        # Credentials may have come into the environment since.
+        address, _ = resolve(self.url, self._address.public, travelled=self._address.travelled)
+        if self._address.secret and not address.secret:
+            address = attrs.evolve(address, options=self._address.options, secret=True)
+        self._address = attrs.evolve(address, query=self._address.query, renewed=True)
+        return self._done(action, call)
+
+    def _done(self, action: str, call: Callable[[Any], Result]) -> Result:
         driver = self._address.filesystem()
         try:
             return with_retries(

@@ -33,7 +33,18 @@ from wkplug.errors import ConflictError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Found", "driver_options", "etag", "find", "flat", "get", "kvstore", "put", "suffix_credentials"]
+__all__ = [
+    "Found",
+    "driver_options",
+    "etag",
+    "find",
+    "flat",
+    "get",
+    "has_credentials",
+    "kvstore",
+    "put",
+    "suffix_credentials",
+]
 
 _ENDPOINT_VARIABLES = ("S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _CREDENTIALS = ("key", "secret", "token", "anon", "profile")
@@ -113,8 +124,13 @@ def _environment_endpoints() -> Any:
     return (os.environ[name] for name in _ENDPOINT_VARIABLES if os.environ.get(name))
 
 
+def has_credentials(options: Mapping[str, Any]) -> bool:
+    """Whether options say who is asking, or that nobody is."""
+    return any(options.get(name) for name in _CREDENTIALS)
+
+
 def _with_credentials(options: dict[str, Any], host: str, parts: Sequence[str]) -> dict[str, Any]:
-    if any(options.get(name) for name in _CREDENTIALS):
+    if has_credentials(options):
         return options
     found = suffix_credentials(os.environ, host, parts)
     if found is not None:

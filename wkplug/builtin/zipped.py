@@ -22,6 +22,7 @@ from wkplug.errors import (
     CorruptDataError,
     InvalidArgumentError,
     MissingError,
+    TooLargeError,
     UnsupportedOperationError,
     WkplugError,
 )
@@ -35,6 +36,9 @@ __all__ = ["ZipFilesystem", "ZipLocation", "is_zip"]
 _MAGIC = b"PK\x03\x04"
 _HEADER = 30  # bytes before the name in front of every entry
 _ENCRYPTED = 1
+_HARMLESS = 1 << 24
+_MOST_UNPACKED = 1100
+"""Times its packed size: what deflate, which archives of arrays use, can reach at most."""
 
 
 def is_zip(location: Location) -> bool:
@@ -87,6 +91,12 @@ class _Archive:
         info = self.entries[name]
         if info.flag_bits & _ENCRYPTED:
             raise UnsupportedOperationError(f"{name} in {self.outer.url} is encrypted.", hint="Unpack it.")
+        if info.file_size > _HARMLESS and info.file_size > _MOST_UNPACKED * max(1, info.compress_size):
+            raise TooLargeError(
+                f"{name} in {self.outer.url} has {info.compress_size} bytes and would be unpacked to {info.file_size}: "
+                "no data are packed that tightly.",
+                hint="If that is no damage, unpack the archive and open the folder.",
+            )
         if info.compress_type != zipfile.ZIP_STORED:
             return self._unpacked(info, start, stop)
         begin = self._begin(info)

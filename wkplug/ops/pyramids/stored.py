@@ -15,7 +15,7 @@ from wkplug.errors import UnsupportedOperationError
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from wkplug.abc import Box
     from wkplug.storage import ArrayHandle
@@ -31,6 +31,11 @@ class StoredShards:
         self._shards = frozenset(
             tuple(low // length for low, length in zip(start, grid, strict=True)) for start, _ in boxes
         )
+
+    def boxes(self) -> Iterator[Box]:
+        """Iterate over the stored shards, whole ones."""
+        for shard in self._shards:
+            yield tuple(index * length for index, length in zip(shard, self._grid, strict=True)), self._grid
 
     def touch(self, box: Box) -> bool:
         """Whether a stored shard has a voxel in `box` (voxels of the array)."""

@@ -220,28 +220,41 @@ class Sweep:
 
     def _tasks(self, work: ShardReduction, planned: Pass) -> tuple[Iterator[plan.Task], int]:
         """Give the tasks, one after the other, and how many there are: without those that nothing is stored for."""
-        bounds = work.steps[0].bounds
-        regions = list(grids.cells(*bounds, planned.nested[0]))
+        bounds, grid = work.steps[0].bounds, planned.nested[0]
         stored = stored_shards(work.source)
         if stored is not None and not any(step.erase for step in work.steps):
-            regions = [region for region in regions if self._touched(region, work, stored)]
+            found = _touched(stored, work, grid)
+            count = len(found)
+        else:
+            # A box may be declared far larger than any list of its regions could be.
+            found, count = None, grids.count_cells(*bounds, grid)
+
+        def regions() -> Iterable[Box]:
+            return grids.cells(*bounds, grid) if found is None else found
+
         # Other processes had to be sent the list; they find missing shards as fast as they would find them in it.
         work.stored = stored if work.cells is not None else None
-        boxes: Iterable[Box] = regions
-        count = len(regions)
+        boxes = regions()
         if work.cells is not None:
-            count = sum(grids.count_cells(*region, planned.tile) for region in regions)
+            count = sum(grids.count_cells(*region, planned.tile) for region in regions())
             boxes = (
-                tile for region in regions for tile in tiles_of(region, planned.tile, planned.nested[1:])
+                tile for region in regions() for tile in tiles_of(region, planned.tile, planned.nested[1:])
             )
         return (plan.Task(index, box) for index, box in enumerate(boxes)), count
 
-    @staticmethod
-    def _touched(region: Box, work: ShardReduction, stored: StoredShards) -> bool:
+
+def _touched(stored: StoredShards, work: ShardReduction, grid: tuple[int, ...]) -> list[Box]:
+    """The cells of the first target's grid that a stored shard of the source has a part in, in order."""
+    step = work.steps[0]
+    found: dict[tuple[int, ...], Box] = {}
+    for start, shape in stored.boxes():
         # At the border, voxels of the neighbours may be mirrored, fewer than a block has.
-        factors = work.steps[0].factors
-        start = tuple(max(0, (low - 1) * factor) for low, factor in zip(region[0], factors, strict=True))
-        stop = tuple(
-            (low + length + 1) * factor for low, length, factor in zip(*region, factors, strict=True)
-        )
-        return stored.touch((start, tuple(b - a for a, b in zip(start, stop, strict=True))))
+        first = tuple(low // factor - 1 for low, factor in zip(start, step.factors, strict=True))
+        stop = (-(-(low + n) // f) + 1 for low, n, f in zip(start, shape, step.factors, strict=True))
+        reach = (first, tuple(b - a for a, b in zip(first, stop, strict=True)))
+        common = grids.intersect(reach, step.bounds)
+        for corner in () if common is None else grids.cell_starts(*common, grid):
+            cell = grids.intersect((corner, grid), step.bounds)
+            if corner not in found and cell is not None:
+                found[corner] = cell
+    return [found[corner] for corner in sorted(found)]

@@ -116,7 +116,9 @@ class StoredArray(NamedTuple):
 def parse_document(data: bytes, where: str) -> dict[str, Any]:
     """Parse a JSON object; CorruptDataError names the file and what is wrong with it."""
     if len(data) > MAX_DOCUMENT_BYTES:
-        raise TooLargeError(f"{where} has {len(data)} bytes: no array's metadata are that long.")
+        raise TooLargeError(
+            f"{where} has {MAX_DOCUMENT_BYTES} bytes or more: no array's metadata are that long."
+        )
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -129,7 +131,7 @@ def parse_document(data: bytes, where: str) -> dict[str, Any]:
 def read_document(location: Location) -> dict[str, Any]:
     """Read and parse a metadata file; MissingError if there is none."""
     try:
-        data = location.read()
+        data = location.read(0, MAX_DOCUMENT_BYTES + 1)
     except IsADirectoryError as error:
         raise StorageError(f"{location.url} is a folder where a file was expected.") from error
     return parse_document(data, location.url)

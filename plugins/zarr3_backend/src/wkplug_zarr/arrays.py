@@ -12,7 +12,6 @@ Who calls it: `wkplug_zarr.backend` makes it, the core uses it as `wkplug.abc.Ar
 
 from __future__ import annotations
 
-import json
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,7 +36,7 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug_zarr.documents import encode
-from wkplug_zarr.headers import METADATA_FILES, Header, read_header, read_named_header
+from wkplug_zarr.headers import METADATA_FILES, Header, read_document, read_header, read_named_header
 from wkplug_zarr.stores import CheckedStore, open_store
 
 if TYPE_CHECKING:
@@ -121,7 +120,9 @@ class ZarrArray(Array):
         if engine is None:
             with self._lock:
                 header = self._header()
-                store = open_store(self._location, read_only=self._mode == "r", index=header.index)
+                store = open_store(
+                    self._location, read_only=self._mode == "r", index=header.index, bound=header.bound
+                )
                 shape = tuple(
                     -(-length // shard) * shard
                     for length, shard in zip(header.shape, header.shard_shape, strict=True)
@@ -282,7 +283,7 @@ class ZarrArray(Array):
                 version = place.version()
                 # Read again, so that what others put into the file since stays in it.
                 header = read_header(self._location, self._zarr_format)
-                document = json.loads(place.read())
+                document = read_document(place)
                 document["shape"] = lengths
                 try:
                     place.write(encode(document), if_match=version)

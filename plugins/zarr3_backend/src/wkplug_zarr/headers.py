@@ -26,6 +26,7 @@ from wkplug.errors import (
     UnsupportedDtypeError,
     UnsupportedOperationError,
 )
+from wkplug_zarr.bounds import ChunkBound
 from wkplug_zarr.documents import DTYPES, SHARDING
 from wkplug_zarr.keys import KeyEncoding
 from wkplug_zarr.shards import MAX_CHUNKS_PER_SHARD, ShardIndex
@@ -33,6 +34,7 @@ from wkplug_zarr.shards import MAX_CHUNKS_PER_SHARD, ShardIndex
 __all__ = [
     "ATTRIBUTES",
     "MAX_CHUNK_BYTES",
+    "MAX_DOCUMENT_BYTES",
     "METADATA_FILES",
     "NAMES",
     "USUAL_AXES",
@@ -78,6 +80,14 @@ class Header:
     index: ShardIndex | None = None
     dimension_names: tuple[str, ...] | None = None
     codec_names: frozenset[str] = frozenset()
+
+    @property
+    def bound(self) -> ChunkBound:
+        """How large a chunk may become when it is decoded; no limit for shards whose index can't be read here."""
+        if self.index is None and self.shard_shape != self.chunk_shape:
+            return ChunkBound(MAX_CHUNK_BYTES**2)
+        nbytes = prod(self.chunk_shape) * int(DTYPES[self.dtype][2:])
+        return ChunkBound.of(self.document, self.zarr_format, nbytes)
 
     def spec(self, axes: tuple[str, ...] | None, url: str) -> ArraySpec:
         """Name the axes: as given, as stored, or by rank; ArrayException where none of them will do."""

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from wkplug.errors import CorruptDataError, MissingError
+from wkplug_zarr.headers import MAX_DOCUMENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +95,7 @@ class Node:
 
 def _json(location: Location) -> dict[str, Any] | None:
     try:
-        found = json.loads(location.read())
+        found = json.loads(location.read(0, MAX_DOCUMENT_BYTES))
     except (MissingError, NotADirectoryError):
         return None
     except (ValueError, RecursionError) as error:

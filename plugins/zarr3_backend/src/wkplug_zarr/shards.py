@@ -66,6 +66,13 @@ class ShardIndex:
         result: NDArray[np.bool_] = entries[..., 0] != _EMPTY
         return result
 
+    def places(self, shard: bytes | memoryview) -> list[tuple[int, int]]:
+        """Where the stored chunks of a whole shard, found to be undamaged, begin and end."""
+        index = shard[len(shard) - self.nbytes :] if self.at_end else shard[: self.nbytes]
+        entries = self.entries(index)
+        used = entries[self.stored(entries)].tolist()
+        return [(offset, offset + length) for offset, length in used]
+
     def damage(self, shard: bytes | memoryview) -> str | None:
         """Say what is wrong with the size of a whole shard, None if nothing is."""
         size = len(shard)

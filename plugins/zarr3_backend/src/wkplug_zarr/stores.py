@@ -50,17 +50,20 @@ if TYPE_CHECKING:
     from zarr.abc.buffer import Buffer, BufferPrototype
 
     from wkplug.abc import Location
+    from wkplug_zarr.bounds import ChunkBound
     from wkplug_zarr.shards import ShardIndex
 
 __all__ = ["CheckedStore", "FolderStore", "PlaceStore", "open_store"]
 
 
-def open_store(location: Location, *, read_only: bool, index: ShardIndex | None) -> CheckedStore:
+def open_store(
+    location: Location, *, read_only: bool, index: ShardIndex | None, bound: ChunkBound | None = None
+) -> CheckedStore:
     """Make the store for an array at `location`; `index` describes its shards, None if it has none."""
     path = location.local_path()
     if path is not None:
-        return FolderStore(path, read_only=read_only, index=index)
-    return PlaceStore(location, read_only=read_only, index=index)
+        return FolderStore(path, read_only=read_only, index=index, bound=bound)
+    return PlaceStore(location, read_only=read_only, index=index, bound=bound)
 
 
 class CheckedStore(Store):
@@ -70,9 +73,10 @@ class CheckedStore(Store):
     supports_deletes = True
     supports_listing = True
 
-    def __init__(self, *, read_only: bool, index: ShardIndex | None) -> None:
+    def __init__(self, *, read_only: bool, index: ShardIndex | None, bound: ChunkBound | None = None) -> None:
         super().__init__(read_only=read_only)
         self.index = index
+        self.bound = bound
         self._is_open = True
 
     @property
@@ -110,12 +114,15 @@ class CheckedStore(Store):
         """Read what zarr-python asks for, None only if the key is definitely not there."""
         try:
             if byte_range is None:
-                data = self.read(key)
-                why = None if self.index is None else self.index.damage(data)
+                data, why = self._fetch_whole(key)
             elif isinstance(byte_range, RangeByteRequest):
                 length = byte_range.end - byte_range.start
                 data = self.read(key, byte_range.start, byte_range.end) if length > 0 else b""
                 why = "a chunk of no bytes is asked for" if length <= 0 else self._short(data, length)
+                if why is None and (
+                    self.index is None or (byte_range.start, length) != (0, self.index.nbytes)
+                ):
+                    why = None if self.bound is None else self.bound.excess(data)
             elif isinstance(byte_range, SuffixByteRequest):
                 data = self.read(key, -byte_range.suffix)
                 why = self._short(data, byte_range.suffix)
@@ -127,6 +134,28 @@ class CheckedStore(Store):
         if why is not None:
             raise CorruptDataError(f"{self.root}/{key} is damaged: {why}.")
         return data
+
+    def _fetch_whole(self, key: str) -> tuple[bytes, str | None]:
+        """Read a chunk or shard, and say what is wrong with it; never more than a chunk can have."""
+        if self.index is not None:
+            data = self.read(key)
+            return data, self.index.damage(data) or self._shard_excess(data)
+        if self.bound is None:
+            return self.read(key), None
+        most = self.bound.most_stored
+        data = self.read(key, 0, most + 1)
+        if len(data) > most:
+            return data, f"a chunk of {self.bound.nbytes} bytes has more than {most} bytes"
+        return data, self.bound.excess(data)
+
+    def _shard_excess(self, data: bytes) -> str | None:
+        if self.bound is None or self.index is None:
+            return None
+        view = memoryview(data)
+        chunks = self.index.places(view)
+        return next(
+            (why for start, stop in chunks if (why := self.bound.excess(view[start:stop])) is not None), None
+        )
 
     @staticmethod
     def _short(data: bytes, length: int) -> str | None:
@@ -193,8 +222,10 @@ def _open_at_once(path: str, flags: int) -> int:
 class FolderStore(CheckedStore):
     """A folder on this machine."""
 
-    def __init__(self, path: str, *, read_only: bool, index: ShardIndex | None = None) -> None:
-        super().__init__(read_only=read_only, index=index)
+    def __init__(
+        self, path: str, *, read_only: bool, index: ShardIndex | None = None, bound: ChunkBound | None = None
+    ) -> None:
+        super().__init__(read_only=read_only, index=index, bound=bound)
         self._path = path
 
     @property
@@ -204,7 +235,7 @@ class FolderStore(CheckedStore):
 
     def with_read_only(self, read_only: bool = False) -> Self:  # noqa: FBT001, FBT002 - zarr's signature
         """Give the same store, read-only or not."""
-        return type(self)(self._path, read_only=read_only, index=self.index)
+        return type(self)(self._path, read_only=read_only, index=self.index, bound=self.bound)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FolderStore) and self._path == other._path
@@ -235,8 +266,10 @@ class FolderStore(CheckedStore):
             raise _sorted(error, "read", path) from error
 
     def check_there(self) -> None:
-        """Look for the metadata, of which one file makes the folder an array."""
-        if not any(os.access(os.path.join(self._path, name), os.F_OK) for name in METADATA_FILES.values()):
+        """Look for the metadata, of which one file makes the folder an array; a bare store has none to look for."""
+        if self.bound is not None and not any(
+            os.access(os.path.join(self._path, name), os.F_OK) for name in METADATA_FILES.values()
+        ):
             raise MissingError(
                 f"{self._path} was deleted or moved while it was open.",
                 hint="Create it again, or open what took its place.",
@@ -308,8 +341,15 @@ class PlaceStore(CheckedStore):
     nothing of filesystems that aren't fsspec's.
     """
 
-    def __init__(self, location: Location, *, read_only: bool, index: ShardIndex | None = None) -> None:
-        super().__init__(read_only=read_only, index=index)
+    def __init__(
+        self,
+        location: Location,
+        *,
+        read_only: bool,
+        index: ShardIndex | None = None,
+        bound: ChunkBound | None = None,
+    ) -> None:
+        super().__init__(read_only=read_only, index=index, bound=bound)
         self._location = location
 
     @property
@@ -319,7 +359,7 @@ class PlaceStore(CheckedStore):
 
     def with_read_only(self, read_only: bool = False) -> Self:  # noqa: FBT001, FBT002 - zarr's signature
         """Give the same store, read-only or not."""
-        return type(self)(self._location, read_only=read_only, index=self.index)
+        return type(self)(self._location, read_only=read_only, index=self.index, bound=self.bound)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PlaceStore) and self._location == other._location
