@@ -27,7 +27,7 @@ from wkplug.errors import (
     UnlistableError,
     UnsafePathError,
 )
-from wkplug.geometry import BoundingBox
+from wkplug.geometry import BoundingBox, NormalizedBoundingBox
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest, Transfer
@@ -275,6 +275,7 @@ def _describe(
     )
     if data_format is not None:
         entry.data_format = str(data_format)
+        entry.bounding_box = _box_for_format(entry)
     if isinstance(entry, SegmentationLayerProperties):
         entry = attrs.evolve(entry, attachments=AttachmentsProperties())
     changes: list[operations.Operation] = [
@@ -292,6 +293,17 @@ def _describe(
         value = _with_paths(copy.deepcopy(attached), places)
         changes.append(operations.SetLayerKey(name, "attachments", value))
     return changes
+
+
+def _box_for_format(entry: LayerProperties) -> NormalizedBoundingBox:
+    """The box over the axes of a format that has an order of its own, if it can have the layer's at all."""
+    box, axes = entry.bounding_box, registry.axes_of_format(entry.data_format)
+    if axes is None or not set(box.axes) <= set(axes) <= {*box.axes, "c"}:
+        return box
+    bounds = dict(zip(box.axes, zip(box.topleft, box.size, strict=True), strict=True))
+    bounds.setdefault("c", (0, entry.num_channels))
+    start, shape = zip(*(bounds[axis] for axis in axes), strict=True)
+    return NormalizedBoundingBox(start, shape, axes)
 
 
 def _with_paths(raw: dict[str, Any], places: dict[tuple[str, str], str]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from wkplug.errors import (
 from wkplug.geometry import Mag, grids
 from wkplug.ops import pools
 from wkplug.ops.copying import entries
+from wkplug.ops.copying.reordering import in_order
 from wkplug.ops.copying.rewriting import copy_voxels
 from wkplug.properties import MagViewProperties, operations
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from wkplug.dataset import Layer, MagView
     from wkplug.geometry import MagLike
     from wkplug.ops.plan import Progress
+    from wkplug.storage import ArrayHandle
 
 __all__ = ["CopyRequest", "Transfer", "add_mag", "mag_view_of"]
 
@@ -207,6 +209,8 @@ def _check_kind(layer: Layer, source: MagView, *, formats: bool) -> None:
         "number of channels": (layer.num_channels, other.num_channels),
         "axes": (layer.frame.axes, source.frame.axes),
     }
+    if not formats and reorders(layer, source):
+        del facts["axes"]
     if formats:
         facts["data format"] = (str(layer.data_format), str(other.data_format))
     for what, (own, foreign) in facts.items():
@@ -216,6 +220,20 @@ def _check_kind(layer: Layer, source: MagView, *, formats: bool) -> None:
                 f"its {what} is {foreign}, the layer's is {own}.",
                 hint="Add it to a layer made with dataset.add_layer_like, or copy it as another layer.",
             )
+
+
+def reorders(layer: Layer, source: MagView) -> bool:
+    """Whether the layer's format has an order of axes of its own, which the source's voxels can be brought into."""
+    own, given = layer.frame.axes, source.frame.axes
+    return (
+        registry.axes_of_format(str(layer.data_format)) == own
+        and layer.num_channels == source.layer.num_channels
+        and set(given) <= set(own) <= {*given, "c"}
+    )
+
+
+def _read_handle(layer: Layer, source: MagView) -> ArrayHandle:
+    return in_order(source.array_source.handle, layer.frame.axes)
 
 
 def _check_layout(layer: Layer, mag: Mag, request: CopyRequest) -> None:
@@ -228,9 +246,14 @@ def _check_layout(layer: Layer, mag: Mag, request: CopyRequest) -> None:
 
 def _region_as(source: MagView, layer: Layer, target: Mag) -> Region:
     """The part of the source that its layer shows, in Mag(1) voxels of the mag that it is to become."""
+    own = source.layer.region
+    if source.mag != target:
+        own = _box(own, source.factors)
+    # In the order of the layer's axes; one that the source lacks is that of the channels.
+    by_axis = dict(zip(source.frame.axes, zip(*own, strict=True), strict=True))
+    start, shape = zip(*(by_axis.get(axis, (0, 1)) for axis in layer.frame.axes), strict=True)
     if source.mag == target:
-        return source.layer.region
-    start, shape = _box(source.layer.region, source.factors)
+        return start, shape
     factors = layer.frame.factors(target.to_tuple())
     return (
         tuple(low * factor for low, factor in zip(start, factors, strict=True)),
@@ -300,7 +323,7 @@ def _copy_data(
         factors = layer.frame.factors(target.to_tuple())
         bounds = grids.intersect(_box(region, factors), _box(whole, factors))
         if bounds is not None:
-            copy_voxels(source.array_source.handle, handle, bounds, executor=pool, progress=progress)
+            copy_voxels(_read_handle(layer, source), handle, bounds, executor=pool, progress=progress)
         _extend(layer, wanted)
 
 
@@ -373,7 +396,7 @@ def _overwrite(
         bounds = grids.intersect(_box(region, factors), _box(layer.region, factors))
         if bounds is not None:
             copy_voxels(
-                source.array_source.handle, handle, bounds, erase=True, executor=pool, progress=progress
+                _read_handle(layer, source), handle, bounds, erase=True, executor=pool, progress=progress
             )
 
 
