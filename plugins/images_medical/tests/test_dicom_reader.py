@@ -105,15 +105,18 @@ class TestDicomReader(ImageReaderSuite):
     def make_samples(self, folder: Path) -> Iterator[ImageSample]:
         del folder
 
-        def sample(name: str, axes: str, size: tuple[float | None, ...] = (None,) * 3) -> ImageSample:
+        def sample(
+            name: str, axes: str, size: tuple[float | None, ...] = (None,) * 3, place: float | None = None
+        ) -> ImageSample:
             expected = theirs(REAL / name)
             if axes == "syx":
                 expected = np.ascontiguousarray(np.moveaxis(expected, -1, 0))
-            return ImageSample(path=REAL / name, axes=axes, expected=expected, voxel_size=size, scenes=1)
+            return ImageSample(path=REAL / name, axes=axes, expected=expected, voxel_size=size, scenes=1,
+                               origin=(None, None, place))  # fmt: skip
 
-        yield sample("CT_small.dcm", "yx", (661468.0, 661468.0, 5e6))
-        yield sample("MR_small_bigendian.dcm", "yx", (312500.0, 312500.0, None))
-        yield sample("MR_small_jp2klossless.dcm", "yx", (312500.0, 312500.0, None))
+        yield sample("CT_small.dcm", "yx", (661468.0, 661468.0, 5e6), -75.699997e6)
+        yield sample("MR_small_bigendian.dcm", "yx", (312500.0, 312500.0, None), 6.6406e6)
+        yield sample("MR_small_jp2klossless.dcm", "yx", (312500.0, 312500.0, None), 6.6406e6)
         yield sample("rtdose.dcm", "zyx", (1e7, 1e7, 5e6))
         yield sample("rtdose_rle.dcm", "zyx", (1e7, 1e7, 5e6))
         yield sample("SC_rgb_rle_2frame.dcm", "qyxs", (1e6, 1e6, None))

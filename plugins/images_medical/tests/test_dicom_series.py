@@ -25,6 +25,7 @@ from wkplug.abc import ForeignLayer, ProbeScore
 from wkplug.builtin.local import LocalLocation
 from wkplug.cli.main import main
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.ops import images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,6 +193,20 @@ def test_rescaled_values_have_a_dtype_that_holds_them(
     with DicomReader().open(LocalLocation(tmp_path / "a")) as image:
         assert np.array_equal(image.read(), found[0])
         assert image.info.dtype == dtype
+
+
+def test_files_that_are_no_folder_lie_where_they_say_too(tmp_path: Path) -> None:
+    series(tmp_path / "in", (9, 3, 6), (2, 0, 1))
+    series(tmp_path / "in" / "b", (0, 3), SeriesInstanceUID=f"{UID}2", SeriesDescription="Knee")
+    for path in (tmp_path / "in" / "b").iterdir():
+        path.rename(tmp_path / "in" / f"1{path.name}")
+    plan = images.plan_import(f"{tmp_path}/in/*", tmp_path / "out", (1, 1, 1), layer_category="color")
+    dataset = plan.execute()
+    assert {name: layer.get_mag(1).read()[0, 0, 0].tolist() for name, layer in dataset.layers.items()} == {
+        "in_Thorax": [11, 21, 1],
+        "in_Knee": [1, 11],
+    }
+    assert "3 of 3 sections lie otherwise than their names count" in str(plan.report)
 
 
 def test_without_positions_instance_numbers_count(tmp_path: Path) -> None:

@@ -118,9 +118,23 @@ def describe(
         voxel_size=_voxel_size(dataset),
         photometric="rgb" if samples else "palette" if kind == "PALETTE COLOR" else "minisblack",
         block_shape=(1, *inner) if frames else inner,
+        origin=(None, None, None if frames else _place(dataset)),
+        series=str(dataset.get("SeriesInstanceUID") or ""),
+        series_name=str(dataset.get("SeriesDescription") or ""),
+        series_index=None if frames else _int(dataset.get("InstanceNumber")),
         details={name: value for name in _SORTED_BY if (value := _plain(dataset.get(name))) is not None},
         notes=notes,
     )
+
+
+def _place(dataset: Any) -> float | None:
+    """Where a section lies along the normal of its plane, in nanometres."""
+    position, plane = dataset.get("ImagePositionPatient"), dataset.get("ImageOrientationPatient")
+    if position is None or plane is None or len(position) != 3 or len(plane) != 6:
+        return None
+    rows, columns = np.array(plane, "f8").reshape(2, 3)
+    place = _number(np.dot(np.cross(rows, columns), np.array(position, "f8")))
+    return None if place is None else place * _MILLIMETRE
 
 
 def _voxel_size(dataset: Any) -> tuple[float | None, float | None, float | None]:
