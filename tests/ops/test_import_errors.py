@@ -198,7 +198,7 @@ def test_a_file_that_a_known_plugin_would_read(tmp_path: Path) -> None:
     try:
         ImageFile.choose(LocalLocation(str(tmp_path / "in" / "big.czi")))
     except ImageReaderMissingError:
-        with pytest.warns(UserWarning, match="1 files were passed over"):
+        with pytest.warns(UserWarning, match="1 file passed over, for which a plugin is missing"):
             wk.Dataset.from_images(tmp_path / "in", tmp_path / "out", (1, 1, 1))
     except UnsupportedImageFormatError:
         assert list(wk.Dataset.from_images(tmp_path / "in", tmp_path / "out", (1, 1, 1)).layers) == ["in"]

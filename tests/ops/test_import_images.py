@@ -423,7 +423,7 @@ def test_only_the_first_of_several_images_in_a_file_is_imported_and_said_so(
     with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
         writer.write(noise((20, 30)))
         writer.write(noise((9, 8), "uint16"))
-    with pytest.warns(UserWarning, match="holds 2 images; only the first"):
+    with pytest.warns(UserWarning, match="holds 2 images .* and only 'series 0' is imported"):
         layer = dataset.add_layer_from_images(tmp_path / "a.tif", "a")
     assert layer.bounding_box.size.to_tuple() == (30, 20, 1)
 

@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 import wkplug as wk
 from wkplug.cli.main import main
 from wkplug.errors import UnsupportedImageDataError
+from wkplug.ops import images
 from wkplug.registry import Manager, use_manager
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def refused(source: Path, **options: Any) -> str:
 
 
 def notes(folder: Path) -> list[str]:
-    dataset = wk.Dataset.from_images(folder, folder.parent / "noted", (1, 1, 1), layer_category="color")
-    return [note.text for note in dataset.import_report.notes if note.kind not in ("found", "left out")]
+    """What is told of which files belong together, and in which order."""
+    report = images.plan_import(folder, folder.parent / "noted", (1, 1, 1), layer_category="color").report
+    return [note.text for note in report.notes if note.kind in ("guessed", "differs", "named")]
 
 
 # --- two files for one section ----------------------------------------------------------------------------
@@ -193,6 +195,16 @@ def test_one_tile_and_one_time_are_sections(tmp_path: Path) -> None:
 def test_times_alone_become_z_and_are_told(tmp_path: Path) -> None:
     folder = flat(tmp_path / "in", "a_t1.png", "a_t2.png")
     assert notes(folder) == ["the names a_t1.png to a_t2.png count times, which follow each other along z"]
+
+
+def test_a_file_that_is_named_otherwise_is_told(tmp_path: Path) -> None:
+    folder = flat(tmp_path / "in", "overview.png", *(f"s{number}.png" for number in range(4)))
+    told = (
+        "the files are s0.png to s3.png, but overview.png is named otherwise, and is a section all the same"
+    )
+    assert notes(folder) == [told]
+    assert layers(folder) == {"in": [1, 2, 3, 4, 5]}
+    assert notes(flat(tmp_path / "two", "a1.png", "a2.png", "b1.png", "c.png")) == []
 
 
 # --- what files say ---------------------------------------------------------------------------------------

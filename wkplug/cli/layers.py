@@ -79,7 +79,7 @@ def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) 
         options["layer_mapping"],
         None,
         options["missing_slices"],
-        Wanted(options["reader"], use_bioformats=None, scene=options["scene"]),
+        Wanted(options["reader"], scene=options["scene"], sampled=options["dry_run"]),
         options["importer"],
         options["layer_name"],
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import glob
 import os
-import warnings
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.builtin.zipped import ZipLocation
+from wkplug.config.hints import counted
 from wkplug.errors import (
     CorruptImageError,
     ImageReaderMissingError,
@@ -175,7 +175,7 @@ def find_images(
 ) -> tuple[list[Member], list[ImportNote]]:
     """Keep the files that a reader takes, with their relative paths, and each image once; with notes about the others.
 
-    Files that only a plugin would read that isn't installed are passed over with a warning. CorruptImageError
+    Files that only a plugin would read that isn't installed are passed over and told. CorruptImageError
     for a file with an image's name and other contents, UnsupportedImageFormatError if no image is left.
     """
     images: list[Member] = []
@@ -206,11 +206,11 @@ def find_images(
             ) from cause
     if not members:
         raise missing[0] if missing else _nothing(where, others)
-    if missing:
-        text = f"[WARNING] {len(missing)} files were passed over: {missing[0]}"
-        warnings.warn(text, UserWarning, stacklevel=4)
     left = [relative for relative in others if relative not in companions]
     notes = [_left_out("files that no reader takes are left out", left)] if left else []
+    if missing:
+        text = f"{counted(len(missing), 'file')} passed over, for which a plugin is missing: {missing[0]}"
+        notes.append(ImportNote(kind="left out", text=text))
     if alike:
         text = (
             f"{len(found) - len(alike):,} of {len(found):,} files were opened for this plan, the others are taken to "

@@ -209,6 +209,7 @@ def arrange(
     stacks: list[tuple[str, Stack]] = []
     for label, own in order.by_series(members):
         channels, notes = order.by_channel(own)
+        notes += order.told_strangers(own)
         everywhere = sorted({number for channel in channels for number in channel.sections})
         for channel in channels:
             named = label if channel.number is None else f"{label}__channel{channel.number}"

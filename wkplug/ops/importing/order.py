@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 
     from wkplug.ops.importing.readers import ImageFile
 
-__all__ = ["Channel", "Member", "by_channel", "by_place", "by_series", "check_single", "natural_key"]
+__all__ = [
+    "Channel",
+    "Member",
+    "by_channel",
+    "by_place",
+    "by_series",
+    "check_single",
+    "natural_key",
+    "told_strangers",
+]
 
 Member = tuple[str, "ImageFile"]
 """A file with its path relative to the input."""
@@ -45,6 +54,8 @@ _NUMBER = re.compile(r"\d+")
 _TOKEN = re.compile(r"([A-Za-z]*)([=_\-]?)(\d+)")
 _MOST_CHANNELS = 8  # of a bare letter c in front of the only number that counts
 _UNEVEN = 1.5
+_SERIES = 3  # so many files make a series, and as many times fewer are strangers in it
+_MOST_LISTED = 3
 _ORDERED = "or pass z_slices_sort_key, with which files are sections in that order"
 
 
@@ -90,6 +101,28 @@ def _pattern(relative: str) -> str:
     stem = stem_of(name)
     tail = stem[list(_NUMBER.finditer(stem))[-1].end() :] if _NUMBER.search(stem) else ""
     return f"{folder}/*{tail}{name[len(stem) :]}" if folder else f"*{tail}{name[len(stem) :]}"
+
+
+# --- files that are named otherwise ------------------------------------------------------------------------
+
+
+def told_strangers(members: Sequence[Member]) -> list[ImportNote]:
+    """Say which few files are named otherwise than the series that all others are, and are sections all the same."""
+    patterns: dict[str, list[str]] = defaultdict(list)
+    for relative, _ in members:
+        patterns[_NUMBER.sub("#", relative)].append(relative)
+    usual = max(patterns.values(), key=len)
+    strangers = [relative for relative, _ in members if relative not in set(usual)]
+    if not strangers or len(usual) < _SERIES or len(strangers) > len(usual) // _SERIES:
+        return []
+    are = (
+        "is named otherwise, and is a section"
+        if len(strangers) == 1
+        else "are named otherwise, and are sections"
+    )
+    listed = ", ".join(strangers[:_MOST_LISTED]) + (" ..." if len(strangers) > _MOST_LISTED else "")
+    text = f"the files are {usual[0]} to {usual[-1]}, but {listed} {are} all the same"
+    return [ImportNote(kind="guessed", text=text)]
 
 
 # --- series -----------------------------------------------------------------------------------------------
