@@ -91,6 +91,11 @@ def test_no_text_advises_deleting() -> None:
         ("coarsest_mag=Mag(2, 2, 1)", "--coarsest-mag 2-2-1"),
         ("batch_size is 5, which", "--batch-size is 5, which"),
         ("a function as map_filepath_to_layer_name.", "a function as --layer-mapping."),
+        (
+            "To add one: dataset.add_layer_from_images, or wkplug add-layer A B.",
+            "To add one: wkplug add-layer A B.",
+        ),
+        ("To copy it: wkplug copy-dataset, or Dataset.copy_dataset.", "To copy it: wkplug copy-dataset."),
         # Words that are no parameters, names of users and parameters without an option stay.
         ("the channel is 5; the name of a reader", "the channel is 5; the name of a reader"),
         ("the layer 'layer_name' of /a/layer_name/1 and layer.flip_x", None),

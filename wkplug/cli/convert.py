@@ -49,13 +49,6 @@ _TAKEN = (
 @category_option()
 @click.option("--name", help="Name of the dataset; the folder's if left out.")
 @source_options
-@click.option(
-    "--max-layers",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    help="So many layers at most: plates and channels may be many.",
-)
 @import_options
 @orientation_options
 @memory_option

@@ -145,7 +145,7 @@ def import_options(function: F) -> F:
 
 
 def source_options(function: F) -> F:
-    """--reader, --importer, --scene, --missing-slices, --batch-size: how the files are found and read."""
+    """--reader, --importer, --scene, --missing-slices, --max-layers, --batch-size: how the files are found and read."""
     return combined(
         click.option("--reader", type=Named("reader"), help="Name of the image reader to use."),
         click.option(
@@ -162,6 +162,13 @@ def source_options(function: F) -> F:
             default="error",
             show_default=True,
             help="Where a number is missing in a series of files: refuse, leave zeros, or close the gap.",
+        ),
+        click.option(
+            "--max-layers",
+            type=click.IntRange(min=1),
+            default=20,
+            show_default=True,
+            help="So many layers at most: plates and channels may be many.",
         ),
         click.option(
             "--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once."

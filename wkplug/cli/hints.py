@@ -38,6 +38,12 @@ _MENTION = re.compile(
 _ALTERNATIVE = re.compile(r"""(--[\w-]+\ [\w.-]+(?:\ or\ [\w.-]+)*)\ or\ (["'])([\w.-]+)\2""", re.VERBOSE)
 
 
+_OTHER_WAY = re.compile(
+    r"\b(?:[Dd]ataset|layer)\.\w+, or (wkplug [a-z-]+)|(wkplug [a-z-]+), or (?:[Dd]ataset|layer)\.\w+\b"
+)
+"""The same said for Python and for the command line."""
+
+
 def options_of(command: click.Command) -> dict[str, click.Option]:
     """The options of a command by the names of Python's parameters."""
     own = {each.name: each for each in command.params if isinstance(each, click.Option) and each.name}
@@ -58,6 +64,7 @@ def in_options(text: str, command: click.Command | None) -> str:
             return match[0]
         return _written(options[name], value.removeprefix("="), match["mag"])
 
+    text = _OTHER_WAY.sub(lambda match: match[1] or match[2], text)
     found = _MENTION.sub(option, text)
     while (again := _ALTERNATIVE.sub(r"\1 or \3", found)) != found:
         found = again

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_layer", "delete_layer", "rename_layer"]
 
-_TAKEN = (*STORAGE, *IMPORTING, "batch_size", "memory", "mag", "topleft")
+_TAKEN = (*STORAGE, *IMPORTING, "batch_size", "max_layers", "memory", "mag", "topleft")
 """Options that are parameters of `plan_layer` under the same name."""
 
 
