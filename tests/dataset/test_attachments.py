@@ -291,3 +291,25 @@ def test_transfer_modes(tmp_path: Path) -> None:
     assert source.is_symlink()
     with pytest.raises(NotImplementedError, match="HTTP"):
         wk.TransferMode.HTTP.transfer(source, tmp_path / "http")
+
+
+def test_files_of_two_attachments_are_never_mixed(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "zarr.json").write_text("{}")
+        (tmp_path / name / name).write_text(name)
+    layer = wk.Dataset(tmp_path / "d", voxel_size=(1, 1, 1)).add_layer("seg", "segmentation", dtype="uint8")
+    attachments = layer.as_segmentation_layer().attachments
+    copied = attachments.add_attachment_as_copy(
+        wk.MeshAttachment("m", tmp_path / "first", data_format="zarr3")
+    )
+    attachments.delete_attachment(copied)  # its files stay
+    second = wk.MeshAttachment("m", tmp_path / "second", data_format="zarr3")
+    with pytest.raises(
+        wk.errors.AttachmentError, match="that no attachment of the layer 'seg' lists"
+    ) as caught:
+        attachments.add_attachment_as_copy(second)
+    assert caught.value.hint == "Move them away, or choose another name."
+    other = attachments.add_attachment_as_copy(second, new_name="n")
+    assert sorted(path.name for path in (layer.path / "meshes" / "n").iterdir()) == ["second", "zarr.json"]
+    assert list(attachments) == [other]

@@ -208,6 +208,50 @@ def _copy_layer(place: Path) -> None:
     target.add_layer_as_copy(wk.Dataset.open(place / "d").get_layer("color"))
 
 
+def _with_attachment(place: Path) -> None:
+    dataset = wk.Dataset(place / "d", voxel_size=(1, 1, 1))
+    layer = dataset.add_layer(
+        "color", "segmentation", dtype="uint8", bounding_box=wk.BoundingBox((0, 0, 0), SIZE)
+    ).as_segmentation_layer()
+    layer.add_mag(1, **CHUNKS).write(OLD)
+    layer.add_mag(2, **CHUNKS).write(OLD[::2, ::2, ::2])
+    folder = place / "d" / "color" / "meshes" / "m"
+    folder.mkdir(parents=True)
+    for name in ("zarr.json", "a", "b"):
+        (folder / name).write_text(name)
+    layer.attachments.add_attachment_as_ref(wk.MeshAttachment("m", folder, data_format="zarr3"))
+
+
+def _copied_with_attachment(place: Path, *, finished: bool) -> None:
+    _copied(_copy_layer)(place, finished=finished)
+    mesh = wk.Dataset.open(place / "copy").get_segmentation_layer("color").attachments.meshes[0]
+    found = {path.name: path.read_text() for path in (place / "copy" / "color" / "meshes" / "m").iterdir()}
+    assert mesh.location.local_path() == str(place / "copy" / "color" / "meshes" / "m")
+    assert found == {"zarr.json": "zarr.json", "a": "a", "b": "b"}
+
+
+def _overwrite(place: Path) -> None:
+    from wkplug.cli.converting import delete_dataset
+
+    delete_dataset(str(place / "d"), ())
+
+
+def _overwritten(place: Path, *, finished: bool) -> None:
+    if (place / "d").exists():
+        assert not finished
+        layer = opened(place).get_layer("color")
+        holds(layer.get_mag(1), OLD)
+    _overwrite(place)
+    assert not (place / "d").exists()
+    layer = wk.Dataset(place / "d", voxel_size=(1, 1, 1)).add_layer(
+        "color", "color", bounding_box=wk.BoundingBox((0, 0, 0), SIZE)
+    )
+    layer.add_mag(1, **CHUNKS).write(NEW)
+    holds(layer.get_mag(1), NEW)
+    _overwrite(place)
+    assert [path for path in place.iterdir() if "lock" not in path.name] == []
+
+
 def _copied(copy: Callable[[Path], None]) -> Callable[..., None]:
     def check(place: Path, *, finished: bool) -> None:
         if (place / "copy" / "datasource-properties.json").exists():
@@ -297,6 +341,8 @@ SCENARIOS = {
     "upsample": Scenario(_coarse("zarr3"), _upsample, _upsampled),
     "copy_dataset": Scenario(_with_two_mags("zarr3"), _copy_dataset, _copied(_copy_dataset)),
     "copy_dataset_rewritten": Scenario(_with_two_mags("zarr3"), _copy_rewritten, _copied(_copy_rewritten)),
+    "copy_layer_with_attachment": Scenario(_with_attachment, _copy_layer, _copied_with_attachment),
+    "overwrite": Scenario(_with_two_mags("zarr3"), _overwrite, _overwritten),
     "rechunk": Scenario(_with_two_mags("zarr3"), _rechunk, _rechunked),
     "rename_layer": Scenario(_with_two_mags("zarr3"), _rename_layer, _renamed),
     "redownsample": Scenario(_with_two_mags("zarr3"), _redownsample, _redownsampled),

@@ -41,12 +41,14 @@ def test_a_killed_upsampling_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtu
     ran("upsample", tmp_path, capsys)
 
 
-@pytest.mark.parametrize("scenario", ["copy_dataset", "copy_dataset_rewritten", "copy_layer"])
+@pytest.mark.parametrize(
+    "scenario", ["copy_dataset", "copy_dataset_rewritten", "copy_layer", "copy_layer_with_attachment"]
+)
 def test_a_killed_copy_goes_on(scenario: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ran(scenario, tmp_path, capsys)
 
 
-@pytest.mark.parametrize("scenario", ["rechunk", "rename_layer", "redownsample"])
+@pytest.mark.parametrize("scenario", ["rechunk", "rename_layer", "redownsample", "overwrite"])
 def test_a_killed_change_of_what_is_listed_goes_on(
     scenario: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

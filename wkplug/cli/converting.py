@@ -283,6 +283,7 @@ def delete_dataset(target: str, sources: Sequence[str]) -> None:
     from wkplug import storage
     from wkplug.errors import DatasetExistsError
     from wkplug.properties.document import FILE_NAME
+    from wkplug.storage.removing import delete_folder
 
     place = storage.locate(target)
     names = list(place.list())
@@ -299,7 +300,7 @@ def delete_dataset(target: str, sources: Sequence[str]) -> None:
             hint="Choose another target.",
         )
     storage.forget(place)
-    place.delete(recursive=True)
+    delete_folder(place, FILE_NAME)
 
 
 def _is_file(place: Location) -> bool:

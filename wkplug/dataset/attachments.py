@@ -307,9 +307,28 @@ class Attachments(LegacyAttachments):
         place = layer.location.child(kind.json_key, name + suffix)
         if place != attachment.location:
             _refuse_links(layer.location, place)
-            storage.copy_tree(attachment.location, place)
+            self._copy(attachment, place)
         self._list(kind, name, place, attachment.data_format)
+        storage.clear_mark(place)
         return kind(name, to_path(place), attachment.data_format)
+
+    def _copy(self, attachment: Attachment, place: Location) -> None:
+        """Copy the files of an attachment; a folder with a mark, and never into files that are there.
+
+        AttachmentError if something is there that no killed copy has left: parts of two attachments would mix.
+        """
+        source = attachment.location
+        if next(iter(source.list()), None) is not None:
+            if storage.read_mark(place) is not None:
+                place.delete(recursive=True)
+            if next(iter(place.list()), None) is not None:
+                raise AttachmentError(
+                    f"There are files at {place.url} that no attachment of the layer {self._layer.name!r} lists.",
+                    hint="Move them away, or choose another name.",
+                )
+            job = storage.Mark(job=f"copy attachment {attachment.name}", what=f"a copy of {source.url}")
+            storage.set_mark(place, job)
+        storage.copy_tree(source, place, skip=(storage.MARK_NAME,))
 
     def rename_attachment(self, attachment: Attachment, *, new_name: str) -> None:
         """Give an attachment another name in the list; its files stay where they are."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wkplug.builtin.failures import sort_failure
@@ -23,7 +24,7 @@ from wkplug.errors import MissingError, UnsafePathError
 if TYPE_CHECKING:
     from wkplug.abc import Location
 
-__all__ = ["finish_deletion", "note_deletion", "noted_deletions", "settle_deletion"]
+__all__ = ["delete_folder", "finish_deletion", "note_deletion", "noted_deletions", "settle_deletion"]
 
 
 def note_deletion(place: Location) -> None:
@@ -57,6 +58,29 @@ def settle_deletion(place: Location, *, listed: bool) -> None:
         _note(place).delete()
     else:
         finish_deletion(place)
+
+
+def delete_folder(place: Location, head: str) -> None:
+    """Delete a folder that stands for itself, there while the file `head` is; if killed, the same call goes on.
+
+    On local disks it is renamed aside first; elsewhere, or where that isn't allowed, `head` goes last.
+    """
+    path, parent = place.local_path(), place.parent
+    prefix = f"{DELETED_PREFIX}{place.name}-"
+    if path is not None and os.path.islink(path):  # noqa: PTH114 - locations give text
+        place.delete()
+        return
+    if path is not None:
+        away = parent.child(prefix + os.urandom(6).hex())
+        with suppress(OSError):  # a mount point, a parent that nobody may write to
+            os.rename(path, str(away.local_path()))  # noqa: PTH104 - the same
+        for name in parent.list():
+            if name.startswith(prefix):
+                parent.child(name.rstrip("/")).delete(recursive=True)
+    for name in place.list():
+        if name != head:
+            place.child(name.rstrip("/")).delete(recursive=True)
+    place.delete(recursive=True)
 
 
 def noted_deletions(folder: Location) -> list[str]:

@@ -167,9 +167,12 @@ def add_layer_as_copy(
                 progress=None if progress_of is None else progress_of(f"{name}, mag {view.name}"),
             )
     # What a call before this one has brought is there; an attachment is listed when its files are complete.
-    there = {(item.container_name, item.name) for item in _attachments(layer)}
+    there = {(item.container_name, item.name): item for item in _attachments(layer)}
     for attachment in _attachments(source) if with_attachments else []:
-        if (attachment.container_name, attachment.name) in there:
+        listed_one = there.get((attachment.container_name, attachment.name))
+        if listed_one is not None:
+            if storage.is_inside(layer.location, listed_one.location):
+                storage.clear_mark(listed_one.location)  # of a call that was killed after it was listed
             continue
         layer.as_segmentation_layer().attachments.add_attachment_as_copy(attachment)
     _copy_other_entries(source, layer)
