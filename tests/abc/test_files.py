@@ -18,12 +18,14 @@ from wkplug.abc.files import (
     local_path,
     open_file,
     path_or_file,
+    reason_of,
 )
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     CorruptImageError,
     ForbiddenError,
     MissingError,
+    PluginMissingError,
     StorageError,
     TooLargeError,
     UnsupportedImageDataError,
@@ -116,6 +118,30 @@ def test_bare_errors_of_libraries_become_sentences(here: LocalLocation) -> None:
         struct.unpack("<i", b"")
     with pytest.raises(CorruptImageError, match="as a CZI: no such object"), image_errors(here, "a CZI"):
         raise KeyError("no such object")
+
+
+def test_a_library_that_is_missing_is_no_damage(here: LocalLocation) -> None:
+    text = "can't be read as a CZI without the library nowhere, which is not installed"
+    with pytest.raises(PluginMissingError, match=text) as caught, image_errors(here, "a CZI"):
+        raise ModuleNotFoundError("No module named 'nowhere'", name="nowhere")
+    assert caught.value.hint == "pip install nowhere"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("no frames. Try pip install imageio-ffmpeg", "no frames"),
+        (
+            "Could not find a backend: `pip install imageio[pyav]` or conda install av",
+            "Could not find a backend",
+        ),
+        ("bad header\nTo fix it, pip install x.\nByte 7", "bad header\n\nByte 7"),
+        ("pip install it", "ValueError"),
+        ("0.5 of 3.2 bytes: cut", "0.5 of 3.2 bytes: cut"),
+    ],
+)
+def test_what_libraries_advise_to_install_is_left_out(said: str, reason: str) -> None:
+    assert reason_of(ValueError(said)) == reason
 
 
 def test_types_that_lose_nothing_are_found_or_refused(here: LocalLocation) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 import struct
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from wkplug.errors import (
     CorruptImageError,
     ForbiddenError,
     MissingError,
+    PluginMissingError,
     StorageError,
     TooLargeError,
     UnsupportedImageDataError,
@@ -41,6 +43,7 @@ __all__ = [
     "local_path",
     "open_file",
     "path_or_file",
+    "reason_of",
 ]
 
 _NOT_THE_FILE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
@@ -102,8 +105,9 @@ def _check_is_there(location: Location, path: str) -> None:
 def image_errors(location: Location, what: str) -> Iterator[None]:
     """Turn whatever a library raises in the block into the contract's errors; `what` names the format ("TIFF").
 
-    Errors of wkplug pass. No memory is TooLargeError (damaged headers claim anything); what the system refuses or
-    can't do is ForbiddenError, MissingError or StorageError; everything else is the file's fault: CorruptImageError.
+    Errors of wkplug pass. A library that is not installed is PluginMissingError. No memory is TooLargeError (damaged
+    headers claim anything); what the system refuses or can't do is ForbiddenError, MissingError or StorageError;
+    everything else is the file's fault: CorruptImageError.
     """
     try:
         yield
@@ -111,6 +115,12 @@ def image_errors(location: Location, what: str) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         raise MissingError(f"There is no file {location.url}.") from error
+    except ImportError as error:
+        name = error.name or "that it doesn't name"
+        raise PluginMissingError(
+            f"{location.url} can't be read as {what} without the library {name}, which is not installed.",
+            hint=f"pip install {error.name}" if error.name else "Look into the documentation of the reader.",
+        ) from error
     except PermissionError as error:
         raise ForbiddenError(f"{location.url} may not be read: {error.strerror or error}.") from error
     except MemoryError as error:
@@ -126,7 +136,7 @@ def image_errors(location: Location, what: str) -> Iterator[None]:
 
 def corrupt_image(location: Location, what: str, error: Exception | str) -> CorruptImageError:
     """Make the error of a damaged file; `error` says what is wrong with it."""
-    said = error if isinstance(error, str) else _said(error)
+    said = error if isinstance(error, str) else reason_of(error)
     return CorruptImageError(
         f"{location.url} can't be read as {what}: {said}",
         location.url,
@@ -134,8 +144,13 @@ def corrupt_image(location: Location, what: str, error: Exception | str) -> Corr
     )
 
 
-def _said(error: Exception) -> str:
-    """What an error says, as a part of a sentence: some libraries raise bare keys and counts of bytes."""
+def reason_of(error: Exception) -> str:
+    """What a library's error says, as a part of a sentence.
+
+    Some raise bare keys and counts of bytes; what they advise to install is left out: it is for who calls them.
+    """
+    if isinstance(error, ImportError):
+        return f"the library {error.name} is not installed" if error.name else "a library is not installed"
     if isinstance(error, KeyError) and error.args:
         key = str(error.args[0])
         return key if " " in key else f"it has no {key!r}"
@@ -143,7 +158,8 @@ def _said(error: Exception) -> str:
         return "it ends within a value"
     if isinstance(error, EOFError) and not str(error):
         return "it ends too early"
-    return f"{error}".strip() or type(error).__name__
+    advice = re.compile(r"[^.;:\n]*\b(?:pip3?|conda|mamba|apt) install\b[^;\n]*", re.IGNORECASE)
+    return advice.sub("", str(error)).strip(" \n.;:,") or type(error).__name__
 
 
 def check_scene(location: Location, scene: int, count: int) -> None:

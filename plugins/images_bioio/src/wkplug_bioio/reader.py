@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore, nanometres
-from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, local_path
+from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, local_path, reason_of
 from wkplug.abc.images import PickleByReopening
 from wkplug.errors import PluginMissingError, UnsupportedImageFormatError
 
@@ -87,7 +87,7 @@ class BioioImage(PickleByReopening, Image):
                     warnings.simplefilter("ignore")
                     return kind.get_reader()(path)
             except Exception as error:  # noqa: BLE001  # readers fail in any way; the next may open the file
-                failures.append(f"{name}: {error or type(error).__name__}")
+                failures.append(f"{name}: {reason_of(error)}")
         raise corrupt_image(self.location, "a file of bioio", "; ".join(failures))
 
     def _describe(self) -> ImageInfo:

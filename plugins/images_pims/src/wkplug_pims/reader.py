@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path
+from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path, reason_of
 from wkplug.abc.images import PickleByReopening
 from wkplug.errors import PluginMissingError, UnsupportedImageFormatError
 from wkplug_pims.frames import FramesImage
@@ -91,7 +91,7 @@ class PimsImage(PickleByReopening, FramesImage):
                     return handler(path)
                 except Exception as error:  # noqa: BLE001  # readers fail in any way; the next may open the file
                     # Further lines are about packages that might help.
-                    said = f"{error}".strip().partition("\n")[0] or type(error).__name__
+                    said = reason_of(error).partition("\n")[0]
                     failures.append(f"{handler.__name__}: {said}")
             gc.collect()
         raise corrupt_image(self.location, "a file of pims", "; ".join(dict.fromkeys(failures)))
