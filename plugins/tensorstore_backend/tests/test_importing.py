@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import re
+import shutil
 import sys
 import tempfile
 from functools import partial
@@ -387,3 +388,19 @@ def test_n5_blocks_under_other_names_are_refused(tmp_path: Path, name: str) -> N
         CorruptDataError, match=rf"has 1 file called like chunks \({name}\) .* beside 11 that they do"
     ):
         wk.Dataset.from_images(tmp_path / "a.n5", tmp_path / "out", (4, 4, 40))
+
+
+def test_scales_of_which_nothing_is_stored_are_passed_over_and_told(tmp_path: Path) -> None:
+    place = tmp_path / "a"
+    precomputed(place)
+    data = precomputed(place, level=1)
+    shutil.rmtree(place / "4_4_40")
+    with pytest.warns(
+        UserWarning, match="Nothing is stored of 4_4_40: the finest resolution that is there is 8_8_40"
+    ):
+        dataset = wk.Dataset.from_images(place, tmp_path / "out", (4, 4, 40))
+    assert list(dataset.get_layer("a").mags) == [wk.Mag("2-2-1")]
+    assert np.array_equal(dataset.get_layer("a").get_mag("2-2-1").read()[0], data)
+    shutil.rmtree(place / "8_8_40")
+    with pytest.warns(UserWarning, match="No chunk is stored: all voxels are the fill value 0"):
+        wk.Dataset.from_images(place, tmp_path / "empty", (4, 4, 40))

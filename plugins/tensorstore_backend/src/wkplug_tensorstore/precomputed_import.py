@@ -113,6 +113,8 @@ def _volume(location: Location, document: Mapping[str, Any], only: str | None) -
         kept = [
             number for number in order if only is None or scale_of({"scales": [scales[number]]}, only, where)
         ]
+        empty = _leading_empty([location.child(*_parts(scales[number])) for number in kept])
+        left_out, kept = kept[:empty], kept[empty:]
         finest, own = sizes[order[0]], sizes[kept[0]]
         if not all(_is_factor(a / b) for a, b in zip(own, finest, strict=True)):
             finest = own  # no mag of the finest scale: a dataset of its own resolution
@@ -120,10 +122,9 @@ def _volume(location: Location, document: Mapping[str, Any], only: str | None) -
         mags = []
         for number in kept:
             x, y, z = (max(1, round(a / b)) for a, b in zip(sizes[number], finest, strict=True))
-            key = [part for part in str(scales[number]["key"]).split("/") if part not in ("", ".")]
             mags.append(
                 ForeignMag(
-                    location=location.child(*key),
+                    location=location.child(*_parts(scales[number])),
                     data_format="neuroglancerPrecomputed",
                     axes=("c", "x", "y", "z"),
                     mag=(x, y, z),
@@ -136,6 +137,11 @@ def _volume(location: Location, document: Mapping[str, Any], only: str | None) -
     notes = (
         [f"It begins at voxel {told}, where a dataset has none; it was moved to begin at 0."] if told else []
     )
+    if left_out:
+        keys = ", ".join(str(scales[number]["key"]) for number in left_out)
+        notes.append(
+            f"Nothing is stored of {keys}: the finest resolution that is there is {mags[0].location.name}."
+        )
     return ForeignLayer(
         name=location.name.removesuffix(".precomputed") or "color",
         category="segmentation" if document.get("type") == "segmentation" else "color",
@@ -144,6 +150,19 @@ def _volume(location: Location, document: Mapping[str, Any], only: str | None) -
         begin=corner,
         notes=tuple(notes),
     )
+
+
+def _parts(scale: Mapping[str, Any]) -> list[str]:
+    """The folders that a scale's key names."""
+    return [part for part in str(scale["key"]).split("/") if part not in ("", ".")]
+
+
+def _leading_empty(places: list[Location]) -> int:
+    """How many of the scales, from the first on, hold nothing, where a later one holds something."""
+    for number, place in enumerate(places):
+        if next(iter(place.list()), None) is not None:
+            return number
+    return 0
 
 
 def _is_factor(ratio: float) -> bool:
