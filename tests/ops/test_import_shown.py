@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,10 @@ from PIL import ImageOps
 
 import wkplug as wk
 from wkplug.errors import CorruptImageError, TooLargeError
+from wkplug.ops.importing.readers import ImageFile
+from wkplug.ops.importing.shown import ShownFile, as_shown
 from wkplug.ops.inspecting import inspect_image
+from wkplug.storage import locate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -189,3 +193,16 @@ def test_a_picture_that_does_not_fit_the_memory_is_refused_before_it_is_decoded(
     with pytest.raises(TooLargeError, match="The import takes at least"):
         wk.Dataset.from_images(tmp_path / "a.png", tmp_path / "out", (1, 1, 1), memory="300MB")
     assert not decoded
+
+
+def test_pictures_are_shown_in_other_processes_as_well(tmp_path: Path) -> None:
+    palette_picture(tmp_path / "a.png", stored(2))
+    file = as_shown(ImageFile.choose(locate(tmp_path / "a.png")))
+    assert isinstance(file, ShownFile)
+    copy = pickle.loads(pickle.dumps(file))
+    assert copy.info == file.info
+    with Pillow.open(tmp_path / "a.png") as picture, copy.open() as image:
+        expected = np.asarray(picture.convert("RGB"))
+        assert np.array_equal(image.read(), expected)
+        assert np.array_equal(image.read(((3, 4, 1), (9, 7, 2))), expected[3:12, 4:11, 1:3])
+    assert as_shown(copy) is copy
