@@ -13,8 +13,10 @@ import sys
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import fsspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -647,3 +649,23 @@ def test_http_places_can_only_be_read(file_server: Any) -> None:
         with pytest.raises(ForbiddenError, match="can only be read") as caught:
             call()
     assert "Copy the data" in str(caught.value)
+
+
+def test_stores_without_conditional_puts_say_so_once() -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class PlainStore(MemoryFileSystem):
+        protocol = "plainstore"
+        store: ClassVar[dict[str, Any]] = {}
+        pseudo_dirs: ClassVar[list[str]] = [""]
+
+    fsspec.register_implementation("plainstore", PlainStore, clobber=True)
+    place = FsspecLocation(f"plainstore://{uuid.uuid4().hex}/d")
+    with pytest.warns(UserWarning, match="has no conditional writes here.*one of the changes can be lost"):
+        lock = place.lock("properties")
+    with lock:
+        pass
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with place.child("below").lock("properties"):
+            pass

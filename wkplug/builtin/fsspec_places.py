@@ -14,6 +14,7 @@ Who calls it: `wkplug.storage.locate`, through the registry.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -57,6 +58,8 @@ _VERSION_KEYS = (
     "last_modified",
 )
 _locks = ProcessLocks()
+_told: set[str] = set()
+"""The stores of which this process has told that their locks are none in the strict sense."""
 
 
 class FsspecLocation(Location):
@@ -359,7 +362,10 @@ class FsspecLocation(Location):
     # --- others ---------------------------------------------------------------------------------------
 
     def lock(self, key: str = "", *, timeout: float | None = None) -> AbstractContextManager[None]:
-        """Lock it: within this process for memory://, by a lease elsewhere (see `wkplug.builtin.leases`)."""
+        """Lock it: within this process for memory://, by a lease elsewhere (see `wkplug.builtin.leases`).
+
+        UserWarning, once per store, where the store has no conditional puts.
+        """
         self._check_writable("locked")
         if timeout is None:
             from wkplug.config import current
@@ -367,6 +373,14 @@ class FsspecLocation(Location):
             timeout = current().lock_timeout
         if self._address.scheme == "memory":
             return _locks.hold(self.url, key, timeout)
+        if self._address.scheme != "s3" and self._address.root not in _told:
+            _told.add(self._address.root)
+            warnings.warn(
+                f"[WARNING] {self._address.root} has no conditional writes here: if two programs change a dataset "
+                "there at the same moment, one of the changes can be lost. Let one program write at a time.",
+                UserWarning,
+                stacklevel=3,
+            )
         return lease(self, key, timeout)
 
     def writable(self) -> bool:

@@ -56,9 +56,8 @@ def copy_dataset(
         check_complete(dataset.location)
     # Before anything is made, since one may be described wrongly.
     layers = [dataset.get_layer(layer) for layer in dataset.layers if layer not in ignored]
-    for layer in dataset.layers.values():
-        if layer.name not in ignored:
-            layer_copying.check_attachments(layer)
+    for layer in layers:
+        layer_copying.check_attachments(layer)
     location = _place(dataset, new_dataset_path, exists_ok=exists_ok)
     unfinished = UnfinishedCopy(
         kind="dataset",
@@ -73,9 +72,8 @@ def copy_dataset(
             *layer_copying.asked_of(bounding_box),
         ],
     )
-    for layer in dataset.layers.values():
-        if layer.name not in ignored:
-            layer_copying.cropped(layer, bounding_box, exists_ok=exists_ok)
+    for layer in layers:
+        layer_copying.cropped(layer, bounding_box, exists_ok=exists_ok)
     goes_on = unfinished.goes_on(exists_ok=exists_ok, error=DatasetExistsError)
     created = not location.child(FILE_NAME).exists()
     if not created:
