@@ -103,7 +103,7 @@ def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     refuse(tmp_path, UnsupportedImageDataError, "s2.tif has 3 channels, but .*s1.tif has 1 channel")
     section(tmp_path / "in" / "s2.tif", (4, 20, 30))
     told = refuse(tmp_path, UnsupportedImageDataError, "s2.tif has 4 sections, but 2 files were given")
-    assert "a layer of its own" in told
+    assert 'layer of its own, as map_filepath_to_layer_name="inspect_every_file" does' in told
 
 
 def test_arguments_that_contradict_each_other(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ _TAKEN = (
 @json_option
 @executor_options
 def convert(source: str, target: str, *, executor: Executor, **options: Any) -> None:
-    """Convert the image file, folder or container SOURCE to a dataset at TARGET.
+    """Convert the image file, folder, zip archive or container SOURCE to a dataset at TARGET.
 
     Sections of one folder become one layer, three-dimensional files a layer each. TIFF (also OME, multi-page,
     ImageJ), PNG, JPEG and whatever else the installed reader plugins know. The layers of a container (OME-Zarr, N5,

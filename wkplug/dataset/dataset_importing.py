@@ -88,12 +88,14 @@ class DatasetImporting(DatasetPart):
         channel: int | None = None,
         timepoint: int | None = None,
     ) -> Dataset:
-        """Make a dataset of an image file, of the image files of a folder, or of a container of another tool.
+        """Make a dataset of an image file, of those of a folder, or of a container of another tool.
 
+        input_path: also a pattern ("sections/*.tif") or a zip archive of images or of a container.
         voxel_size: nanometres along x, y, z; or voxel_size_with_unit.
         map_filepath_to_layer_name: how files become layers, see `ConversionLayerMapping`; or a function from a
             path (relative to the input) to a name. Files of one layer are its sections along z.
-        z_slices_sort_key: the order of sections, as of `sorted`; natural order (2 before 10) by default.
+        z_slices_sort_key: the order of sections, as of `sorted`; by default that of the places or numbers that files
+            say, or else the natural order of their names (2 before 10).
         layer_category: "color" or "segmentation"; if left out, what a container says, or else the path decides: with
             "segmentation" or "labels" in it, it is a segmentation.
         dtype: converts the values as they are, without scaling; those that it can't hold are an error.

@@ -95,7 +95,8 @@ class Volume:
             raise UnsupportedImageDataError(
                 f"{file.path} has {meaning.sections} sections, but {len(self.files)} files were given for one layer.",
                 file.path,
-                hint="Import each of these files as a layer of its own.",
+                hint="Import each of these files as a layer of its own, as "
+                'map_filepath_to_layer_name="inspect_every_file" does.',
             )
         for what, here, there in (
             ("is {}", info.dtype, self.dtype),
