@@ -165,9 +165,9 @@ def sized(path: Path, size: tuple[float, float, float | None] = (250, 250, 1500)
     return path
 
 
-def flat(path: Path) -> None:
-    """An ImageJ file of one section, 250 nm along x and y."""
-    where = {"resolution": (1 / 250, 1 / 250), "metadata": {"unit": "nm"}}
+def flat(path: Path, size: int = 250) -> None:
+    """An ImageJ file of one section, so many nanometres along x and y."""
+    where: Any = {"resolution": (1 / size, 1 / size), "metadata": {"unit": "nm"}}
     tifffile.imwrite(path, noise((20, 30)), imagej=True, **where)
 
 
@@ -266,6 +266,17 @@ def test_files_need_to_agree_only_where_they_are_asked(tmp_path: Path) -> None:
         images.plan_import(tmp_path / "in", tmp_path / "out", (100, 100, None))
     plan = images.plan_import(tmp_path / "in", tmp_path / "out", (None, None, 30))
     assert tuple(plan.voxel_size.to_nanometer()) == pytest.approx((250, 250, 30))
+
+
+def test_files_of_one_layer_with_other_voxels_are_told(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for z, size in enumerate((250, 250, 100, 100)):
+        flat(tmp_path / "in" / f"s{z}.tif", size)
+    plan = images.plan_import(tmp_path / "in", tmp_path / "out", (None, None, 30))
+    assert [str(note) for note in plan.report.notes if note.kind == "differs"] == [
+        "in: 2 of 4 files have voxels of another size than the first, whose size 250 x 250 x ? nm counts; "
+        "the next is 100 x 100 x ? nm (2 files: s2.tif, s3.tif)."
+    ]
 
 
 # --- where a layer begins -------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ from wkplug.ops.importing.scales import mags_of
 from wkplug.ops.importing.stacks import Stacks
 from wkplug.ops.importing.values import is_exact, layer_dtype
 from wkplug.ops.importing.volume import Volume
+from wkplug.ops.importing.voxel_sizes import unequal
 from wkplug.properties import check_layer_name
 from wkplug.storage.marks import digest
 
@@ -212,6 +213,7 @@ def plan_volumes(
                 *stack.notes,
                 *guessed,
                 *_notes(volume),
+                *unequal(volume),
                 *place_notes(volume, options),
                 *_alpha_notes(volume, layers),
                 *_casts(volume, layers[0].dtype),

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from wkplug.geometry import Mag
     from wkplug.ops.importing.planning import VolumePlan
+    from wkplug.ops.importing.volume import Volume
 
-__all__ = ["Known", "compared", "filled", "known_size", "size_text"]
+__all__ = ["Known", "compared", "filled", "known_size", "size_text", "unequal"]
 
 _AXES = "xyz"
 _SAME = 1e-4  # units of other names and single precision round
@@ -86,6 +87,26 @@ def compared(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportN
                 f"{size_text(_in_mag(size, mag))}: it is taken as it is, one voxel for one"
             )
             yield _note(planned, text, lost=True)
+
+
+def unequal(volume: Volume) -> Iterator[ImportNote]:
+    """Say where files of one layer have voxels of another size than the first, which counts."""
+    first = volume.files[0].info.voxel_size
+    others = [
+        file
+        for file in volume.files[1:]
+        if any(
+            there is not None and here is not None and not math.isclose(here, there, rel_tol=_ALIKE)
+            for here, there in zip(first, file.info.voxel_size, strict=True)
+        )
+    ]
+    if others:
+        text = (
+            f"{len(others)} of {len(volume.files)} files have voxels of another size than the first, whose size "
+            f"{size_text(first)} counts; the next is {size_text(others[0].info.voxel_size)}"
+        )
+        paths = tuple(file.path for file in others[:3])
+        yield ImportNote(kind="differs", text=text, sources=paths, count=len(others))
 
 
 def size_text(lengths: Iterable[float | None]) -> str:
