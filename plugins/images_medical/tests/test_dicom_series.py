@@ -14,6 +14,7 @@ import pydicom
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydicom.dataset import Dataset as Header
 from pydicom.dataset import FileDataset
 from sample_files import second_reader
@@ -561,3 +562,18 @@ def test_a_series_is_as_simple_itk_reads_it(tmp_path: Path, turn: tuple[float, .
     assert voxels(layer).dtype == theirs["voxels"].dtype
     assert np.array_equal(voxels(layer), theirs["voxels"])
     assert np.allclose(np.array(image_of(layer).info.affine) / 1e6, theirs["affine"], atol=1e-5)
+
+
+def test_files_beside_other_images_are_sorted_by_position_too(tmp_path: Path) -> None:
+    """No container then: each file says its series and place, and the import of image files heeds them."""
+    series(tmp_path / "in" / "scan", [4, 0, 2])
+    series(tmp_path / "in" / "scan2", [6, 3], SeriesInstanceUID=f"{UID}2", SeriesDescription="Lung")
+    for path in (tmp_path / "in" / "scan2").iterdir():
+        path.rename(tmp_path / "in" / "scan" / f"b{path.name}")
+    (tmp_path / "in" / "photo").mkdir()
+    Image.fromarray(np.zeros((5, 6), "u1")).save(tmp_path / "in" / "photo" / "1.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = wk.Dataset.from_images(tmp_path / "in", tmp_path / "out", (1, 1, 1), compress=False)
+    found = {name: layer.get_mag(1).read()[0, 0, 0].tolist() for name, layer in dataset.layers.items()}
+    assert sorted(found.values()) == [[0], [11, 1], [11, 21, 1]], found

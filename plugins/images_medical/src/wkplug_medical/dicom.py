@@ -20,7 +20,8 @@ from wkplug_medical.dicom_stack import MOSAIC, StackImage, affine_of, arranged
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wkplug.abc import Location
+    from wkplug.abc import ImageInfo, Location
+    from wkplug_medical.dicom_slices import Slice
 
 __all__ = ["DicomReader"]
 
@@ -48,6 +49,8 @@ class DicomReader(ImageReader):
             slices = slices_of(location, file.dataset)
             stacks = arranged(slices) if all(each.position is not None for each in slices) else []
         check_scene(location, scene, max(1, len(stacks)))
+        if not file.has_frames:
+            file.info = _as_section(file.info, slices[0])
         if not stacks:
             return file
         if file.has_frames:
@@ -59,3 +62,18 @@ class DicomReader(ImageReader):
             notes = (*notes, MOSAIC)
         file.info = attrs.evolve(file.info, affine=affine, notes=(*notes, _ONE_SECTION))
         return file
+
+
+def _as_section(info: ImageInfo, section: Slice) -> ImageInfo:
+    """Say of which series a file is a section, and where it lies along its normal."""
+    across, down = section.orientation or ((), ())
+    turned = " ".join(f"{value:.2f}" for value in (*across, *down))
+    return attrs.evolve(
+        info,
+        origin=(None, None, None if section.depth is None else section.depth * 1e6),
+        series=f"{section.series.uid} {section.rows} {section.columns} {turned}"
+        if section.series.uid
+        else "",
+        series_name=section.series.description or section.series.number,
+        series_index=section.number,
+    )
