@@ -31,7 +31,8 @@ def test_layers_and_mags_are_described(dataset: wk.Dataset) -> None:
     assert (report.name, report.voxel_size, report.path) == ("ds", (4, 4, 40), str(dataset.path))
     (layer,) = report.layers
     assert (layer.name, layer.category, layer.dtype, layer.num_channels) == ("em", "color", "uint8", 1)
-    assert layer.bounding_box == "(1, 2, 3) + (40, 50, 60)"
+    assert layer.bounding_box == wk.BoundingBox((1, 2, 3), (40, 50, 60))
+    assert layer.box_text == "(1, 2, 3) + (40, 50, 60)"
     finest = layer.mags[0]
     assert (finest.mag, finest.shape, finest.chunk_shape) == ("1", (1, 64, 64, 64), (1, 32, 32, 32))
     assert finest.mark is None
