@@ -10,7 +10,7 @@ import pytest
 import tensorstore as ts
 
 import wkplug as wk
-from wkplug.errors import MagMismatchError
+from wkplug.errors import MagMismatchError, OutOfBoundsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,3 +145,16 @@ def test_a_layer_may_show_one_of_several_channels(tmp_path: Path) -> None:
         mag = {"axisOrder": CXYZ, "channelIndex": channel}
         found = _dataset(tmp_path, "zarr3", mag=mag).get_layer("em")
         assert np.array_equal(found.get_mag(1).read(), VOXELS[channel : channel + 1])
+
+
+def test_a_box_that_starts_below_zero_names_the_way_out(tmp_path: Path) -> None:
+    _write(tmp_path / "em" / "1", "zarr3", VOXELS[:1])
+    box = {"topLeft": [-5, 0, 0], "width": 45, "height": 30, "depth": 20}
+    layer = _dataset(tmp_path, "zarr3", boundingBox=box).get_layer("em")
+    for call in (layer.get_mag(1).read, layer.downsample):
+        with pytest.raises(OutOfBoundsError, match="starts below zero") as told:
+            call()
+        assert "layer.bounding_box to one that starts at 0 or beyond" in (told.value.hint or "")
+    assert list(layer.mags) == [wk.Mag(1)]
+    layer.bounding_box = wk.BoundingBox((0, 0, 0), (40, 30, 20))
+    assert np.array_equal(layer.get_mag(1).read(), VOXELS[:1])

@@ -199,7 +199,8 @@ def check_readable(frame: Frame, region: Region) -> None:
     if min(start) < 0:
         raise OutOfBoundsError(
             f"The region {_text(frame, region)} starts below zero, where no voxels can be.",
-            hint="Offsets are absolute Mag(1) coordinates, from 0 on.",
+            hint="Offsets are absolute Mag(1) coordinates, from 0 on. If it is the layer's own box that starts there, "
+            "set layer.bounding_box to one that starts at 0 or beyond: nothing is stored before.",
         )
 
 

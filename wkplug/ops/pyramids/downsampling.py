@@ -21,7 +21,14 @@ from wkplug import registry, storage
 from wkplug.dataset import creating, execution, layout
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.dataset.progress import shown
-from wkplug.errors import InvalidArgumentError, MagError, MagExistsError, MagNotFoundError, TooLargeError
+from wkplug.errors import (
+    InvalidArgumentError,
+    MagError,
+    MagExistsError,
+    MagNotFoundError,
+    OutOfBoundsError,
+    TooLargeError,
+)
 from wkplug.geometry import Mag, grids
 from wkplug.ops import memory as budgets
 from wkplug.ops import plan
@@ -302,6 +309,12 @@ def budget_of(memory: int | str | None) -> int:
 
 def source_view(layer: Layer, mag: Mag, given: MagView | None, *, verb: str = "downsample") -> MagView:
     """Give the mag to compute from: the layer's own, or `given`, which must be like the layer's."""
+    if min(layer.region[0]) < 0:
+        raise OutOfBoundsError(
+            f"The layer {layer.name!r} can't be sampled: its box {layer.bounding_box} starts below zero, where no "
+            "voxels can be.",
+            hint="Set layer.bounding_box to one that starts at 0 or beyond: nothing is stored before.",
+        )
     if given is None:
         if mag not in layer.mags:
             raise _no_source(layer, mag, verb)
