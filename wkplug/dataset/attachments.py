@@ -22,7 +22,7 @@ from wkplug.dataset.legacy.attachment_formats import (
     recorded_format,
 )
 from wkplug.dataset.legacy.attachments import LegacyAttachments
-from wkplug.dataset.paths import to_path
+from wkplug.dataset.paths import is_link, to_path
 from wkplug.errors import AttachmentError, UnsafePathError
 from wkplug.properties import AttachmentsProperties, check_layer_name, operations
 
@@ -313,15 +313,15 @@ class Attachments(LegacyAttachments):
         return kind(name, to_path(place), attachment.data_format)
 
     def _copy(self, attachment: Attachment, place: Location) -> None:
-        """Copy the files of an attachment; a folder with a mark, and never into files that are there.
+        """Copy the files of an attachment; a folder with a mark, and never beside files of another one.
 
-        AttachmentError if something is there that no killed copy has left: parts of two attachments would mix.
+        AttachmentError if a file is there that the attachment doesn't have, and that no killed copy has left.
         """
         source = attachment.location
         if next(iter(source.list()), None) is not None:
             if storage.read_mark(place) is not None:
                 place.delete(recursive=True)
-            if next(iter(place.list()), None) is not None:
+            if set(_files_below(place)) - set(_files_below(source)):
                 raise AttachmentError(
                     f"There are files at {place.url} that no attachment of the layer {self._layer.name!r} lists.",
                     hint="Move them away, or choose another name.",
@@ -416,6 +416,16 @@ def _exists(kind: type[Attachment], name: str) -> AttachmentError:
         f"There is already a {kind.type_name} attachment called {name!r}.",
         hint="Choose another name.",
     )
+
+
+def _files_below(folder: Location, above: str = "") -> Iterator[str]:
+    """The paths of all files below a folder, as far as it isn't linked."""
+    for name in folder.list():
+        below = folder.child(name.rstrip("/"))
+        if name.endswith("/") and not is_link(below):
+            yield from _files_below(below, above + name)
+        else:
+            yield above + name
 
 
 def _refuse_links(folder: Location, place: Location) -> None:
