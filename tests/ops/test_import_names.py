@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.errors import InvalidArgumentError, LayerNameError
-from wkplug.ops.importing.naming import layer_name_from, stem_of
+from wkplug.ops.importing.naming import Nameable, layer_name_from, stem_of, unique_names
 from wkplug.ops.importing.order import natural_key
+from wkplug.properties import check_layer_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -215,3 +218,21 @@ def test_links_in_a_circle_and_hidden_files_are_passed_over(tmp_path: Path) -> N
     flat(tmp_path / "root" / ".hidden" / "s3.png")
     (tmp_path / "root" / "a" / "up").symlink_to(tmp_path / "root")
     assert names(tmp_path / "root", "enforce_single_layer") == {"root": 1}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.text("ab _2ß细/", min_size=1, max_size=4).map(lambda text: f"x{text}"), min_size=1, max_size=8
+    )
+)
+def test_names_of_layers_are_always_valid_and_different(texts: list[str]) -> None:
+    given_names, notes = unique_names([Nameable(text, (text,)) for text in texts])
+    assert len(set(given_names)) == len(texts)
+    for name in given_names:
+        check_layer_name(name)
+    for text, name in zip(texts, given_names, strict=True):
+        # Whatever is not called as it was is told.
+        assert (
+            name == text.replace("/", "") or any(repr(name) in note.text for note in notes) or len(texts) > 5
+        )

@@ -112,7 +112,10 @@ def told_strangers(members: Sequence[Member]) -> list[ImportNote]:
     for relative, _ in members:
         patterns[_NUMBER.sub("#", relative)].append(relative)
     usual = max(patterns.values(), key=len)
-    strangers = [relative for relative, _ in members if relative not in set(usual)]
+    known, folder = set(usual), usual[0].rpartition("/")[0]
+    strangers = [
+        relative for relative, _ in members if relative not in known and relative.rpartition("/")[0] == folder
+    ]
     if not strangers or len(usual) < _SERIES or len(strangers) > len(usual) // _SERIES:
         return []
     are = (
