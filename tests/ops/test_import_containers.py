@@ -520,6 +520,21 @@ def test_chunks_under_other_names_are_refused(tmp_path: Path, version: int, kind
     assert not (tmp_path / "out").exists()
 
 
+def test_files_that_are_no_chunks_may_lie_beside_them(tmp_path: Path) -> None:
+    data = noise((10, 20, 30))
+    place = write_image(tmp_path / "a.zarr", data, SPACE)
+    for name in (
+        "README.md",
+        ".DS_Store",
+        "c/0/0/0.__lock",
+        "c/0/0/0.f00d.partial",
+        "c/0/0/.nfs0001",
+        "notes.2026",
+    ):
+        (place / "0" / name).write_text("no voxels")
+    assert np.array_equal(voxels(convert(place), "a")[0], data.T)
+
+
 def test_an_array_without_any_chunk_is_told(tmp_path: Path) -> None:
     place = write_image(tmp_path / "a.zarr", noise((10, 20, 30)), SPACE)
     shutil.rmtree(place / "0" / "c")

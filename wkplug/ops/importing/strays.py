@@ -25,6 +25,9 @@ __all__ = ["check_chunks"]
 _CHUNK = re.compile(r"(?:c[./])?[xyz]?-?\d+(?:[._/-][xyz]?-?\d+)*(?:\.[A-Za-z]\w*)*")
 """Numbers joined by what formats join them with, with or without suffixes."""
 
+_LEFT_BEHIND = re.compile(r".*\.(?:lock|partial|tmp)")
+"""What writers put beside a chunk for a while, and leave there when they are killed: its voxels were never written."""
+
 _MOST_LOCAL = 1_000_000
 _MOST_FAR = 10_000
 _MOST_FOLDERS = 64
@@ -48,7 +51,7 @@ def check_chunks(array: Array, place: Location) -> tuple[str, ...]:
             looked_at += 1
             if array.looks_into(name):
                 known += 1
-            elif _CHUNK.fullmatch(name):
+            elif _CHUNK.fullmatch(name) and not _LEFT_BEHIND.fullmatch(name):
                 unread.append(name)
             if looked_at >= most:
                 break
