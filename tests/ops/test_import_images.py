@@ -428,7 +428,7 @@ def test_only_the_first_of_several_images_in_a_file_is_imported_and_said_so(
     assert layer.bounding_box.size.to_tuple() == (30, 20, 1)
 
 
-def test_progress_counts_the_sections_of_all_layers(tmp_path: Path) -> None:
+def test_progress_grows_over_all_layers_until_all_is_written(tmp_path: Path) -> None:
     from wkplug.ops import images
 
     for name in ("a", "b"):
@@ -437,7 +437,11 @@ def test_progress_counts_the_sections_of_all_layers(tmp_path: Path) -> None:
     images.from_images(
         tmp_path, tmp_path / "out", (1, 1, 1), progress=lambda done, total: told.append((done, total))
     )
-    assert told == [(done, 10) for done in range(1, 11)]
+    done, totals = zip(*told, strict=True)
+    assert len(set(totals)) == 1
+    assert list(done) == sorted(done)
+    assert len(set(done)) >= 10  # sections are decoded, and written
+    assert done[-1] == totals[0]
 
 
 @pytest.mark.parametrize(

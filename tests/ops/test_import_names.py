@@ -63,6 +63,7 @@ def names(root: Path, mapping: Any, **options: Any) -> dict[str, int]:
         ("inspect_single_file", {"root": 2, "sub": 3, "b": 1}),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*named otherwise, and is a section all the same:UserWarning")
 def test_sections_are_grouped_by_the_strategy(sections: Path, mapping: str, expected: dict[str, int]) -> None:
     assert names(sections, mapping) == expected
 

@@ -45,6 +45,9 @@ __all__ = [
     "read_named_header",
 ]
 
+_ITEM_BYTES = {**{name: int(code[2:]) for name, code in DTYPES.items()}, "bool": 1, "float16": 2}
+_LARGEST_ITEM = 16
+
 METADATA_FILES = {2: ".zarray", 3: "zarr.json"}
 ATTRIBUTES = ".zattrs"
 NAMES = "_ARRAY_DIMENSIONS"
@@ -86,7 +89,8 @@ class Header:
         """How large a chunk may become when it is decoded; no limit for shards whose index can't be read here."""
         if self.index is None and self.shard_shape != self.chunk_shape:
             return ChunkBound(MAX_CHUNK_BYTES**2)
-        nbytes = prod(self.chunk_shape) * int(DTYPES[self.dtype][2:])
+        # Some types are read although none is created with them, such as bool and float16.
+        nbytes = prod(self.chunk_shape) * _ITEM_BYTES.get(self.dtype, _LARGEST_ITEM)
         return ChunkBound.of(self.document, self.zarr_format, nbytes)
 
     def spec(self, axes: tuple[str, ...] | None, url: str) -> ArraySpec:
