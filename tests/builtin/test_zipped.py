@@ -11,7 +11,13 @@ import pytest
 from wkplug import storage
 from wkplug.builtin.local import LocalLocation
 from wkplug.builtin.zipped import ZipLocation, is_zip
-from wkplug.errors import CorruptDataError, InvalidArgumentError, MissingError, UnsupportedOperationError
+from wkplug.errors import (
+    CorruptDataError,
+    InvalidArgumentError,
+    MissingError,
+    TooLargeError,
+    UnsupportedOperationError,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,3 +104,25 @@ def test_archives_are_known_by_their_first_bytes(archive: Path, tmp_path: Path) 
     assert not is_zip(LocalLocation(tmp_path / "c.zip"))
     assert not is_zip(LocalLocation(tmp_path))
     assert not is_zip(LocalLocation(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_entries_that_are_packed_beyond_all_reason_are_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", method) as archive:
+        archive.writestr("c/0", bytes(1 << 25))
+        archive.writestr("small", bytes(1 << 20))
+    place = ZipLocation(LocalLocation(tmp_path / "bomb.zip"))
+    assert (tmp_path / "bomb.zip").stat().st_size < 1 << 15
+    with pytest.raises(
+        TooLargeError, match=r"c/0 in .* unpacked to 33554432: no data are packed that tightly"
+    ):
+        place.child("c/0").read()
+    assert place.child("small").read() == bytes(1 << 20)
+
+
+def test_deflated_entries_may_be_as_empty_as_they_like(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "zeros.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        archive.writestr("c/0", bytes(1 << 25))
+    assert ZipLocation(LocalLocation(tmp_path / "zeros.zip")).child("c/0").read(
+        1 << 24, (1 << 24) + 9
+    ) == bytes(9)
