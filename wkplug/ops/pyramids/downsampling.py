@@ -250,7 +250,8 @@ def redownsample(layer: Layer, **options: Any) -> None:
     layer.check_writable("be downsampled")
     mags = sorted(layer.mags, key=lambda mag: mag.to_list())
     if len(mags) > 1:
-        for mag in mags[1:]:
+        # What a killed call has left unfinished can't be read, and is computed as it is laid out.
+        for mag in [mag for mag in mags[1:] if storage.is_complete(layer.get_mag(mag).location)]:
             _lay_out_for_growth(layer, layer.get_mag(mags[0]), layer.get_mag(mag))
         downsample_mag_list(layer, mags[0], mags[1:], allow_overwrite=True, **options)
 
