@@ -52,7 +52,7 @@ def known_size(volumes: Sequence[VolumePlan], given: Any) -> Known:
         size = as_voxel_size(given)
         return Known(size=size, of_files="", notes=tuple(_overruled(volumes, size)))
     open_axes = [axis for axis in range(3) if wanted[axis] is None]
-    said = _agreed(volumes, open_axes)
+    said = _agreed(volumes, open_axes, wanted)
     lengths = [_nanometers(said[axis]) if wanted[axis] is None else wanted[axis] for axis in range(3)]
     size = VoxelSize(tuple(lengths))
     notes = tuple(_overruled(volumes, size))
@@ -144,7 +144,7 @@ def _nanometers(length: float | None) -> float:
     return math.nan if length is None else length
 
 
-def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int]) -> Lengths:
+def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int], given: Sequence[float | None]) -> Lengths:
     """The size of mag 1 that all files say along these axes."""
     first = _of_mag_1(volumes[0])
     missing = [axis for axis in axes if any(planned.volume.voxel_size[axis] is None for planned in volumes)]
@@ -154,7 +154,7 @@ def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int]) -> Lengths:
             raise InvalidArgumentError(
                 f"{planned.volume.path} doesn't say how large its voxels are along {_and(missing)}"
                 f"{_as_far_as_known(said)}.",
-                hint=_how_to_give(missing),
+                hint=_how_to_give(missing, given),
             )
         if any(
             not math.isclose(_nanometers(said[axis]), _nanometers(first[axis]), rel_tol=_SAME)
@@ -163,8 +163,8 @@ def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int]) -> Lengths:
             told = f"{volumes[0].volume.path}: {size_text(first)}; {planned.volume.path}: {size_text(said)}"
             raise InvalidArgumentError(
                 f"The files don't agree about the voxel size ({told}).",
-                hint=f"{_how_to_give(range(3))} Or import each as a dataset of its own, where one input holds them all "
-                "with scene=NAME.",
+                hint=f"{_how_to_give(axes, given)} Or import each as a dataset of its own, where one input "
+                "holds them all with scene=NAME.",
             )
     return first
 
@@ -187,8 +187,11 @@ def _and(axes: Sequence[int]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def _how_to_give(missing: Sequence[int]) -> str:
+def _how_to_give(missing: Sequence[int], given: Sequence[float | None]) -> str:
     """Say how to give what is missing, leaving to the files what they say."""
-    named = [_AXES[axis] if axis in missing else None for axis in range(3)]
-    given = ", ".join("None" if axis is None else axis for axis in named)
-    return f"Give the voxel size: voxel_size=({given}) in nanometres."
+    named = [
+        _AXES[axis] if axis in missing else None if (length := given[axis]) is None else f"{length:g}"
+        for axis in range(3)
+    ]
+    text = ", ".join("None" if axis is None else axis for axis in named)
+    return f"Give the voxel size: voxel_size=({text}) in nanometres."
