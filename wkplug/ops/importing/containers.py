@@ -20,7 +20,13 @@ import attrs
 from wkplug import registry, storage
 from wkplug.abc import ForeignLayer, Image, ImageInfo, ProbeScore
 from wkplug.builtin.zipped import ZipLocation, is_zip
-from wkplug.errors import CorruptDataError, MissingError, UnknownNameError, UnsupportedImageDataError
+from wkplug.errors import (
+    CorruptDataError,
+    MissingError,
+    UnknownNameError,
+    UnsupportedImageDataError,
+    UnsupportedOperationError,
+)
 from wkplug.geometry import grids
 from wkplug.ops.importing.readers import readable_suffixes
 from wkplug.ops.importing.strays import check_chunks
@@ -107,6 +113,11 @@ class Container:
                 f"The metadata of the layer {self.layer.name!r} name the array {self.path}, which is not there.",
                 hint="The container is damaged or was not copied as a whole.",
             ) from error
+
+    def stored_boxes(self) -> list[Box] | None:
+        """The boxes of which something is stored, along the axes of `info`; None where nobody can tell."""
+        with self.open() as image:
+            return image.stored_boxes() if isinstance(image, StoredImage) else None
 
     def signature(self) -> str:
         """Containers are taken to stay as they are: looking at all of their files would take too long."""
@@ -231,6 +242,21 @@ class StoredImage(Image):
                 raise UnsupportedImageDataError(f"{self._handle.location.url} holds no voxels.")
             return hull
         return start, tuple((length or 0) - first for length, first in zip(spec.shape, start, strict=True))
+
+    def stored_boxes(self) -> list[Box] | None:
+        """See `Container.stored_boxes`."""
+        if not self._handle.backend.capabilities.lists_stored:
+            return None
+        own = self._start, self.info.shape
+        try:
+            found = [grids.intersect(own, box) for box in self._handle.stored_boxes()]
+        except UnsupportedOperationError:
+            return None
+        return [
+            (tuple(low - first for low, first in zip(box[0], self._start, strict=True)), box[1])
+            for box in found
+            if box is not None
+        ]
 
     @cached_property
     def begin(self) -> tuple[int, int, int]:

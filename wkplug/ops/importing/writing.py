@@ -10,7 +10,6 @@ Who calls it: `wkplug.ops.images`, and `wkplug.ops.layer_import` for the check b
 
 from __future__ import annotations
 
-import itertools
 import math
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
@@ -23,9 +22,10 @@ from wkplug.errors import LayerExistsError
 from wkplug.geometry import Mag, grids
 from wkplug.ops.importing.boxes import BoxWork
 from wkplug.ops.importing.journal import Journal
-from wkplug.ops.importing.pipeline import Boxes, Sights, joined
+from wkplug.ops.importing.pipeline import Boxes, Seen, Sights, joined
 from wkplug.ops.importing.placing import transformation_of
 from wkplug.ops.importing.report import ImportNote
+from wkplug.ops.importing.sparse import boxes
 from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.feeding import Feed
 from wkplug.properties import LayerViewConfiguration, operations
@@ -37,9 +37,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Box, Executor, Location
     from wkplug.dataset import Dataset, Layer
     from wkplug.dataset.names import Category
-    from wkplug.ops.importing.cutting import Cutting, Extent
     from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.pipeline import Seen
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
     from wkplug.properties import AffineCoordinateTransformation
 
@@ -266,6 +264,8 @@ def _write(
     decoded = planned.bytes / max(1, planned.num_steps)
     voxel = planned.extent.voxel_bytes / len(planned.channels)
 
+    passed = math.prod(planned.volume.size) * math.prod(planned.volume.others.values())
+
     def finished(box: Box, found: list[Sights]) -> None:
         for handle in work.handles:
             handle.flush()
@@ -274,7 +274,9 @@ def _write(
         count(math.prod(box[1]) * voxel)
 
     def missing() -> Iterator[Box]:
-        for box in _all_boxes(planned, cutting, planned.extent):
+        nonlocal passed
+        for box in boxes(planned, work.options, cutting):
+            passed -= math.prod(box[1][-3:])
             if journal.has(box, _signature(planned, work, box)):
                 count(len(work.reads(box)) * decoded + math.prod(box[1]) * voxel)
             else:
@@ -290,25 +292,24 @@ def _write(
     )
     if shares_memory(executor):
         run.run(missing())
+        _pass_over(planned, journal, passed)
         return
     # Boxes that share a shard go to one process, one after the other.
     x, y, z = (math.lcm(edge, cell) for edge, cell in zip(cutting.box, planned.extent.shard, strict=True))
-    groups = _all_boxes(planned, attrs.evolve(cutting, box=(x, y, z)), planned.extent)
+    groups = boxes(planned, work.options, attrs.evolve(cutting, box=(x, y, z)))
     edges = (*(1 for _ in planned.volume.others), len(planned.channels), *cutting.box)
     wanted = set(missing())
     run.run_apart([box for box in groups if wanted.intersection(grids.cells(*box, edges))], edges)
+    _pass_over(planned, journal, passed)
 
 
-def _all_boxes(planned: VolumePlan, cutting: Cutting, extent: Extent) -> Iterator[Box]:
-    """All boxes over all axes of the volume; the channels are those that are read, counted from 0."""
-    channels = len(planned.channels)
-    places = (
-        range(first, first + length)
-        for first, length in zip(planned.others_start, planned.volume.others.values(), strict=True)
-    )
-    for others in itertools.product(*places):
-        for start, shape in cutting.boxes(extent):
-            yield (*others, 0, *start), (*(1 for _ in others), channels, *shape)
+def _pass_over(planned: VolumePlan, journal: Journal, count: int) -> None:
+    """Count voxels of boxes that weren't looked at, because nothing of them is stored: they are zero."""
+    if count:
+        journal.ranges = [
+            joined([seen, Seen(0, 0, count * len(layer.channels))])
+            for seen, layer in zip(journal.ranges, planned.layers, strict=True)
+        ]
 
 
 def _signature(planned: VolumePlan, work: BoxWork, box: Box) -> str:
