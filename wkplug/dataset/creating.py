@@ -73,8 +73,8 @@ def open_mags(layer: Layer, properties: LayerProperties) -> dict[Mag, MagView]:
 
 def mag_location(layer: Layer, entry: MagViewProperties) -> tuple[Location, bool]:
     """Give the place of a listed mag, and whether it lies in the layer's own folder."""
-    location = likely_place(layer.dataset.location, layer.name, entry)
-    return location, location.parent == layer.location and not is_link(location)
+    location, link = likely_place(layer.dataset.location, layer.name, entry)
+    return location, not link and location.parent == layer.location
 
 
 def purpose_of_next_mag(layer: Layer) -> Purpose:

@@ -46,15 +46,16 @@ class MagView(OlderMagView, View):
     ) -> None:
         self._layer = layer
         frame = layer.frame
+        chosen = data_format or layer.data_format
         source = ArraySource(
             path,
-            data_format or layer.data_format,
+            chosen,
             frame.axes,
-            backend=layer.dataset.backend_for(data_format or layer.data_format),
+            backend=layer.dataset.backend_for(chosen),
             allow_incomplete=layer.dataset.allow_incomplete,
         )
         source.belongs_to(layer.dataset)
-        source.facts = LayerFacts(layer.name, Mag(mag), frame.axes, layer.dtype.name, layer.region)
+        source.facts = LayerFacts(layer.name, Mag(mag), frame.axes, layer.properties.dtype, layer.region)
         layer.watch(source)
         self._seen: object = None
         self._setup(source, frame, Mag(mag), ((), ()), read_only=read_only)

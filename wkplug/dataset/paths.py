@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from wkplug.builtin.parts import is_scrap
@@ -68,16 +69,17 @@ def places_of(root: Location, layer: str, entry: MagViewProperties) -> Iterator[
     Recorded paths may be older than a renaming by other software, or relative to the layer, and folders are called
     after the mag in a short form (1) or a long one (1-1-1). Nothing outside the dataset is guessed.
     """
-    names = tuple(dict.fromkeys((entry.mag.to_layer_name(), entry.mag.to_long_layer_name())))
-    folder = root.child(layer)
     path = entry.path
+    inside, recorded = False, None
     if path is not None:
         recorded, inside = resolve_inside(root, path)
         yield recorded
         if not inside or path.startswith("/") or "://" in path:
             return
-        if recorded.name in names:
-            yield from (recorded.parent.child(name) for name in names if name != recorded.name)
+    names = tuple(dict.fromkeys((entry.mag.to_layer_name(), entry.mag.to_long_layer_name())))
+    if recorded is not None and recorded.name in names:
+        yield from (recorded.parent.child(name) for name in names if name != recorded.name)
+    folder = root.child(layer)
     yield from (folder.child(name) for name in names)
     if path is not None:
         below, inside = resolve_inside(folder, path)
@@ -85,11 +87,21 @@ def places_of(root: Location, layer: str, entry: MagViewProperties) -> Iterator[
             yield below
 
 
-def likely_place(root: Location, layer: str, entry: MagViewProperties) -> Location:
-    """The first place where something is, as far as that costs nothing to see; else the one that is recorded."""
+def likely_place(root: Location, layer: str, entry: MagViewProperties) -> tuple[Location, bool]:
+    """The first place where something is, as far as that costs nothing to see, and whether it is a symbolic link.
+
+    Without any it is the one that is recorded. One look at the disk for each mag, since opened datasets have many.
+    """
     places = places_of(root, layer, entry)
     first = next(places)
+    local = first.local_path()
+    if local is not None:
+        try:
+            return first, stat.S_ISLNK(os.lstat(local).st_mode)
+        except OSError:
+            pass
     # Where looking is a request, it waits until the array is opened; only old files, without a path, need it at once.
-    if first.exists() if first.local_path() is not None or entry.path is None else True:
-        return first
-    return next((place for place in places if place != first and place.exists()), first)
+    elif entry.path is not None or first.exists():
+        return first, False
+    found = next((place for place in places if place != first and place.exists()), first)
+    return found, is_link(found)

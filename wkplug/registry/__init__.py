@@ -102,8 +102,7 @@ def formats() -> tuple[str, ...]:
 
 def axes_of_format(name: str) -> tuple[str, ...] | None:
     """The one order of axes that arrays of a format have; None if it is free, or the format isn't known."""
-    offers = tables_of_now().offers(BACKEND)
-    return next((offer.spec.axes for offer in offers if offer.spec.format == name and offer.spec.axes), None)
+    return tables_of_now().axes_of_formats().get(name)
 
 
 def check_format(name: str) -> str:

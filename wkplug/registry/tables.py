@@ -30,7 +30,7 @@ from wkplug.errors import (
     UnknownNameError,
     WkplugError,
 )
-from wkplug.registry.kinds import SETTINGS, Kind
+from wkplug.registry.kinds import BACKEND, SETTINGS, Kind
 from wkplug.registry.manager import Manager
 from wkplug.registry.states import Plugin, PluginWarning, cause_of
 
@@ -51,6 +51,7 @@ class Tables:
         self._built: dict[tuple[str, str, str], tuple[Table, Any]] = {}
         self._lock = threading.RLock()
         self._told: set[str] = set()
+        self._axes: tuple[tuple[Offer, ...], dict[str, tuple[str, ...]]] = ((), {})
 
     def first_time(self, name: str) -> bool:
         """Whether nobody has asked this about `name` before; for what is told once per process."""
@@ -73,6 +74,14 @@ class Tables:
     def offers(self, kind: Kind) -> tuple[Offer, ...]:
         """All offers of a kind, sorted by the plugins' names."""
         return self.manager.collect(kind.hook)
+
+    def axes_of_formats(self) -> dict[str, tuple[str, ...]]:
+        """The order of axes of each data format that has just one; made once, since each opened layer asks."""
+        offers = self.offers(BACKEND)
+        if self._axes[0] is not offers:
+            found = {offer.spec.format: offer.spec.axes for offer in reversed(offers) if offer.spec.axes}
+            self._axes = offers, found
+        return self._axes[1]
 
     def names(self, kind: Kind) -> tuple[str, ...]:
         """All names of a kind, sorted."""

@@ -272,6 +272,16 @@ def _below(root: Location, location: Location) -> list[str] | None:
     """The names that lead from `root` to `location`, or None if it isn't at or below `root`."""
     if type(root) is not type(location):
         return None
+    if isinstance(root, LocalLocation):  # many mags are resolved whenever a dataset is opened
+        above = root.url if root.url.endswith("/") else root.url + "/"
+        inside = location.url[len(above) :]
+        return (
+            inside.split("/")
+            if location.url.startswith(above) and inside
+            else []
+            if location == root
+            else None
+        )
     count = len(_parts(location)) - len(_parts(root))
     if count < 0:
         return None
