@@ -12,18 +12,19 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 PEER := .cache/peer
 PEER_VOLUMES := .cache/peer-volumes
+PEER_NOTEBOOK := .cache/peer-notebook
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 MYPY_PATHS := wkplug $(wildcard plugins/*/src examples/*/src)
 
 ifeq ($(TESTS),all)
 MARKS :=
-TEST_NEEDS := env peer peer-volumes
+TEST_NEEDS := env peer peer-volumes peer-notebook
 else
 MARKS := -m "not long and not peer and not system and not faults"
 TEST_NEEDS := env
 endif
 
-.PHONY: env peer peer-volumes demo test faults lint types docs bench lock clean
+.PHONY: env peer peer-volumes peer-notebook demo test faults lint types docs bench lock clean
 
 env: .venv/.installed
 .venv/.installed: requirements.txt $(PROJECTS)
@@ -44,6 +45,14 @@ $(PEER_VOLUMES)/.installed:
 	$(PYTHON) -m venv $(PEER_VOLUMES)
 	$(PEER_VOLUMES)/bin/python -m pip install --quiet --disable-pip-version-check \
 		'cloud-volume==12.15.2' 'neuroglancer==2.41.2' 'zarr==2.18.7' 'numcodecs<0.16'
+	touch $@
+
+# The kernel of a notebook, in which progress is shown.
+peer-notebook: $(PEER_NOTEBOOK)/.installed
+$(PEER_NOTEBOOK)/.installed:
+	$(PYTHON) -m venv $(PEER_NOTEBOOK)
+	$(PEER_NOTEBOOK)/bin/python -m pip install --quiet --disable-pip-version-check \
+		'ipykernel==7.4.0' 'nbclient==0.11.0' 'nbformat==5.11.1'
 	touch $@
 
 demo: env

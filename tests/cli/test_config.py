@@ -41,14 +41,15 @@ def test_every_value_is_shown_with_its_source(configured: Path, capsys: pytest.C
     assert any(line[0] == "rules[1]" for line in lines if line)
 
 
-def test_secrets_are_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_secrets_are_not_shown(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "--json"]) == 0
     told = capsys.readouterr().out
     assert "hush" not in told
-    facts = {entry["key"]: entry["value"] for entry in json.loads(told)}
+    facts = {entry["key"]: entry["value"] for entry in json.loads(told)["settings"]}
     assert facts['storage."s3://b".secret'] == "(hidden)"
     assert facts['storage."s3://b".client_kwargs'] == {"token": "(hidden)", "region": "x"}
     assert facts['storage."s3://b".anon'] is False
+    assert {"path": str(configured), "exists": True} in json.loads(told)["files"]
 
 
 def test_a_wrong_file_is_an_error_as_text(configured: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def test_progress_is_a_bar_on_a_terminal(place: Path) -> None:
     leader, follower = pty.openpty()
     # Processes share no memory: the pyramid is a step of its own.
     apart = ("--distribution-strategy", "multiprocessing", "--jobs", "1")
-    command = [*COMMAND, "convert", "em", "out", "--voxel-size", "4,4,40", "--max-mag", "2", *apart]
+    command = [*COMMAND, "-v", "convert", "em", "out", "--voxel-size", "4,4,40", "--max-mag", "2", *apart]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -99,6 +99,9 @@ def test_progress_is_a_bar_on_a_terminal(place: Path) -> None:
     assert "em, pyramid" in text
     assert "━" in text
     assert '{"step"' not in text
+    # What is logged meanwhile has lines of its own.
+    assert "INFO wkplug" in text
+    assert all(before.endswith(("\n", "\x1b[2K")) for before in text.split("INFO wkplug")[:-1])
     assert process.stdout is not None
     process.stdout.close()
 

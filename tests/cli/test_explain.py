@@ -64,7 +64,9 @@ def test_a_dataset_is_explained_layer_by_layer(dataset: Path, capsys: pytest.Cap
 
 
 def test_json_has_paths_and_facts_apart(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    color, empty = json.loads(explain(capsys, dataset, "--json"))
+    facts = json.loads(explain(capsys, dataset, "--json"))
+    assert facts["path"] == str(dataset)
+    color, empty = facts["arrays"]
     choices = color.pop("choices")
     assert color == {
         "path": f"{dataset}/color/1",
@@ -109,7 +111,7 @@ def test_an_image_is_explained_by_its_readers(tmp_path: Path, capsys: pytest.Cap
     picture = tmp_path / "x.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 32)
     told = explain(capsys, picture, "--json")
-    (section,) = json.loads(told)
+    (section,) = json.loads(told)["arrays"]
     assert section["choices"][0]["chosen"] == "pillow"
 
 

@@ -47,7 +47,7 @@ def test_every_state_is_a_row_with_its_reason() -> None:
 
 def test_json_says_the_same_and_what_is_offered() -> None:
     done = run("plugins", "--json", fakes=("good", "raises_on_import"))
-    facts = {plugin["name"]: plugin for plugin in json.loads(done.stdout)}
+    facts = {plugin["name"]: plugin for plugin in json.loads(done.stdout)["plugins"]}
     assert facts["good"]["offers"]["array backend"] == ["npy+good"]
     assert facts["raising"]["state"] == "broken"
     assert facts["builtin"]["state"] == "loaded"
@@ -70,6 +70,16 @@ def test_debug_shows_the_traceback_of_an_import_and_of_a_factory() -> None:
     good = run("plugins", "--debug", "good", fakes=("good",))
     assert "array backend 'npy+good': works, a GoodBackend" in good.stdout
     assert "settings class 'good': works, a GoodSettings" in good.stdout
+
+
+def test_debug_as_json_says_what_was_tried() -> None:
+    raising = json.loads(run("plugins", "--json", "--debug", "raising", fakes=("raises_on_import",)).stdout)
+    assert raising["state"] == "broken"
+    assert "OSError: libnothing.so.1" in raising["failure"]
+    good = json.loads(run("plugins", "--json", "--debug", "good", fakes=("good",)).stdout)
+    assert good["failure"] is None
+    tried = {(each["kind"], each["name"]): each["result"] for each in good["offers"]}
+    assert tried["array backend", "npy+good"].startswith("works, a GoodBackend")
 
 
 def test_debug_of_an_unknown_plugin_suggests_one() -> None:

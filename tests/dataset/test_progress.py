@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import wkplug as wk
 from wkplug.dataset import progress
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Bars:
@@ -153,6 +153,88 @@ def test_the_variable_and_its_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
         wk.settings(progress="x"),
     ):
         pass
+
+
+class Kernel:
+    """Stands for the kernel of a notebook, without one: keeps what is displayed, and how it was replaced."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.outputs: list[list[str]] = []
+        shell = type("ZMQInteractiveShell", (), {})()
+        interactive, shows = ModuleType("IPython"), ModuleType("IPython.display")
+        interactive.get_ipython = lambda: shell  # type: ignore[attr-defined]
+        shows.display = self.display  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "IPython", interactive)
+        monkeypatch.setitem(sys.modules, "IPython.display", shows)
+        monkeypatch.setattr(progress, "_NOTEBOOK_PAUSE", 0)
+
+    def display(self, bar: Any, *, display_id: bool) -> Any:
+        assert display_id
+        states = [self.text(bar)]
+        self.outputs.append(states)
+        return SimpleNamespace(update=lambda bar: states.append(self.text(bar)))
+
+    @staticmethod
+    def text(bar: Any) -> str:
+        return str(bar._repr_mimebundle_((), ())["text/plain"])
+
+
+def test_a_notebook_shows_one_bar_that_stays(monkeypatch: pytest.MonkeyPatch, dataset: wk.Dataset) -> None:
+    kernel = Kernel(monkeypatch)
+    monkeypatch.setattr(progress, "_NOTEBOOK_WAITS", 0)
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    dataset.downsample(coarsest_mag=4)
+    assert len(kernel.outputs) == 1
+    assert "downsample" in kernel.outputs[0][0]
+    assert "100%" in kernel.outputs[0][-1]
+    assert kernel.outputs[0][-1].count("\n") == 1
+
+
+def test_short_work_leaves_nothing_in_a_notebook(
+    monkeypatch: pytest.MonkeyPatch, dataset: wk.Dataset
+) -> None:
+    kernel = Kernel(monkeypatch)
+    monkeypatch.setattr(progress, "_NOTEBOOK_WAITS", 60)
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    dataset.get_layer("em").downsample(coarsest_mag=2)
+    assert kernel.outputs == []
+
+
+NOTEBOOK = """
+import sys
+import nbformat, nbclient
+call = f"import site; [site.addsitedir(path) for path in {sys.argv[1]}]" + '''
+import time
+import wkplug as wk
+from wkplug.dataset import progress
+with progress.showing("work") as call:
+    for part in range(8):
+        time.sleep(0.1)
+        call.update(part + 1, 8)
+'''
+notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(call)])
+nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+for output in notebook.cells[0].outputs:
+    print(output.output_type, output.data["text/plain"])
+"""
+
+
+@pytest.mark.peer
+def test_the_kernel_of_a_notebook_shows_a_bar() -> None:
+    import subprocess
+
+    python = Path(__file__).parents[2] / ".cache/peer-notebook/bin/python"
+    if not python.is_file():
+        pytest.skip("no environment of notebooks: make peer-notebook")
+    folders = [path for path in sys.path if path.endswith("site-packages")]
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+    done = subprocess.run(
+        [python, "-c", NOTEBOOK, repr(folders)], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (shown,) = done.stdout.strip().splitlines()
+    assert shown.startswith("display_data work ")
+    assert "100%" in shown
 
 
 def _wanted(_: Any) -> bool:

@@ -30,7 +30,7 @@ def user(installed: Environment) -> Environment:
 
 def decided(user: Environment, *arguments: str, **variables: str) -> tuple[str, str]:
     facts = json.loads(user.wkplug("explain", "data", "--json", *arguments, variables=variables))
-    choice = facts[0]["choices"][-1]
+    choice = facts["arrays"][0]["choices"][-1]
     return choice["chosen"], choice["decided_by"]
 
 

@@ -71,7 +71,7 @@ def test_editable_installs_put_no_folder_of_the_repository_on_the_path(tmp_path:
 
 
 def test_all_plugins_are_listed_and_fine(installed: Environment) -> None:
-    facts = json.loads(installed.wkplug("plugins", "--json"))
+    facts = json.loads(installed.wkplug("plugins", "--json"))["plugins"]
     states = {each["distribution"]: each["state"] for each in facts if each["distribution"] in BUNDLED}
     assert states == dict.fromkeys(BUNDLED, "loaded")
 

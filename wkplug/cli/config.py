@@ -30,8 +30,11 @@ def config() -> None:
 
     entries = [(key, _shown(key, value), source) for key, value, source in current().entries()]
     if is_json():
-        facts = [{"key": key, "value": value, "source": source} for key, value, source in entries]
-        tell(facts)
+        settings = [{"key": key, "value": value, "source": source} for key, value, source in entries]
+        files = [
+            {"path": path, "exists": Path(path).is_file()} for path in map(str, config_files(os.environ))
+        ]
+        tell({"settings": settings, "files": files})
         return
     rows = [(key, json.dumps(value), source) for key, value, source in entries]
     click.echo(columns(("KEY", "VALUE", "SOURCE"), rows))

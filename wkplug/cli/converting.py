@@ -292,7 +292,7 @@ def delete_dataset(target: str, sources: Sequence[str]) -> None:
     if (names and FILE_NAME not in names) or (not names and _is_file(place)):
         raise DatasetExistsError(
             f"{target} is not a dataset, so --overwrite-existing doesn't delete it.",
-            hint="Choose another target, or empty the folder.",
+            hint="Choose another target.",
         )
     if any(path == place.url or path.startswith(f"{place.url}/") for path in sources):
         raise DatasetExistsError(

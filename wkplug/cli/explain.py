@@ -85,7 +85,7 @@ def explain(
             sections.append((found, choices))
     if is_json():
         facts = [found.facts() | {"choices": list(map(as_facts, choices))} for found, choices in sections]
-        tell(facts)
+        tell({"path": location.url, "arrays": facts})
     else:
         texts = ("\n".join([found.title, *map(render, choices)]) for found, choices in sections)
         say("\n\n".join(texts))

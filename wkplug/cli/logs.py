@@ -8,13 +8,26 @@ users of the Python API, see what they ask for. All of wkplug logs under the log
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["logged", "quiet"]
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    """Writes to what stderr is at the moment: a bar of progress stands in for it, and makes room for the line."""
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: Any) -> None:
+        """It is never another."""
 
 
 @contextmanager
@@ -32,7 +45,7 @@ def quiet() -> Iterator[None]:
 def logged(verbosity: int) -> Iterator[None]:
     """Show what is logged, with its level: from INFO on for 1, from DEBUG on for more."""
     root = logging.getLogger()
-    handler = logging.StreamHandler()
+    handler = _Stderr()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     before = root.level
     root.addHandler(handler)

@@ -45,7 +45,7 @@ def plugins(*, everything: bool, debug: str | None) -> None:
     offers = _offers(manager)
     if is_json():
         facts = [plugin.facts() | {"offers": offers[plugin]} for plugin in manager.plugins]
-        tell(facts)
+        tell({"plugins": facts})
     else:
         shown = [p for p in manager.plugins if everything or p.name != BUILTIN]
         rows = [(p.name, p.described, str(p.state), _remark(p, offers[p])) for p in shown]
@@ -116,6 +116,21 @@ def _debug(manager: Manager, name: str) -> None:
         names = [each.name for each in manager.plugins]
         guess = did_you_mean(name, names)
         raise UnknownNameError(f"No plugin '{name}' is installed.{guess}", hint=f"installed: {listed(names)}")
+    offers = [
+        (kind.words, offer.spec.name, _tried(manager, kind, offer))
+        for kind in kinds.KINDS
+        for offer in manager.collected(kind.hook)
+        if offer.plugin is plugin
+    ]
+    failure = "" if plugin.error is None else "".join(traceback.format_exception(plugin.error)).rstrip()
+    if is_json():
+        tried = [{"kind": kind, "name": offered, "result": result} for kind, offered, result in offers]
+        facts = {
+            **plugin.facts(), "folder": plugin.folder, "unknown_hooks": list(plugin.unknown_hooks),
+            "failure": failure or None, "offers": tried,
+        }  # fmt: skip
+        tell(facts)
+        return
     lines: list[tuple[str, Any]] = [
         *plugin.facts().items(),
         ("found in", plugin.folder or "the core"),
@@ -124,12 +139,10 @@ def _debug(manager: Manager, name: str) -> None:
     ]
     for key, value in lines:
         click.echo(f"{key:<14}{', '.join(value) if isinstance(value, list) else value}".rstrip())
-    if plugin.error is not None:
-        click.echo("\n" + "".join(traceback.format_exception(plugin.error)).rstrip())
-    for kind in kinds.KINDS:
-        for offer in manager.collected(kind.hook):
-            if offer.plugin is plugin:
-                click.echo(f"\n{kind.words} '{offer.spec.name}': {_tried(manager, kind, offer)}")
+    if failure:
+        click.echo(f"\n{failure}")
+    for words, offered, result in offers:
+        click.echo(f"\n{words} '{offered}': {result}")
 
 
 def _tried(manager: Manager, kind: Kind, offer: Any) -> str:

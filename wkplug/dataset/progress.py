@@ -15,6 +15,7 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Call:
         return f"{self.label}: {self.step}" if self.step else self.label
 
 
+_NOTEBOOK_WAITS = 0.5
+_NOTEBOOK_PAUSE = 0.25
+"""Seconds until a notebook shows a bar, and between two drawings."""
+
 _inside: ContextVar[Call | None] = ContextVar("wkplug_progress", default=None)
 
 
@@ -71,9 +76,9 @@ class _Display:
         with self._lock:
             self._calls.append(call)
             if self._bar is None:
-                self._bar = _bar()
+                self._bar = _NotebookBar() if _is_notebook() else _bar()
                 self._bar.start()
-                self._bar.add_task("", total=None)
+                self._bar.add_task(call.text, total=None)
         self.refresh()
         try:
             yield
@@ -113,6 +118,49 @@ def _bar() -> Any:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
+class _NotebookBar:
+    """The same bar as an output of the cell that runs, where it stays; what is short leaves none.
+
+    rich alone needs ipywidgets for bars in notebooks, which many kernels lack, and which saved notebooks don't keep.
+    But its bars are outputs, too, and a kernel can replace an output.
+    """
+
+    def __init__(self) -> None:
+        self._bar = _bar()
+        self._output: Any = None
+        self._next = time.monotonic() + _NOTEBOOK_WAITS
+
+    @property
+    def task_ids(self) -> list[int]:
+        return list(self._bar.task_ids)
+
+    def start(self) -> None:
+        """Nothing is shown yet."""
+
+    def add_task(self, text: str, total: float | None) -> None:
+        self._bar.add_task(text, total=total)
+
+    def update(self, task: int, **fields: Any) -> None:
+        self._bar.update(task, **fields)
+        if time.monotonic() >= self._next:
+            self._draw()
+
+    def stop(self) -> None:
+        """Show how far it came."""
+        if self._output is not None:
+            self._bar.stop_task(self._bar.task_ids[0])
+            self._draw()
+
+    def _draw(self) -> None:
+        display = import_module("IPython.display").display  # there, as this is its kernel
+
+        if self._output is None:
+            self._output = display(self._bar, display_id=True)
+        else:
+            self._output.update(self._bar)
+        self._next = time.monotonic() + _NOTEBOOK_PAUSE
+
+
 def is_wanted() -> bool:
     """Whether a long call shows its progress here."""
     from wkplug.config import current
@@ -133,14 +181,12 @@ def _is_terminal() -> bool:
 
 
 def _is_notebook() -> bool:
-    """Whether this is a kernel that can draw bars, for which it needs ipywidgets."""
+    """Whether this is the kernel of a notebook, where what is shown is an output of the cell."""
     interactive = sys.modules.get("IPython")
     shell = None if interactive is None else interactive.get_ipython()
-    if shell is None or type(shell).__name__ != "ZMQInteractiveShell":
+    if shell is None:
         return False
-    from importlib.util import find_spec
-
-    return find_spec("ipywidgets") is not None
+    return type(shell).__name__ == "ZMQInteractiveShell" or type(shell).__module__.startswith("google.colab")
 
 
 @contextmanager
