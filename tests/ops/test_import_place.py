@@ -61,6 +61,13 @@ def test_a_map_that_is_not_applied_is_told_once(tmp_path: Path, capsys: Any) -> 
     assert "--keep-transformation keeps it as the layer's coordinate transformation" in told
 
 
+def test_inspect_shows_the_map(tmp_path: Path, capsys: Any) -> None:
+    assert main(["inspect", str(nifti(tmp_path / "a.nii"))]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("affine ")]
+    assert line.count(";") == 2
+    assert line.endswith(" (nm)")
+
+
 def test_a_place_that_is_not_applied_is_told(tmp_path: Path) -> None:
     dataset = wk.Dataset.from_images(mrc(tmp_path / "a.mrc"), tmp_path / "out", (1, 1, 1))
     assert "its own place, (100, -200, 30) nm along x, y and z, is not applied" in str(dataset.import_report)

@@ -56,8 +56,8 @@ class ImageInfo:
         it is more than voxel size and origin (turned, mirrored, sheared); None otherwise.
     block_shape: what is decoded as one, in the order of axes: whole pages, tiles or strips.
     details: anything else worth showing in `wkplug inspect`; JSON values.
-    notes: sentences that whoever imports the file should read (an orientation that was not applied, an axis of
-        unknown meaning); shown by `wkplug inspect`.
+    notes: sentences that whoever imports the file should read (values that were rescaled, an axis of unknown
+        meaning); shown by `wkplug inspect`. What becomes of `affine` and `origin` is told by imports.
     """
 
     axes: tuple[str, ...] = attrs.field(converter=strings)

@@ -90,12 +90,19 @@ def _facts(info: ImageInfo, scenes: str) -> list[tuple[str, str]]:
         ("dtype", f"{info.dtype}{f', {info.photometric}' if info.photometric else ''}"),
         ("voxel size", _lengths(info.voxel_size)),
         ("origin", _lengths(info.origin) if any(value is not None for value in info.origin) else ""),
+        ("affine", _affine(info)),
         ("channels", _channels(info)),
         ("levels", levels if info.levels > 1 else ""),
         ("blocks", _times(info.block_shape)),
         ("files", _companions(info)),
         ("details", details),
     ]
+
+
+def _affine(info: ImageInfo) -> str:
+    """The rows of the map from voxels to the file's own space."""
+    rows = [" ".join(f"{value:g}" for value in row) for row in info.affine or ()]
+    return f"{'; '.join(rows)} (nm)" if rows else ""
 
 
 def _companions(info: ImageInfo) -> str:

@@ -130,7 +130,7 @@ def test_a_series_can_be_sorted_by_what_is_said() -> None:
         assert len(image.info.details["ImagePositionPatient"]) == 3
         assert image.info.notes == (
             "Values are rescaled as the file says (1 x stored - 1024): int16 as stored, int32 here.",
-            "The image was not turned: x towards the left, y towards the back, z towards the head of the patient; "
+            "The image runs with x towards the left, y towards the back, z towards the head of the patient; "
             "the affine map has it exactly.",
             "It is one section of a series; a folder of nothing but DICOM files is imported with its sections sorted "
             "by position.",

@@ -90,7 +90,7 @@ def test_values_are_scaled_as_the_header_says() -> None:
 def test_orientation_is_said_and_not_applied(tmp_path: Path) -> None:
     with opened(written(tmp_path / "a.nii", np.zeros((3, 4, 5), "u1"), units="mm")) as image:
         assert image.info.notes == (
-            "The image was not turned: x towards the right, y towards the front, z towards the head of the patient; "
+            "The image runs with x towards the right, y towards the front, z towards the head of the patient; "
             "the affine map has it exactly.",
         )
         assert np.array_equal(np.array(image.info.affine) / 1e6, np.diag([2, 3, 4, 1])[:3])

@@ -57,7 +57,7 @@ class DicomReader(ImageReader):
             names = tuple(stack.name for stack in stacks) if len(stacks) > 1 else ()
             return StackImage(self, stacks[scene], names)
         affine = affine_of(stacks[0])
-        notes = (*file.info.notes, *spaces.turning_note(affine, spaces.LPS))
+        notes = (*file.info.notes, *spaces.directions_note(affine, spaces.LPS))
         if "MOSAIC" in slices[0].kind:
             notes = (*notes, MOSAIC)
         file.info = attrs.evolve(file.info, affine=affine, notes=(*notes, _ONE_SECTION))

@@ -417,7 +417,7 @@ class StackImage(Image):
         shape = (*(lead if self._timed else lead[1:]), *inner)
         notes = (*scaling_note(scalings, stored, self._dtype), *stack.notes)
         affine = affine_of(stack)
-        notes = (*notes, *spaces.turning_note(affine, spaces.LPS))
+        notes = (*notes, *spaces.directions_note(affine, spaces.LPS))
         self.info = ImageInfo(
             axes=(*(("t", "z") if self._timed else ("z",)), "y", "x", *(("s",) if len(inner) > 2 else ())),
             shape=shape,

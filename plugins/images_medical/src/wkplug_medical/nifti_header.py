@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 
 from wkplug.abc import nanometres
-from wkplug_medical.spaces import RAS, Affine, affine_of, turning_note
+from wkplug_medical.spaces import RAS, Affine, affine_of, directions_note
 
 __all__ = ["BYTES", "Header", "kind_of", "parse"]
 
@@ -165,7 +165,8 @@ def _space(fields: dict[str, Any], kind: str, factor: float | None) -> tuple[Aff
     if not np.isfinite(rows).all():
         return None, ("The file's map into space (sform, qform) is no number; it was not heeded.",)
     affine = affine_of(rows.T.tolist(), 1.0 if factor is None else factor)
-    return (None if factor is None else affine), turning_note(affine, RAS)
+    known = None if factor is None else affine
+    return known, directions_note(affine, RAS, handed_on=known is not None)
 
 
 def _of_quaternion(fields: dict[str, Any]) -> Any:

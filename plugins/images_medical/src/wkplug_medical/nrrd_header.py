@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 
 from wkplug.abc import nanometres
-from wkplug_medical.spaces import Affine, Ways, affine_of, turning_note
+from wkplug_medical.spaces import Affine, Ways, affine_of, directions_note
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -236,7 +236,7 @@ def _by_directions(
     ]
     affine = affine_of(scaled, 1.0)
     known = affine if None not in factors else None
-    return _Place(sizes, known, (*notes, *turning_note(affine, ways)))
+    return _Place(sizes, known, (*notes, *directions_note(affine, ways, handed_on=known is not None)))
 
 
 def _space_of(fields: dict[str, str]) -> tuple[str, Ways | None]:

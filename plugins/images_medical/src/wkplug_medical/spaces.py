@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["LPS", "RAS", "Affine", "Ways", "affine_of", "turning_note"]
+__all__ = ["LPS", "RAS", "Affine", "Ways", "affine_of", "directions_note"]
 
 Affine = tuple[tuple[float, float, float, float], ...]
 Ways = tuple[tuple[str, str], ...]
@@ -28,20 +28,26 @@ def affine_of(columns: Sequence[Sequence[float]], factor: float) -> Affine | Non
     return tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in rows)
 
 
-def turning_note(affine: Affine | None, ways: Ways | None) -> tuple[str, ...]:
-    """Say where x, y and z run, as far as the axes of the space have names, and that the image was not turned."""
+def directions_note(affine: Affine | None, ways: Ways | None, *, handed_on: bool = True) -> tuple[str, ...]:
+    """Say where x, y and z run, as far as the axes of the space have names.
+
+    handed_on: whether importers get the map: what becomes of it is theirs to tell. Otherwise it is told here.
+    """
     if affine is None:
         return ()
     turned = np.array(affine)[:, :3]
     if not np.abs(turned).sum(axis=0).all():
         return ()
-    mirrored = " It is mirrored there." if np.linalg.det(turned / np.abs(turned).max()) < 0 else ""
-    if ways is None:
-        return (f"The image was not turned as its affine map says.{mirrored}",)
-    found = []
-    for axis, letter in enumerate("xyz"):
-        most = int(np.argmax(np.abs(turned[:, axis])))
-        found.append(f"{letter} towards the {ways[most][int(turned[most, axis] < 0)]}")
-    return (
-        f"The image was not turned: {', '.join(found)} of the patient; the affine map has it exactly.{mirrored}",
-    )
+    mirrored = bool(np.linalg.det(turned / np.abs(turned).max()) < 0)
+    said = []
+    if ways is not None:
+        found = []
+        for axis, letter in enumerate("xyz"):
+            most = int(np.argmax(np.abs(turned[:, axis])))
+            found.append(f"{letter} towards the {ways[most][int(turned[most, axis] < 0)]}")
+        said.append(f"The image runs with {', '.join(found)} of the patient; the affine map has it exactly.")
+    elif mirrored or not handed_on:
+        said.append("The file says how the image lies in space.")
+    said += ["It is mirrored there."] if mirrored else []
+    said += [] if handed_on else ["That is not applied."]
+    return (" ".join(said),) if said else ()
