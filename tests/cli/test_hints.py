@@ -90,7 +90,21 @@ def test_no_text_advises_deleting() -> None:
         ('executor="processes"', "--distribution-strategy processes"),
         ("coarsest_mag=Mag(2, 2, 1)", "--coarsest-mag 2-2-1"),
         ("batch_size is 5, which", "--batch-size is 5, which"),
-        ("a function as map_filepath_to_layer_name.", "a function as --layer-mapping."),
+        ('Choose by scene="scene 1".', "Choose by --scene 'scene 1'."),
+        # A command line has no functions.
+        (
+            "Move it, or give layer_name, or a function as map_filepath_to_layer_name.",
+            "Move it, or give --layer-name.",
+        ),
+        (
+            "Stitch them; or pass z_slices_sort_key, with which files are sections in that order.",
+            "Stitch them.",
+        ),
+        (
+            "Give one, make each a layer by a function as map_filepath_to_layer_name, or write it.",
+            "Give one, or write it.",
+        ),
+        ("Pass a function as map_filepath_to_layer_name, or import one by one.", "Import one by one."),
         (
             "To add one: dataset.add_layer_from_images, or wkplug add-layer A B.",
             "To add one: wkplug add-layer A B.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +90,14 @@ def test_what_no_reader_takes_says_what_to_do_instead(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = inspect(capsys, tmp_path, code=1)
-    assert "For a folder of images: wkplug convert --dry-run. For a dataset: wkplug info." in told
+    assert (
+        "For what the images in it would become: wkplug convert --dry-run. For a dataset: wkplug info."
+        in told
+    )
+    assert f"No reader or importer takes '{tmp_path.name}', a folder, as one image." in told
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("s0.png", b"")
+    assert "takes 'a.zip', a zip archive, as one image." in inspect(capsys, tmp_path / "a.zip", code=1)
     told = inspect(capsys, tmp_path / "a.tif", code=1)
     assert f"There is no file {tmp_path / 'a.tif'}." in told
     (tmp_path / "a.txt").write_bytes(bytes(range(1, 255)))

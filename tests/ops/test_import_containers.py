@@ -598,6 +598,7 @@ def test_fields_and_wells_that_are_missing_or_too_many_are_told(tmp_path: Path) 
     shutil.rmtree(place / "A" / "1" / "1")
     plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True, max_layers=3)
     report = str(plan.report)
+    assert report.count("more layers than 3") == 1
     assert f"{place}/A/2 is listed, but not there: it is left out" in report
     assert f"{place}/A/1/1 is listed, but not there: it is left out" in report
     assert "The images would make more layers than 3: the rest, from 'B_1_2' on, is not imported" in report

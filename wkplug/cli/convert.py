@@ -27,6 +27,7 @@ from wkplug.cli.converting import (
 from wkplug.cli.options import PLACE, downsample_options, executor_options, storage_options
 from wkplug.cli.output import json_option, tell
 from wkplug.cli.progress import progress_bars
+from wkplug.config.hints import plain_number
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -106,4 +107,4 @@ def _voxel_size(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(values: Any) -> str:
-    return " x ".join(f"{value:g}" for value in values)
+    return " x ".join(plain_number(value) for value in values)

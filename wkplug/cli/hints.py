@@ -7,6 +7,7 @@ command has no option stays what it is.
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -38,6 +39,14 @@ _MENTION = re.compile(
 _ALTERNATIVE = re.compile(r"""(--[\w-]+\ [\w.-]+(?:\ or\ [\w.-]+)*)\ or\ (["'])([\w.-]+)\2""", re.VERBOSE)
 
 
+_PYTHON_ONLY = re.compile(
+    r"[;,] or pass (?P<parameter>[a-z]+_\w+)(?![\w=])[^;.]*"
+    r"|, make each a layer by a function as \w+(?=,)"
+    r"|,? or (?:pass |make each a layer by )?a function as \w+"
+    r"|\bPass a function as \w+, or (?P<next>\w)"
+)
+"""Ways that a command line doesn't have: functions, and parameters without an option."""
+
 _OTHER_WAY = re.compile(
     r"\b(?:[Dd]ataset|layer)\.\w+, or (wkplug [a-z-]+)|(wkplug [a-z-]+), or (?:[Dd]ataset|layer)\.\w+\b"
 )
@@ -64,6 +73,10 @@ def in_options(text: str, command: click.Command | None) -> str:
             return match[0]
         return _written(options[name], value.removeprefix("="), match["mag"])
 
+    def ways(match: re.Match[str]) -> str:
+        return match[0] if match["parameter"] in options else (match["next"] or "").upper()
+
+    text = _PYTHON_ONLY.sub(ways, text)
     text = _OTHER_WAY.sub(lambda match: match[1] or match[2], text)
     found = _MENTION.sub(option, text)
     while (again := _ALTERNATIVE.sub(r"\1 or \3", found)) != found:
@@ -83,5 +96,7 @@ def _written(option: click.Option, value: str, mag: str | None) -> str:
         return flag
     if mag is not None:
         return f"{flag} {mag.replace(', ', '-')}"
-    plain = ",".join("" if part == "None" else part for part in value.strip("\"'()").split(", "))
+    if value[0] in "\"'":
+        return f"{flag} {shlex.quote(value[1:-1])}"
+    plain = ",".join("" if part == "None" else part for part in value.strip("()").split(", "))
     return f"{flag} {plain}"

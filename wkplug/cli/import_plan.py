@@ -12,7 +12,7 @@ import click
 from wkplug.cli.hints import in_options
 from wkplug.cli.info import size_text, summary
 from wkplug.cli.output import tell
-from wkplug.config.hints import counted
+from wkplug.config.hints import counted, plain_number
 from wkplug.ops.info import box_facts, describe
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def plan_facts(plan: PlannedImport, target: str) -> dict[str, Any]:
     return {
         "path": target,
         "dry_run": True,
-        "voxel_size": plan.voxel_size.to_nanometer(),
+        "voxel_size": list(plan.voxel_size.to_nanometer()),
         "voxel_size_of_files": plan.voxel_size_of_files,
         "continues": getattr(plan, "continues", False),
         "layers": layers,
@@ -81,7 +81,7 @@ def plan_facts(plan: PlannedImport, target: str) -> dict[str, Any]:
 
 def plan_text(plan: PlannedImport, target: str) -> str:
     """Describe a plan in lines."""
-    size = " x ".join(f"{value:g}" for value in plan.voxel_size.to_nanometer())
+    size = " x ".join(plain_number(value) for value in plan.voxel_size.to_nanometer())
     lines = [target, f"voxel size {size} nm{whose(plan)}"]
     if getattr(plan, "continues", False):
         lines.append("goes on with what was begun")

@@ -8,6 +8,7 @@ import click
 
 from wkplug.cli.options import PLACE
 from wkplug.cli.output import json_option, tell
+from wkplug.config.hints import plain_number
 
 if TYPE_CHECKING:
     from wkplug.ops.info import LayerReport, MagReport, Report
@@ -32,7 +33,7 @@ def summary(report: Report, path: str) -> str:
     """Give the report as text; `path` is the dataset's as the user typed it."""
     x, y, z = report.voxel_size
     title = report.name if path == report.name else f"{report.name}   ({path})"
-    lines = [title, f"voxel size {x:g} x {y:g} x {z:g} nm"]
+    lines = [title, f"voxel size {plain_number(x)} x {plain_number(y)} x {plain_number(z)} nm"]
     if report.mark is not None:
         lines.append(f"INCOMPLETE: {report.mark}")
     lines += [f"note: {note}" for note in report.notes]

@@ -8,6 +8,7 @@ import click
 
 from wkplug.cli.options import PLACE, Named
 from wkplug.cli.output import json_option, tell
+from wkplug.config.hints import plain_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +120,7 @@ def _lengths(values: Sequence[float | None]) -> str:
     if all(value is None for value in values):
         return "- (the file doesn't say)"
     return ", ".join(
-        f"{axis} {'-' if value is None else f'{value:g} nm'}"
+        f"{axis} {'-' if value is None else plain_number(value) + ' nm'}"
         for axis, value in zip("xyz", values, strict=True)
     )
 

@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["counted", "did_you_mean", "listed"]
+__all__ = ["counted", "did_you_mean", "listed", "plain_number"]
 
 
 def counted(count: int, word: str) -> str:
     """Write a number with its noun: "1 section", "3,000 sections"."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def plain_number(value: float) -> str:
+    """Write a length with six digits, or all before the point, but never as a power of ten: "2000000", not "2e+06"."""
+    return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.builtin.zipped import is_zip
 from wkplug.errors import (
     CorruptDataError,
     ImageConversionError,
@@ -156,8 +157,13 @@ def inspect_image(path: str, *, reader: str | None = None, scene: int = 0) -> Im
     try:
         choice = registry.choose_reader(location, head, explicit=reader, folder=size is None, thorough=True)
     except UnsupportedImageFormatError as error:
-        if size is None:
-            error.hint = "For a folder of images: wkplug convert --dry-run. For a dataset: wkplug info."
+        if size is None or is_zip(location):
+            what = "a folder" if size is None else "a zip archive"
+            raise UnsupportedImageFormatError(
+                f"No reader or importer takes '{location.name}', {what}, as one image.",
+                path=location.url,
+                hint="For what the images in it would become: wkplug convert --dry-run. For a dataset: wkplug info.",
+            ) from error
         raise
     try:
         image = choice.winner.open(location, scene=scene)

@@ -143,9 +143,24 @@ def test_colour_maps_and_scales_are_no_images(tmp_path: Path) -> None:
         file["Thumbnail/small"] = noise((2, 2), "uint8")
         file["map"] = noise((256, 3), "uint8")
         file["map"].attrs["CLASS"] = np.bytes_("PALETTE")
-    with opened(tmp_path / "a.h5", scene=1) as image:
-        assert image.info.scenes == ("labels/ids", "raw", "Thumbnail/small")
+    with opened(tmp_path / "a.h5", scene=0) as image:
+        assert image.info.scenes == ("raw", "labels/ids", "Thumbnail/small")
         assert np.array_equal(image.read(), noise((4, 5), "uint8"))
+
+
+def test_volumes_come_before_planes_and_tables_are_no_images(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["annotations/locations"] = noise((50, 3), "float64")
+        file["a_projection"] = noise((8, 9), "uint8")
+        file["volumes/labels/ids"] = noise((3, 8, 9), "uint64")
+        file["volumes/raw"] = noise((3, 8, 9), "uint8")
+    with opened(tmp_path / "a.h5") as image:
+        assert image.info.scenes == ("volumes/raw", "volumes/labels/ids", "a_projection")
+        assert np.array_equal(image.read(), noise((3, 8, 9), "uint8"))
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["narrow"] = noise((50, 3), "uint8")  # beside no volume, it may be one
+    with opened(tmp_path / "b.h5") as image:
+        assert image.info.shape == (50, 3)
 
 
 def test_ranges_of_imaris_channels_are_said(tmp_path: Path) -> None:

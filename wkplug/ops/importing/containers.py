@@ -312,7 +312,7 @@ def _with_facts(info: ImageInfo, layer: ForeignLayer) -> ImageInfo:
         channel_ranges=layer.channel_ranges,
         channel_visible=layer.channel_visible,
         details=layer.details,
-        notes=(*info.notes, *layer.notes),
+        notes=tuple(dict.fromkeys((*info.notes, *layer.notes))),
     )
 
 

@@ -241,7 +241,7 @@ def _ordered(
             f"Channel {channel.number} ({members[0][0]} to {members[-1][0]}) lacks the sections number "
             f"{', '.join(map(str, lacking[:5]))}{' ...' if len(lacking) > 5 else ''} that other channels have.",
             members[0][1].path,
-            hint='Add the files; or pass missing_slices="fill" for zeros in their place, '
+            hint='Add the files; or pass missing_slices="fill" for zeros in their place, missing_slices='
             '"close" for a layer without them.',
         )
     stack = _stack(members, "close" if moved or lacking else missing_slices)

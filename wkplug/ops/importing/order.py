@@ -247,7 +247,7 @@ def _check_columns(columns: _Columns, members: Sequence[Member]) -> None:
         raise UnsupportedImageDataError(
             f"The names {first[0]} to {last[0]} count positions or tiles beside sections, which are not stitched here.",
             first[1].path,
-            hint="Stitch them first, give a pattern for one position, or make each a layer by a function as "
+            hint="Stitch them first, or give a pattern for one position, or make each a layer by a function as "
             f"map_filepath_to_layer_name; {_ORDERED}.",
         )
     if "t" in kinds and others:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from wkplug.config.hints import plain_number
 from wkplug.ops.importing.report import ImportNote
 from wkplug.properties.transformations import AffineCoordinateTransformation
 
@@ -44,7 +45,7 @@ def place_notes(volume: Volume, options: ImportOptions) -> Iterator[ImportNote]:
             sources=(volume.path,),
         )
         return
-    where = ", ".join("?" if length is None else f"{length:.6g}" for length in info.origin)
+    where = ", ".join("?" if length is None else plain_number(length) for length in info.origin)
     text = f"its own place, ({where}) nm along x, y and z, is not applied; {how}"
     yield ImportNote(kind="moved", text=text, sources=(volume.path,))
 

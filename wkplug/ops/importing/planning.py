@@ -201,7 +201,7 @@ def plan_volumes(
         if wanted == "color":
             volume = volume.as_shown()
         layers = _layers(volume, name, wanted, options, mag)
-        more = _too_many(layers, left, options.max_layers)
+        more = tuple(_too_many(layers, left, options.max_layers))
         layers = layers[:left]
         if not layers:
             plans[-1] = attrs.evolve(plans[-1], notes=(*plans[-1].notes, *more))
@@ -227,6 +227,8 @@ def plan_volumes(
         plan = _cut(volume, layers, specs[0], options, mag, budget)
         plans.append(attrs.evolve(plan, notes=(*notes, *more)))
         left -= len(layers)
+        if more:
+            break
     _check_names(plans)
     if isinstance(groups, Stacks):
         plans[0] = attrs.evolve(plans[0], notes=(*groups.notes, *plans[0].notes))
@@ -313,6 +315,9 @@ def _notes(volume: Volume) -> Iterator[ImportNote]:
         yield ImportNote(kind="filled", text=text)
     for file in volume.files:
         yield from file.notes
+        if file.info.photometric == "miniswhite":
+            text = "its 0 is white by its own account, and its values are as they are stored"
+            yield ImportNote(kind="said", text=text, sources=(file.path,))
         for note in file.info.notes:
             yield ImportNote(kind="said", text=note, sources=(file.path,), lost=file.exact)
 

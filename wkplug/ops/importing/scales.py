@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wkplug.config.hints import plain_number
 from wkplug.errors import MagError, UnsupportedImageDataError
 from wkplug.geometry import Mag
 from wkplug.ops.importing.containers import Container
@@ -77,9 +78,7 @@ def _mag(name: str, factors: tuple[int, int, int]) -> Mag:
 
 
 def _uneven(sizes: Mapping[str, _Size], containers: Sequence[Container]) -> UnsupportedImageDataError:
-    told = "; ".join(
-        f"{name}: {' x '.join(f'{length:g}' for length in size)} nm" for name, size in sizes.items()
-    )
+    told = "; ".join(f"{name}: {' x '.join(map(plain_number, size))} nm" for name, size in sizes.items())
     # What isn't an array of its own has no path that could be named.
     apart = all(found.layer.mags[0].data_format for found in containers)
     ways = [

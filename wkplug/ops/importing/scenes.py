@@ -104,7 +104,8 @@ def _told(file: ImageFile, kept: Sequence[int], *, asked: bool) -> list[ImportNo
     if len(names) < 2 or not left:
         return []
     if asked:
-        text = f"{len(left)} of {len(names)} scenes are not imported, as asked for: {_listed(left)}"
+        are = "is" if len(left) == 1 else "are"
+        text = f"{len(left)} of {len(names)} scenes {are} not imported, as asked for: {_listed(left)}"
         return [ImportNote(kind="left out", text=text, sources=(file.path,), lost=False)]
     text = (
         f"it holds {len(names)} images ({_listed(names)}), and only {names[kept[0]]!r} is imported: "

@@ -80,7 +80,7 @@ class Stack:
                 f"The section{'s' if len(absent) > 1 else ''} number {listed} {'are' if len(absent) > 1 else 'is'} "
                 f"missing between {names[0]} and {names[-1]}.",
                 files[0].path,
-                hint='Add the files; or pass missing_slices="fill" for zeros in their place, '
+                hint='Add the files; or pass missing_slices="fill" for zeros in their place, missing_slices='
                 '"close" for a layer without them.',
             )
         return cls(tuple(files), tuple((number - counted[0]) // step for number in counted))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.config.hints import plain_number
 from wkplug.errors import InvalidArgumentError
 from wkplug.ops.importing.report import ImportNote
 from wkplug.properties import VoxelSize, as_voxel_size
@@ -111,7 +112,7 @@ def unequal(volume: Volume) -> Iterator[ImportNote]:
 
 def size_text(lengths: Iterable[float | None]) -> str:
     """Write lengths along x, y and z, with a ? for what is not known."""
-    return f"{' x '.join('?' if length is None else f'{length:.6g}' for length in lengths)} nm"
+    return f"{' x '.join('?' if length is None else plain_number(length) for length in lengths)} nm"
 
 
 def _overruled(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportNote]:
@@ -178,7 +179,9 @@ def _of_mag_1(planned: VolumePlan) -> Lengths:
 
 
 def _as_far_as_known(said: Lengths) -> str:
-    known = [f"{_AXES[axis]} {length:.6g} nm" for axis, length in enumerate(said) if length is not None]
+    known = [
+        f"{_AXES[axis]} {plain_number(length)} nm" for axis, length in enumerate(said) if length is not None
+    ]
     return f"; it says {', '.join(known)}" if known else ""
 
 

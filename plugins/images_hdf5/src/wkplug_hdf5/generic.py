@@ -26,11 +26,14 @@ __all__ = ["describe", "linked", "scenes"]
 _WORDS = {"time": "t", "channel": "c", "channels": "c", "samples": "s", "slice": "z", "plane": "z"}
 _AXES = ("axes", "axis_labels", "axis_names", "axis_order", "dims", "_ARRAY_DIMENSIONS")
 _SIZES = ("voxel_size", "resolution", "spacing", "pixel_size")
+_MOST_COLUMNS = 4
 _UNITS = ("unit", "units", "spacing_units", "resolution_unit", "voxel_size_unit")
 
 
 def scenes(file: Any) -> list[str]:
-    """The paths of all datasets that may be images, in the order of their names."""
+    """The paths of all datasets that may be images: volumes before planes and tables, then those nearest to the root,
+    then by name; small copies come last. A table beside volumes, such as a list of places, is no image.
+    """
     import h5py
 
     found: list[str] = []
@@ -40,7 +43,12 @@ def scenes(file: Any) -> list[str]:
             found.append(name)
 
     file.visititems(visit)
-    return sorted(found, key=_is_small_copy)
+    volumes = any(file[name].ndim > 2 for name in found)
+    images = [name for name in found if not (volumes and _may_be_table(file[name]))]
+    return sorted(
+        images,
+        key=lambda name: (_is_small_copy(name), volumes and file[name].ndim < 3, name.count("/"), name),
+    )
 
 
 def linked(file: Any, links: Sequence[str]) -> list[str]:
@@ -61,6 +69,11 @@ def _may_be_image(dataset: Any) -> bool:
     """Numbers with two or more axes, but no colour map and no scale of an axis."""
     helper = text_of(dataset.attrs.get("CLASS", "")).strip("\0") in ("PALETTE", "DIMENSION_SCALE")
     return bool(dataset.ndim >= 2 and dataset.size and dataset.dtype.kind in "buif" and not helper)
+
+
+def _may_be_table(dataset: Any) -> bool:
+    """Whether rows of a few numbers, such as places or pairs of ids, are all that a dataset holds."""
+    return bool(dataset.ndim == 2 and min(dataset.shape) <= _MOST_COLUMNS)
 
 
 def _is_small_copy(name: str) -> bool:

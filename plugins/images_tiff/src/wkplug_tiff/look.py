@@ -71,8 +71,6 @@ class Look:
         if inks:
             photometric = "rgb"
             notes.append("its inks (CMYK) are converted to red, green and blue, without a colour profile")
-        if photometric == "miniswhite":
-            notes.append("its 0 is white")
         if palette:
             notes.append(f"its values are indices into a palette of {len(palette)} colours")
         return cls(
