@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import importlib.util
 import pickle
+import socket
 import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -126,6 +128,24 @@ def test_what_a_driver_cannot_take_apart_is_a_typed_error() -> None:
     assert SECRET not in str(caught.value)
 
 
+def test_drivers_that_connect_at_once_fail_with_typed_errors() -> None:
+    with socket.socket() as bound:  # nobody listens there
+        bound.bind(("127.0.0.1", 0))
+        address = f"ftp://me:{SECRET}@127.0.0.1:{bound.getsockname()[1]}/x"
+        with pytest.raises(errors.StorageError, match="can't be reached: Connection refused") as caught:
+            storage.locate(address).exists()
+    assert caught.value.hint == "Check the address, and whether the server is up."
+    assert SECRET not in str(caught.value)
+
+
+def test_a_package_that_a_driver_misses_when_it_is_made_is_named() -> None:
+    if importlib.util.find_spec("pyarrow") is not None:
+        pytest.skip("pyarrow is installed")
+    with pytest.raises(errors.PluginMissingError, match="hdfs:// places need the package pyarrow") as caught:
+        storage.locate("hdfs://127.0.0.1:1/x").exists()
+    assert caught.value.hint == "pip install pyarrow"
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -140,6 +160,8 @@ def test_what_a_driver_cannot_take_apart_is_a_typed_error() -> None:
         ("s3://localhost:9000/bucket/me@home", "s3://localhost:9000/bucket/me@home"),
         ("sftp://user@host/x", "sftp://user@host/x"),
         ("C:/a?key=b", "C:/a?key=***"),
+        ("https://h/x;token=a/b c", "https://h/x;token=*** c"),
+        ("https://h/x?sig=a/b&y=1;key=c", "https://h/x?sig=***&y=1;key=***"),
         ("nothing to hide: a=b, me@home", "nothing to hide: a=b, me@home"),
         ("http://host:8080/a@b:c", "http://host:8080/a@b:c"),
     ],

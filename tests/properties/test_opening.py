@@ -87,6 +87,7 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
     (("scale", "factor", 0), -1, "scale.factor[0]", "must be a positive number, not -1"),
     (("scale", "factor", 0), float("inf"), "scale.factor[0]", "must be a positive number"),
     (("scale", "factor", 0), "1", "scale.factor[0]", "must be a positive number, not '1'"),
+    (("scale", "factor", 0), 10**400, "scale.factor[0]", "must be a positive number, not 1000"),
     (("scale", "factor", 0), True, "scale.factor[0]", "must be a positive number, not true"),
     (("scale", "unit"), "um", "scale.unit", "'um' is not a unit of length"),
     (("version",), "1", "version", "must be a whole number, not '1'"),
@@ -170,6 +171,18 @@ WRONG: list[tuple[tuple[str | int, ...], Any, str, str]] = [
         [{"type": "affine", "matrix": [[1, 2, 3]]}],
         "dataLayers[0].coordinateTransformations[0].matrix",
         "must be a list of four lists of four numbers",
+    ),
+    (
+        (*LAYER, "coordinateTransformations"),
+        [{"type": "affine", "matrix": [[10**400, 0, 0, 0]] * 4}],
+        "dataLayers[0].coordinateTransformations[0].matrix",
+        "must be a list of four lists of four numbers",
+    ),
+    (
+        (*LAYER, "coordinateTransformations"),
+        [{"type": "thin_plate_spline", "correspondences": {"source": [[1, 2, -(10**400)]], "target": []}}],
+        "dataLayers[0].coordinateTransformations[0].correspondences.source",
+        "must be a list of points of three numbers",
     ),
     (
         (*LAYER, "coordinateTransformations"),

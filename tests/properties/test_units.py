@@ -81,7 +81,7 @@ def test_a_voxel_size_that_cannot_be_is_refused(value: object) -> None:
         as_voxel_size(value)
 
 
-@pytest.mark.parametrize("value", [(1, 1), 5, "abc", None, (1, 2, 3, 4), ("a", "b", "c")])
+@pytest.mark.parametrize("value", [(1, 1), 5, "abc", None, (1, 2, 3, 4), ("a", "b", "c"), (10**400, 1, 1)])
 def test_what_is_not_three_numbers_is_no_voxel_size(value: object) -> None:
     with pytest.raises(InvalidArgumentError, match="is not a voxel size"):
         as_voxel_size(value)

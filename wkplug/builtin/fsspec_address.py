@@ -23,6 +23,7 @@ from wkplug.builtin import fsspec_s3
 from wkplug.errors import (
     InvalidArgumentError,
     PluginMissingError,
+    StorageError,
     UnknownSchemeError,
     UnsafePathError,
     redacted,
@@ -94,6 +95,14 @@ class Address:
                     f"options ({type(error).__name__}).",
                     hint="Check the address, and the storage options for it in the settings.",
                 ) from None
+            except ImportError as error:
+                raise _missing_package(self.scheme, error) from error
+            except OSError as error:
+                # Some connect as soon as they are made.
+                raise StorageError(
+                    f"{self.root} can't be reached: {error.strerror or error}.",
+                    hint="Check the address, and whether the server is up.",
+                ) from error
         return found
 
     @property
@@ -121,24 +130,26 @@ def _driver(scheme: str) -> Any:
     try:
         return fsspec.get_filesystem_class(scheme)
     except ImportError as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None or (
-            cause.__context__ is not None and not cause.__suppress_context__
-        ):
-            following = cause.__cause__ or cause.__context__
-            if following is None:
-                break
-            cause = following
-        needed = (cause.name if isinstance(cause, ImportError) and cause.name else scheme).partition(".")[0]
-        raise PluginMissingError(
-            f"{scheme}:// places need the package {needed}, which is not installed.",
-            hint=f"pip install {needed}",
-        ) from error
+        raise _missing_package(scheme, error) from error
     except ValueError as error:
         raise UnknownSchemeError(
             f"Nothing installed opens {scheme}:// places.",
             hint="Check the spelling, or install the plugin or fsspec driver for it.",
         ) from error
+
+
+def _missing_package(scheme: str, error: ImportError) -> PluginMissingError:
+    cause: BaseException = error
+    while cause.__cause__ is not None or (cause.__context__ is not None and not cause.__suppress_context__):
+        following = cause.__cause__ or cause.__context__
+        if following is None:
+            break
+        cause = following
+    needed = (cause.name if isinstance(cause, ImportError) and cause.name else scheme).partition(".")[0]
+    return PluginMissingError(
+        f"{scheme}:// places need the package {needed}, which is not installed.",
+        hint=f"pip install {needed}",
+    )
 
 
 def public_options(options: Mapping[str, Any]) -> dict[str, Any]:

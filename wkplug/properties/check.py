@@ -10,7 +10,7 @@ Who calls it: `wkplug.properties.state`.
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import Any, NoReturn
 
 from wkplug.errors import (
@@ -97,7 +97,8 @@ def _check_scale(scale: Any, file: str) -> None:
     if type(scale) is not list or len(scale) != 3:
         wrong(file, key, f"must be a list of three numbers, not {describe(scale)}")
     for index, length in enumerate(scale):
-        if type(length) not in (int, float) or not math.isfinite(length) or length <= 0:
+        # Whole numbers in JSON have any size: what no float holds is no length either.
+        if type(length) not in (int, float) or not 0 < length <= sys.float_info.max:
             wrong(file, f"{key}[{index}]", f"must be a positive number, not {describe(length)}")
 
 

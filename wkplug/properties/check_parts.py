@@ -5,6 +5,7 @@ Who calls it: `wkplug.properties.check`, whose rules hold here too.
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NoReturn
 
 from wkplug.errors import InvalidArgumentError, MissingPropertyError, PropertiesError
@@ -153,12 +154,17 @@ def check_transformations(value: Any, file: str, where: str) -> None:
             wrong(file, f"{key}.type", f"must be `affine` or `thin_plate_spline`, not {describe(kind)}")
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a float holds it: whole numbers in JSON have any size."""
+    return type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
+
+
 def _is_table(value: Any, columns: int) -> bool:
     return (
         type(value) is list
         and bool(value)
         and all(
-            type(row) is list and len(row) == columns and all(type(item) in (int, float) for item in row)
+            type(row) is list and len(row) == columns and all(_is_number(item) for item in row)
             for row in value
         )
     )

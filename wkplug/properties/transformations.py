@@ -86,7 +86,7 @@ def _frozen(values: ArrayLike, what: str) -> NDArray[Any]:
 
     try:
         array = numpy.array(values, dtype=numpy.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidArgumentError(f"The {what} must be made of numbers: {error}.") from error
     array.setflags(write=False)
     return array

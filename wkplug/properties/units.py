@@ -156,7 +156,7 @@ def as_voxel_size(value: Any) -> VoxelSize:
     hint = "Give three positive numbers, the size along x, y and z in nanometres, such as (11.24, 11.24, 28)."
     try:
         size = value if isinstance(value, VoxelSize) else VoxelSize(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidArgumentError(f"{value!r} is not a voxel size.", hint=hint) from error
     if not all(math.isfinite(length) and length > 0 for length in size.factor):
         raise InvalidArgumentError(
