@@ -13,8 +13,9 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.cli.main import main
+from wkplug.config.hints import counted
 from wkplug.ops import images
-from wkplug.ops.importing.report import ImportNote, ImportReport, counted
+from wkplug.ops.importing.report import ImportNote, ImportReport
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import click
 
 from wkplug.cli.options import PLACE, Named
 from wkplug.cli.output import json_option, tell
-from wkplug.config.hints import plain_number
+from wkplug.config.hints import first_of, plain_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +77,8 @@ def _scenes(report: ImageReport) -> str:
     scenes = report.info.scenes
     if not scenes:
         return ""
-    listed = ", ".join(f"{number} {name}" for number, name in enumerate(scenes[:20]))
-    more = f", and {len(scenes) - 20} more" if len(scenes) > 20 else ""
-    return f"{report.scene} of {len(scenes)} ({listed}{more})"
+    listed = first_of([f"{number} {name}" for number, name in enumerate(scenes)], 20)
+    return f"{report.scene} of {len(scenes)} ({listed})"
 
 
 def _facts(info: ImageInfo, scenes: str) -> list[tuple[str, str]]:
@@ -108,8 +107,7 @@ def _affine(info: ImageInfo) -> str:
 
 def _companions(info: ImageInfo) -> str:
     """The other files of the image."""
-    more = f" and {len(info.companions) - 5} more" if len(info.companions) > 5 else ""
-    return f"this one, {', '.join(info.companions[:5])}{more}" if info.companions else ""
+    return f"this one, {first_of(info.companions, 5)}" if info.companions else ""
 
 
 def _times(shape: Sequence[int]) -> str:

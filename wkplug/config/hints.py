@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["counted", "did_you_mean", "listed", "plain_number"]
+__all__ = ["counted", "did_you_mean", "first_of", "listed", "plain_number"]
 
 
 def counted(count: int, word: str) -> str:
@@ -30,6 +30,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     by_lower = {word.lower(): word for word in sorted(known, reverse=True)}
     close = get_close_matches(name.lower(), sorted(by_lower), n=1, cutoff=0.6)
     return f" Did you mean '{by_lower[close[0]]}'?" if close else ""
+
+
+def first_of(names: Sequence[str], most: int, count: int | None = None) -> str:
+    """Join the first few names, and say how many more there are, of `count` if not all are given: "a, b and 3 more"."""
+    more = (len(names) if count is None else count) - min(most, len(names))
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def listed(names: Iterable[str]) -> str:

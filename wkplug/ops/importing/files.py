@@ -16,7 +16,7 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.builtin.zipped import ZipLocation
-from wkplug.config.hints import counted
+from wkplug.config.hints import counted, first_of
 from wkplug.errors import (
     CorruptImageError,
     ImageReaderMissingError,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Location
     from wkplug.ops.importing.order import Member
 
-__all__ = ["ConversionLayerMapping", "FoundImages", "find", "find_images", "is_pattern"]
+__all__ = ["ConversionLayerMapping", "FoundImages", "find", "is_pattern"]
 
 _MOST_LISTED = 3
 _LONG_SERIES = 50
@@ -90,7 +90,7 @@ def find(images: Any, reader: Wanted) -> FoundImages:
     name = stem_of(location.name) if zipped and location.parent == location else location.name
     containers = sorted(walk.containers, key=lambda item: natural_key(item[0]))
     try:
-        members, notes = find_images(found, location.url, reader)
+        members, notes = _find_images(found, location.url, reader)
     except UnsupportedImageFormatError:
         if not containers:
             raise
@@ -121,12 +121,7 @@ def _matches(pattern: str, reader: Wanted) -> FoundImages:
     found = [
         (os.path.relpath(match, folder).replace(os.sep, "/"), storage.locate(match)) for match in matches
     ]
-    return FoundImages(os.path.basename(folder), *find_images(found, pattern, reader))  # noqa: PTH119 - the same
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return FoundImages(os.path.basename(folder), *_find_images(found, pattern, reader))  # noqa: PTH119 - the same
 
 
 def _is_folder(location: Location) -> bool:
@@ -170,7 +165,7 @@ class _Walk:
                 yield prefix + name, place
 
 
-def find_images(
+def _find_images(
     found: Sequence[tuple[str, Location]], where: str, reader: Wanted
 ) -> tuple[list[Member], list[ImportNote]]:
     """Keep the files that a reader takes, with their relative paths, and each image once; with notes about the others.
@@ -282,7 +277,7 @@ def _nothing(where: str, others: Sequence[str]) -> UnsupportedImageFormatError:
             f"No image files were found in {where}: it is empty.", where, hint="Check the path."
         )
     return UnsupportedImageFormatError(
-        f"No image files were found in {where}, only {_listed(others)}.",
+        f"No image files were found in {where}, only {first_of(others, _MOST_LISTED)}.",
         where,
         hint=f"Readable suffixes: {', '.join(readable_suffixes())}. Other formats need a plugin.",
     )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from wkplug import registry
+from wkplug.config.hints import first_of
 from wkplug.errors import LayerNameError
 from wkplug.ops.importing.report import ImportNote
 
@@ -105,7 +106,9 @@ def _told_collisions(
             if own == first
         ]
         if number > 1:
-            notes.append(_note(f"{number} layers would be called {first!r}, so {_listed(called)}"))
+            notes.append(
+                _note(f"{number} layers would be called {first!r}, so {first_of(called, _MOST_LISTED)}")
+            )
     for source, first, name in zip(sources, firsts, names, strict=True):
         if name != first and firsts.count(first) == 1:
             notes.append(
@@ -124,16 +127,13 @@ def _told_letters(
     ]
     if not called:
         return []
-    return [_note(f"names of layers hold A to Z, digits and _ $ @ - . only, so {_listed(called)}")]
+    return [
+        _note(f"names of layers hold A to Z, digits and _ $ @ - . only, so {first_of(called, _MOST_LISTED)}")
+    ]
 
 
 def _note(text: str) -> ImportNote:
     return ImportNote(kind="named", text=text)
-
-
-def _listed(texts: list[str]) -> str:
-    more = len(texts) - _MOST_LISTED
-    return ", ".join(texts[:_MOST_LISTED]) + (f", and {more} more" if more > 0 else "")
 
 
 def stem_of(name: str) -> str:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
-from wkplug.config.hints import counted
+from wkplug.config.hints import counted, first_of
 from wkplug.dataset.legacy.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["ImportNote", "ImportReport", "Kind", "counted"]
+__all__ = ["ImportNote", "ImportReport", "Kind"]
 
 Kind: TypeAlias = Literal[
     "said", "left out", "filled", "guessed", "cast", "turned", "moved", "named", "took over", "differs", "found"
@@ -50,13 +50,13 @@ class ImportNote:
 
     def __str__(self) -> str:
         """Give the sentence with what it is about."""
-        about = f"{_listed(self.layers, len(self.layers))}: " if self.layers else ""
+        about = f"{first_of(self.layers, _NAMED)}: " if self.layers else ""
         text = self.text.strip().removesuffix(".")
         names = [_short(source) for source in self.sources]
         if not names or (self.count == 1 and names[0] in (*self.layers, text)):
             return f"{about}{text}."
         files = f"{counted(self.count, 'file')}: " if self.count > 1 else ""
-        return f"{about}{text} ({files}{_listed(names, self.count)})."
+        return f"{about}{text} ({files}{first_of(names, _NAMED, self.count)})."
 
     def to_json(self) -> dict[str, Any]:
         """Give everything as JSON values."""
@@ -67,12 +67,6 @@ def _short(source: str) -> str:
     """The end of a path that says something: "s1.tif", "brain.zarr/0"."""
     parts = source.rstrip("/").split("/")
     return parts[-1] if "." in parts[-1] else "/".join(parts[-2:])
-
-
-def _listed(names: Iterable[str], count: int) -> str:
-    first = list(names)[:_NAMED]
-    more = f" and {count - len(first):,} more" if count > len(first) else ""
-    return ", ".join(first) + more
 
 
 @attrs.frozen

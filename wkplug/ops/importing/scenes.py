@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from wkplug.config.hints import first_of
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
 from wkplug.ops.importing.axes import Meaning
 from wkplug.ops.importing.report import ImportNote
@@ -115,5 +116,4 @@ def _told(file: ImageFile, kept: Sequence[int], *, asked: bool) -> list[ImportNo
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_LISTED
-    return ", ".join(map(repr, names[:_MOST_LISTED])) + (f" and {more} more" if more > 0 else "")
+    return first_of([repr(name) for name in names], _MOST_LISTED)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from wkplug.config.hints import first_of
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Stack:
             return stack
         if missing_slices == "error":
             absent = [str(number) for a, b in gaps for number in range(a + step, b, step)]
-            listed = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+            listed = first_of(absent, 5)
             raise UnsupportedImageDataError(
                 f"The section{'s' if len(absent) > 1 else ''} number {listed} {'are' if len(absent) > 1 else 'is'} "
                 f"missing between {names[0]} and {names[-1]}.",
