@@ -102,6 +102,35 @@ def test_collections_become_a_layer_per_image(tmp_path: Path) -> None:
     assert [layer.name for layer in describe(tmp_path / "many.zarr")] == ["many_10", "many_0"]
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_arrays_at_any_depth_are_found_or_told(tmp_path: Path, version: int) -> None:
+    place = tmp_path / "plain.zarr"
+    root = zarr.open_group(place, mode="w", zarr_format=version)
+    root.create_array("top", shape=(3, 4, 5), dtype="u1")
+    root.create_array("times", shape=(3,), dtype="u1")
+    inner = root.create_group("a/b")
+    inner.create_array("c", shape=(3, 4, 5), dtype="u1")
+    for metadata in ("a/.zgroup", "a/b/.zgroup", "a/zarr.json", "a/b/zarr.json"):
+        (place / metadata).unlink(missing_ok=True)  # as writers do that make arrays without their groups
+    layers = describe(place)
+    assert [layer.name for layer in layers] == ["a_b_c", "top"]
+    assert layers[0].notes[-1] == "Left out: times (arrays of less than two axes are no images)."
+    root.create_array("1/2/3/4/5/6/7/8/9", shape=(3, 4, 5), dtype="u1")
+    assert "Left out: 1/2/3/4/5/6/7/8 (groups are searched 8 levels deep)." in describe(place)[0].notes
+
+
+def test_arrays_beside_images_are_told(tmp_path: Path) -> None:
+    root = zarr.open_group(tmp_path / "mixed.zarr", mode="w", zarr_format=3)
+    write(tmp_path / "mixed.zarr" / "images" / "one", 3, {"multiscales": [multiscale()]})
+    for number in range(7):
+        root.create_array(f"tables/{number}", shape=(3, 4), dtype="u1")
+    (layer,) = describe(tmp_path / "mixed.zarr")
+    assert layer.name == "images_one"
+    assert layer.notes == (
+        "Left out: tables/0, tables/1, tables/2, tables/3, tables/4 and 2 more (beside images, arrays are no layers).",
+    )
+
+
 def test_what_is_not_said_is_not_invented(tmp_path: Path) -> None:
     plain = [{"name": axis, "type": "space"} for axis in "zyx"]
     write(tmp_path / "no-unit.zarr", 3, {"multiscales": [multiscale(axes=plain)]}, (3, 40, 60))

@@ -30,8 +30,11 @@ __all__ = ["OmeZarrImporter"]
 _ABOVE = 4
 """How many levels up the image of an array is looked for: paths of resolutions may hold slashes."""
 
-_DEEPEST = 3
-"""How many levels down a plain group is searched for images."""
+_DEEPEST = 8
+"""How many levels down a plain group is searched."""
+
+_NAMED = 5
+"""How many of the things that are left out for one reason are named."""
 
 _XML_BYTES = 64 << 20
 
@@ -48,7 +51,7 @@ class OmeZarrImporter(Importer):
             node = Node.read(location)
             if node.is_array or node.multiscales or _is_collection(node):
                 return ProbeScore.CERTAIN
-            return ProbeScore.CERTAIN if next(_found(node), None) is not None else ProbeScore.NO
+            return ProbeScore.CERTAIN if next(_found(node, []), None) is not None else ProbeScore.NO
         except MissingError:
             return ProbeScore.NO
         except CorruptDataError:
@@ -63,13 +66,14 @@ class OmeZarrImporter(Importer):
         if node.multiscales:
             return _with_labels(node)
         missing: list[str] = []
-        layers = list(_collection(node, missing))
+        left_out: list[str] = []
+        layers = list(_collection(node, missing, left_out))
         if not layers:
             raise CorruptDataError(
                 f"{location.url} lists images, but none of them is there{f': {missing[0]}' if missing else ''}.",
                 hint="The container is damaged or was not copied as a whole.",
             )
-        told = tuple(f"{path} is listed, but not there: it is left out." for path in missing)
+        told = (*(f"{path} is listed, but not there: it is left out." for path in missing), *left_out)
         return (attrs.evolve(layers[0], notes=(*layers[0].notes, *told)), *layers[1:])
 
     def open(self, mag: ForeignMag) -> Image | None:
@@ -143,8 +147,11 @@ def _is_collection(node: Node) -> bool:
     return any(key in node.ome for key in ("bioformats2raw.layout", "plate", "well"))
 
 
-def _collection(node: Node, missing: list[str]) -> Iterator[ForeignLayer]:
-    """The layers of a group that is no image itself; what is listed but isn't there is added to `missing`."""
+def _collection(node: Node, missing: list[str], left_out: list[str]) -> Iterator[ForeignLayer]:
+    """The layers of a group that is no image itself.
+
+    What is listed but isn't there is added to `missing`, sentences about what becomes no layer to `left_out`.
+    """
     base = base_name(node.location)
     if "plate" in node.ome:
         for path, well in _listed(node, _paths(node.ome["plate"], "wells"), missing):
@@ -159,7 +166,7 @@ def _collection(node: Node, missing: list[str]) -> Iterator[ForeignLayer]:
         for path, label in _listed(node, node.names("labels"), missing):
             yield from layers_of([Multiscale.of(label, path.replace("/", "_"), "segmentation")])
     else:
-        for path, found in _found(node):
+        for path, found in _found(node, left_out):
             name = path.replace("/", "_")
             yield from (_bare(found, name),) if found.is_array else _with_labels(found, name)
 
@@ -209,23 +216,33 @@ def _image_names(place: Location) -> list[str]:
     return [item.get("Name") or "" for item in root if item.tag.rpartition("}")[2] == "Image"]
 
 
-def _found(node: Node) -> Iterator[tuple[str, Node]]:
-    """The images below a plain group, by their paths; where there is none, its arrays of two axes and more."""
-    images = list(_images_below(node, "", _DEEPEST))
-    if images:
-        yield from images
-        return
-    for child in node.children():
-        if child.is_array and len(child.shape) > 1:
-            yield child.location.name, child
+def _found(node: Node, left_out: list[str]) -> Iterator[tuple[str, Node]]:
+    """The images below a plain group, by their paths; where there is none, its arrays of two axes and more.
+
+    What else is there is told in sentences that are added to `left_out`.
+    """
+    below_it = list(_nodes_below(node, "", _DEEPEST))
+    images = [(path, found) for path, found in below_it if found.multiscales]
+    arrays = [(path, found) for path, found in below_it if found.is_array]
+    lines = [path for path, found in arrays if len(found.shape) < 2]
+    volumes = [(path, found) for path, found in arrays if len(found.shape) > 1]
+    deep = [path for path, found in below_it if not found.is_array and not found.multiscales]
+    yield from images or volumes
+    for paths, reason in (
+        ([path for path, _ in volumes] if images else [], "beside images, arrays are no layers"),
+        (lines, "arrays of less than two axes are no images"),
+        (deep, f"groups are searched {_DEEPEST} levels deep"),
+    ):
+        if paths:
+            more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+            left_out.append(f"Left out: {', '.join(paths[:_NAMED])}{more} ({reason}).")
 
 
-def _images_below(node: Node, path: str, depth: int) -> Iterator[tuple[str, Node]]:
+def _nodes_below(node: Node, path: str, depth: int) -> Iterator[tuple[str, Node]]:
+    """All images and arrays below a group, and the groups that lie too deep to be searched."""
     for child in node.children():
-        if child.is_array:
-            continue
         own = f"{path}/{child.location.name}" if path else child.location.name
-        if child.multiscales:
+        if child.is_array or child.multiscales or depth == 1:
             yield own, child
-        elif depth > 1:
-            yield from _images_below(child, own, depth - 1)
+        else:
+            yield from _nodes_below(child, own, depth - 1)

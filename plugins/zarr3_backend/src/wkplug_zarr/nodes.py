@@ -85,12 +85,20 @@ class Node:
         return [str(name) for name in found] if isinstance(found, list) else []
 
     def children(self) -> Iterator[Node]:
-        """The groups and arrays in it, in the order of their names (numbers count as numbers)."""
-        names = {name.rstrip("/") for name in self.location.list() if name not in _FILES}
+        """The groups and arrays in it, in the order of their names (numbers count as numbers).
+
+        Folders without metadata count as groups: writers leave these files away where they seem to say nothing.
+        """
+        listed = [name for name in self.location.list() if name not in _FILES and not name.startswith(".")]
+        folders = {name.rstrip("/") for name in listed if name.endswith("/")}
+        names = {name.rstrip("/") for name in listed}
         for name in sorted(names, key=lambda name: (int(name) if name.isdecimal() else math.inf, name)):
-            found = None if name.startswith(".") else Node.find(self.location.child(name))
+            place = self.location.child(name)
+            found = Node.find(place)
             if found is not None:
                 yield found
+            elif name in folders:
+                yield Node(place, self.version, {}, None)
 
 
 def _json(location: Location) -> dict[str, Any] | None:
