@@ -332,3 +332,12 @@ def test_what_cant_be_sent_to_a_process_is_named(make_layer: Callable[..., wk.La
             call()
         assert "Define the function at the top level of a module" in str(caught.value)
         assert 'executor="threads"' in str(caught.value)
+
+
+def test_a_lambda_never_reaches_the_queue_of_a_pool() -> None:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for name in ("submit", "map_to_futures"):
+            refused = pytest.raises(InvalidArgumentError, match=r"can't be sent to them: .*lambda")
+            with refused, execution.adapted(pool) as runner:
+                getattr(runner, name)(lambda number: number, [1])
+        assert not pool._processes  # no worker was started, so none can be waited for

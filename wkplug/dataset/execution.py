@@ -14,6 +14,7 @@ error that says what may have killed it (`deaths_explained`).
 
 from __future__ import annotations
 
+import pickle
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
@@ -97,10 +98,14 @@ class Runner(Executor):
         return self._inner
 
     def carried(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Bind the present settings to a function."""
+        """Bind the present settings to a function; raises what pickle does if no pool of processes could get it."""
         from wkplug import config
 
-        return _WithSettings(function, config.current())
+        carried = _WithSettings(function, config.current())
+        if _is_pool_of_processes(self._inner):
+            # The pool would find out in a thread of its own, and may wait forever for its workers when it is shut down.
+            pickle.dumps(carried)
+        return carried
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Start one call."""
@@ -219,6 +224,13 @@ def _made(wanted: str | NamedExecutor) -> Executor:
                 f"{error.hint}"
             )
         raise
+
+
+def _is_pool_of_processes(executor: Any) -> bool:
+    """Whether calls are pickled and sent through a queue of the standard library's."""
+    from wkplug.builtin.executors import ProcessesExecutor
+
+    return isinstance(executor, ProcessesExecutor) or hasattr(executor, "_mp_context")
 
 
 def _workers(executor: Any) -> int:
