@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from wkplug.abc.dialects import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
     from wkplug.abc.executors import Executor
-    from wkplug.abc.exporters import ContactSheet, Exporter, ExportLevel, ExportVolume, Panel
+    from wkplug.abc.exporters import ContactSheet, Exporter, ExportLevel, ExportVolume, Least, Panel
     from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening
     from wkplug.abc.importers import ForeignLayer, ForeignMag, Importer
     from wkplug.abc.interpolations import Interpolation
@@ -61,7 +61,7 @@ else:
             ),
             "dialects": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"),
             "executors": ("Executor",),
-            "exporters": ("ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "Panel"),
+            "exporters": ("ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "Least", "Panel"),
             "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening"),
             "importers": ("ForeignLayer", "ForeignMag", "Importer"),
             "interpolations": ("Interpolation",),
@@ -112,6 +112,7 @@ __all__ = [
     "LayerFacts",
     "Layout",
     "LayoutWish",
+    "Least",
     "Location",
     "MagFacts",
     "MetadataDialect",

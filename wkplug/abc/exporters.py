@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from wkplug.abc.arrays import Box
     from wkplug.abc.locations import Location
 
-__all__ = ["ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "Panel"]
+__all__ = ["ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "Least", "Panel"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -49,6 +49,9 @@ class ExportVolume:
     Mag(1), in nanometres along (x, y, z). levels: from the finest on, at least one.
     color: (red, green, blue) from 0 to 255 that the layer is shown in; shown: the values that are shown as black and
     as fully bright. None where nobody has said so.
+    pieces: gives the boxes, in order, of a grid of a resolution (its number and the shape of a cell; both counted from
+    the resolution's own first voxel) that may hold anything but zero: a layer may be declared far larger than what is
+    stored. Formats in which voxels that were never written are zero write these and no others.
     map: runs a function on items in the executor of the operation and gives the results in order, in bounded
     number; each one counts for the progress that users see. The function has to pickle.
     """
@@ -60,6 +63,7 @@ class ExportVolume:
     voxel_size: tuple[float, float, float]
     levels: tuple[ExportLevel, ...]
     map: Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+    pieces: Callable[[int, tuple[int, ...]], Sequence[Box]]
     color: tuple[int, int, int] | None = None
     shown: tuple[float, float] | None = None
 
@@ -101,6 +105,15 @@ class ContactSheet:
     rows: tuple[tuple[str, tuple[Panel, ...]], ...]
 
 
+@attrs.frozen(kw_only=True)
+class Least:
+    """What an export takes at least: files, bytes of voxels, and bytes of the disk, fewer where it is compressed."""
+
+    files: int
+    voxel_bytes: int
+    disk_bytes: int
+
+
 class Exporter(ABC):
     """Writes one kind of file. Stateless; built by the spec's factory."""
 
@@ -116,3 +129,11 @@ class Exporter(ABC):
         yet; the core moves it to where users wanted it when it is whole.
         Unknown options are an InvalidArgumentError, volumes that the format can't hold an ExportError.
         """
+
+    def least(self, source: Any, options: Mapping[str, Any]) -> Least | None:
+        """Tell what a volume takes in a format that stores every voxel, written or not; None for other formats.
+
+        The core refuses what the disk can't hold before anything is written.
+        """
+        del source, options
+        return None

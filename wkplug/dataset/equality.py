@@ -112,14 +112,7 @@ def _blocks(
     if stored[0] is None or stored[1] is None or len(fills) > 1:
         yield from grids.cells(zeros, shape, block)
         return
-    found: set[tuple[int, ...]] = set()
-    for box in [*stored[0], *stored[1]]:
-        found.update(grids.cell_starts(*box, block))
-    whole = (zeros, shape)
-    for start in sorted(found):
-        common = grids.intersect((start, block), whole)
-        if common is not None:
-            yield common
+    yield from grids.touched([*stored[0], *stored[1]], (zeros, shape), block)
 
 
 def _stored(view: View, axes: tuple[str, ...]) -> Iterable[Box] | None:

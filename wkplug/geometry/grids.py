@@ -15,7 +15,7 @@ from operator import add, sub
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 __all__ = [
     "Box",
@@ -33,6 +33,7 @@ __all__ = [
     "shifted",
     "slices",
     "stop_of",
+    "touched",
     "volume",
 ]
 
@@ -168,6 +169,19 @@ def cells(
             sizes.append(list(map(sub, borders[1:], borders)))
         return zip(product(*starts), product(*sizes), strict=True)
     return _clipped(_combine(cuts), grid, start, tuple(map(add, start, shape)))
+
+
+def touched(boxes: Iterable[Box], bounds: Box, grid: Sequence[int]) -> list[Box]:
+    """Return the grid cells, clipped to `bounds`, that one of the boxes shares a voxel with: each once, in order.
+
+    Work and memory go by the boxes, however large the bounds are.
+    """
+    starts: set[Ints] = set()
+    for box in boxes:
+        common = intersect(box, bounds)
+        if common is not None:
+            starts.update(cell_starts(*common, grid))
+    return list(_clipped(iter(sorted(starts)), grid, bounds[0], stop_of(bounds)))
 
 
 def _clipped(starts: Iterator[Ints], grid: Sequence[int], low: Ints, high: Ints) -> Iterator[Box]:

@@ -104,23 +104,11 @@ def stored_tasks(sources: list[ArrayHandle], bounds: Box, grid: tuple[int, ...])
     """
     if 0 in bounds[1]:
         return ()
-    touched: dict[Box, None] = {}
-    stop = grids.stop_of(bounds)
     try:
-        for handle in sources:
-            for stored in handle.stored_boxes():
-                common = grids.intersect(stored, bounds)
-                if common is None:
-                    continue
-                for start, _ in grids.cells(*common, grid):
-                    # The cell as a whole, of which the stored box may only be a part.
-                    first = tuple(low - low % edge for low, edge in zip(start, grid, strict=True))
-                    low = tuple(map(max, first, bounds[0]))
-                    high = (min(a + edge, end) for a, edge, end in zip(first, grid, stop, strict=True))
-                    touched[low, tuple(b - a for a, b in zip(low, high, strict=True))] = None
+        boxes = grids.touched((box for handle in sources for box in handle.stored_boxes()), bounds, grid)
     except UnsupportedOperationError:
         return plan.shard_boxes(bounds, grid)
-    return tuple(plan.Task(index, box) for index, box in enumerate(sorted(touched)))
+    return tuple(plan.Task(index, box) for index, box in enumerate(boxes))
 
 
 def job_grid(shard: tuple[int, ...], extent: tuple[int, ...], itemsize: int) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 `levels` makes the resolutions of the box, stored ones where they fit and computed ones elsewhere, `scratch` keeps those
 so that each is computed once, `mapping` replaces segment ids on the way, `targets` chooses the exporter and keeps
-half-written files out of sight. `export_layer` ties them together.
+half-written files out of sight, `room` refuses what the disk can't hold. `export_layer` ties them together.
 
 Who calls it: `layer.export` and the commands `export` and `export-as-tiff`.
 """
@@ -16,10 +16,10 @@ from wkplug.dataset.progress import shown
 from wkplug.errors import CategoryError
 from wkplug.geometry import Mag
 from wkplug.ops import plan
-from wkplug.ops.exporting import targets
+from wkplug.ops.exporting import room, targets
 from wkplug.ops.exporting.levels import region_to_export, resolutions
-from wkplug.ops.exporting.mapping import mapped
-from wkplug.ops.exporting.scratch import Scratch
+from wkplug.ops.exporting.mapping import keeps_zero, mapped
+from wkplug.ops.exporting.scratch import Scratch, all_cells
 from wkplug.ops.pools import pool
 from wkplug.properties.document import FILE_NAME
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
+    from wkplug.abc import Box
     from wkplug.dataset import Layer
     from wkplug.geometry import MagLike, NDBoundingBox
 
@@ -78,6 +79,11 @@ def export_layer(
 
             return plan.run(tasks, function, executor=runner, progress=tell)
 
+        def pieces(number: int, shape: tuple[int, ...]) -> list[Box]:
+            if keeps_zero(levels):
+                return scratch.pieces(number, shape)
+            return all_cells((0,) * len(shape), levels[number].shape, shape)
+
         view_configuration = layer.default_view_configuration
         volume = ExportVolume(
             name=layer.name,
@@ -87,7 +93,11 @@ def export_layer(
             voxel_size=layer.dataset.voxel_size.to_tuple(),
             levels=levels,
             map=run,
+            pieces=pieces,
             color=view_configuration.color if view_configuration is not None else None,
             shown=view_configuration.intensity_range if view_configuration is not None else None,
         )
+        least = writer.least(volume, options)
+        if least is not None:
+            room.check(layer, view, scratch.stored(0), least, place.parent)
         writer.write(volume, place, options)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Box, ExportLevel
     from wkplug.dataset import Layer
 
-__all__ = ["mapped"]
+__all__ = ["keeps_zero", "mapped"]
 
 _TABLE = "segment_to_agglomerate"
 
@@ -48,6 +48,11 @@ def mapped(
         )
     table = table.astype(dtype)
     return tuple(attrs.evolve(level, read=_Mapped(level.read, table)) for level in levels)
+
+
+def keeps_zero(levels: tuple[ExportLevel, ...]) -> bool:
+    """Whether voxels that were never written are zero after the mapping, too."""
+    return not any(isinstance(level.read, _Mapped) and level.read.table[:1].any() for level in levels)
 
 
 @attrs.frozen(eq=False)

@@ -246,15 +246,12 @@ class Sweep:
 def _touched(stored: StoredShards, work: ShardReduction, grid: tuple[int, ...]) -> list[Box]:
     """The cells of the first target's grid that a stored shard of the source has a part in, in order."""
     step = work.steps[0]
-    found: dict[tuple[int, ...], Box] = {}
-    for start, shape in stored.boxes():
-        # At the border, voxels of the neighbours may be mirrored, fewer than a block has.
-        first = tuple(low // factor - 1 for low, factor in zip(start, step.factors, strict=True))
-        stop = (-(-(low + n) // f) + 1 for low, n, f in zip(start, shape, step.factors, strict=True))
-        reach = (first, tuple(b - a for a, b in zip(first, stop, strict=True)))
-        common = grids.intersect(reach, step.bounds)
-        for corner in () if common is None else grids.cell_starts(*common, grid):
-            cell = grids.intersect((corner, grid), step.bounds)
-            if corner not in found and cell is not None:
-                found[corner] = cell
-    return [found[corner] for corner in sorted(found)]
+
+    def reaches() -> Iterator[Box]:
+        for start, shape in stored.boxes():
+            # At the border, voxels of the neighbours may be mirrored, fewer than a block has.
+            first = tuple(low // factor - 1 for low, factor in zip(start, step.factors, strict=True))
+            stop = (-(-(low + n) // f) + 1 for low, n, f in zip(start, shape, step.factors, strict=True))
+            yield first, tuple(b - a for a, b in zip(first, stop, strict=True))
+
+    return grids.touched(reaches(), step.bounds, grid)

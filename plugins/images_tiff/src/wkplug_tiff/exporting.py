@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.abc import Least
 from wkplug.errors import ExportError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "check_options",
     "check_planes",
     "cuts",
+    "least",
     "length_of",
     "pixel_size",
     "slabs",
@@ -41,6 +43,9 @@ _PIECE_BYTES = 1 << 24
 """What a piece grows to: large enough that chunks cut by its border don't count."""
 _MOST_BYTES = 1 << 28
 """What one row of chunks may take; where it is more, slabs are less deep than chunks, which are then read again."""
+
+_SMALLEST = 1032
+"""How many times smaller zlib makes its input at most (zlib's technical details, "maximum compression factor")."""
 
 Interval = tuple[int, int]
 
@@ -175,6 +180,16 @@ def pixel_size(volume: ExportVolume, level: ExportLevel) -> tuple[float, float, 
     """Nanometres per voxel of a resolution along x, y, z."""
     x, y, z = (size * factor for size, factor in zip(volume.voxel_size, level.mag, strict=True))
     return x, y, z
+
+
+def least(
+    volume: ExportVolume, levels: Iterable[ExportLevel], *, files: int, factor: int = 1, compressed: bool
+) -> Least:
+    """Tell what `levels` take; factor: planes become smaller by it."""
+    import numpy
+
+    size = sum(math.prod(level.shape) for level in levels) * numpy.dtype(volume.dtype).itemsize // factor**2
+    return Least(files=files, voxel_bytes=size, disk_bytes=size // _SMALLEST if compressed else size)
 
 
 def check_options(what: str, options: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from wkplug.abc import Exporter
 from wkplug.errors import ExportError
-from wkplug_tiff.exporting import ReadPiece, check_options, check_planes, length_of, pixel_size, slabs
+from wkplug_tiff.exporting import ReadPiece, check_options, check_planes, least, length_of, pixel_size, slabs
 from wkplug_tiff.segments import Encode, planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from wkplug.abc import ExportLevel, ExportVolume, Location
+    from wkplug.abc import ExportLevel, ExportVolume, Least, Location
 
 __all__ = ["OmeTiffExporter"]
 
@@ -60,6 +60,11 @@ class OmeTiffExporter(Exporter):
             self._write(file, source, first, folder, metadata=_metadata(source, first), subifds=len(coarser))
             for level in coarser:
                 self._write(file, source, level, folder, subfiletype=1)
+
+    def least(self, source: ExportVolume, options: Mapping[str, Any]) -> Least:
+        """See `Exporter.least`."""
+        del options
+        return least(source, source.levels, files=1, compressed=True)
 
     @staticmethod
     def _write(file: Any, volume: ExportVolume, level: ExportLevel, folder: str, **more: Any) -> None:

@@ -14,7 +14,7 @@ import attrs
 
 from wkplug.abc import Exporter
 from wkplug.errors import InvalidArgumentError
-from wkplug_tiff.exporting import ReadPiece, check_options, check_planes, length_of, pixel_size, slabs
+from wkplug_tiff.exporting import ReadPiece, check_options, check_planes, least, length_of, pixel_size, slabs
 from wkplug_tiff.scaling import ReadScaled, scaled_length
 from wkplug_tiff.segments import Encode, planes
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import ExportVolume, Location
+    from wkplug.abc import ExportVolume, Least, Location
     from wkplug_tiff.exporting import Piece
 
 __all__ = ["TiffStackExporter"]
@@ -154,6 +154,25 @@ class TiffStackExporter(Exporter):
                 for z in range(*slab.z):
                     offset = files.create(files.path(slab.pieces[0], z))
             _exhaust(source.map(_WriteRows(read, files, offset), pieces))
+
+    def least(self, source: ExportVolume, options: Mapping[str, Any]) -> Least:
+        """See `Exporter.least`."""
+        check_options("A TIFF stack", options, _OPTIONS)
+        check_planes("A TIFF stack", source)
+        wanted = _Options(**options)
+        level = source.levels[0]
+        files = math.prod(
+            length
+            for axis, length in zip(source.axes, level.shape, strict=True)
+            if axis not in ("c", "x", "y")
+        )
+        width, height = length_of(source, level, "x"), length_of(source, level, "y")
+        tile = _tile(wanted, width, height)
+        if tile is not None:
+            for length, edge in zip((width, height), tile, strict=True):
+                files *= -(-scaled_length(length, wanted.scale_down) // edge)
+        compressed = source.category == "segmentation"
+        return least(source, [level], files=files, factor=wanted.scale_down, compressed=compressed)
 
 
 def _exhaust(results: Iterator[Any]) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.errors import ExportError, InvalidArgumentError
-from wkplug.geometry import grids
 from wkplug_tensorstore.engine import PROCESS
 from wkplug_tensorstore.failures import ENGINE_ERRORS, sort_failure
 
@@ -48,11 +47,7 @@ def write_scales(
 ) -> None:
     """Write all resolutions; `axes` are those of the arrays, in the engine's order."""
     work = _WritePiece(volume.levels, volume.axes, axes, tuple(scales), folder, settings)
-    tasks = [
-        (scale.position, box)
-        for scale in scales
-        for box in grids.cells((0,) * len(axes), work.shape(volume.levels[scale.position]), scale.piece)
-    ]
+    tasks = [(scale.position, box) for scale in scales for box in work.boxes(volume, scale)]
     for _ in volume.map(work, tasks):
         pass
 
@@ -68,9 +63,12 @@ class _WritePiece:
     folder: Location
     settings: TensorstoreSettings
 
-    def shape(self, level: ExportLevel) -> tuple[int, ...]:
-        """The shape of a resolution in the order of `axes`; 1 along axes that the volume doesn't have."""
-        return self._in_order(level.shape, 1)
+    def boxes(self, volume: ExportVolume, scale: Scale) -> list[Box]:
+        """The pieces that may hold something, in the array's own axes: 1 along those that the volume doesn't have."""
+        piece = dict(zip(self.axes, scale.piece, strict=True))
+        grid = tuple(piece.get(axis, 1) for axis in self.source_axes)
+        found = volume.pieces(scale.position, grid)
+        return sorted((self._in_order(start, 0), self._in_order(shape, 1)) for start, shape in found)
 
     def _in_order(self, values: Sequence[int], otherwise: int) -> tuple[int, ...]:
         by_axis = dict(zip(self.source_axes, values, strict=True))

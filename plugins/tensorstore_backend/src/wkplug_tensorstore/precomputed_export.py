@@ -28,6 +28,7 @@ __all__ = ["PrecomputedExporter"]
 _AXES = ("x", "y", "z", "c")
 _CHUNK = 64
 _SHARD_BITS = 6  # a shard is 4 x 4 x 4 chunks, 256 voxels along an edge
+_MOST_BITS = 64
 _DTYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "float32")
 
 
@@ -103,5 +104,6 @@ def _scale(volume: ExportVolume, level: ExportLevel, encoding: str) -> dict[str,
         "chunk_size": chunk,
         "encoding": encoding,
         **({"compressed_segmentation_block_size": [8, 8, 8]} if encoding.startswith("compressed") else {}),
-        "sharding": sharding,
+        # Numbers of chunks have 64 bits: beyond that, each chunk is a file.
+        **({"sharding": sharding} if bits <= _MOST_BITS else {}),
     }

@@ -20,7 +20,6 @@ import attrs
 
 from wkplug.abc import ArraySpec, Box, Exporter, LayerFacts, LayoutWish, Location, MagFacts
 from wkplug.errors import ExportError, InvalidArgumentError
-from wkplug.geometry import grids
 from wkplug_zarr.backend import Zarr3Backend
 from wkplug_zarr.ngff import Ngff05
 
@@ -68,9 +67,9 @@ class OzxExporter(Exporter):
                 place = scratch.child(str(number))
                 Zarr3Backend().create(place, spec)
                 archive.writestr(f"{number}/{_GROUP}", place.child(_GROUP).read())
-                tasks += [
-                    _Shard(number, box) for box in grids.cells((0,) * len(shape), shape, spec.shard_shape)
-                ]
+                grid = tuple(spec.shard_shape[axes.index(axis)] for axis in source.axes)
+                boxes = ([tuple(a[i] for i in order) for a in box] for box in source.pieces(number, grid))
+                tasks += [_Shard(number, (start, length)) for start, length in sorted(boxes)]
             work = _WriteShard(scratch, source.levels, axes, order)
             for names in source.map(work, tasks):
                 for name in names:
