@@ -501,6 +501,21 @@ def test_a_coarser_level_alone_keeps_its_mag(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [2, 3])
+def test_chunks_beyond_the_shape_are_told(tmp_path: Path, version: int) -> None:
+    place = write_image(tmp_path / "a.zarr", noise((10, 20, 30)), SPACE, version)
+    header = place / "0" / (".zarray" if version == 2 else "zarr.json")
+    text = json.loads(header.read_text())
+    chunk = text["chunks"] if version == 2 else text["chunk_grid"]["configuration"]["chunk_shape"]
+    header.write_text(json.dumps({**text, "shape": [10, 20, chunk[2]]}))
+    stored = -(-10 // chunk[0]) * -(-20 // chunk[1])
+    beyond = stored * (-(-30 // chunk[2]) - 1)
+    assert beyond > 0
+    report = images.plan_import(place, tmp_path / "out", (1, 1, 1)).report
+    told = f"{beyond} chunk files beyond the shape 10 x 20 x {chunk[2]} that the metadata say: left out"
+    assert told in str(report)
+
+
+@pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("kind", ["suffix", "separator"])
 def test_chunks_under_other_names_are_refused(tmp_path: Path, version: int, kind: str) -> None:
     place = write_image(tmp_path / "a.zarr", noise((10, 20, 30)), SPACE, version)

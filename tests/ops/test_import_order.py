@@ -84,12 +84,43 @@ def notes(folder: Path) -> list[str]:
         ("cut 1 raw.png", "cut 1 preview.png"),
         ("a.tif", "a.png", "b.tif"),
         ("sub/s0.ome.tif", "sub/s0.tif"),
+        ("s0.tif", "S0.TIF", "s1.tif", "S1.TIF"),
+        ("Cut1.png", "cut1.tif"),
     ],
 )
 def test_two_files_for_one_section_are_an_error(tmp_path: Path, names: tuple[str, ...]) -> None:
     told = refused(flat(tmp_path / "in", *names))
     assert "have the same name and number" in told
     assert "one section can't be two files" in told
+
+
+def test_capital_letters_hide_no_gap_in_a_series(tmp_path: Path) -> None:
+    told = refused(flat(tmp_path / "in", "s0.tif", "S1.TIF", "s3.tif"))
+    assert "The section number 2 is missing between s0.tif and s3.tif." in told
+    mixed = flat(tmp_path / "mixed", "s0.tif", "S1.TIF", "s2.tif")
+    assert layers(mixed, layer_name="em") == {"em": [1, 2, 3]}
+
+
+def test_a_given_order_holds_and_is_told_where_files_say_another(tmp_path: Path) -> None:
+    said(
+        tmp_path / "in",
+        a={"origin": (None, None, 30)},
+        b={"origin": (None, None, 10)},
+        c={"origin": (None, None, 20)},
+    )
+    files = [tmp_path / "in" / f"{name}.plc" for name in "abc"]
+    dataset = wk.Dataset(tmp_path / "out", (1, 1, 1))
+    told = (
+        "3 of 3 sections lie otherwise than in the order of the places along z that the files say: they are in the "
+        "order that was given"
+    )
+    with pytest.warns(UserWarning, match=told):
+        layer = dataset.add_layer_from_images(files, "listed", "color")
+    assert layer.get_mag(1).read()[0, 0, 0].tolist() == [1, 2, 3]
+    assert told in str(dataset.import_report)
+    dataset.add_layer_from_images([files[1], files[2], files[0]], "sorted", "color")
+    assert str(dataset.import_report).count("sections lie otherwise") == 1
+    assert layers(tmp_path / "in", layer_name="em", z_slices_sort_key=str) == {"em": [1, 2, 3]}
 
 
 def test_the_error_of_two_files_says_what_helps_and_it_does(tmp_path: Path) -> None:

@@ -194,3 +194,31 @@ def test_a_list_of_pages_that_never_ends_is_refused(tmp_path: Path, pages: int, 
     path.write_bytes(chain([(256, 3, 1, 7)], pages, back_to))
     with pytest.raises(CorruptImageError, match=f"leads back to page {back_to}, and never ends"):
         opened(path)
+
+
+OME = (
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+    'DimensionOrder="XYZCT" Type="uint8" SizeX="10" SizeY="8" SizeZ="2" SizeC="2" SizeT="1">'
+    '<Channel ID="Channel:0:0"/><Channel ID="Channel:0:1"/><TiffData/></Pixels></Image></OME>'
+)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [(OME, True), (OME[:200], False), (OME.replace('SizeX="10"', 'SizeX="20"'), False)],
+    ids=["whole", "cut", "of another size"],
+)
+def test_ome_metadata_that_can_not_be_used_are_told(tmp_path: Path, text: str, kept: bool) -> None:
+    pages = np.arange(320, dtype="uint8").reshape(4, 8, 10)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as file:
+        for page in pages:
+            file.write(page, description=text, metadata=None, contiguous=False)
+            text = ""
+    with opened(tmp_path / "a.ome.tif") as image:
+        info = image.info
+    told = (
+        "its OME metadata are damaged, or describe other pages than it has: what its planes are was not taken from "
+        "them"
+    )
+    assert (info.axes == ("c", "z", "y", "x"), told in info.notes) == (kept, not kept)

@@ -92,6 +92,18 @@ def convert(folder: Path, **options: Any) -> wk.Dataset:
     return wk.Dataset.from_images(folder, folder.parent / "out", (11, 11, 25), **options)
 
 
+def test_cubes_missing_at_the_edges_are_told_by_the_boundary(tmp_path: Path) -> None:
+    write(tmp_path / "em", {(1, 0, 0): cube(0), (2, 0, 0): cube(1)})
+    conf = tmp_path / "em" / "knossos.conf"
+    told = (
+        "2 of 4 cubes that the boundary 512 x 128 x 128 spans are missing before the first or behind the last that is "
+        "there: the layer has no voxels in their place."
+    )
+    for boundary, expected in (("boundary y 128;\nboundary z 128;\n", [told]), ("", [])):
+        conf.write_text("boundary x 512;\n" + boundary)
+        assert list(KnossosImage(storage.locate(tmp_path / "em")).findings()) == expected
+
+
 @pytest.mark.filterwarnings("ignore:.*1 of 3 cubes is shorter")
 def test_short_and_missing_cubes_are_told_with_numbers(tmp_path: Path) -> None:
     write(tmp_path / "em", {(0, 0, 0): cube(0), (1, 0, 0): cube(1), (1, 1, 0): cube(2)})

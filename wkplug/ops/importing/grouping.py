@@ -204,7 +204,8 @@ def arrange(
     if sort_key is not None:
         from upath import UPath
 
-        return [("", _stack(sorted(members, key=lambda item: sort_key(UPath(item[0]))), "close"))]
+        ordered = sorted(members, key=lambda item: sort_key(UPath(item[0])))
+        return [("", attrs.evolve(_stack(ordered, "close"), notes=tuple(order.told_order(ordered))))]
     order.check_single(members)
     stacks: list[tuple[str, Stack]] = []
     for label, own in order.by_series(members):

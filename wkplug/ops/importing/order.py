@@ -37,6 +37,7 @@ __all__ = [
     "by_series",
     "check_single",
     "natural_key",
+    "told_order",
     "told_strangers",
 ]
 
@@ -70,14 +71,17 @@ def natural_key(text: str) -> list[Any]:
 
 
 def check_single(members: Sequence[Member]) -> None:
-    """Refuse two files for one section, as a preview beside it: names that differ only behind their last number."""
+    """Refuse two files for one section, as a preview beside it.
+
+    Their names differ only behind their last number, or in capital letters.
+    """
     places: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
     for relative, _ in members:
         folder, _, name = relative.rpartition("/")
         stem = stem_of(name)
         found = list(_NUMBER.finditer(stem))
         end = found[-1].end() if found else len(stem)
-        places[folder, stem[:end]].append((stem[end:], relative))
+        places[folder, stem[:end].casefold()].append((stem[end:].casefold(), relative))
     twins = [pair for tails in places.values() for pair in pairwise(tails) if _same_section(*pair)]
     if twins:
         (_, first), (_, second) = twins[0]
@@ -281,21 +285,41 @@ def by_place(members: Sequence[Member]) -> tuple[list[Member], list[ImportNote],
     """Sort files by the places that they say, else leave their order; with notes, and whether the order changed."""
     if len(members) < 2 or not _are_sections(members):
         return list(members), [], False
-    places = _all_different([file.info.origin[2] for _, file in members])
-    indices = _all_different([file.info.series_index for _, file in members])
-    said = indices if places is None else places
+    ordered, places, what = _as_said(members)
     texts = _told_doubts(members) if places is None else _told_spacing(members, places)
-    ordered = list(members)
-    if said is not None:
-        ordered = [member for _, member in sorted(zip(said, members, strict=True), key=lambda item: item[0])]
     moved = sum(a is not b for a, b in zip(ordered, members, strict=True))
     if moved:
-        what = "that the files give themselves" if places is None else "along z that the files say"
         texts.append(
             f"{moved} of {len(members)} sections lie otherwise than their names count: they are in the order of the "
-            f"{'numbers' if places is None else 'places'} {what}, from {ordered[0][0]} to {ordered[-1][0]}"
+            f"{what}, from {ordered[0][0]} to {ordered[-1][0]}"
         )
     return ordered, [ImportNote(kind="differs", text=text) for text in texts], bool(moved)
+
+
+def told_order(members: Sequence[Member]) -> list[ImportNote]:
+    """Say where files come in an order that was given, and say another one themselves."""
+    if len(members) < 2 or not _are_sections(members):
+        return []
+    ordered, _, what = _as_said(members)
+    moved = sum(a is not b for a, b in zip(ordered, members, strict=True))
+    if not moved:
+        return []
+    text = (
+        f"{moved} of {len(members)} sections lie otherwise than in the order of the {what}: they are in the order "
+        "that was given"
+    )
+    return [ImportNote(kind="differs", text=text)]
+
+
+def _as_said(members: Sequence[Member]) -> tuple[list[Member], list[float] | None, str]:
+    """Give files in the order of the places, else numbers, that they say; with the places, and what it is."""
+    places = _all_different([file.info.origin[2] for _, file in members])
+    said = places or _all_different([file.info.series_index for _, file in members])
+    if said is None:
+        return list(members), None, ""
+    ordered = [member for _, member in sorted(zip(said, members, strict=True), key=lambda item: item[0])]
+    what = "numbers that the files give themselves" if places is None else "places along z that the files say"
+    return ordered, places, what
 
 
 def _are_sections(members: Sequence[Member]) -> bool:

@@ -243,7 +243,7 @@ def _check_names(plans: Sequence[VolumePlan]) -> None:
             if layer.name in known:
                 raise LayerNameError(
                     f"Both {known[layer.name]} and {planned.volume.path} would become the layer {layer.name!r}.",
-                    hint="Pass a function as map_filepath_to_layer_name, or import them one by one with layer_name.",
+                    hint="Rename one of the files, or import them one by one with layer_name.",
                 )
             known[layer.name] = planned.volume.path
 

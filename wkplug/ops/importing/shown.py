@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.abc import Image
+from wkplug.config.hints import counted
 from wkplug.errors import CorruptImageError
 from wkplug.ops.importing.readers import ImageFile
 from wkplug.ops.importing.report import ImportNote
@@ -40,9 +41,7 @@ def _conversions(info: ImageInfo) -> list[str]:
         return []
     said = ["its values are inverted, so that 0 is black"] if info.photometric == "miniswhite" else []
     if info.bits is not None and info.bits < 8:
-        said.append(
-            f"its values of {info.bits} {'bit is' if info.bits == 1 else 'bits are'} scaled to 8 bits"
-        )
+        said.append(f"its values of {counted(info.bits, 'bit')} are scaled to 8 bits")
     return said
 
 

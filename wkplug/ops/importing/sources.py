@@ -20,7 +20,7 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
 )
 from wkplug.ops.importing import files as image_files
-from wkplug.ops.importing import grouping
+from wkplug.ops.importing import grouping, order
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.frames import Frames, is_frames
 from wkplug.ops.importing.naming import Nameable, stem_of
@@ -89,7 +89,10 @@ def resolve_input(
             raise UnsupportedImageFormatError("The list of images is empty.", hint="Give at least one file.")
         files = [ImageFile.choose(storage.locate(item), reader) for item in images]
         parts, notes = by_scene([(file.location.name, file) for file in files], reader.scene)
-        stacks = [(name, Stack(tuple(file for _, file in members))) for name, members in parts]
+        stacks = [
+            (name, Stack(tuple(file for _, file in members), notes=tuple(order.told_order(members))))
+            for name, members in parts
+        ]
         return _one_layer(stacks, layer_name, notes, "The list of images", several=several)
     containers, damaged = _containers(images, reader, importer)
     containers = _chosen(containers, reader, images)

@@ -97,7 +97,7 @@ class Stacks(dict[str, Stack]):
 
 def _numbers(names: Sequence[str]) -> list[int] | None:
     """The one number in which the names differ, None if they differ in more, or don't count upwards."""
-    if len(names) < _FEWEST or len({_NUMBER.sub("#", name) for name in names}) != 1:
+    if len(names) < _FEWEST or len({_NUMBER.sub("#", name.casefold()) for name in names}) != 1:
         return None
     columns = list(zip(*([int(part) for part in _NUMBER.findall(name)] for name in names), strict=True))
     counting = [column for column in columns if len(set(column)) > 1]

@@ -8,12 +8,13 @@ import begins: one that is called like a chunk, but isn't one that the array's b
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import attrs
 
 from wkplug.config.hints import counted
-from wkplug.errors import CorruptDataError, UnlistableError
+from wkplug.errors import CorruptDataError, UnlistableError, UnsupportedOperationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +66,25 @@ def check_chunks(array: Array, place: Location) -> tuple[str, ...]:
             hint="Mend the metadata (separators, chunk sizes), or give the files the names that these ask for; "
             "compressed files must be decompressed. Files that are no chunks can be moved elsewhere.",
         )
+    beyond = known - _inside(array) if local and looked_at < most else 0
+    if beyond > 0:
+        shape = " x ".join(map(str, array.spec.shape))
+        return (f"{counted(beyond, 'chunk file')} beyond the shape {shape} that the metadata say: left out.",)
     if not known and looked_at < most and not names.cut:
         return (f"No chunk is stored: all voxels are the fill value {array.spec.fill_value:g}.",)
     return ()
+
+
+def _inside(array: Array) -> int:
+    """How many chunk files have voxels of the array; what a smaller shape hides has none."""
+    shape = array.spec.shape
+    try:
+        starts = [start for start, _ in array.stored_boxes()]
+    except UnsupportedOperationError:
+        return sys.maxsize
+    return sum(
+        all(size is None or low < size for low, size in zip(start, shape, strict=True)) for start in starts
+    )
 
 
 @attrs.define

@@ -58,6 +58,10 @@ __all__ = ["TiffImage", "TiffReader"]
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _KIND = "a TIFF"
 _BUFFER = 1 << 14  # directories may lie far from each other, so that more would be in vain
+_HEAD = 4096
+_NAMELESS = ("generic", "uniform")
+"""Kinds of series whose pages nothing explains."""
+
 _SAME_MEANING = {"i": "q", "r": "q"}
 
 
@@ -134,6 +138,11 @@ class TiffImage(PickleByReopening, Image):
         look = Look.of(page, axes, series.shape)
         self._look = look
         notes = list(look.notes)
+        if series.kind in _NAMELESS and starts_like_ome(str(series.keyframe.description)[:_HEAD].encode()):
+            notes.append(
+                "its OME metadata are damaged, or describe other pages than it has: what its planes are was not taken "
+                "from them"
+            )
         if "q" in axes:
             notes.append("the file doesn't say what its pages are (axis q)")
         words = said(file, series, images_of(self._set.root))

@@ -102,9 +102,12 @@ class KnossosImage(Image):
         high = [max(cube[axis] for cube in self.cubes) + 1 for axis in range(3)]
         self._low, self._high = low, high
         mag = _mag_of(location) or conf.magnification
+        self._boundary = [
+            None if last is None else -(-last * conf.magnification // mag) for last in conf.boundary
+        ]
         end = [
-            b * self._edge if last is None else min(b * self._edge, -(-last * conf.magnification // mag))
-            for b, last in zip(high, conf.boundary, strict=True)
+            b * self._edge if last is None else min(b * self._edge, last)
+            for b, last in zip(high, self._boundary, strict=True)
         ]
         shape = tuple(b - a * self._edge for a, b in zip(low, end, strict=True))
         if min(shape) < 1:
@@ -170,6 +173,20 @@ class KnossosImage(Image):
         if missing:
             yield (
                 f"{missing:,} of {missing + len(self.cubes):,} cubes between the outermost are missing, and are zero."
+            )
+        yield from self._outside()
+
+    def _outside(self) -> Iterator[str]:
+        """Say how much of what the boundary spans lies before the first cubes and behind the last."""
+        if None in self._boundary:
+            return
+        spanned = math.prod(-(-(last or 0) // self._edge) for last in self._boundary)
+        outside = spanned - math.prod(b - a for a, b in zip(self._low, self._high, strict=True))
+        if outside > 0:
+            boundary = " x ".join(map(str, self._boundary))
+            yield (
+                f"{outside:,} of {spanned:,} cubes that the boundary {boundary} spans are missing before the first or "
+                "behind the last that is there: the layer has no voxels in their place."
             )
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
