@@ -70,7 +70,9 @@ def test_types_that_another_holds_exactly_are_widened(tmp_path: Path, stored: st
 def test_files_of_such_types_are_taken_by_the_same_rule(tmp_path: Path, stored: str) -> None:
     data = ramp(stored)
     place = write(tmp_path, "tif", data)
-    dataset = wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1), layer_category="color")
+    # Single bits of a picture are shown as 0 and 255; as labels they stay what they are.
+    category = "segmentation" if stored == "bool" else "color"
+    dataset = wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1), layer_category=category)
     layer = next(iter(dataset.layers.values()))
     assert np.array_equal(layer.get_mag(1).read()[0], data.T.astype(layer.dtype))
 
@@ -192,6 +194,20 @@ def test_what_is_converted_is_the_same_but_for_what_is_counted(values: Any, dtyp
         assert (
             np.abs(result[cut].astype("float64") - values[cut].astype("float64")) > 0
         ).all() or dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("value", "stored", "dtype"),
+    [
+        (2.0**32, "float32", "uint32"),
+        (2.0**31, "float32", "int32"),
+        (2.0**64, "float64", "uint64"),
+        (np.inf, "float16", "uint16"),
+    ],
+)
+def test_limits_that_a_float_rounds_are_kept_to(value: float, stored: str, dtype: str) -> None:
+    with pytest.raises(UnsupportedImageDataError, match=f"which {dtype} can't hold"):
+        converted(np.array([[value]], stored), dtype, "a")
 
 
 # --- what a layer is ------------------------------------------------------------------------------------------

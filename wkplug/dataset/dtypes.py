@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["CATEGORIES", "as_stored", "check_category", "check_layer_dtype", "dtype_name"]
+__all__ = ["CATEGORIES", "WIDENED", "as_stored", "check_category", "check_layer_dtype", "dtype_name"]
 
 CATEGORIES = ("color", "segmentation")
+
+WIDENED = {"bool": "uint8", "float16": "float32"}
+"""Types of files that no layer has, and those that hold all of their values: what is read of them has these."""
 
 _ALLOWED = {
     "color": ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32"),

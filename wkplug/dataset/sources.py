@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug import storage
+from wkplug.dataset.dtypes import WIDENED
 from wkplug.dataset.paths import places_of
 from wkplug.errors import (
     LayerNotFoundError,
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from wkplug.storage import ArrayHandle
 
 __all__ = ["ArraySource", "LayerFacts"]
-
-_READ_AS = {"bool": "uint8", "float16": "float32"}
-"""Data types that files record and arrays aren't given as: engines widen them."""
 
 
 class LayerFacts(NamedTuple):
@@ -50,7 +48,7 @@ class LayerFacts(NamedTuple):
         if array.axes != self.axes:
             reason = f"the array has the {found}, the layer the {claimed}"
             remedy = "axisOrder and additionalAxes"
-        elif array.dtype not in (self.dtype, _READ_AS.get(self.dtype)):
+        elif array.dtype not in (self.dtype, WIDENED.get(self.dtype)):
             reason = f"the array ({found}) holds {array.dtype}, the layer ({claimed}) {self.dtype}"
             remedy = "elementClass and numChannels"
         else:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset.dtypes import check_layer_dtype, dtype_name
+from wkplug.dataset.dtypes import WIDENED, check_layer_dtype, dtype_name
 from wkplug.errors import UnsupportedDtypeError, UnsupportedImageDataError
 
 if TYPE_CHECKING:
@@ -17,15 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["converted", "is_exact", "layer_dtype", "needed_dtype"]
 
-_WIDENED = {"bool": "uint8", "float16": "float32"}
-
 
 def layer_dtype(category: str, stored: str, wanted: Any, path: str) -> str:
     """Give the dtype of a layer for voxels that are stored as `stored`.
 
     wanted: the dtype that was asked for, or None. UnsupportedImageDataError if a layer of this category can't have it.
     """
-    dtype = _WIDENED.get(stored, stored) if wanted is None else dtype_name(wanted)
+    dtype = WIDENED.get(stored, stored) if wanted is None else dtype_name(wanted)
     try:
         return check_layer_dtype(category, dtype)
     except UnsupportedDtypeError as error:
@@ -40,7 +38,7 @@ def needed_dtype(category: str, stored: str) -> str:
 
     category: "" if either will do.
     """
-    dtype = _WIDENED.get(stored, stored)
+    dtype = WIDENED.get(stored, stored)
     said = category or ("segmentation" if dtype in ("int64", "uint64") else "color")
     try:
         check_layer_dtype(said, dtype)
@@ -55,7 +53,7 @@ def _ways(category: str, stored: str) -> str:
     ways = f'Pass dtype="{nearest}" or another to convert the values'
     other = "segmentation" if category == "color" else "color"
     try:
-        check_layer_dtype(other, _WIDENED.get(stored, stored))
+        check_layer_dtype(other, WIDENED.get(stored, stored))
     except UnsupportedDtypeError:
         return f"{ways}, which are not scaled."
     return f"{ways}, which are not scaled; or the category {other}."
@@ -92,8 +90,9 @@ def converted(values: NDArray[Any], dtype: str, path: str) -> tuple[NDArray[Any]
         raise _beyond(values[numpy.isfinite(values)], dtype, path)
     limits = numpy.iinfo(target)
     whole = values if source.kind in "iub" else numpy.trunc(values)
-    # NaN compares as false: it is no number that an integer could be.
-    low, high = whole.min(), whole.max()
+    # Python compares floats with integers exactly; numpy would round the limit to the float's type. NaN compares as
+    # false: it is no number that an integer could be.
+    low, high = whole.min().item(), whole.max().item()
     if not (int(limits.min) <= low and high <= int(limits.max)):
         raise _beyond(values, dtype, path)
     result = whole.astype(target)
