@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wkplug.properties.document import FILE_NAME
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -20,7 +22,6 @@ __all__ = ["SHELLS", "candidates", "install", "script", "shell_in_use"]
 
 SHELLS = ("bash", "zsh", "fish")
 _VARIABLE = "_WKPLUG_COMPLETE"
-_PROPERTIES = "datasource-properties.json"
 _DATASETS = ("dataset", "source", "target", "path")
 """Parameters of commands that may be a dataset, in the order in which they are looked at."""
 
@@ -107,7 +108,7 @@ def _documents(ctx: click.Context) -> Iterable[Mapping[str, Any]]:
     """The properties of the datasets that were typed."""
     # Where the last word is an option that has no value yet, click leaves the words before it as they are.
     for typed in [*map(ctx.params.get, _DATASETS), *ctx.args]:
-        place = Path(typed) / _PROPERTIES if isinstance(typed, str) and "://" not in typed else None
+        place = Path(typed) / FILE_NAME if isinstance(typed, str) and "://" not in typed else None
         if place is not None and place.is_file():
             yield json.loads(place.read_bytes())
             return

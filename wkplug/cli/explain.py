@@ -13,6 +13,7 @@ import click
 
 from wkplug.cli.options import PLACE, Named
 from wkplug.cli.output import is_json, json_option, say, tell
+from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
-_PROPERTIES = "datasource-properties.json"
 _HEAD_BYTES = 4096
 
 
@@ -103,7 +103,7 @@ class _Array(NamedTuple):
     def title(self) -> str:
         if self.layer is None:
             return self.location.url
-        said = f"layer '{self.layer}', format {self.data_format} as {_PROPERTIES} records it"
+        said = f"layer '{self.layer}', format {self.data_format} as {FILE_NAME} records it"
         return f"{self.location.url}: {said}{'' if self.has_mags else '; it has no mags'}"
 
     def facts(self) -> dict[str, Any]:
@@ -158,13 +158,13 @@ def _properties(root: Location) -> dict[str, Any] | None:
     from wkplug.errors import PropertiesError, StorageError
 
     try:
-        text = root.child(_PROPERTIES).read()
+        text = root.child(FILE_NAME).read()
     except StorageError:
         return None
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise PropertiesError(f"{root.child(_PROPERTIES).url} is not JSON: {error}") from error
+        raise PropertiesError(f"{root.child(FILE_NAME).url} is not JSON: {error}") from error
     return document if isinstance(document, dict) else None
 
 

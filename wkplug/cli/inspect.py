@@ -101,7 +101,7 @@ def _facts(info: ImageInfo, scenes: str) -> list[tuple[str, str]]:
 
 def _affine(info: ImageInfo) -> str:
     """The rows of the map from voxels to the file's own space."""
-    rows = [" ".join(f"{value:g}" for value in row) for row in info.affine or ()]
+    rows = [" ".join(plain_number(value) for value in row) for row in info.affine or ()]
     return f"{'; '.join(rows)} (nm)" if rows else ""
 
 

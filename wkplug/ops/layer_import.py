@@ -1,9 +1,9 @@
-"""Importing one volume as a layer of a dataset, which may be there already: raw files and containers.
+"""Importing volumes as layers of a dataset that may be there already: raw files, containers, images.
 
 As in `wkplug.ops.images`, everything is described and checked before anything is written, and the same call again goes
 on with what was stopped.
 
-Who calls it: `wkplug convert-raw`, `convert-zarr` and `convert-knossos`.
+Who calls it: `wkplug add-layer`, `convert-raw`, `convert-zarr` and `convert-knossos`.
 """
 
 from __future__ import annotations

@@ -275,13 +275,9 @@ def _below(root: Location, location: Location) -> list[str] | None:
     if isinstance(root, LocalLocation):  # many mags are resolved whenever a dataset is opened
         above = root.url if root.url.endswith("/") else root.url + "/"
         inside = location.url[len(above) :]
-        return (
-            inside.split("/")
-            if location.url.startswith(above) and inside
-            else []
-            if location == root
-            else None
-        )
+        if inside and location.url.startswith(above):
+            return inside.split("/")
+        return [] if location == root else None
     count = len(_parts(location)) - len(_parts(root))
     if count < 0:
         return None

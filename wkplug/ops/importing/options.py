@@ -1,6 +1,6 @@
 """What an import is asked for: the parameters that hold for all of its layers, and what it may use.
 
-Who calls it: `planning`, `writing` and `wkplug.ops.images`.
+Who calls it: all of this package, `wkplug.ops.images` and `wkplug.ops.layer_import`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, image_errors, open_file
+from wkplug.abc.files import check_scene, held_dtype, image_errors, open_file
 from wkplug.abc.flat import FlatImage, FlatVoxels, Packing, unpacked
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_mrc.header import BYTES, byte_order, parse
@@ -109,16 +109,17 @@ class MrcImage(FlatImage):
             offset=header.offset,
         )
         plane = 3 if header.mode == _COLOURS else 2
+        held, widened = held_dtype(self.location, dtype)
         info = ImageInfo(
             axes=axes,
             shape=shape,
-            dtype="float32" if self._half else dtype.name,
+            dtype=held,
             voxel_size=header.voxel_size,
             origin=header.origin,
             photometric="rgb" if header.mode == _COLOURS else "minisblack",
             block_shape=(1,) * (len(shape) - plane) + shape[-plane:],
             details=header.details,
-            notes=header.notes + (("Half floats are float32 here; nothing is lost.",) if self._half else ()),
+            notes=(*header.notes, *widened),
         )
         return voxels, info
 
