@@ -275,6 +275,15 @@ class Array(ABC):
         del key
         return None
 
+    def files_of(self, cell: tuple[int, ...]) -> tuple[str, ...] | None:
+        """Which files a write of one shard may open, by their paths below the array's place; None if unknown.
+
+        `cell` is the shard's index per axis. Files of the engine's own beside the shard (locks) count, names that
+        nobody can guess don't. Looked at before a write, so that none goes through links: cheap, nothing is read.
+        """
+        del cell
+        return None
+
     def flush(self) -> None:
         """Return when all that was written is with the operating system or the object store."""
 

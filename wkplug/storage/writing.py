@@ -15,6 +15,7 @@ Pure integer arithmetic but for `locked_write`. Who calls it: `ArrayHandle.write
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import ExitStack
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["forget_links", "locked_write", "partial_cells", "pieces", "refuse_links", "write_grid"]
 
 _without_links: set[str] = set()
-"""The local arrays in which this process has found no links that lead out of them."""
+"""The local arrays that this process has looked through as a whole, and found no links that lead out of them."""
 
 _MOST_LOCKS = 64
 _MOST_CELLS = 4096
@@ -101,7 +102,7 @@ def pieces(box: Box, grid: Sequence[int]) -> Iterator[Box]:
 def locked_write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
     """Write `data` to `box`, under the locks that this needs; LockTimeoutError if one is not to be had."""
     array, location = handle.array, handle.location
-    refuse_links(location)
+    refuse_links(location, array, box)
     grid = write_grid(handle.backend.capabilities, array)
     if grid is None:
         array.write(box, data)
@@ -131,14 +132,48 @@ def locked_write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
             (handle.fresh_array() if at_edge else array).write(piece, part)
 
 
-def refuse_links(location: Location) -> None:
-    """Refuse an array that holds links which lead out of it, UnsafePathError: writing would change what is there.
+def refuse_links(location: Location, array: Array, box: Box) -> None:
+    """Refuse to write a box through links that lead out of the array, UnsafePathError: what is there would change.
 
-    Looked at once per process and array. A link in the place of the whole array is the dataset's business.
+    Looked at are the files of the shards that the box touches, and the folders on the way to them. Where the
+    backend doesn't tell them, or they are many, the whole array is looked through, once per process. A link in
+    the place of the whole array is the dataset's business.
     """
     path = location.local_path()
     if path is None or path in _without_links:
         return
+    grid = array.spec.shard_shape
+    if _counts(box, grid)[0] <= _MOST_CELLS:
+        plain: set[str] = set()
+        spans = [[index for index, _ in _axis(*one)] for one in zip(*box, grid, strict=True)]
+        for cell in product(*spans):
+            names = array.files_of(cell)
+            if names is None:
+                break
+            for name in names:
+                _refuse_links_on_the_way(path, name, plain)
+        else:
+            return
+    _refuse_links_anywhere(path)
+    _without_links.add(path)
+
+
+def _refuse_links_on_the_way(path: str, name: str, plain: set[str]) -> None:
+    place = path
+    for part in name.split("/"):
+        place = f"{place}/{part}"
+        if place in plain:
+            continue
+        try:
+            kind = os.lstat(place).st_mode
+        except OSError:
+            return  # nothing is there, or it is not to be read: whoever writes there tells
+        if stat.S_ISLNK(kind):
+            _refuse_link(place, os.path.realpath(path))
+        plain.add(place)
+
+
+def _refuse_links_anywhere(path: str) -> None:
     root = os.path.realpath(path)
     pending = [root]
     while pending:
@@ -152,7 +187,6 @@ def refuse_links(location: Location) -> None:
                 _refuse_link(entry.path, root)
             elif entry.is_dir(follow_symlinks=False):
                 pending.append(entry.path)
-    _without_links.add(path)
 
 
 def forget_links(location: Location) -> None:

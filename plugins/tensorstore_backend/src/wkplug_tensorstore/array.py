@@ -360,6 +360,14 @@ class TensorstoreArray(Array):
         keys = self._stored.keys
         return None if keys is None else keys.pattern(len(self._shards)).fullmatch(key) is not None
 
+    def files_of(self, cell: tuple[int, ...]) -> tuple[str, ...] | None:
+        """The shard's file, and the engine's lock beside it: see `wkplug.abc.Array.files_of`."""
+        stored = self._stored
+        if stored.keys is None or stored.root != self._location:
+            return None
+        key = stored.keys.key(cell)
+        return key, f"{key}.__lock"
+
     def close(self) -> None:
         """Let go of the engine's array; the next use opens it again."""
         for name in ("_store", "_strict"):

@@ -313,6 +313,11 @@ class WkwArray(Array):
         """Whether it is a shard file: see `wkplug.abc.Array.looks_into`."""
         return _KEY.fullmatch(key) is not None
 
+    def files_of(self, cell: tuple[int, ...]) -> tuple[str, ...]:
+        """The shard file: see `wkplug.abc.Array.files_of`."""
+        _, x, y, z = cell
+        return (shard_name((x, y, z)),)
+
     def flush(self) -> None:
         """Force what was written since the last call out to the disk, if the settings say so."""
         with self._lock:

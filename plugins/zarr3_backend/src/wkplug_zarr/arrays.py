@@ -305,6 +305,10 @@ class ZarrArray(Array):
         """Whether it is a shard's key: see `wkplug.abc.Array.looks_into`."""
         return self._header().keys.index(key) is not None
 
+    def files_of(self, cell: tuple[int, ...]) -> tuple[str, ...]:
+        """The shard's own file: see `wkplug.abc.Array.files_of`."""
+        return (self._header().keys.key(cell),)
+
     def stored_boxes(self) -> Iterator[Box]:
         """Iterate over the boxes of the stored shards, from the names of their files or objects."""
         header = self._header()
