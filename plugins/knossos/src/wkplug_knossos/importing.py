@@ -93,7 +93,8 @@ class KnossosImage(Image):
 
     def __init__(self, location: Location) -> None:
         self.location = location
-        self.cubes = dict(_cubes(location))
+        # A cube that isn't named counts as a gap: the index page of a web server, which may be cut, is no list.
+        self.cubes = dict(_cubes(location, all_of_them=True))
         if not self.cubes:
             raise MissingError(f"There are no KNOSSOS cubes in {location.url}.")
         conf = Configuration.above(location)
@@ -273,17 +274,18 @@ class Configuration:
         )
 
 
-def _numbered(location: Location, axis: str) -> Iterator[tuple[int, Location]]:
-    for name in location.list():
+def _numbered(location: Location, axis: str, *, all_of_them: bool = False) -> Iterator[tuple[int, Location]]:
+    """Give the folders of an axis. all_of_them: UnlistableError where those that aren't named may be there, too."""
+    for name in location.list_all() if all_of_them else location.list():
         found = re.fullmatch(rf"{axis}(\d+)/", name)
         if found is not None:
             yield int(found[1]), location.child(name.rstrip("/"))
 
 
-def _cubes(location: Location) -> Iterator[tuple[_Cube, Location]]:
-    for x, in_x in _numbered(location, "x"):
-        for y, in_y in _numbered(in_x, "y"):
-            for z, in_z in _numbered(in_y, "z"):
+def _cubes(location: Location, *, all_of_them: bool) -> Iterator[tuple[_Cube, Location]]:
+    for x, in_x in _numbered(location, "x", all_of_them=all_of_them):
+        for y, in_y in _numbered(in_x, "y", all_of_them=all_of_them):
+            for z, in_z in _numbered(in_y, "z", all_of_them=all_of_them):
                 raw = [name for name in in_z.list() if name.endswith(".raw")]
                 if len(raw) > 1:
                     raise CorruptDataError(
@@ -295,7 +297,7 @@ def _cubes(location: Location) -> Iterator[tuple[_Cube, Location]]:
 
 
 def _has_cubes(location: Location) -> bool:
-    return next(_cubes(location), None) is not None
+    return next(_cubes(location, all_of_them=False), None) is not None
 
 
 def _others(location: Location) -> list[str]:
