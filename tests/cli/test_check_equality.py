@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,11 @@ def test_layers_that_one_of_them_lacks(
     pair[1].add_layer("more", "color")
     assert check(pair) == 1
     assert "have different layers" in capsys.readouterr().err
+    assert check(pair, "--json") == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["equal"], facts["differences"]) == (
+        False, ["The datasets have different layers: color and color, more."],
+    )  # fmt: skip
     assert check(pair, "--layer-name", "color") == 0
     assert check(pair, "--layer-name", "more") == 1
     assert main(["check-equality"]) == 2

@@ -109,6 +109,7 @@ def test_no_text_advises_deleting() -> None:
             "To add one: dataset.add_layer_from_images, or wkplug add-layer A B.",
             "To add one: wkplug add-layer A B.",
         ),
+        ("Add it: layer.add_mag('8'), or wkplug downsample A.", "Add it: wkplug downsample A."),
         ("To copy it: wkplug copy-dataset, or Dataset.copy_dataset.", "To copy it: wkplug copy-dataset."),
         # Words that are no parameters, names of users and parameters without an option stay.
         ("the channel is 5; the name of a reader", "the channel is 5; the name of a reader"),
@@ -171,6 +172,22 @@ def test_errors_and_warnings_of_a_real_command_name_options(
     assert "--chunks-per-shard" in both.err
     assert "chunks_per_shard" not in both.err
     assert "[" not in both.err
+
+
+def test_what_is_not_there_is_told_with_commands(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = failed(capsys, "delete-layer", "ds", "en", "--yes")
+    assert "has no layer 'en'; it has 'em'." in told
+    assert "Check the spelling, or add it: wkplug add-layer SOURCE DATASET." in told
+    told = failed(capsys, "rechunk", "ds", "--mag", "8")
+    assert "has no mag 8; it has 1, 2, 4." in told
+    assert "Take one of those, or add it: wkplug downsample DATASET." in told
+    told = failed(capsys, "copy-dataset", "ds", "ds")
+    assert "Dataset." not in told
+    target = ("--data-format", "wkw", "--target", "out")
+    assert main(["rechunk", "ds", *target]) == 0
+    told = failed(capsys, "rechunk", "ds", *target)
+    assert "Copy it into another dataset" in told
+    assert "--layer" not in told  # that one says which layer is taken
 
 
 def test_upsampling_says_how_to_go_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

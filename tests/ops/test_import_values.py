@@ -169,6 +169,45 @@ def test_values_beyond_the_type_are_an_error(
     assert "nothing is wrapped around or clipped" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize("executor", ["sequential", "threads", "processes"])
+def test_after_values_beyond_the_type_another_is_given(tmp_path: Path, executor: str) -> None:
+    data = np.full((3, 20, 30), 300, "uint16")
+    place = write(tmp_path, "zarr", data)
+    with pytest.raises(UnsupportedImageDataError):
+        wk.Dataset.from_images(
+            place, tmp_path / "out", (1, 1, 1), dtype="uint8", executor=executor, layer_category="color"
+        )
+    assert not (tmp_path / "out").exists()
+    dataset = wk.Dataset.from_images(
+        place, tmp_path / "out", (1, 1, 1), layer_name="em", executor=executor, layer_category="color"
+    )
+    with pytest.raises(UnsupportedImageDataError):
+        dataset.add_layer_from_images(place, "more", dtype="uint8", executor=executor)
+    assert (list(dataset.layers), (tmp_path / "out/more").exists()) == (["em"], False)
+    more = dataset.add_layer_from_images(place, "more", dtype="float32", executor=executor)
+    assert np.array_equal(more.get_mag(1).read()[0], data.T)
+
+
+def test_what_is_stored_already_stays_when_values_do_not_fit(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for z in range(100):
+        tifffile.imwrite(tmp_path / "in" / f"{z:02}.tif", np.full((40, 50), 1 if z < 70 else 300, "uint16"))
+    dataset = wk.Dataset(tmp_path / "out", (1, 1, 1))
+    options: dict[str, Any] = {
+        "batch_size": 32,
+        "shard_shape": 32,
+        "executor": "sequential",
+        "dtype": "uint8",
+    }
+    with pytest.raises(UnsupportedImageDataError, match="uint8 can't hold"):
+        dataset.add_layer_from_images(tmp_path / "in", "em", **options)
+    assert (tmp_path / "out/em/1/.wkplug-import.json").is_file()
+    for z in range(70, 100):
+        tifffile.imwrite(tmp_path / "in" / f"{z}.tif", np.full((40, 50), 2, "uint16"))
+    layer = dataset.add_layer_from_images(tmp_path / "in", "em", **options)
+    assert np.array_equal(np.unique(layer.get_mag(1).read()), [1, 2])
+
+
 TYPES = ["bool", "uint8", "int8", "uint16", "int32", "uint64", "float16", "float32", "float64"]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wkplug.cli.options import LAYER, PLACE, executor_options
-from wkplug.cli.output import json_option, tell
+from wkplug.cli.output import is_json, json_option, tell
 from wkplug.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -28,11 +28,17 @@ def check_equality(source: str, target: str, layer_name: str | None, *, executor
     Formats, chunks and compression may differ. The exit code is 0 if they are equal, 1 if not.
     """
     from wkplug.dataset import Dataset
+    from wkplug.errors import LayerMismatchError
     from wkplug.ops.equality import differences
 
     one, other = Dataset.open(source, read_only=True), Dataset.open(target, read_only=True)
-    with progress_bar("compare") as advance:
-        found = list(differences(one, other, layer_name=layer_name, executor=executor, progress=advance))
+    try:
+        with progress_bar("compare") as advance:
+            found = list(differences(one, other, layer_name=layer_name, executor=executor, progress=advance))
+    except LayerMismatchError as error:
+        if not is_json():
+            raise
+        found = [error.message]
     text = f"The datasets {source} and {target} are equal."
     if found:
         text = f"The datasets are not equal: {'; '.join(found)}."

@@ -25,7 +25,6 @@ PARAMETERS: Mapping[str, str] = {
     "layer_category": "category",
     "layers_to_ignore": "layers",
     "map_filepath_to_layer_name": "layer_mapping",
-    "new_layer_name": "layer_name",
     "overwrite": "overwrite_existing",
     "pyramid": "downsampling",
     "voxel_size_with_unit": "voxel_size",
@@ -48,7 +47,7 @@ _PYTHON_ONLY = re.compile(
 """Ways that a command line doesn't have: functions, and parameters without an option."""
 
 _OTHER_WAY = re.compile(
-    r"\b(?:[Dd]ataset|layer)\.\w+, or (wkplug [a-z-]+)|(wkplug [a-z-]+), or (?:[Dd]ataset|layer)\.\w+\b"
+    r"\b(?:[Dd]ataset|layer)\.\w+(?:\([^()]*\))?, or (wkplug [a-z-]+)|(wkplug [a-z-]+), or (?:[Dd]ataset|layer)\.\w+\b"
 )
 """The same said for Python and for the command line."""
 

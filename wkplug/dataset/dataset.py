@@ -141,7 +141,7 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
         if not exist_ok:
             raise DatasetExistsError(
                 f"There is already a dataset at {location.url}.",
-                hint="Open it with Dataset.open(path), pass exist_ok=True, or choose another path.",
+                hint="Pass exist_ok=True to take it as it is, or choose another path.",
             )
         if voxel_size is None:
             raise InvalidArgumentError(

@@ -113,7 +113,7 @@ class DatasetLayers(DatasetPart):
             there = ", ".join(map(repr, dataset.store.layer_names())) or "none"
             raise LayerNotFoundError(
                 f"The dataset {dataset.name!r} has no layer {layer_name!r}; it has {there}.",
-                hint="Check the spelling, or add the layer with dataset.add_layer.",
+                hint="Check the spelling, or add it: dataset.add_layer, or wkplug add-layer SOURCE DATASET.",
             )
         return dataset._layer(layer_name)
 

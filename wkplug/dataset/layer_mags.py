@@ -39,7 +39,7 @@ class LayerMags(LayerPart):
             there = ", ".join(str(known) for known in layer.mags) or "none"
             raise MagNotFoundError(
                 f"The layer {layer.name!r} has no mag {wanted}; it has {there}.",
-                hint=f"Add it with layer.add_mag({str(wanted)!r}), or downsample to it.",
+                hint=f"Take one of those, or add it: layer.add_mag({str(wanted)!r}), or wkplug downsample DATASET.",
             ) from None
 
     def get_finest_mag(self) -> MagView:

@@ -8,6 +8,7 @@ the same call goes on from there.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -16,7 +17,13 @@ from wkplug import storage
 from wkplug.dataset.dataset import Dataset
 from wkplug.dataset.paths import check_place_is_free
 from wkplug.dataset.progress import shown
-from wkplug.errors import DatasetExistsError, InvalidArgumentError, ReadOnlyError, WkplugError
+from wkplug.errors import (
+    DatasetExistsError,
+    InvalidArgumentError,
+    ReadOnlyError,
+    UnsupportedImageDataError,
+    WkplugError,
+)
 from wkplug.ops import pools
 from wkplug.ops.importing.categories import telling_path
 from wkplug.ops.importing.files import ConversionLayerMapping
@@ -32,6 +39,7 @@ from wkplug.ops.importing.voxel_sizes import compared, known_size
 from wkplug.ops.importing.writing import check_free, write_volume
 from wkplug.properties.document import FILE_NAME
 from wkplug.storage.marks import digest
+from wkplug.storage.removing import delete_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -94,9 +102,22 @@ class ImportPlan(PlannedImport):
             if not self.continues:
                 record.end()
             raise
-        write_volumes(dataset, self.volumes, self.options, self.report, executor, progress, more_progress)
+        try:
+            write_volumes(dataset, self.volumes, self.options, self.report, executor, progress, more_progress)
+        except UnsupportedImageDataError:
+            if not self.continues and not dataset.layers:
+                self._take_back()
+            raise
         record.end()
         return dataset
+
+    def _take_back(self) -> None:
+        """Delete the dataset that was just created and holds nothing: what it is of needs other parameters."""
+        names = list(self.target.list())
+        if all(name.startswith(".") or name.endswith(".json") for name in names):  # nobody else's
+            storage.forget(self.target)
+            with suppress(WkplugError):  # the error that is under way says more
+                delete_folder(self.target, FILE_NAME)
 
 
 @shown(lambda input_path, *_: f"import {storage.locate(input_path).name}")

@@ -141,7 +141,8 @@ def add_layer_as_copy(
         )
         if layer == source:
             raise InvalidArgumentError(
-                f"The layer {name!r} can't be copied onto itself.", hint="Give another new_layer_name."
+                f"The layer {name!r} can't be copied onto itself.",
+                hint="Copy it into another dataset, or under another name: new_layer_name.",
             )
         unfinished.begin(into=not goes_on)
         dataset.store.apply(*_keys_of(source, name))
@@ -378,7 +379,7 @@ def _check_free(dataset: Dataset, name: str) -> None:
     if name in dataset.store.layer_names():
         raise LayerExistsError(
             f"The dataset {dataset.name!r} already has a layer {name!r}.",
-            hint="Give another new_layer_name.",
+            hint="Copy it into another dataset, or under another name: new_layer_name.",
         )
 
 

@@ -74,6 +74,11 @@ class Journal:
         }
         self._place.write(json.dumps(content).encode())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no box is finished."""
+        return not self._done
+
     def has(self, box: Box, files: str) -> bool:
         """Whether a box was finished from files that looked the same."""
         return self._done.get(_key(box)) == files

@@ -109,5 +109,5 @@ def _beyond(values: NDArray[Any], dtype: str, path: str) -> UnsupportedImageData
     return UnsupportedImageDataError(
         f"{path} has {found}, which {dtype} can't hold.",
         path,
-        hint="Pass a dtype that holds them, or scale them first: nothing is wrapped around or clipped.",
+        hint="Pass dtype=... with a type that holds them, or scale them first: nothing is wrapped around or clipped.",
     )

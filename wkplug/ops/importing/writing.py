@@ -11,14 +11,14 @@ Who calls it: `wkplug.ops.images`, and `wkplug.ops.layer_import` for the check b
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
 from wkplug import storage
 from wkplug.dataset import creating
-from wkplug.errors import LayerExistsError
+from wkplug.errors import LayerExistsError, UnsupportedImageDataError, WkplugError
 from wkplug.geometry import Mag, grids
 from wkplug.ops.importing.boxes import BoxWork
 from wkplug.ops.importing.journal import Journal
@@ -57,17 +57,48 @@ def write_volume(
     """Add the planned layers and write their voxels; `advance` is told bytes, as of `VolumePlan.work`.
 
     Gives the layers, and what was seen in their voxels. Layers that are written already are left as they are, those
-    that were begun are finished.
+    that were begun are finished. Values that the parameters don't allow leave no layer if nothing is stored yet, so
+    that others can be given.
     """
     mag = planned.mag
     if _is_written(dataset, planned, mag):
         advance(planned.work)
         Journal.remove(_folder(dataset.get_layer(planned.layers[0].name), mag))
         return [dataset.get_layer(layer.name) for layer in planned.layers], []
-    with ExitStack() as stack:
-        layers = [_layer(dataset, layer) for layer in planned.layers]
+    with ExitStack() as claims:
+        begun = [_layer(dataset, layer) for layer in planned.layers]
+        layers, new = [layer for layer, _ in begun], all(is_new for _, is_new in begun)
         for layer in layers:
-            stack.enter_context(creating.claimed(layer, mag))
+            claims.enter_context(creating.claimed(layer, mag))
+        try:
+            return layers, _fill(dataset, planned, options, layers, executor, advance)
+        except UnsupportedImageDataError:  # the same call would end so again; after damage it goes on
+            if new:
+                _take_back(dataset, layers, mag)
+            raise
+
+
+def _take_back(dataset: Dataset, layers: list[Layer], mag: Mag) -> None:
+    """Delete layers that this import has just added, if it has stored nothing of them that it could go on from."""
+    journal = Journal.find(_folder(layers[0], mag))
+    if any(layer.mags for layer in layers) or not (journal is None or journal.is_empty):
+        return
+    for layer in layers:
+        with suppress(WkplugError):  # the error that is under way says more
+            dataset.delete_layer(layer.name)
+
+
+def _fill(
+    dataset: Dataset,
+    planned: VolumePlan,
+    options: ImportOptions,
+    layers: list[Layer],
+    executor: Executor,
+    advance: Callable[[int], None],
+) -> list[ImportNote]:
+    """Write the voxels of layers that are claimed, list the mag, and say what was seen."""
+    mag = planned.mag
+    with ExitStack() as stack:
         journal, handles, goes_on = _begin(planned, layers, mag, options)
         feeds = []
         # What an import that was stopped had in memory of the coarser mags is lost.
@@ -97,7 +128,7 @@ def write_volume(
             feed.finish()
         journal.delete()
         advance(max(0, planned.work - int(told)))
-    return layers, _seen(planned, journal)
+    return _seen(planned, journal)
 
 
 def _seen(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
@@ -158,11 +189,11 @@ def _folder(layer: Layer, mag: Mag) -> Location:
     return layer.location.child(mag.to_layer_name())
 
 
-def _layer(dataset: Dataset, planned: LayerPlan) -> Layer:
-    """Add a layer, or take the one that this import has left."""
+def _layer(dataset: Dataset, planned: LayerPlan) -> tuple[Layer, bool]:
+    """Add a layer, or take the one that this import has left; gives also whether it is new."""
     if planned.name in dataset.layers:
-        return dataset.get_layer(planned.name)
-    return dataset.add_layer(
+        return dataset.get_layer(planned.name), False
+    layer = dataset.add_layer(
         planned.name,
         cast("Category", planned.category),
         dtype=planned.dtype,
@@ -170,6 +201,7 @@ def _layer(dataset: Dataset, planned: LayerPlan) -> Layer:
         data_format=planned.data_format,
         bounding_box=planned.bounding_box,
     )
+    return layer, True
 
 
 def _begin(
