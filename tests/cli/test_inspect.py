@@ -82,6 +82,9 @@ def test_scenes_are_listed_and_one_can_be_chosen(tmp_path: Path, capsys: pytest.
     told = inspect(capsys, tmp_path / "a.ome.tif", "--scene", "1")
     assert "scene       1 of 2 (0 left, 1 right)" in told
     assert "axes        y 9, x 8" in told
+    assert "scene       1 of 2" in inspect(capsys, tmp_path / "a.ome.tif", "--scene", "right")
+    told = inspect(capsys, tmp_path / "a.ome.tif", "--scene", "middle", code=1)
+    assert "scene is 'middle', but" in told
     told = inspect(capsys, tmp_path / "a.ome.tif", "--scene", "2", code=1)
     assert "holds 2 images; number 2 was asked for" in told
 

@@ -22,7 +22,7 @@ def noise(shape: tuple[int, ...], dtype: str = "uint8") -> Any:
 
 
 def ome_tiff(path: Path, names: list[str]) -> Path:
-    colors = [16711935, -16776961][: len(names)]
+    colors = [16711935, -16776961, 65535][: len(names)]
     channel = {"Name": names, "Color": colors}
     metadata = {"axes": "CZYX", "Channel": channel}
     tifffile.imwrite(path, noise((len(names), 3, 20, 30), "uint16"), ome=True, metadata=metadata)
@@ -81,6 +81,13 @@ def test_names_that_tell_nothing_apart_are_numbers(
     tmp_path: Path, names: list[str], layers: list[str]
 ) -> None:
     assert list(imported(ome_tiff(tmp_path / "a.ome.tif", names)).layers) == layers
+
+
+def test_only_channels_of_one_name_are_numbered_and_told(tmp_path: Path) -> None:
+    dataset = imported(ome_tiff(tmp_path / "a.ome.tif", ["DAPI", "DAPI", "GFP"]))
+    assert list(dataset.layers) == ["em__channel0", "em__channel1", "em__GFP"]
+    told = "don't tell these apart, so that their layers have numbers: 0 'DAPI', 1 'DAPI'"
+    assert str(dataset.import_report).count(told) == 1
 
 
 def test_ranges_of_channels_are_shown(tmp_path: Path) -> None:

@@ -146,3 +146,24 @@ def test_data_sets_of_one_file_become_layers(tmp_path: Path) -> None:
         "labels_ids": "segmentation",
         "raw": "color",
     }
+
+
+def test_scenes_are_found_as_their_layers_are_called_or_by_path(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.plc", "labels/ids", "left part")
+    for scene, layer in (
+        ("labels/ids", "labels_ids"),
+        ("labels_ids", "labels_ids"),
+        ("leftpart", "leftpart"),
+    ):
+        place = tmp_path / scene.replace("/", " ")
+        assert list(wk.Dataset.from_images(file, place, (1, 1, 1), scene=scene).layers) == [layer]
+
+
+def test_a_scene_of_a_file_with_one_image_can_be_left_out(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.plc", "em")
+    with pytest.raises(InvalidArgumentError, match="has one image") as caught:
+        layers(file, scene=5)
+    assert "Leave out which scene is wanted." in str(caught.value)
+    with pytest.raises(InvalidArgumentError, match="timepoint is 3, but") as caught:
+        layers(file, timepoint=3)
+    assert "Leave timepoint=... out." in str(caught.value)

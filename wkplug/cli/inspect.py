@@ -23,21 +23,21 @@ __all__ = ["inspect", "told"]
 @click.argument("file", type=PLACE)
 @click.option("--reader", type=Named("reader"), metavar="NAME", help="Use this reader instead of the surest.")
 @click.option(
-    "--scene", type=click.IntRange(min=0), default=0, show_default=True, help="Which image of the file."
+    "--scene", default="0", show_default=True, help="Which image of the file: a name, or a number from 0."
 )
 @json_option
-def inspect(*, file: str, reader: str | None, scene: int) -> None:
+def inspect(*, file: str, reader: str | None, scene: str) -> None:
     """Print what the image FILE (or container of another tool) holds, who takes it, and what layer it would become.
 
     Only headers are read, nothing is written. A dash stands for what the file doesn't say.
     """
     from wkplug.ops.inspecting import inspect_container, inspect_image
 
-    container = None if reader is not None or scene else inspect_container(file)
+    container = None if reader is not None or scene != "0" else inspect_container(file)
     if container is not None:
         tell(container.to_json(), _told_container(container))
         return
-    report = inspect_image(file, reader=reader, scene=scene)
+    report = inspect_image(file, reader=reader, scene=int(scene) if scene.isdecimal() else scene)
     tell(report.to_json(), told(report))
 
 

@@ -22,6 +22,7 @@ from wkplug.errors import (
 from wkplug.ops.importing.axes import EVERYTHING, Meaning, has_alpha
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.readers import HEAD_BYTES
+from wkplug.ops.importing.scenes import find_name
 from wkplug.ops.importing.values import needed_dtype
 
 if TYPE_CHECKING:
@@ -143,16 +144,19 @@ def inspect_container(path: str, *, importer: str | None = None) -> ContainerRep
     return ContainerReport(path=location.url, choice=choice, layers=layers)
 
 
-def inspect_image(path: str, *, reader: str | None = None, scene: int = 0) -> ImageReport:
+def inspect_image(path: str, *, reader: str | None = None, scene: int | str = 0) -> ImageReport:
     """Look at an image file (or a folder that some reader takes as one).
 
-    scene: which image of the file, from 0. UnsupportedImageFormatError if no reader takes it (with the plugin to
-    install where one is known), MissingError if it is not there, CorruptImageError if it is damaged.
+    scene: which image of the file, from 0, or its name. UnsupportedImageFormatError if no reader takes it (with the
+    plugin to install where one is known), MissingError if it is not there, CorruptImageError if it is damaged.
     """
     from wkplug import registry
     from wkplug.storage import locate
 
     location = locate(path)
+    if isinstance(scene, str):
+        first = inspect_image(path, reader=reader)
+        scene = find_name(first.info.scenes, scene, location.url)
     size, head = _beginning(location)
     try:
         choice = registry.choose_reader(location, head, explicit=reader, folder=size is None, thorough=True)

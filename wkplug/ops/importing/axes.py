@@ -50,7 +50,7 @@ class Part:
             if not 0 <= place < length:
                 raise InvalidArgumentError(
                     f"{name} is {place}, but {path} has {length} of them.",
-                    hint=f"They count from 0 to {length - 1}.",
+                    hint=f"They count from 0 to {length - 1}." if length > 1 else f"Leave {name}=... out.",
                 )
             if axis in info.axes:
                 found[axis] = place

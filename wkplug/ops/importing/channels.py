@@ -7,6 +7,7 @@ names, colours, ranges and visibility that their file says, whatever kind of fil
 from __future__ import annotations
 
 import colorsys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -14,14 +15,16 @@ import attrs
 from wkplug.config.hints import counted
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
 from wkplug.ops.importing.naming import part_of_name
+from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from wkplug.ops.importing.options import ImportOptions
+    from wkplug.ops.importing.planning import LayerPlan
     from wkplug.ops.importing.volume import Volume
 
-__all__ = ["Shown", "channel_groups", "shown"]
+__all__ = ["Shown", "channel_groups", "name_notes", "shown"]
 
 _PLAIN = frozenset({"red", "green", "blue", "alpha", "grey", "gray"})
 """Names that say nothing but the place of a sample."""
@@ -67,7 +70,7 @@ def channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[tu
 
 
 def _labels(volume: Volume) -> list[str]:
-    """The names of channels where they tell these apart, numbers for those without one, or for all."""
+    """The names of channels, and numbers for those that have none, or the name of another one, too."""
     numbered = [f"channel{index}" for index in range(volume.num_channels)]
     said = [
         _said(volume, volume.files[0].info.channel_names, index) or "" for index in range(volume.num_channels)
@@ -76,7 +79,27 @@ def _labels(volume: Volume) -> list[str]:
         return numbered
     labels = [part_of_name(name) or number for name, number in zip(said, numbered, strict=True)]
     # Some servers' folders don't tell capitals from small letters.
+    often = Counter(label.lower() for label in labels)
+    labels = [
+        label if often[label.lower()] == 1 else number for label, number in zip(labels, numbered, strict=True)
+    ]
     return labels if len({label.lower() for label in labels}) == len(labels) else numbered
+
+
+def name_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[ImportNote]:
+    """Say which channels have the name of another one, so that their layers have numbers."""
+    if len(layers) < 2:
+        return
+    numbers = [layer.channels.start for layer in layers if len(layer.channels) == 1]
+    said = {n: _said(volume, volume.files[0].info.channel_names, n) or "" for n in numbers}
+    often = Counter(part_of_name(name).lower() for name in said.values())
+    same = {
+        n: name for n, name in said.items() if part_of_name(name) and often[part_of_name(name).lower()] > 1
+    }
+    if same and not {name.lower() for name in said.values()} <= _PLAIN:
+        names = ", ".join(f"{n} {name!r}" for n, name in same.items())
+        text = f"the names of channels don't tell these apart, so that their layers have numbers: {names}"
+        yield ImportNote(kind="named", text=text, sources=(volume.path,))
 
 
 def _said(volume: Volume, facts: Sequence[Any], channel: int) -> Any:

@@ -27,7 +27,7 @@ from wkplug.errors import (
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
-from wkplug.ops.importing.channels import Shown, channel_groups, shown
+from wkplug.ops.importing.channels import Shown, channel_groups, name_notes, shown
 from wkplug.ops.importing.cutting import Cutting, Extent
 from wkplug.ops.importing.placing import place_notes
 from wkplug.ops.importing.readers import ImageFile
@@ -216,6 +216,7 @@ def plan_volumes(
                 *unequal(volume),
                 *place_notes(volume, options),
                 *_alpha_notes(volume, layers),
+                *name_notes(volume, layers),
                 *_casts(volume, layers[0].dtype),
             )
         ]

@@ -162,7 +162,8 @@ class ImageFile:
         file.scene, file.notes, file._wanted = scene, self.notes, self._wanted
         names = self.info.scenes
         name = names[scene].replace("/", "_") if scene < len(names) else ""
-        file._shown = f"{self.location.url}, scene {name or scene}"
+        alone = name and names.count(names[scene]) == 1
+        file._shown = f"{self.location.url}, scene {name if alone else f'{name} ({scene})'.strip()}"
         if scene == self.scene:
             file.__dict__["info"] = self.info  # known already
         return file

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from wkplug.config.hints import first_of
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
 from wkplug.ops.importing.axes import Meaning
+from wkplug.ops.importing.naming import part_of_name
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
@@ -62,17 +63,30 @@ def by_scene(
 
 
 def find_name(names: Sequence[str], scene: Scene, path: str) -> int:
-    """The place of a name or number among names; InvalidArgumentError if there is none."""
+    """The place of a name or number among names; InvalidArgumentError if there is none.
+
+    A name may also be spelled as in that of a layer or in a path: A/1/0 for A_1_0.
+    """
     if isinstance(scene, str) and scene in names:
         return names.index(scene)
     count = max(1, len(names))
     if (isinstance(scene, int) or scene.isdecimal()) and 0 <= int(scene) < count:
         return int(scene)
-    has = f"has {len(names)}: {_listed(names)}" if len(names) > 1 else "has one image"
+    alike = [place for place, name in enumerate(names) if _plain(name) == _plain(str(scene))]
+    if len(alike) == 1:
+        return alike[0]
+    if count == 1:
+        raise InvalidArgumentError(
+            f"scene is {scene!r}, but {path} has one image.", hint="Leave out which scene is wanted."
+        )
     raise InvalidArgumentError(
-        f"scene is {scene!r}, but {path} {has}.",
+        f"scene is {scene!r}, but {path} has {len(names)}: {_listed(names)}.",
         hint=f"Give a name, a number from 0 to {count - 1}, or {ALL!r}.",
     )
+
+
+def _plain(name: str) -> str:
+    return part_of_name(name.replace("/", "_"))
 
 
 def _numbers(file: ImageFile, scene: Scene | None) -> list[int]:

@@ -208,7 +208,7 @@ def _found(
         raise UnsupportedImageDataError(
             f"{location.url} is one of {len(members) + apart} files of one image, but {why}.",
             location.url,
-            hint="Download all of them into one folder.",
+            hint="Download all of them into one folder, or unpack the archive that they are in.",
         )
     folder = location.parent
     found = {uuid: name for uuid, name in members.items() if name and folder.child(name).exists()}
@@ -276,7 +276,7 @@ def _metadata_of(location: Location, name: str, what: str) -> str:
         raise UnsupportedImageDataError(
             f"{location.url} has its metadata in {name}, but {why}.",
             location.url,
-            hint="Download both into one folder.",
+            hint="Download both into one folder, or unpack the archive that they are in.",
         )
     place = location.parent.child(name)
     if not place.exists():

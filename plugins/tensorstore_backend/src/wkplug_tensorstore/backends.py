@@ -140,7 +140,9 @@ class TensorstoreBackend(ArrayBackend):
         """What the engine can't do: the place, the dtype or codecs; damage is for `open` to raise."""
         if location.local_path() is None and location.native("tensorstore.kvstore") is None:
             text = f"tensorstore has no way to reach {location.url}."
-            return [Problem(code="place", text=text, remedy="wkplug-zarr reaches it through fsspec.")]
+            other = "wkplug-zarr reaches it through fsspec."
+            remedy = other if self.format in ("zarr", "zarr3") else "Copy it to a local folder, unpacked."
+            return [Problem(code="place", text=text, remedy=remedy)]
         if mode != "r" and not self.writes:
             verb = "created" if mode == "create" else "written to"
             text = f"{self.format} arrays cannot be {verb}."
