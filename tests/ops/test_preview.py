@@ -202,3 +202,18 @@ def test_the_picture_is_written(tmp_path: Path, suffix: str) -> None:
         assert picture.width > 300
     with pytest.raises(UnknownNameError, match=r"\.bmp2"):
         preview.write_preview(dataset, tmp_path / "p.bmp2")
+
+
+def test_large_planes_are_coloured_in_bounded_memory() -> None:
+    import tracemalloc
+
+    plane = np.arange(2048 * 1024, dtype="uint32").reshape(2048, 1024, 1)
+    tracemalloc.start()
+    try:
+        found = preview._stretched(plane, (255, 0, 0))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 32 * plane.size
+    assert (found[0, 0, 0], found[-1, -1, 0], found[..., 1:].max()) == (0, 255, 0)
+    assert (np.diff(found[..., 0].astype(int).ravel()) >= 0).all()

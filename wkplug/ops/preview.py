@@ -26,6 +26,7 @@ __all__ = ["contact_sheet", "write_preview"]
 
 _PIXELS = 512
 _MOST = 4096  # voxels along an axis that are read at most, where there is no mag that is coarse enough
+_BAND = 256  # rows that are coloured at once
 _PLANES = (("x", "y", "z"), ("x", "z", "y"), ("z", "y", "x"))  # across, down, and the axis that is cut
 
 
@@ -201,9 +202,15 @@ def _stretched(plane: NDArray[Any], color: tuple[int, int, int] | None = None) -
     grey = plane[..., 0].astype(numpy.float64)
     finite = grey[numpy.isfinite(grey)]
     low, high = numpy.percentile(finite, (0.5, 99.5)) if finite.size else (0.0, 1.0)
-    scaled = numpy.nan_to_num((grey - low) / max(high - low, 1e-12)).clip(0, 1)
+    del finite
     tint = numpy.array(color if color is not None and any(color) else (255, 255, 255), numpy.float64)
-    tinted: NDArray[Any] = (scaled[..., None] * tint).astype(numpy.uint8)
+    tinted: NDArray[Any] = numpy.empty((*grey.shape, 3), numpy.uint8)
+    for first in range(
+        0, grey.shape[0], _BAND
+    ):  # three colours in floats would take twelve times the picture
+        band = slice(first, first + _BAND)
+        scaled = numpy.nan_to_num((grey[band] - low) / max(high - low, 1e-12)).clip(0, 1)
+        tinted[band] = scaled[..., None] * tint
     return tinted
 
 
