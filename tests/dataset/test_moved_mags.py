@@ -11,7 +11,7 @@ import pytest
 
 import wkplug as wk
 from tests.builtin.servers import serve_files
-from wkplug.errors import MissingError
+from wkplug.errors import LayerExistsError, MissingError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,3 +110,22 @@ def test_a_mag_elsewhere_is_never_guessed(tmp_path: Path) -> None:
     _edit(tmp_path / "d", mag={"path": str(tmp_path / "gone" / "1")})
     with pytest.raises(MissingError, match="gone/1"):
         wk.Dataset.open(tmp_path / "d").get_layer("em").get_mag(1).read()
+
+
+@pytest.mark.parametrize("path", ["./em/1", "em/1"])
+def test_a_name_that_another_layers_record_leads_to_is_taken(tmp_path: Path, path: str) -> None:
+    _made(tmp_path / "d")
+    shutil.move(tmp_path / "d" / "em", tmp_path / "d" / "em2")
+    _edit(tmp_path / "d", name="em2", mag={"path": path})
+    dataset = wk.Dataset.open(tmp_path / "d")
+    other = dataset.add_layer("other", "color", dtype="uint8", data_format="wkw")
+    with pytest.raises(
+        LayerExistsError, match=r"records a mag of 'em2' at .*em/1, and would take the new"
+    ) as e:
+        dataset.add_layer("em", "color", dtype="uint8", data_format="zarr3")
+    assert "correct the path of that mag of 'em2' in the properties file" in str(e.value)
+    with pytest.raises(LayerExistsError, match="can't be called 'em'"):
+        other.name = "em"
+    assert np.array_equal(dataset.get_layer("em2").get_mag(1).read()[0], VOXELS)
+    dataset.get_layer("em2").get_mag(1).write(VOXELS + 1)
+    assert not (tmp_path / "d" / "em").exists()

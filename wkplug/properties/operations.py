@@ -109,7 +109,7 @@ class RenameLayer(Operation):
         if self.new == self.old:
             return state
         check_layer_name(self.new)
-        _check_free(state, self.new)
+        _check_free(state, self.new, besides=self.old)
         result = {**raw, "name": self.new, "mags": [self._moved(mag) for mag in raw["mags"]]}
         attachments = raw.get("attachments")
         if isinstance(attachments, dict):
@@ -281,13 +281,28 @@ def _with_key(raw: dict[str, Any], key: str, value: Any, order: tuple[str, ...])
     return put(raw, key, new, order)
 
 
-def _check_free(state: State, name: str) -> None:
+def _check_free(state: State, name: str, *, besides: str | None = None) -> None:
+    """Refuse the name of another layer, and that of a folder where another layer's mags are recorded.
+
+    Such a record may be older than a renaming by other software; as soon as something is there again, the other layer
+    would read it, and write to it.
+    """
     check_existing_layer_name(name)
     if name in state.entries:
         raise LayerExistsError(
             f"{state.file} already lists a layer {name!r}.",
             hint="Choose another name, or use the layer that is there.",
         )
+    for other, entry in state.entries.items():
+        mags = entry.raw.get("mags") if isinstance(entry.raw, dict) and other != besides else None
+        for mag in mags if isinstance(mags, list) else ():
+            path = mag.get("path") if isinstance(mag, dict) else None
+            if isinstance(path, str) and path.removeprefix("./").startswith(f"{name}/"):
+                raise LayerExistsError(
+                    f"A layer can't be called {name!r}: {state.file} records a mag of {other!r} at {path}, and would "
+                    "take the new layer's voxels for it.",
+                    hint=f"Choose another name, or correct the path of that mag of {other!r} in the properties file.",
+                )
 
 
 def _find(entry: Entry, mag: Mag) -> int | None:
