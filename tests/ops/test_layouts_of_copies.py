@@ -57,6 +57,14 @@ def test_formats_without_shards_take_the_chunks(tmp_path: Path) -> None:
     assert _layout(copied.get_layer("em")) == (8, 64)
 
 
+@pytest.mark.parametrize(("source", "target"), [("wkw", "zarr3"), ("zarr3", "wkw")])
+def test_shards_stay_the_sources_in_another_format(tmp_path: Path, source: str, target: str) -> None:
+    dataset = _source(tmp_path / "d", source, 8, 32).dataset
+    for index, (chunk, wanted) in enumerate([(None, (8, 32)), (16, (16, 32)), (64, (64, 64))]):
+        copied = dataset.copy_dataset(tmp_path / str(index), data_format=target, chunk_shape=chunk)
+        assert _layout(copied.get_layer("em")) == wanted
+
+
 @given(edges=st.lists(st.integers(2, 7).map(lambda log2: 1 << log2), min_size=4, max_size=4))
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_copies_of_any_layout_hold_the_same_voxels(

@@ -330,7 +330,7 @@ def _copy_data(
 def _for_format(
     layer: Layer, source: MagView, target: Mag, request: CopyRequest, region: Region
 ) -> LayoutRequest:
-    """What is asked for; in the source's format with its codecs, in another one only its plain chunks are kept."""
+    """What is asked for; in the source's format with its codecs, in another one with its plain chunks and shards."""
     asked = request.layout(source)
     if source.data_format == layer.data_format:
         place, data_format = layer.location.child(target.to_layer_name()), str(layer.data_format)
@@ -363,7 +363,21 @@ def _for_format(
             )
         if shard is not None and not _has_shards(layer, target):
             chunk = shard
+    if shard is None and request.chunks_per_shard is None and _has_shards(layer, target):
+        shard = _shards_of(source, chunk)
     return asked._replace(chunk_shape=chunk, shard_shape=shard)
+
+
+def _shards_of(source: MagView, chunk: Any) -> tuple[int, ...] | None:
+    """The source's shards along x, y and z, in whole chunks; None if it has none, or ones that no format shares."""
+    spec = source.array_source.handle.spec
+    edges = [spec.shard_shape[position] for position in source.frame.xyz if position is not None]
+    if chunk is None or len(edges) != 3 or spec.shard_shape == spec.chunk_shape or len(set(edges)) > 1:
+        return None
+    chunks = (chunk,) * 3 if isinstance(chunk, int) else tuple(int(edge) for edge in chunk)
+    if len(chunks) != 3 or any(edge & (edge - 1) for edge in (*edges, *chunks)):
+        return None
+    return tuple(map(max, edges, chunks))
 
 
 def _has_shards(layer: Layer, target: Mag) -> bool:
