@@ -308,6 +308,7 @@ def test_a_layer_begins_where_topleft_says(tmp_path: Path, topleft: Any, begin: 
     ("topleft", "match"),
     [
         ((0, 0, 0, 1, 2), "topleft is .*, but the layer has the axes c, x, y, z"),
+        ({"x": 1}, "topleft is {'x': 1}, but the layer has the axes c, x, y, z"),
         (wk.VecInt(1, 2, 3, 4, axes=("t", "x", "y", "z")), "but the layer has the axes c, x, y, z"),
         ((1, 0, 0, 0), r"topleft is \(1, 0, 0, 0\)"),
         ((0, 0, -1), r"topleft is \(0, 0, -1\)"),

@@ -126,3 +126,11 @@ def test_unknown_types_name_the_known_ones() -> None:
         transformation_from_json({"type": "rotate"})
     with pytest.raises(InvalidArgumentError, match="lacks 'matrix'"):
         transformation_from_json({"type": "affine"})
+
+
+@pytest.mark.parametrize("pairs", [5, [None], [((0, 0, 0), (1, 1, "a"))], [((0, 0, 0), 7)]])
+def test_pairs_that_are_none_are_named(pairs: object) -> None:
+    with pytest.raises(
+        InvalidArgumentError, match=r"must be a list of pairs of points|must have three numbers"
+    ):
+        ThinPlateSpline.from_pairs(pairs)

@@ -218,7 +218,13 @@ class ThinPlateSplineCoordinateTransformation(CoordinateTransformation):
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[Vec3FloatLike, Vec3FloatLike]]) -> Self:
         """Make it from (source, target) pairs of points."""
-        listed = [tuple(pair) for pair in pairs]
+        try:
+            listed = [tuple(pair) for pair in pairs]
+        except TypeError as error:
+            raise InvalidArgumentError(
+                f"pairs must be a list of pairs of points: {error}.",
+                hint="Give pairs such as ((0, 0, 0), (10, 0, 0)).",
+            ) from error
         for number, pair in enumerate(listed):
             if len(pair) != 2:
                 raise InvalidArgumentError(
@@ -262,7 +268,10 @@ def _unchangeable(text: str) -> FrozenAttributeError:
 
 
 def _three(values: Any, what: str) -> Sequence[float]:
-    numbers = [float(value) for value in values]
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"The {what} must have three numbers, not {values!r}: {error}.") from error
     if len(numbers) != 3:
         raise InvalidArgumentError(f"The {what} must have three numbers, not {len(numbers)}.")
     return numbers

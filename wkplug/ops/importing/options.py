@@ -117,7 +117,10 @@ class ImportOptions:
         topleft has three numbers, or those of all axes (others, c, x, y, z), or names its axes.
         """
         axes = (*others, "c", "x", "y", "z")
-        numbers = tuple(int(number) for number in self.topleft)
+        try:
+            numbers = tuple(int(number) for number in self.topleft)
+        except (TypeError, ValueError):
+            numbers = ()  # no numbers at all: refused below
         named: tuple[str, ...] = tuple(getattr(self.topleft, "axes", ()))
         if not named:
             named = ("x", "y", "z") if len(numbers) == 3 else axes
