@@ -21,6 +21,7 @@ from wkplug.errors import (
     UnsafePathError,
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
+    WkplugError,
 )
 from wkplug.ops import images
 
@@ -222,3 +223,9 @@ def test_a_zip_of_nothing_is_no_image(tmp_path: Path) -> None:
         UnsupportedImageFormatError, match=r"No image files were found in .*a.zip, only readme.txt"
     ):
         images.plan_import(tmp_path / "a.zip", tmp_path / "out", (1, 1, 1))
+
+
+def test_an_archive_without_files_is_called_that(tmp_path: Path) -> None:
+    zipfile.ZipFile(tmp_path / "em.zip", "w").close()
+    with pytest.raises(WkplugError, match=r"There is no file in .*em.zip"):
+        wk.Dataset.from_images(tmp_path / "em.zip", tmp_path / "out", (1, 1, 1))

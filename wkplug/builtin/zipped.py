@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ZipFilesystem", "ZipLocation", "is_zip"]
 
-_MAGIC = b"PK\x03\x04"
+_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second: of an archive without any file
 _HEADER = 30  # bytes before the name in front of every entry
 _ENCRYPTED = 1
 _HARMLESS = 1 << 24
@@ -44,7 +44,7 @@ _MOST_UNPACKED = 1100
 def is_zip(location: Location) -> bool:
     """Whether a place is a file that begins as zip archives do."""
     try:
-        return location.read(0, len(_MAGIC)) == _MAGIC
+        return location.read(0, 4) in _MAGIC
     except WkplugError:  # a folder, or nothing; who reads it next will be told
         return False
 
@@ -112,7 +112,7 @@ class _Archive:
         known = self._begins.get(info.filename)
         if known is None:
             header = self.outer.read(info.header_offset, info.header_offset + _HEADER)
-            if len(header) < _HEADER or header[: len(_MAGIC)] != _MAGIC:
+            if len(header) < _HEADER or header[:4] != _MAGIC[0]:
                 raise self.damaged(f"{info.filename} is not where it should be")
             lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
             known = self._begins[info.filename] = info.header_offset + _HEADER + lengths
