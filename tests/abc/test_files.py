@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import pickle
 import struct
+import threading
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +20,7 @@ from wkplug.abc.files import (
     local_path,
     open_file,
     path_or_file,
+    quietly,
     reason_of,
 )
 from wkplug.builtin.local import LocalLocation
@@ -198,3 +201,24 @@ def test_images_of_one_file_pickle_as_reader_place_and_scene(tmp_path: Path) -> 
     assert (copy.location, copy.scene, copy.info) == (image.location, 1, image.info)
     assert copy.info.scenes == ("scene 0", "scene 1")
     assert first.path == second.path
+
+
+def test_silence_in_threads_that_overlap_ends_with_the_last() -> None:
+    begun, ended = threading.Barrier(2), threading.Barrier(2)
+
+    def second() -> None:
+        with quietly():
+            begun.wait()
+            ended.wait()  # the first has left
+            warnings.warn("a library's", UserWarning, stacklevel=1)
+
+    before = list(warnings.filters)
+    thread = threading.Thread(target=second)
+    with quietly():
+        thread.start()
+        begun.wait()
+    ended.wait()
+    thread.join()
+    assert warnings.filters == before
+    with pytest.warns(UserWarning, match="ours"):
+        warnings.warn("ours", UserWarning, stacklevel=1)

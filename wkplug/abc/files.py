@@ -15,6 +15,8 @@ import os
 import re
 import stat
 import struct
+import threading
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -43,11 +45,40 @@ __all__ = [
     "local_path",
     "open_file",
     "path_or_file",
+    "quietly",
     "reason_of",
 ]
 
 _NOT_THE_FILE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _BUFFER = 1 << 18  # headers are small and near each other; one request should bring many
+
+
+_guard = threading.Lock()
+_within = 0
+_kept: Any = None
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Silence the warnings of a library, which are about more than what is asked of a file; for any number of threads.
+
+    `warnings.catch_warnings` in threads that overlap leaves the whole process silent: what the last of them puts back
+    is the silence that it found. Here the first to come silences, and the last to go puts back.
+    """
+    global _within, _kept  # as the state of warnings is
+    with _guard:
+        if _within == 0:
+            _kept = warnings.catch_warnings()
+            _kept.__enter__()
+            warnings.simplefilter("ignore")
+        _within += 1
+    try:
+        yield
+    finally:
+        with _guard:
+            _within -= 1
+            if _within == 0:
+                _kept.__exit__(None, None, None)
 
 
 def open_file(location: Location, *, buffer: int = _BUFFER) -> BinaryIO:

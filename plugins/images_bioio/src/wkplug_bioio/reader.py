@@ -9,7 +9,6 @@ which few readers give. Files are read from local paths.
 from __future__ import annotations
 
 import threading
-import warnings
 from contextlib import suppress
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore, nanometres
-from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, local_path, reason_of
+from wkplug.abc.files import (
+    check_scene,
+    corrupt_image,
+    held_dtype,
+    image_errors,
+    local_path,
+    quietly,
+    reason_of,
+)
 from wkplug.abc.images import PickleByReopening
 from wkplug.errors import PluginMissingError, UnsupportedImageFormatError
 
@@ -83,8 +90,7 @@ class BioioImage(PickleByReopening, Image):
         failures = []
         for name, kind in readers:
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
+                with quietly():
                     return kind.get_reader()(path)
             except Exception as error:  # noqa: BLE001  # readers fail in any way; the next may open the file
                 failures.append(f"{name}: {reason_of(error)}")
@@ -125,8 +131,7 @@ class BioioImage(PickleByReopening, Image):
         """The lazy array of a level."""
         if level not in self._levels:
             file = self._file
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with quietly():
                 file.set_scene(self.scene)
                 if level != file.current_resolution_level:
                     file.set_resolution_level(level)
@@ -139,8 +144,7 @@ class BioioImage(PickleByReopening, Image):
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
-        with self._lock, image_errors(self.location, "a file of bioio"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with self._lock, image_errors(self.location, "a file of bioio"), quietly():
             if self._file is None:
                 self._file = self._opened(local_path(self.location, "bioio"))
             array = self._level(level).data
@@ -162,8 +166,7 @@ def _readers(name: str) -> list[tuple[str, Any]]:
     found = []
     for point in metadata.entry_points(group=_GROUP):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with quietly():
                 loaded = point.load()
             kind = getattr(loaded, "ReaderMetadata", loaded)
             suffixes = {f".{each.lower().lstrip('.')}" for each in kind.get_supported_extensions()}

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import struct
 import threading
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom import uid
 
-from wkplug.abc.files import image_errors, open_file
+from wkplug.abc.files import image_errors, open_file, quietly
 from wkplug.abc.flat import FlatImage, FlatVoxels
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_medical import dicom_frames, dicom_info
@@ -42,8 +41,7 @@ class DicomFile(FlatImage):
     def __init__(self, reader: ImageReader, location: Location) -> None:
         super().__init__(reader, location)
         self._lock = threading.Lock()
-        with image_errors(location, _KIND), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # oddities of other values than those that are needed
+        with image_errors(location, _KIND), quietly():  # oddities of other values than those that are needed
             with open_file(location) as file:
                 self.dataset, self._syntax = dicom_info.header(file)
                 self._check_image()
@@ -174,8 +172,7 @@ class DicomFile(FlatImage):
                 pixels = dicom_frames.by_codec(file, self.dataset, self._syntax, self._offset, number, count)
                 pixels = pixels.astype(self._stored, copy=False)
             else:
-                with self._lock, warnings.catch_warnings():  # which is no matter of one thread
-                    warnings.simplefilter("ignore")
+                with self._lock, quietly():
                     pixels = dicom_frames.by_library(file, self._syntax, number)
         return self._used_bits(pixels.reshape(self._frame_shape()).astype(self._stored, copy=False))
 

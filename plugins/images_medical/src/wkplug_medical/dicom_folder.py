@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import pydicom
 from pydicom.uid import UID
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image
-from wkplug.abc.files import image_errors, open_file
+from wkplug.abc.files import image_errors, open_file, quietly
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
 from wkplug_medical.dicom import DicomReader
 from wkplug_medical.dicom_info import should_be_image
@@ -62,8 +61,7 @@ class FilePlace:
 def described(location: Location) -> tuple[ForeignLayer, ...]:
     """Describe the layers of a folder; CorruptImageError for a file that is damaged."""
     files = list(files_below(location))
-    with ThreadPoolExecutor(_AT_ONCE) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # oddities of values that are not needed
+    with ThreadPoolExecutor(_AT_ONCE) as pool, quietly():  # oddities of values that are not needed
         headers = list(pool.map(_header, files))
     slices: list[Slice] = []
     whole: list[Location] = []

@@ -8,14 +8,13 @@ here they are an error. A place that is no local path is read by ranges.
 from __future__ import annotations
 
 import threading
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, path_or_file
+from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, path_or_file, quietly
 from wkplug.abc.images import PickleByReopening
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ class Nd2Image(PickleByReopening, Image):
         self._file: Any = None
         self._source: Any = None
         try:
-            with image_errors(location, "ND2"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with image_errors(location, "ND2"), quietly():
                 self.info = self._describe(self._opened())
         except BaseException:
             self.close()
@@ -115,8 +113,7 @@ class Nd2Image(PickleByReopening, Image):
         start, extent = box if box is not None else ((0,) * len(shape), shape)
         region = tuple(slice(low, low + n) for low, n in zip(start, extent, strict=True))
         lead = len(self._loops)
-        with self._lock, image_errors(self.location, "ND2"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with self._lock, image_errors(self.location, "ND2"), quietly():
             file = self._opened()
             result = np.empty(extent, self.info.dtype)
             for index in np.ndindex(*extent[:lead]):

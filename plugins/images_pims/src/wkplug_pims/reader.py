@@ -11,12 +11,11 @@ import gc
 import importlib
 import importlib.util
 import threading
-import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path, reason_of
+from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path, quietly, reason_of
 from wkplug.abc.images import PickleByReopening
 from wkplug.errors import PluginMissingError, UnsupportedImageFormatError
 from wkplug_pims.frames import FramesImage
@@ -84,8 +83,7 @@ class PimsImage(PickleByReopening, FramesImage):
             )  # fmt: skip
         failures = []
         # Readers that fail leave files open, some in reference cycles: closed here, without a word about each.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             for handler in handlers:
                 try:
                     return handler(path)
@@ -118,8 +116,7 @@ class PimsImage(PickleByReopening, FramesImage):
 
 def _handlers(name: str) -> list[Any]:
     """The classes of pims that name the suffix, the one with the highest priority first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         pims = importlib.import_module("pims")
     suffix = name.rpartition(".")[2].lower() if "." in name else ""
     found = {
