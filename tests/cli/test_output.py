@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,15 @@ def test_nothing_is_json_without_the_option(place: Path, capsys: pytest.CaptureF
     assert main(["convert", "a.tif", "out", "--voxel-size", "1,1,2"]) == 0
     out, err = capsys.readouterr()
     assert "{" not in out + err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_a_full_disk_below_the_output_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "wkplug.cli.main", "config", "--json"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: What the command says can't be written to its output (No space left on device); "
+        "what it did is done.\n"
+    )

@@ -6,6 +6,7 @@ Everything else (progress, warnings, errors) goes to stderr, so that stdout is t
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import click
@@ -39,14 +40,26 @@ def is_json() -> bool:
 def say(text: str) -> None:
     """Print a line of text for people, none with --json."""
     if not is_json():
-        click.echo(redacted(text))
+        _print(text)
 
 
 def tell(facts: Any, text: str = "") -> None:
     """Print what was done: `facts` as JSON if that was asked for, the text otherwise, if there is one."""
     shown = json.dumps(facts, indent=2, default=_plain) if is_json() else text
     if shown:
-        click.echo(redacted(shown))
+        _print(shown)
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(redacted(text))
+    except BrokenPipeError:
+        raise  # the reader has seen enough
+    except OSError as error:
+        sys.stdout = None  # or Python would try once more when it ends
+        raise click.ClickException(
+            f"What the command says can't be written to its output ({error.strerror}); what it did is done."
+        ) from error
 
 
 def _plain(value: Any) -> Any:
