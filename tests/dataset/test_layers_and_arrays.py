@@ -158,3 +158,16 @@ def test_a_box_that_starts_below_zero_names_the_way_out(tmp_path: Path) -> None:
     assert list(layer.mags) == [wk.Mag(1)]
     layer.bounding_box = wk.BoundingBox((0, 0, 0), (40, 30, 20))
     assert np.array_equal(layer.get_mag(1).read(), VOXELS[:1])
+
+
+def test_an_array_that_holds_more_than_its_layer_says_is_read_as_stored(tmp_path: Path) -> None:
+    layer = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).add_layer(
+        "em", "color", dtype="uint32", bounding_box=wk.BoundingBox((0, 0, 0), (8, 8, 8))
+    )
+    layer.add_mag(1).write(np.full((8, 8, 8), 300, "uint32"))
+    file = tmp_path / "ds" / "datasource-properties.json"
+    file.write_text(file.read_text().replace('"uint32"', '"uint8"'))
+    with pytest.warns(UserWarning, match="stores uint32, though the layer 'em' is described as uint8"):
+        found = wk.Dataset.open(tmp_path / "ds").get_layer("em").get_mag(1).read()
+    assert found.dtype == np.uint32
+    assert (found == 300).all()

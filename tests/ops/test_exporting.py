@@ -391,12 +391,12 @@ def test_computed_resolutions_take_bounded_memory(tmp_path: Path, monkeypatch: p
 
 
 def test_an_array_of_another_dtype_than_the_layer_says_is_not_exported(tmp_path: Path) -> None:
-    layer, _ = layer_of(tmp_path / "ds", dtype="uint16")
+    layer, _ = layer_of(tmp_path / "ds", dtype="uint8")
     file = tmp_path / "ds" / "datasource-properties.json"
-    file.write_text(file.read_text().replace('"uint16"', '"uint8"'))
+    file.write_text(file.read_text().replace('"uint8"', '"uint16"'))
     layer = wk.Dataset.open(tmp_path / "ds").get_layer("em")
     for name in ("a.n5", "a.ozx", "a.precomputed", "a.ome.tif"):
-        with pytest.raises(errors.MagMismatchError, match=r"holds uint16, the layer .* uint8"):
+        with pytest.raises(errors.MagMismatchError, match=r"holds uint8, the layer .* uint16"):
             layer.export(tmp_path / name)
         assert not (tmp_path / name).exists()
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug import storage
 from wkplug.dataset.dtypes import WIDENED
+from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.paths import places_of
 from wkplug.errors import (
     LayerNotFoundError,
@@ -48,7 +49,7 @@ class LayerFacts(NamedTuple):
         if array.axes != self.axes:
             reason = f"the array has the {found}, the layer the {claimed}"
             remedy = "axisOrder and additionalAxes"
-        elif array.dtype not in (self.dtype, WIDENED.get(self.dtype)):
+        elif not self._held_by(array.dtype):
             reason = f"the array ({found}) holds {array.dtype}, the layer ({claimed}) {self.dtype}"
             remedy = "elementClass and numChannels"
         else:
@@ -59,11 +60,26 @@ class LayerFacts(NamedTuple):
                         f"the array has the {found}, the layer the {claimed}, which is longer along {axis}"
                     )
                     remedy = "numChannels, channelIndex and axisOrder" if axis == "c" else "additionalAxes"
+        if reason is None and array.dtype not in (self.dtype, WIDENED.get(self.dtype)):
+            # Files of the field are like that; each value is what it was meant to be.
+            warn_user(
+                f"[WARNING] {url} stores {array.dtype}, though the layer {self.layer!r} is described as {self.dtype}: "
+                f"its voxels are read as {array.dtype}.",
+                UserWarning,
+            )
         if reason is not None:
             raise MagMismatchError(
                 f"{url} doesn't fit the layer {self.layer!r} that lists it: {reason}.",
                 hint=f"Correct {remedy} of the layer in the properties file, or list the array that belongs there.",
             )
+
+    def _held_by(self, dtype: str) -> bool:
+        """Whether an array of that dtype holds every value that the layer may have."""
+        if dtype in (self.dtype, WIDENED.get(self.dtype)):
+            return True  # nearly always; numpy isn't asked
+        import numpy
+
+        return numpy.can_cast(self.dtype, dtype, "safe")
 
 
 class ArraySource:
