@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
+import struct
 import subprocess
 import sys
 import warnings
@@ -204,3 +205,37 @@ def test_files_that_another_reader_is_sure_of_load_no_pims(tmp_path: Path) -> No
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "tifffile False\n"
+
+
+def page(tags: tuple[int, ...], following: int) -> bytes:
+    return (
+        struct.pack("<H", len(tags))
+        + b"".join(struct.pack("<HHII", tag, 3, 1, 1) for tag in tags)
+        + struct.pack("<I", following)
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "last", "said"),
+    [
+        (1, 8, "its pages lead back to one another in a circle"),
+        (50, 8, "its pages lead back to one another in a circle"),
+        (50, 26, "its pages lead back to one another in a circle"),
+        (70, 0, "more than 64 of its pages have no pixels"),
+        (200_000, 8, "more than 64 of its pages have no pixels"),
+    ],
+)
+def test_chains_of_pages_without_an_end_are_refused(tmp_path: Path, count: int, last: int, said: str) -> None:
+    pages = [page((0x9999,), 8 + 18 * (index + 1)) for index in range(count - 1)]
+    (tmp_path / "a.tif").write_bytes(
+        b"II*\0" + struct.pack("<I", 8) + b"".join([*pages, page((0x9999,), last)])
+    )
+    with pytest.raises(CorruptImageError, match=said):
+        PimsReader().open(LocalLocation(str(tmp_path / "a.tif")))
+
+
+def test_pages_of_big_tiffs_are_followed(tmp_path: Path) -> None:
+    entry = struct.pack("<QHHQQQ", 1, 273, 3, 1, 1, 16)
+    (tmp_path / "a.tif").write_bytes(b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + entry)
+    with pytest.raises(CorruptImageError, match="in a circle"):
+        PimsReader().open(LocalLocation(str(tmp_path / "a.tif")))

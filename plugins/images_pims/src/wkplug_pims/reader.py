@@ -18,6 +18,7 @@ from wkplug.abc import ImageReader, ProbeScore
 from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path, quietly, reason_of
 from wkplug.abc.images import PickleByReopening
 from wkplug.errors import PluginMissingError, UnsupportedImageFormatError
+from wkplug_pims.chains import broken_chain
 from wkplug_pims.frames import FramesImage
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ class PimsImage(PickleByReopening, FramesImage):
                 "The reader 'pims' needs pims, which is not installed.", hint="pip install pims"
             )
         check_scene(location, scene, 1)
+        with image_errors(location, "a file of pims"):
+            broken = broken_chain(path)
+        if broken is not None:
+            raise corrupt_image(location, "a file of pims", broken)
         self._file = self._opened(path)
         try:
             with image_errors(location, "a file of pims"):
