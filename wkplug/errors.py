@@ -146,8 +146,8 @@ __all__ = [
 
 
 # A port is no password; passwords may hold slashes, as those of Amazon do.
-_HTTP_LOGIN = re.compile(r"(https?:/{1,2})[^\s@/'\"]+@", re.IGNORECASE)
-_LOGIN = re.compile(r"(:/{1,2})(?!\[?[^/\s@]*\]?:\d+/)[^\s@/:'\"]*:[^\s'\"]*?@")
+_HTTP_LOGIN = re.compile(r"(https?:/{1,2})(?:[^\s@/'\"]+@)+", re.IGNORECASE)
+_LOGIN = re.compile(r"(:/{1,2})(?!\[?[^/\s@]*\]?:\d+/)[^\s@/:'\"]*:[^\s'\"]*?@(?:[^\s@/'\"]*@)*")
 _SECRET_KEYS = re.compile(
     r"(?<=[?&;])([a-z0-9_.-]*(?:signature|credential|token|secret|passw|pwd|api-?_?key|accesskeyid|auth)[a-z0-9_.-]*"
     r"|sig|key|code)=[^&\s'\"]+",

@@ -151,6 +151,8 @@ def test_a_package_that_a_driver_misses_when_it_is_made_is_named() -> None:
     [
         ("see https://a:b@host/x?token=c&y=1", "see https://***@host/x?token=***&y=1"),
         ("https://ghp_abc@host/x", "https://***@host/x"),
+        ("https://user:p@ss@host/x", "https://***@host/x"),
+        ("sftp://user:p@s:s@host/x", "sftp://***@host/x"),
         ("s3://key:se/cr+et@bucket/a", "s3://***@bucket/a"),
         ("'s3:/key:secret@bucket'", "'s3:/***@bucket'"),
         (

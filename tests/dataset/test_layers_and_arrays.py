@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import tensorstore as ts
 
 import wkplug as wk
-from wkplug.errors import MagMismatchError, OutOfBoundsError
+from wkplug.errors import MagMismatchError, OutOfBoundsError, WkplugError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,3 +172,36 @@ def test_an_array_that_holds_more_than_its_layer_says_is_read_as_stored(tmp_path
         found = wk.Dataset.open(tmp_path / "ds").get_layer("em").get_mag(1).read()
     assert found.dtype == np.uint32
     assert (found == 300).all()
+
+
+@pytest.mark.parametrize(("dtype", "wide"), [("bool", "uint8"), ("float16", "float32")])
+@pytest.mark.parametrize("data_format", ["zarr", "zarr3"])
+def test_arrays_of_types_that_no_layer_has_are_read(
+    tmp_path: Path, data_format: str, dtype: str, wide: str
+) -> None:
+    zarr = pytest.importorskip("zarr")
+    dataset = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1))
+    voxels = (VOXELS[:1] % 2).astype(dtype) if dtype == "bool" else VOXELS[:1].astype(dtype) / 3
+    array = zarr.create_array(
+        tmp_path / "ds" / "em" / "1",
+        shape=voxels.shape,
+        chunks=(1, 16, 16, 16),
+        dtype=dtype,
+        zarr_format=2 if data_format == "zarr" else 3,
+    )
+    array[...] = voxels
+    with pytest.warns(UserWarning, match=f"stores {dtype}, which no layer has: it is read as {wide}"):
+        layer = dataset.add_layer_for_existing_files("em", "color")
+    mag = wk.Dataset.open(tmp_path / "ds").get_layer("em").get_mag(1)
+    assert layer.dtype == mag.get_dtype() == np.dtype(wide)
+    for view in (mag, pickle.loads(pickle.dumps(mag))):
+        np.testing.assert_array_equal(
+            view.read(absolute_offset=(0, 0, 0), size=(40, 30, 20)), voxels.astype(wide)
+        )
+    with pytest.raises(WkplugError, match=f"It is read as {wide}, but never written") as caught:
+        mag.write(np.zeros((40, 30, 20), wide), absolute_offset=(0, 0, 0))
+    assert "Copy the layer" in str(caught.value)
+    copy = dataset.add_layer_as_copy(layer, "copy")
+    np.testing.assert_array_equal(
+        copy.get_mag(1).read(absolute_offset=(0, 0, 0), size=(40, 30, 20)), voxels.astype(wide)
+    )

@@ -105,7 +105,7 @@ def test_channels_become_layers_of_their_names_and_colours(tmp_path: Path) -> No
     [
         ([], ["a"]),
         ([{"color": "FF0000"}, {"color": "00FF00"}, {"color": "0000FF"}], ["a"]),
-        ([{"label": "x"}, {"label": "x"}, {"label": "y"}], ["a__channel0", "a__channel1", "a__channel2"]),
+        ([{"label": "x"}, {"label": "x"}, {"label": "y"}], ["a__channel0", "a__channel1", "a__y"]),
     ],
 )
 def test_three_channels_of_8_bits_are_colours_unless_they_have_names(

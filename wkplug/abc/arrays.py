@@ -230,6 +230,8 @@ class Array(ABC):
     format: str
     backend: str
     """The name of the implementation that opened it."""
+    stored_dtype: str | None = None
+    """What is stored, where that is a dtype that no layer has and `read` widens it to the spec's; None otherwise."""
 
     @property
     def atomic_shape(self) -> tuple[int, ...]:

@@ -170,6 +170,11 @@ def _arrays_in(folder: Location, data_format: str | None) -> list[tuple[Mag, str
         except WkplugError as error:
             _warn(f"{folder.child(name).url} is no mag that can be listed: {error}")
             continue
+        if handle.array.stored_dtype is not None:
+            _warn(
+                f"{folder.child(name).url} stores {handle.array.stored_dtype}, which no layer has: it is read as "
+                f"{handle.spec.dtype}, and can't be written to."
+            )
         if any(mag == known for known, _, _ in found):
             _warn(f"{folder.child(name).url} was left out: another folder is the mag {mag} already.")
             continue

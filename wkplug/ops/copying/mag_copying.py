@@ -98,8 +98,10 @@ class CopyRequest:
         )
 
     def keeps(self, source: MagView) -> bool:
-        """Whether the source is stored as is asked for already."""
+        """Whether the source is stored as is asked for already; never one whose values are widened when read."""
         info = source.info
+        if source.array_source.handle.array.stored_dtype is not None:
+            return False
         for wanted, found in (
             (self.chunk_shape, info.chunk_shape),
             (self.shard_shape, info.shard_shape),

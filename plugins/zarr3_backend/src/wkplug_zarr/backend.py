@@ -51,7 +51,6 @@ from wkplug_zarr.layouts import check_layout, default_layout
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wkplug_zarr.arrays import ZarrArray
 
 __all__ = ["Zarr2Backend", "Zarr3Backend"]
 
@@ -91,12 +90,11 @@ class _ZarrBackend(ArrayBackend):
         self, spec: ArraySpec | None, location: Location, mode: Mode | Literal["create"]
     ) -> list[Problem]:
         """Give the reasons against creating `spec`, or opening what is at `location`."""
-        del mode
         try:
             if spec is not None:
                 header = self._new_header(spec, location)
             else:
-                header = read_header(location, self.zarr_format)
+                header = self._stored_header(location, mode)
         except (UnsupportedOperationError, UnsupportedDtypeError, LayoutError, InvalidArgumentError) as error:
             return [
                 Problem(
@@ -119,6 +117,23 @@ class _ZarrBackend(ArrayBackend):
             )
             for name in unknown
         ]
+
+    def _stored_header(self, location: Location, mode: Mode | Literal["create"]) -> Header:
+        """Read what is stored; dtypes that no layer has are known for reading."""
+        try:
+            return read_header(location, self.zarr_format)
+        except UnsupportedDtypeError as error:
+            from wkplug_zarr.unusual import WIDENED, unusual_dtype, unusual_header
+
+            dtype = unusual_dtype(location, self.zarr_format)
+            if dtype is None:
+                raise
+            if mode != "r":
+                raise UnsupportedDtypeError(
+                    f"{error.message} It is read as {WIDENED[dtype]}, but never written.",
+                    hint="Copy the layer, which stores the values that are read, and change the copy.",
+                ) from error
+            return unusual_header(location, self.zarr_format, dtype)
 
     def _knows(self, codec: str) -> bool:
         if codec in _KNOWN_CODECS[self.zarr_format]:
@@ -177,9 +192,16 @@ class _ZarrBackend(ArrayBackend):
         url = location.child(METADATA_FILES[self.zarr_format]).url
         return check_document(json.loads(json.dumps(document)), url, self.zarr_format)
 
-    def open(self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None) -> ZarrArray:
+    def open(self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None) -> Array:
         """Open an array; everything that its metadata claim is checked first."""
-        header = read_named_header(location, self.zarr_format, axes)
+        try:
+            header = read_named_header(location, self.zarr_format, axes)
+        except UnsupportedDtypeError:
+            from wkplug_zarr.unusual import WidenedArray, unusual_dtype
+
+            if mode != "r" or unusual_dtype(location, self.zarr_format) is None:
+                raise
+            return WidenedArray(location, self.zarr_format, axes)
         from wkplug_zarr.arrays import ZarrArray
 
         return ZarrArray(location, self.zarr_format, mode, axes, header)
