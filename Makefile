@@ -62,7 +62,7 @@ test: $(TEST_NEEDS)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(MARKS) $(PYTEST_ARGS)
 
 faults: env
-	$(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
+	WKPLUG_TEST_KILLS=all $(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
 lint: env
 	$(BIN)/ruff check .

@@ -78,7 +78,7 @@ MISTAKES: list[tuple[Any, str, Any]] = [
     (IndexError, "already has a layer", lambda w: w.d2.add_layer_as_ref(w.l)),
     (IndexError, "already has a layer", lambda w: w.d2.add_symlink_layer(w.l)),
     (AssertionError, "is not on a local disk, where alone symbolic links", lambda w: w.d2.add_symlink_layer(w.lm, "q")),
-    (RuntimeError, "There is already a dataset at", lambda w: w.ds.copy_dataset(w.d2.path)),
+    (RuntimeError, "There is already a dataset at", lambda w: w.d2.copy_dataset(w.ds.path)),
 ]
 # fmt: on
 

@@ -1,8 +1,8 @@
 """Sweeping a scenario: the operation is killed at its first change of a file, at its second, and so on.
 
 `swept` compiles the library that kills (`killing.c`) into the cache folder, starts the server with it, and asks for
-round after round. All changes are tried where `TESTS=all` is set; otherwise so many of them, spread evenly, the first
-and the last among them.
+round after round. All changes are tried by `make faults`, which sets WKPLUG_TEST_KILLS=all; otherwise so many of them,
+spread evenly, the first and the last among them.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _swept(server: subprocess.Popen[str], scenario: str) -> str:
     assert undisturbed["problem"] is None, f"{scenario}, not killed at all:\n{undisturbed['problem']}"
     changes = undisturbed["changes"]
     assert changes, "the operation changes no file, or the library doesn't see it"
-    everything = os.environ.get("TESTS") == "all"
+    everything = os.environ.get("WKPLUG_TEST_KILLS") == "all"
     numbers = range(1, len(changes) + 1) if everything else _spread(len(changes))
     problems, rounds = [], 0
     for number in numbers:

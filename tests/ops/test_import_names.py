@@ -146,7 +146,7 @@ def test_a_layer_and_the_channel_of_another_are_never_one(tmp_path: Path) -> Non
     deep(tmp_path / "root" / "a__channel0.tif")
     with pytest.raises(LayerNameError, match=r"Both .*a\.tif and .*a__channel0\.tif would become") as caught:
         names(tmp_path / "root", "inspect_single_file")
-    assert "map_filepath_to_layer_name" in str(caught.value)
+    assert "Rename one of the files, or import them one by one with layer_name." in str(caught.value)
 
 
 def test_every_file_is_inspected_on_request(tmp_path: Path) -> None:
