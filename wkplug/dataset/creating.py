@@ -62,19 +62,15 @@ _WAIT_FOR_OTHERS = 5.0  # seconds; adding an empty mag takes milliseconds, filli
 
 
 def open_mags(layer: Layer, properties: LayerProperties) -> dict[Mag, MagView]:
-    """Make the views of all listed mags; nothing is opened."""
+    """Make the views of all listed mags; nothing is opened. Those outside the layer's own folder are read-only."""
     views = {}
+    root, folder = layer.dataset.location, layer.location
     for entry in properties.mags:
-        location, own = mag_location(layer, entry)
-        view = MagView(layer, entry.mag, location, read_only=layer.read_only or not own)
+        location, link = likely_place(root, layer.name, entry)
+        foreign = link or location.parent != folder
+        view = MagView(layer, entry.mag, location, read_only=layer.read_only or foreign)
         views[view.mag] = view
     return views
-
-
-def mag_location(layer: Layer, entry: MagViewProperties) -> tuple[Location, bool]:
-    """Give the place of a listed mag, and whether it lies in the layer's own folder."""
-    location, link = likely_place(layer.dataset.location, layer.name, entry)
-    return location, not link and location.parent == layer.location
 
 
 def purpose_of_next_mag(layer: Layer) -> Purpose:

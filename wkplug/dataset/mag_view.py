@@ -45,7 +45,7 @@ class MagView(OlderMagView, View):
         data_format: str | None = None,
     ) -> None:
         self._layer = layer
-        frame = layer.frame
+        frame, mag = layer.frame, Mag(mag)
         chosen = data_format or layer.data_format
         source = ArraySource(
             path,
@@ -55,10 +55,10 @@ class MagView(OlderMagView, View):
             allow_incomplete=layer.dataset.allow_incomplete,
         )
         source.belongs_to(layer.dataset)
-        source.facts = LayerFacts(layer.name, Mag(mag), frame.axes, layer.properties.dtype, layer.region)
+        source.facts = LayerFacts(layer.name, mag, frame.axes, layer.properties.dtype, layer.region)
         layer.watch(source)
         self._seen: object = None
-        self._setup(source, frame, Mag(mag), ((), ()), read_only=read_only)
+        self._setup(source, frame, mag, ((), ()), read_only=read_only)
 
     def _region(self) -> Region:
         properties = self._layer.properties

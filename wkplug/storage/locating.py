@@ -130,8 +130,11 @@ def _resolved(root: Location, text: str) -> Location:
         return locate(text)
     if text.startswith("/") or (root.local_path() is not None and os.path.isabs(text)):  # noqa: PTH117 - plain text
         return LocalLocation(text)
+    parts = text.split("/")
+    if ".." not in parts:
+        return root.child(*parts)
     location = root
-    for part in text.split("/"):
+    for part in parts:
         if part == "..":
             parent = location.parent
             if parent == location and location.local_path() is None:
