@@ -145,22 +145,44 @@ __all__ = [
 ]
 
 
-# A port is no password; passwords may hold slashes, as those of Amazon do.
-_HTTP_LOGIN = re.compile(r"(https?:/{1,2})(?:[^\s@/'\"]+@)+", re.IGNORECASE)
-_LOGIN = re.compile(r"(:/{1,2})(?!\[?[^/\s@]*\]?:\d+/)[^\s@/:'\"]*:[^\s'\"]*?@(?:[^\s@/'\"]*@)*")
+# Signs of URLs, also percent-encoded, once or more often.
+_COLON, _SLASH, _AT = r"(?::|%(?:25)*3[Aa])", r"(?:[/\\]|%(?:25)*2[Ff])", r"(?:@|%(?:25)*40)"
+_PLAIN = rf"(?:(?!{_COLON}|{_SLASH}|{_AT})[^\s'\"])"
+_START = r"(?:(?<![A-Za-z])|(?<=3[Aa]))"  # also behind the colons of a chain
+_BUCKETS = rf"{_START}(?i:s3[an]?|gc?s|oss|obs|cos|r2)"
+_REMOTE = (
+    rf"(?:{_BUCKETS}|{_START}(?i:https?|s?ftps?|ssh|(?:web)?(?:hdfs|davs?)|abfss?|az|adl|wasbs?|smb|github))"
+)
+# A password ends at the last "@" of its part of the path; it may hold slashes, as those of Amazon do.
+_END = rf"[^\s'\"]*?{_AT}(?:(?:(?!{_SLASH}|{_AT})[^\s'\"])*{_AT})*"
+_LOGINS = (
+    # Ids of keys are upper-case, buckets and hosts are not; so a slash may stand where the colon should.
+    rf"({_BUCKETS}{_COLON}{_SLASH}*)[0-9]*[A-Z][A-Z0-9_]{{3,}}(?:{_COLON}|{_SLASH}){_END}",
+    # A port is no password. Local files, drives and memory have no logins.
+    rf"((?:{_REMOTE}{_COLON}|(?<!\bfile)(?<!\bmemory)(?<!\b[A-Za-z]){_COLON}{_SLASH}){_SLASH}*)"
+    rf"(?!\[?(?:(?!{_SLASH}|{_AT})\S)*{_COLON}\d+{_SLASH}){_PLAIN}*{_COLON}{_END}",
+    rf"({_START}(?i:https?){_COLON}{_SLASH}*)(?:(?:(?!{_SLASH}|{_AT})[^\s'\"])+{_AT})+",
+)
+_LOGIN = tuple(re.compile(each) for each in _LOGINS)
 _SECRET_KEYS = re.compile(
-    r"(?<=[?&;])([a-z0-9_.-]*(?:signature|credential|token|secret|passw|pwd|api-?_?key|accesskeyid|auth)[a-z0-9_.-]*"
-    r"|sig|key|code)=[^&\s'\"]+",
+    r"((?:[?&;#]|%(?:25)*(?:3f|26|3b|23))"
+    r"(?:[a-z0-9_.-]*(?:signature|credential|token|secret|passw|pwd|api-?_?key|accesskeyid|auth)[a-z0-9_.-]*"
+    r"|sig|key|code))(=|%(?:25)*3d)(?:(?!%(?:25)*26)[^&\s'\"])+",
     re.IGNORECASE,
 )
 
 
 def redacted(text: str) -> str:
-    """Take logins, signatures, tokens and the like out of the URLs in a text; they are shown as ***."""
-    if ":/" not in text:
+    """Take logins, signatures, tokens and the like out of the URLs in a text; they are shown as ***.
+
+    Also where a URL is spelled wrongly or percent-encoded, as in names that were made of one.
+    """
+    if not any(sign in text for sign in "@=%"):
         return text
-    text = _HTTP_LOGIN.sub(r"\1***@", _LOGIN.sub(r"\1***@", text))
-    return _SECRET_KEYS.sub(r"\1=***", text)
+    text = _SECRET_KEYS.sub(r"\1\2***", text)
+    for login in _LOGIN:
+        text = login.sub(r"\1***@", text)
+    return text
 
 
 class WkplugError(Exception):

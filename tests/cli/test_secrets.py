@@ -10,9 +10,12 @@ import socket
 import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug import errors, storage
@@ -166,7 +169,61 @@ def test_a_package_that_a_driver_misses_when_it_is_made_is_named() -> None:
         ("https://h/x?sig=a/b&y=1;key=c", "https://h/x?sig=***&y=1;key=***"),
         ("nothing to hide: a=b, me@home", "nothing to hide: a=b, me@home"),
         ("http://host:8080/a@b:c", "http://host:8080/a@b:c"),
+        ("s3://KEYID/secret@bucket", "s3://***@bucket"),
+        ("'s3:KEY:SECRET@bucket' and 'https:a:b@h'", "'s3:***@bucket' and 'https:***@h'"),
+        ("s3%3A%2F%2FKEY%3ASECRET%40bucket%2Fd", "s3%3A%2F%2F***@bucket%2Fd"),
+        ("scan.tif?X-Amz-Signature=ab/c&se=1", "scan.tif?X-Amz-Signature=***&se=1"),
+        ("https%3A%2F%2Fh%2Fd%3Fsig%3Da%26x%3D1", "https%3A%2F%2Fh%2Fd%3Fsig%3D***%26x%3D1"),
     ],
 )
 def test_secrets_are_taken_out_of_texts(text: str, shown: str) -> None:
     assert redacted(text) == shown
+
+
+MARK = "Hunter2"
+KEYS = st.from_regex(r"A[KS]IA[A-Z0-9]{0,16}", fullmatch=True)
+# Slashes and "@" in one password can't be told from a host with folders.
+PASSWORDS = st.one_of(
+    st.builds("{}{}{}".format, st.text(signs, max_size=9), st.just(MARK), st.text(signs, max_size=9))
+    for signs in ("aZ9/+~.:", "aZ9@+~.:")
+)
+QUERIES = st.sampled_from(["X-Amz-Signature", "sig", "SIG", "token", "x-amz-security-token", "access_token"])
+ORDINARY = st.sampled_from(
+    [
+        "me@home.org", "a@b.tif", "scan:a@b", "@scope/pkg", "key=5", "s3://bucket/dir/a@b.tif", "/data/x:y@z.tif",
+        "file:///data/x:y@z.tif", "C:\\data\\a@b:c", "http://host:8080/a@b:c", "100%", "memory://a:b@c", "layer 's3'",
+    ]
+)  # fmt: skip
+
+
+@st.composite
+def _leaking(draw: st.DrawFn) -> str:
+    scheme = draw(st.sampled_from(["s3", "S3", "gs", "https", "HTTPS", "sftp", "simplecache::s3"]))
+    host = draw(st.sampled_from(["bucket", "bucket/d", "localhost:9000/bucket", "h.org:443", "[::1]:80/x"]))
+    if draw(st.booleans()):
+        url = f"{scheme}://{host}?x=1&{draw(QUERIES)}={draw(PASSWORDS).replace('&', '')}"
+    else:
+        # A slash in the place of the colon is told from a folder by the schemes that have ids of keys.
+        between = draw(st.sampled_from(":/")) if scheme.lower().endswith(("s3", "gs")) else ":"
+        password = draw(PASSWORDS)
+        url = (
+            f"{scheme}:{draw(st.sampled_from(['', '/', '//', '///']))}{draw(KEYS)}{between}x{password}@{host}"
+        )
+    return quote(url, safe="") if draw(st.booleans()) else url
+
+
+@given(
+    leaks=st.lists(_leaking(), max_size=3),
+    others=st.lists(ORDINARY, max_size=3),
+    quotes=st.sampled_from(["", "'"]),
+)
+@example(leaks=[f"s3://AKIA:9/{MARK}@bucket"], others=[], quotes="")
+def test_every_spelling_of_a_secret_is_taken_out_and_nothing_else(
+    leaks: list[str], others: list[str], quotes: str
+) -> None:
+    shown = redacted(" ".join(f"{quotes}{word}{quotes}" for word in [*others, *leaks, *others]))
+    assert MARK not in shown
+    plain = " ".join(f"{quotes}{word}{quotes}" for word in others)
+    assert shown.startswith(plain)
+    assert shown.endswith(plain)
+    assert redacted(shown) == shown
