@@ -184,7 +184,8 @@ def test_variables_reach_every_scalar_and_into_tables() -> None:
         ("max_read_bytes = 0", "a whole number above 0 is needed."),
         ("chunks_per_shard = [3, 1, 1]", "one power of two, or three for x, y and z, is needed"),
         ("chunks_per_shard = [2, 2]", "one power of two, or three for x, y and z, is needed"),
-        ('strict = "maybe"', "true or false is needed."),
+        ('strict = "maybe"', "'strict' can't be 'maybe' ({file}:1): true or false is needed ("),
+        ("trace = 1", "'trace' can't be 1 ({file}:1): true or false is needed ("),
         ("backends = 3", "'backends' is not a table."),
         ('plugin.zarr = "x"', "'plugin.zarr' is not a table."),
         ("[backends]\nzarr3 = 3", "'backends.zarr3' can't be 3 ({file}:2): a text is needed."),
@@ -237,11 +238,31 @@ def test_unknown_variables_are_warned_about_and_ignored(variable: str, words: st
     assert settings == Settings()
 
 
-def test_a_variable_with_a_wrong_value_is_an_error() -> None:
-    with pytest.raises(
-        ConfigError, match=r"'strict' can't be 'perhaps' \(WKPLUG_STRICT\): true or false is needed"
-    ):
-        config.load({"WKPLUG_STRICT": "perhaps"}, files=[])
+WORDS = "in a variable, one of 1, true, yes, on, 0, false, no, off"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("WKPLUG_STRICT", f"'strict' can't be 'perhaps' (WKPLUG_STRICT): true or false is needed ({WORDS})."),
+        (
+            "WKPLUG_PROGRESS",
+            f"'progress' can't be 'perhaps' (WKPLUG_PROGRESS): true, false or auto is needed ({WORDS}, auto).",
+        ),
+    ],
+)
+def test_a_variable_with_a_wrong_value_is_an_error(variable: str, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load({variable: "perhaps"}, files=[])
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("setting", ["strict", "trace", "progress"])
+@pytest.mark.parametrize(("words", "value"), [("1 true yes ON True", True), ("0 false No off FALSE", False)])
+def test_truth_values_have_several_words_in_variables(setting: str, words: str, *, value: bool) -> None:
+    for word in words.split():
+        loaded = config.load({f"WKPLUG_{setting.upper()}": word}, files=[])
+        assert getattr(loaded, setting) is value
 
 
 # --- changing settings ------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wkplug import registry
+from wkplug import config, registry
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     ConfigError,
@@ -286,8 +286,6 @@ def test_a_factory_that_gives_something_else_is_broken(plugged: Plugged) -> None
 
 
 def test_a_plugins_settings_class_gets_its_table(plugged: Plugged) -> None:
-    from wkplug import config
-
     plugged("good", plugin={"good": {"level": 7}})
     backend = registry.backend("npy+good")
     assert backend.settings.level == 7  # type: ignore[attr-defined]  # of the fake
@@ -307,6 +305,30 @@ def test_a_wrong_table_is_refused_by_name(plugged: Plugged, table: dict[str, obj
     with pytest.raises(ConfigError) as caught:
         registry.backend("npy+good")
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("word", "value"), [("1", True), ("On", True), ("no", False), ("0", False)])
+def test_truth_values_of_plugins_come_from_variables(
+    plugged: Plugged, monkeypatch: pytest.MonkeyPatch, word: str, *, value: bool
+) -> None:
+    monkeypatch.setenv("WKPLUG_PLUGIN__GOOD__CAREFUL", word)
+    config.reload()
+    plugged("good")
+    assert registry.backend("npy+good").settings.careful is value  # type: ignore[attr-defined]  # of the fake
+
+
+def test_a_plugins_truth_value_of_other_words_is_refused(
+    plugged: Plugged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WKPLUG_PLUGIN__GOOD__CAREFUL", "maybe")
+    config.reload()
+    plugged("good")
+    with pytest.raises(ConfigError) as caught:
+        registry.backend("npy+good")
+    assert str(caught.value) == (
+        "'careful' in [plugin.good] can't be 'maybe' (WKPLUG_PLUGIN__GOOD__CAREFUL): true or false is needed "
+        "(in a variable, one of 1, true, yes, on, 0, false, no, off)."
+    )
 
 
 def test_dialects_executors_remotes_and_commands_come_by_name(plugged: Plugged) -> None:
@@ -468,7 +490,6 @@ def test_trace_tells_who_gave_what(plugged: Plugged, capsys: pytest.CaptureFixtu
 def test_settings_in_a_context_have_a_default_manager_of_their_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from wkplug import config
 
     # Nothing else that is installed on this machine, or is just being installed, has a say.
     facts = tmp_path / "wkplug_wkw-1.0.dist-info"

@@ -18,7 +18,7 @@ import attrs
 from wkplug.config.hints import did_you_mean
 from wkplug.errors import ConfigError
 
-__all__ = ["DEFAULT", "KeyPath", "Rule", "Settings", "Table"]
+__all__ = ["DEFAULT", "KeyPath", "Rule", "Settings", "Table", "flag", "flatten", "known_keys"]
 
 KeyPath: TypeAlias = tuple[str, ...]
 """Keys from the outside in, as in a file: ("plugins", "blocked"), ("backends", "zarr3")."""
@@ -114,23 +114,37 @@ def _names(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _flag(value: Any) -> bool:
+_FLAGS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
+
+
+def flag(value: Any) -> bool:
+    """Give a truth value for itself, or for the words that variables have for it; ValueError for all else."""
     if isinstance(value, bool):
         return value
-    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False}
-    known |= {"off": False, "": False}
-    if not isinstance(value, str) or value.lower() not in known:
-        raise ValueError("true or false is needed")
-    return known[value.lower()]
+    known = {**_FLAGS, "": False}
+    if not isinstance(value, str) or value.strip().lower() not in known:
+        raise ValueError(f"true or false is needed (in a variable, one of {', '.join(_FLAGS)})")
+    return known[value.strip().lower()]
 
 
 def _flag_or_auto(value: Any) -> bool | None:
     if value is None or (isinstance(value, str) and value.lower() == "auto"):
         return None
     try:
-        return _flag(value)
+        return flag(value)
     except ValueError:
-        raise ValueError("true, false or auto is needed") from None
+        raise ValueError(
+            f"true, false or auto is needed (in a variable, one of {', '.join(_FLAGS)}, auto)"
+        ) from None
 
 
 def _seconds(value: Any) -> float:
@@ -186,8 +200,8 @@ _SCALARS: dict[KeyPath, Callable[[Any], Any]] = {
     ("plugins", "enabled"): _names,
     ("plugins", "required"): _names,
     ("progress",): _flag_or_auto,
-    ("strict",): _flag,
-    ("trace",): _flag,
+    ("strict",): flag,
+    ("trace",): flag,
     ("trusted_places",): _names,
 }
 # Tables: how many keys lead to one value, and what that value is. Entries of several sources are merged.

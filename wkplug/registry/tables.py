@@ -19,8 +19,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from wkplug import abc
-from wkplug.config import Settings, Table, current
+from wkplug.config import DEFAULT, Settings, Table, current
 from wkplug.config.hints import did_you_mean
+from wkplug.config.model import flag
 from wkplug.errors import (
     ConfigError,
     PluginBrokenError,
@@ -159,12 +160,24 @@ class Tables:
         except Exception as error:
             raise self._broken(plugin, stage, error) from error
         where = f"[plugin.{plugin.name}]"
+        values = table.plain()
         for key in table:
+            names = dict.fromkeys((plugin.name, plugin.name.lower().replace("-", "_")))
+            found = [current().source_of(("plugin", name, key)) for name in names]
+            source = next((each for each in found if each != DEFAULT), DEFAULT)
             if key not in fields:
-                source = current().source_of(f"plugin.{plugin.name}.{key}")
                 raise ConfigError(f"Unknown key '{key}' in {where} ({source}).{did_you_mean(key, fields)}")
+            # Variables are texts; those of all plugins have the same words for truth values.
+            variable = source.startswith("WKPLUG_") and key not in (options or {})
+            if variable and fields[key].type in (bool, "bool"):
+                try:
+                    values[key] = flag(str(values[key]))
+                except ValueError as error:
+                    raise ConfigError(
+                        f"'{key}' in {where} can't be {values[key]!r} ({source}): {error}."
+                    ) from error
         try:
-            return kind(**table.plain())
+            return kind(**values)
         except (TypeError, ValueError) as error:
             source = current().source_of(f"plugin.{plugin.name}")
             raise ConfigError(f"{where} is wrong ({source}): {cause_of(error)}") from error

@@ -262,7 +262,7 @@ def test_the_yes_of_the_environment_is_heeded(parts: Path, monkeypatch: pytest.M
         f"place = LocalLocation({str(path)!r})\n"
         "print(registry.choose_reader(place, place.read(0, 4096)).winner.open(place).read().sum())"
     )
-    monkeypatch.setenv("WKPLUG_PLUGIN__HDF5__FOLLOW_EXTERNAL", "true")
+    monkeypatch.setenv("WKPLUG_PLUGIN__HDF5__FOLLOW_EXTERNAL", "1")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == VOXELS.sum(dtype=int)
     with pytest.raises(ConfigError, match="follow_external is 'maybe', but it must be true or false"):

@@ -24,6 +24,7 @@ from wkplug.errors import LayoutError
 class GoodSettings:
     level: int = attrs.field(default=1, validator=attrs.validators.instance_of(int))
     label: str = ""
+    careful: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
 
 
 class GoodBackend(ArrayBackend):
