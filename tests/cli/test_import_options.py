@@ -141,3 +141,17 @@ def test_every_unit_is_of_the_same_type() -> None:
     units = [option for command in commands().values() for option in command.params if option.name == "unit"]
     assert len(units) >= 4
     assert all(option.type is UNIT for option in units)
+
+
+@pytest.mark.parametrize("command", [["convert", "a.tif"], ["convert-raw", "a.raw", "--shape", "7,5,4"]])
+def test_options_that_can_not_act_are_refused(
+    data: Any, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if command[0] == "convert":
+        run(*command, "out", "--unit", "um", code=2)
+        assert "--unit': it is the unit of --voxel-size, which is not given." in capsys.readouterr().err
+    more = ["--voxel-size", "1,1,1"] + (["--dtype", "uint16"] if command[0] == "convert-raw" else [])
+    for option in (["--max-mag", "4"], ["--sampling-mode", "isotropic"]):
+        run(*command, "out", *more, "--no-downsample", *option, code=2)
+        assert "no coarser mags are made with --no-downsample." in capsys.readouterr().err
+    assert not Path("out").exists()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
@@ -137,6 +139,52 @@ def test_names_that_were_changed_are_told_with_their_sources(tmp_path: Path) -> 
         "2 layers would be called 'ab', so a b/ is 'a_b', ab/ is 'ab'",
         "names of layers hold A to Z, digits and _ $ @ - . only, so 'größe' is 'grosse'",
     ]
+
+
+def told(source: Path, mapping: Any = "inspect_single_file", **options: Any) -> str:
+    """The one note about names of layers."""
+    dataset = wk.Dataset.from_images(
+        source, source.parent / "out", (1, 1, 1), map_filepath_to_layer_name=mapping, **options
+    )
+    assert dataset.import_report is not None
+    (note,) = [note for note in dataset.import_report.notes if note.kind == "named"]
+    assert not note.lost
+    return note.text.removeprefix("names of layers hold A to Z, digits and _ $ @ - . only, so ")
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        ("enforce_layer_per_folder", "'a/b' is 'a_b'"),
+        ("enforce_layer_per_file", "'a/b/s1.png' is 'a_b_s1.png', 'c/s1.png' is 'c_s1.png'"),
+        (lambda path: f"x/{path.parent.name}", "'x/b' is 'xb', 'x/c' is 'xc'"),
+    ],
+)
+def test_paths_of_files_that_become_names_are_told(tmp_path: Path, mapping: Any, said: str) -> None:
+    for file in ("a/b/s1", "c/s1"):
+        flat(tmp_path / "root" / f"{file}.png")
+    assert told(tmp_path / "root", mapping) == said
+
+
+def test_names_of_data_sets_and_arrays_that_were_changed_are_told(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "v.h5", "w") as file:
+        file["volumes/raw"] = file["right/ventricle"] = np.ones((2, 4, 5), "uint8")
+    expected = "'right/ventricle' is 'right_ventricle', 'volumes/raw' is 'volumes_raw'"
+    assert told(tmp_path / "v.h5", scene="all", layer_category="color") == expected
+    root = zarr.open_group(tmp_path / "g.zarr", mode="w")
+    for name in ("a/b", "c"):
+        root.create_array(name, data=np.ones((2, 4, 5), "uint8"), dimension_names=["z", "y", "x"])
+    dataset = wk.Dataset.from_images(tmp_path / "g.zarr", tmp_path / "zarr", (1, 1, 1))
+    assert "so 'a/b' is 'a_b'." in str(dataset.import_report)
+    dataset.add_layer_from_images(tmp_path / "g.zarr", "em", allow_multiple_layers=True)
+    assert set(dataset.layers) == {"a_b", "c", "em", "em_c"}
+
+
+def test_names_of_channels_that_were_changed_are_told(tmp_path: Path) -> None:
+    data = np.ones((2, 2, 8, 9), "uint16")
+    names_of = {"axes": "ZCYX", "Channel": {"Name": ["DAPI (405)", "GFP"]}}
+    tifffile.imwrite(tmp_path / "c.ome.tif", data, ome=True, metadata=names_of)
+    assert told(tmp_path / "c.ome.tif") == "'DAPI (405)' is 'DAPI405'"
 
 
 def test_a_layer_and_the_channel_of_another_are_never_one(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image as Pillow
 
 import wkplug as wk
@@ -271,3 +273,91 @@ def test_a_dry_run_opens_all_files_where_they_may_differ(
     told = capsys.readouterr().out
     assert "files were opened for this plan" not in told
     assert "Some images are larger than expected" in told
+
+
+# --- parameters that can't act -------------------------------------------------------------------------------
+
+FIXED = "its own metadata say which layers it has and where their sections lie"
+
+
+def container(place: Path) -> Path:
+    """A bare Zarr array."""
+    zarr.create_array(place, data=noise((4, 5, 6)), dimension_names=["z", "y", "x"])
+    return place
+
+
+@pytest.mark.parametrize(
+    ("parameter", "told"),
+    [
+        ({"missing_slices": "fill"}, 'missing_slices="fill"'),
+        ({"missing_slices": "close"}, 'missing_slices="close"'),
+        ({"map_filepath_to_layer_name": "enforce_single_layer"}, None),
+        ({"map_filepath_to_layer_name": lambda path: str(path)}, "map_filepath_to_layer_name"),
+        ({"z_slices_sort_key": str}, "z_slices_sort_key"),
+    ],
+)
+def test_what_a_container_takes_no_notice_of_is_told(
+    tmp_path: Path, parameter: Any, told: str | None
+) -> None:
+    place = container(tmp_path / "a.zarr")
+    told = told or 'map_filepath_to_layer_name="enforce_single_layer"'
+    text = f"{told} has no effect on a container: {FIXED}."
+    with pytest.warns(UserWarning, match=re.escape(text)):
+        made = wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1), **parameter)
+    assert made.import_report is not None
+    assert text in map(str, made.import_report.notes)
+
+
+def test_containers_in_a_folder_take_no_notice_either(tmp_path: Path) -> None:
+    container(tmp_path / "folder" / "a.zarr")
+    with pytest.warns(UserWarning, match='missing_slices="fill" has no effect on a container'):
+        wk.Dataset.from_images(tmp_path / "folder", tmp_path / "out", (1, 1, 1), missing_slices="fill")
+    with pytest.warns(UserWarning, match='missing_slices="close" has no effect on a container'):
+        wk.Dataset.open(tmp_path / "out").add_layer_from_images(
+            tmp_path / "folder" / "a.zarr", "b", missing_slices="close"
+        )
+
+
+def test_what_lists_frames_and_orders_take_no_notice_of_is_told(tmp_path: Path, dataset: wk.Dataset) -> None:
+    series(tmp_path / "s", ["s1.png", "s2.png", "s4.png"])
+    files = sorted((tmp_path / "s").iterdir())
+    with pytest.warns(UserWarning, match="has no effect on a list of files: they are sections in the order"):
+        dataset.add_layer_from_images(files, "list", missing_slices="fill")
+    with pytest.warns(UserWarning, match='scene="x" has no effect on opened frames: they are open already'):
+        dataset.add_layer_from_images(Frames(noise((3, 4, 5))), "frames", scene="x")
+    with pytest.warns(UserWarning, match='missing_slices="fill" has no effect on files in an order of yours'):
+        wk.Dataset.from_images(
+            tmp_path / "s",
+            tmp_path / "out",
+            (1, 1, 1),
+            missing_slices="fill",
+            z_slices_sort_key=str,
+            layer_category="color",
+        )
+
+
+def test_a_layer_of_one_file_says_what_has_no_effect_without_a_warning(
+    tmp_path: Path, dataset: wk.Dataset
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", noise((8, 9)))
+    dataset.add_layer_from_images(tmp_path / "a.tif", "a", missing_slices="fill", keep_transformation=True)
+    report = str(dataset.import_report)
+    assert (
+        'missing_slices="fill" has no effect on a layer of one file: the file itself says where its' in report
+    )
+    assert (
+        "keep_transformation=True has no effect: it says nothing of a place in a space of its own" in report
+    )
+
+
+def test_parameters_that_contradict_each_other_are_refused(tmp_path: Path, dataset: wk.Dataset) -> None:
+    place = container(tmp_path / "a.zarr")
+    with pytest.raises(InvalidArgumentError, match="Both reader and importer are given"):
+        dataset.add_layer_from_images(place, "a", reader="tiff", importer="ome-zarr")
+    with pytest.raises(InvalidArgumentError, match="reader is 'tiff', and use_bioformats is True: these"):
+        dataset.add_layer_from_images(place, "a", reader="tiff", use_bioformats=True)
+    with pytest.raises(InvalidArgumentError, match="missing_slices is 'zeros'"):
+        dataset.add_layer_from_images(place, "a", missing_slices="zeros")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="'all' is no way to map files to layers"):
+        wk.Dataset.from_images(place, tmp_path / "out", (1, 1, 1), map_filepath_to_layer_name="all")
+    assert not dataset.layers

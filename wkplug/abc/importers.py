@@ -35,6 +35,7 @@ class ForeignMag:
 class ForeignLayer:
     """One layer to be: name, category ("color", "segmentation", "" if unknown), mags from the finest on.
 
+    name: as the container has it; slashes may join its parts. What no layer may be called is spelled, and told.
     voxel_size: of mag 1 in nanometres along (x, y, z), None where the container doesn't say. Mag 1 needn't be stored:
     what a container has of coarser resolutions only keeps its mag.
     offset: where index 0 of the arrays lies, in voxels of the finest mag that is stored, along (x, y, z). begin: the

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from wkplug.cli.downsample import DOWNSAMPLE
 from wkplug.cli.options import UNIT, VOXEL_SIZE, Named, combined
@@ -210,6 +211,7 @@ def given_voxel_size(options: Mapping[str, Any]) -> Any:
 
     given, unit = options["voxel_size"], options["unit"]
     if given is None:
+        _refuse("unit", "it is the unit of --voxel-size, which is not given.")
         return None
     if None in given:
         return tuple(None if length is None else length * unit.nanometers for length in given)
@@ -274,8 +276,18 @@ def pyramid_of(options: Mapping[str, Any]) -> PyramidOptions | None:
     from wkplug.ops.importing.options import PyramidOptions
 
     if not options.get("downsampling"):
+        for name in DOWNSAMPLE:
+            _refuse(name, "no coarser mags are made with --no-downsample.")
         return None
     return PyramidOptions(**{name: options[name] for name in DOWNSAMPLE})
+
+
+def _refuse(name: str, why: str) -> None:
+    """Refuse an option that was given and can't act."""
+    context = click.get_current_context()
+    if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        param = next(each for each in context.command.params if each.name == name)
+        raise click.BadParameter(why, ctx=context, param=param)
 
 
 def delete_dataset(target: str, sources: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import attrs
 
 from wkplug.config.hints import counted
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
-from wkplug.ops.importing.naming import part_of_name
+from wkplug.ops.importing.naming import part_of_name, told_letters
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _labels(volume: Volume) -> list[str]:
 
 
 def name_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[ImportNote]:
-    """Say which channels have the name of another one, so that their layers have numbers."""
+    """Say which channels have the name of another one, so that their layers have numbers, and which are spelled."""
     if len(layers) < 2:
         return
     numbers = [layer.channels.start for layer in layers if len(layer.channels) == 1]
@@ -100,6 +100,11 @@ def name_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[ImportNo
         names = ", ".join(f"{n} {name!r}" for n, name in same.items())
         text = f"the names of channels don't tell these apart, so that their layers have numbers: {names}"
         yield ImportNote(kind="named", text=text, sources=(volume.path,))
+    called = {layer.channels.start: layer.name for layer in layers}
+    spelled = {n: part_of_name(name) for n, name in said.items()}
+    yield from told_letters(
+        (said[n], part) for n, part in spelled.items() if part and called[n].endswith(f"__{part}")
+    )
 
 
 def _said(volume: Volume, facts: Sequence[Any], channel: int) -> Any:

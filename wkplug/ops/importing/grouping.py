@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
-from wkplug.ops.importing import order
+from wkplug.errors import UnsupportedImageDataError
+from wkplug.ops.importing import order, unheeded
 from wkplug.ops.importing.axes import Meaning
 from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.naming import Nameable, stem_of, unique_names
@@ -39,11 +39,12 @@ _INSPECTING = (ConversionLayerMapping.INSPECT_SINGLE_FILE, ConversionLayerMappin
 
 @attrs.frozen
 class Group:
-    """Files of one layer, or of several: its name before it is cleaned, the best first; source: for messages."""
+    """Files of one layer, or of several; source, texts, said: as of `Nameable`."""
 
     source: str
     texts: tuple[str, ...]
     members: list[Member]
+    said: str = ""
 
 
 def stacks_of(
@@ -58,7 +59,7 @@ def stacks_of(
 
     layer_name: of the only group, or what comes before the names of several.
     """
-    mapping = _known(mapping)
+    mapping = unheeded.known_mapping(mapping)
     scenes, notes = by_scene(found.members, scene)
     groups = [group for name, members in scenes for group in _of_scene(name, members, found, mapping)]
     several = len(groups) > 1
@@ -70,7 +71,8 @@ def stacks_of(
     for group in groups:
         for label, stack in arrange(group.members, sort_key, missing_slices, split=mapping in _INSPECTING):
             base = group.texts if layer_name is None or several else (layer_name,)
-            sources.append(Nameable(group.source + label, tuple(text + label for text in base)))
+            said = group.said and group.said + label if base is group.texts else ""
+            sources.append(Nameable(group.source + label, tuple(text + label for text in base), said))
             stacks.append(stack)
     return name_stacks(sources, stacks, layer_name if several else None, notes)
 
@@ -85,13 +87,13 @@ def _of_scene(
     groups = _group(attrs.evolve(found, members=members), mapping)
     if not scene:
         return groups
-    named = scene.replace("/", "_")
-    alone = (named,) if len(found.members) == 1 else ()
+    alone = (scene,) if len(found.members) == 1 else ()
     return [
         attrs.evolve(
             group,
             source=f"{group.source}, scene {scene}",
-            texts=(*alone, *(f"{text}_{named}" for text in group.texts)),
+            texts=(*alone, *(f"{text}_{scene}" for text in group.texts)),
+            said="" if alone or not group.said else f"{group.said}_{scene}",
         )
         for group in groups
     ]
@@ -107,20 +109,6 @@ def name_stacks(
     return Stacks(zip(names, stacks, strict=True), notes=(*notes, *told))
 
 
-def _known(
-    mapping: ConversionLayerMapping | str | Callable[[Any], str],
-) -> ConversionLayerMapping | Callable[[Any], str]:
-    if not isinstance(mapping, str):
-        return mapping
-    try:
-        return ConversionLayerMapping(mapping)
-    except ValueError as error:
-        known = ", ".join(item.value for item in ConversionLayerMapping)
-        raise InvalidArgumentError(
-            f"{mapping!r} is no way to map files to layers.", hint=f"Use one of: {known}."
-        ) from error
-
-
 def _group(found: FoundImages, mapping: ConversionLayerMapping | Callable[[Any], str]) -> list[Group]:
     """Put files together that have the same source, never merely the same name."""
     source_of = _sources(found, mapping)
@@ -128,7 +116,9 @@ def _group(found: FoundImages, mapping: ConversionLayerMapping | Callable[[Any],
     for relative, file in found.members:
         source, *texts = source_of(relative, file)
         # Where texts differ, so do sources: a folder and a file may be called the same.
-        group = groups.setdefault((source, *texts), Group(source, tuple(texts), []))
+        joined = not source.endswith("/") and texts[0] == source.replace("/", "")
+        said = source if joined else ""
+        group = groups.setdefault((source, *texts), Group(source, tuple(texts), [], said))
         group.members.append((relative, file))
     return list(groups.values())
 
@@ -144,7 +134,7 @@ def _sources(
 
         def by_function(relative: str, _: ImageFile) -> tuple[str, ...]:
             text = str(chosen(UPath(relative)))
-            return text, text
+            return text, text.replace("/", ""), text
 
         return by_function
 
@@ -152,11 +142,11 @@ def _sources(
         return "./", found.name
 
     def by_file(relative: str, _: ImageFile) -> tuple[str, ...]:
-        return relative, relative.replace("/", "_")
+        return relative, relative
 
     def by_folder(relative: str, _: ImageFile) -> tuple[str, ...]:
         folder = relative.rpartition("/")[0]
-        return (f"{folder}/", folder.replace("/", "_")) if folder else ("./", found.name)
+        return (f"{folder}/", folder) if folder else ("./", found.name)
 
     def by_toplevel(relative: str, _file: ImageFile) -> tuple[str, ...]:
         folder, inner, _ = relative.partition("/")
@@ -167,11 +157,13 @@ def _sources(
         return source, relative.split("/")[-2] if source != "./" else text, text
 
     def by_stem(relative: str, _: ImageFile) -> tuple[str, ...]:
-        folders, name = relative.split("/")[:-1], relative.rpartition("/")[2]
-        return relative, "_".join([*folders, stem_of(name)]), "_".join([*folders, name])
+        folder, line, name = relative.rpartition("/")
+        return relative, folder + line + stem_of(name), relative
 
     def by_either(relative: str, file: ImageFile) -> tuple[str, ...]:
-        return (relative, relative) if _is_volume(file) else by_folder(relative, file)
+        if _is_volume(file):
+            return relative, relative.replace("/", ""), relative
+        return by_folder(relative, file)
 
     if mapping is ConversionLayerMapping.INSPECT_SINGLE_FILE:
         return by_stem if _is_volume(found.members[0][1]) else by_last_folder
@@ -199,13 +191,16 @@ def arrange(
     sort_key: an order of the caller's, against which files and names say nothing. split: False keeps all in one stack
     and tells of series and channels. UnsupportedImageDataError for files that are no sections of one image.
     """
+    given = unheeded.Given(missing_slices=missing_slices)
     if len(members) == 1:
-        return [("", _stack(members, missing_slices))]
+        told = given.unheeded_by(unheeded.ONE_FILE)
+        return [("", attrs.evolve(_stack(members, missing_slices), notes=tuple(told)))]
     if sort_key is not None:
         from upath import UPath
 
         ordered = sorted(members, key=lambda item: sort_key(UPath(item[0])))
-        return [("", attrs.evolve(_stack(ordered, "close"), notes=tuple(order.told_order(ordered))))]
+        told = [*given.unheeded_by(unheeded.SORTED), *order.told_order(ordered)]
+        return [("", attrs.evolve(_stack(ordered, "close"), notes=tuple(told)))]
     order.check_single(members)
     stacks: list[tuple[str, Stack]] = []
     for label, own in order.by_series(members):
@@ -223,8 +218,8 @@ def arrange(
     if split or len(stacks) == 1:
         return stacks
     text = f"the files are {len(stacks)} series or channels, which follow each other along z in the order of names"
-    note = ImportNote(kind="guessed", text=text)
-    return [("", attrs.evolve(_stack(members, "close"), notes=(note,)))]
+    told = [ImportNote(kind="guessed", text=text), *given.unheeded_by(unheeded.SERIES_IN_ONE)]
+    return [("", attrs.evolve(_stack(members, "close"), notes=tuple(told)))]
 
 
 def _stack(members: Sequence[Member], missing_slices: str) -> Stack:
@@ -246,6 +241,8 @@ def _ordered(
             '"close" for a layer without them.',
         )
     stack = _stack(members, "close" if moved or lacking else missing_slices)
+    if moved:
+        told += unheeded.Given(missing_slices=missing_slices).unheeded_by(unheeded.PLACED)
     if lacking and missing_slices == "fill" and not moved:
         step = math.gcd(*(after - before for before, after in pairwise(everywhere)))
         stack = attrs.evolve(stack, places=tuple((n - everywhere[0]) // step for n in channel.sections))

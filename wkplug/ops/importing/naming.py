@@ -21,9 +21,9 @@ from wkplug.errors import LayerNameError
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["Nameable", "layer_name_from", "part_of_name", "stem_of", "unique_names"]
+__all__ = ["Nameable", "layer_name_from", "part_of_name", "stem_of", "told_letters", "unique_names"]
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_$@\-.]")
 _MOST_LISTED = 5
@@ -31,10 +31,15 @@ _MOST_LISTED = 5
 
 @attrs.frozen
 class Nameable:
-    """A source of a layer: what messages call it, and the texts that its name may be made of, the best first."""
+    """A source of a layer: what messages call it, and the texts that its name may be made of, the best first.
+
+    A slash joins the parts of a text; in names this is a line. said: the name by the source's own account, where the
+    first text is another one already.
+    """
 
     source: str
     texts: tuple[str, ...]
+    said: str = ""
 
 
 def layer_name_from(text: str) -> str:
@@ -89,7 +94,7 @@ def _numbered(names: list[str]) -> list[str]:
 
 def _ladder(texts: tuple[str, ...]) -> list[str]:
     """The names that a source may have: of its texts, then with a line in the place of what was left out."""
-    names = [layer_name_from(text) for text in texts]
+    names = [layer_name_from(text.replace("/", "_")) for text in texts]
     names.append(layer_name_from(_NOT_IN_NAMES.sub("_", _spelled(texts[-1]))))
     return list(dict.fromkeys(names))
 
@@ -120,11 +125,16 @@ def _told_collisions(
 def _told_letters(
     sources: Sequence[Nameable], ladders: list[list[str]], names: list[str]
 ) -> list[ImportNote]:
-    called = [
-        f"{source.texts[0]!r} is {name!r}"
+    return told_letters(
+        (source.said or source.texts[0], name)
         for source, ladder, name in zip(sources, ladders, names, strict=True)
-        if name == ladder[0] and source.texts[0].replace("/", "") != name
-    ]
+        if name == ladder[0]
+    )
+
+
+def told_letters(pairs: Iterable[tuple[str, str]]) -> list[ImportNote]:
+    """Say which texts became other names; pairs: a text, and the name that was made of it."""
+    called = [f"{text!r} is {name!r}" for text, name in pairs if text != name]
     if not called:
         return []
     return [

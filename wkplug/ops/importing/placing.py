@@ -33,8 +33,11 @@ def _has_place(volume: Volume) -> bool:
 
 
 def place_notes(volume: Volume, options: ImportOptions) -> Iterator[ImportNote]:
-    """Say where the image lies, if its file says so and the layer doesn't keep it."""
+    """Say where the image lies, if its file says so and the layer doesn't keep it; or that there is nothing to keep."""
     if options.keep_transformation or not _has_place(volume):
+        if options.keep_transformation and not _has_place(volume):
+            text = "keep_transformation=True has no effect: it says nothing of a place in a space of its own"
+            yield ImportNote(kind="differs", text=text, sources=(volume.path,), lost=False)
         return
     info = volume.files[0].info
     how = "keep_transformation=True keeps it as the layer's coordinate transformation"

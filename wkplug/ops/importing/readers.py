@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wkplug import registry
-from wkplug.errors import ImageConversionError, PluginError, UnsupportedImageFormatError
+from wkplug.errors import ImageConversionError, InvalidArgumentError, PluginError, UnsupportedImageFormatError
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
@@ -102,6 +102,11 @@ class Wanted:
         scene: int | str | None = None,
         sampled: bool = False,
     ) -> None:
+        if use_bioformats is not None and reader is not None and use_bioformats != (reader == BIOFORMATS):
+            raise InvalidArgumentError(
+                f"reader is {reader!r}, and use_bioformats is {use_bioformats}: these contradict each other.",
+                hint="Give one of them.",
+            )
         self.scene = scene
         self.sampled = sampled
         self.name = reader if reader is not None or not use_bioformats else BIOFORMATS

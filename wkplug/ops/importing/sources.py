@@ -20,7 +20,7 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
 )
 from wkplug.ops.importing import files as image_files
-from wkplug.ops.importing import grouping, order
+from wkplug.ops.importing import grouping, order, unheeded
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.frames import Frames, is_frames
 from wkplug.ops.importing.naming import Nameable, stem_of
@@ -54,9 +54,17 @@ def group_input(
 
     layer_name: the name of the only layer, or what comes before the names of several.
     """
+    given = unheeded.Given(
+        map_filepath_to_layer_name=mapping,
+        z_slices_sort_key=sort_key,
+        missing_slices=missing_slices,
+        reader=reader.name,
+        importer=importer,
+    )
+    told = given.unheeded_by(unheeded.CONTAINER)
     containers, damaged = _containers(images, reader, importer)
     if containers:
-        return _named(_chosen(containers, reader, images), layer_name)
+        return _named(_chosen(containers, reader, images), layer_name, told)
     try:
         found = image_files.find(images, reader)
     except UnsupportedImageFormatError as error:
@@ -64,8 +72,8 @@ def group_input(
     if found.containers:
         sources, stacks = _below(found, reader, str(images))
         if layer_name is not None and len(stacks) == 1:
-            return Stacks([(layer_name, stacks[0])])
-        return grouping.name_stacks(sources, stacks, layer_name)
+            return Stacks([(layer_name, stacks[0])], notes=told)
+        return grouping.name_stacks(sources, stacks, layer_name, told)
     return grouping.stacks_of(found, mapping, sort_key, missing_slices, layer_name, reader.scene)
 
 
@@ -82,26 +90,32 @@ def resolve_input(
 
     several: a container, or the series and channels of a folder, may make more of them; the first has `layer_name`.
     """
+    given = unheeded.Given(
+        missing_slices=missing_slices, reader=reader.name, importer=importer, scene=reader.scene
+    )
     if is_frames(images):
-        return Stacks([(layer_name, Stack((Frames(images),)))])
+        return Stacks([(layer_name, Stack((Frames(images),)))], notes=given.unheeded_by(unheeded.FRAMES))
     if isinstance(images, (list, tuple)):
         if not images:
             raise UnsupportedImageFormatError("The list of images is empty.", hint="Give at least one file.")
         files = [ImageFile.choose(storage.locate(item), reader) for item in images]
         parts, notes = by_scene([(file.location.name, file) for file in files], reader.scene)
+        notes += given.unheeded_by(unheeded.LIST)
         stacks = [
             (name, Stack(tuple(file for _, file in members), notes=tuple(order.told_order(members))))
             for name, members in parts
         ]
         return _one_layer(stacks, layer_name, notes, "The list of images", several=several)
+    told = given.unheeded_by(unheeded.CONTAINER)
     containers, damaged = _containers(images, reader, importer)
     containers = _chosen(containers, reader, images)
     if len(containers) > 1 and not several:
         hint = "Pass scene=... for one of them, or allow_multiple_layers=True for all."
         raise _several(str(images), containers, hint)
     if containers:
-        (_, first), *rest = _named(containers).items()
-        return Stacks([(layer_name, first), *((f"{layer_name}_{name}", stack) for name, stack in rest)])
+        first, *rest = containers
+        others = _named(rest, layer_name, told, several=True)
+        return Stacks([(layer_name, Stack((first,))), *others.items()], notes=others.notes)
     try:
         found = image_files.find(images, reader)
     except UnsupportedImageFormatError as error:
@@ -109,7 +123,7 @@ def resolve_input(
     if found.containers:
         sources, below = _below(found, reader, str(images))
         named = [(source.texts[1], stack) for source, stack in zip(sources, below, strict=True)]
-        return _one_layer(named, layer_name, [], str(images), several=several)
+        return _one_layer(named, layer_name, told, str(images), several=several)
     parts, notes = by_scene(found.members, reader.scene)
     stacks = [
         (name + label, stack)
@@ -138,7 +152,7 @@ def _one_layer(
             hint="Pass scene=... or a pattern for one of them, or allow_multiple_layers=True for all.",
         )
     texts = [f"{layer_name}_{label}" if label[:1] != "_" else layer_name + label for label, _ in stacks]
-    sources = [Nameable(text, (text.replace("/", "_"),)) for text in texts]
+    sources = [Nameable(text, (text,)) for text in texts]
     return grouping.name_stacks(sources, [stack for _, stack in stacks], None, notes)
 
 
@@ -167,7 +181,7 @@ def _below(found: FoundImages, reader: Wanted, where: str) -> tuple[list[Nameabl
         for container in containers:
             own = container.layer.name
             longer = relative if stem_of(relative.rpartition("/")[2]) == own else f"{relative}/{own}"
-            sources.append(Nameable(longer, (own, longer.replace("/", "_"))))
+            sources.append(Nameable(longer, (own, longer)))
             stacks.append(Stack((container,)))
     return sources, stacks
 
@@ -227,10 +241,19 @@ def _containers(
         return (), error
 
 
-def _named(containers: Sequence[Container], layer_name: str | None = None) -> Stacks:
-    """Name the layers of a container as it does, or by one name if there is one; or put this before all."""
+def _named(
+    containers: Sequence[Container],
+    layer_name: str | None = None,
+    notes: Sequence[ImportNote] = (),
+    *,
+    several: bool = False,
+) -> Stacks:
+    """Name the layers of a container as it does, or by one name if there is one; or put this before all.
+
+    several: there are others beside, so that one has a name of its own, too.
+    """
     stacks = [Stack((container,)) for container in containers]
-    if layer_name is not None and len(stacks) == 1:
-        return Stacks([(layer_name, stacks[0])])
+    if layer_name is not None and len(stacks) == 1 and not several:
+        return Stacks([(layer_name, stacks[0])], notes=notes)
     sources = [Nameable(container.layer.name, (container.layer.name,)) for container in containers]
-    return grouping.name_stacks(sources, stacks, layer_name)
+    return grouping.name_stacks(sources, stacks, layer_name, notes)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from wkplug.config.hints import first_of
-from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
+from wkplug.errors import UnsupportedImageDataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,10 +50,6 @@ class Stack:
 
         UnsupportedImageDataError for a number that is missing (unless that is allowed) or comes twice.
         """
-        if missing_slices not in MISSING_SLICES:
-            raise InvalidArgumentError(
-                f"missing_slices is {missing_slices!r}.", hint=f"Use one of: {', '.join(MISSING_SLICES)}."
-            )
         stack = cls(tuple(files))
         counted = None if missing_slices == "close" else _numbers(names)
         if counted is None:

@@ -115,8 +115,7 @@ def _with_labels(node: Node, name: str = "") -> tuple[ForeignLayer, ...]:
         if found is None:
             missing.append(f"The labels {label!r} are listed, but not there: they are left out.")
             continue
-        own = label.replace("/", "_")
-        labels.append(Multiscale.of(found, f"{name}_{own}" if name else own, "segmentation"))
+        labels.append(Multiscale.of(found, f"{name}_{label}" if name else label, "segmentation"))
     return layers_of([attrs.evolve(image, notes=tuple(missing)), *labels])
 
 
@@ -164,11 +163,10 @@ def _collection(node: Node, missing: list[str], left_out: list[str]) -> Iterator
             yield from _with_labels(image, f"{base}_{names[path]}")
     elif node.names("labels"):
         for path, label in _listed(node, node.names("labels"), missing):
-            yield from layers_of([Multiscale.of(label, path.replace("/", "_"), "segmentation")])
+            yield from layers_of([Multiscale.of(label, path, "segmentation")])
     else:
         for path, found in _found(node, left_out):
-            name = path.replace("/", "_")
-            yield from (_bare(found, name),) if found.is_array else _with_labels(found, name)
+            yield from (_bare(found, path),) if found.is_array else _with_labels(found, path)
 
 
 def _paths(holder: Any, key: str) -> list[str]:
@@ -200,7 +198,7 @@ def _series(node: Node) -> dict[str, str]:
         paths = sorted((n.rstrip("/") for n in node.location.list() if n.rstrip("/").isdigit()), key=int)
     names = _image_names(node.location.child("OME", "METADATA.ome.xml"))
     if len(names) != len(paths) or len(set(names)) != len(names) or not all(names):
-        names = [path.replace("/", "_") for path in paths]
+        names = paths
     return dict(zip(paths, names, strict=True))
 
 
