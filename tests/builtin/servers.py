@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import threading
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ class Handler(SimpleHTTPRequestHandler):
         path = Path(self.translate_path(self.path))
         if path.is_dir() and server.index != "all":
             return self.send_error(404) if server.index is None else self._say_nothing()
+        if path.is_dir() and server.spoil in (None, *path.parts) and server.fault is not None and not head:
+            return self._say_spoilt(server.fault)
         if path.is_dir():
             return super().do_HEAD() if head else super().do_GET()
         if not path.is_file():
@@ -84,6 +87,32 @@ class Handler(SimpleHTTPRequestHandler):
             self.wfile.write(data)
         return None
 
+    def _say_spoilt(self, fault: str) -> None:
+        """Answer with the index page of a folder, spoilt on its way; see `FileServer.fault`."""
+        to_client, self.wfile = self.wfile, io.BytesIO()
+        try:
+            super().do_GET()
+            head, _, page = self.wfile.getvalue().partition(b"\r\n\r\n")
+        finally:
+            self.wfile = to_client
+        half = page[: page.rindex(b"<li>")]
+        said = f"Content-Length: {len(page if fault == 'cut' else half)}"
+        if not head.startswith(b"HTTP/1.1 200"):
+            half = page  # the way to the folder's address with a slash
+        elif fault == "error":
+            half = b"<html><title>502 Bad Gateway</title><body><a href='help.html'>Help</a></body></html>"
+        elif fault == "login":
+            half = b"<html><head><title>Sign in</title></head><body><form>...</form></body></html>"
+        elif fault == "paged":
+            half += b"<li><a href='?page=2'>Next</a></li></ul></body></html>"
+        elif fault == "chunked":
+            said, half = "Transfer-Encoding: chunked", b"%x\r\n%s\r\n" % (len(half), half)
+        if fault not in ("cut", "chunked"):
+            said = f"Content-Length: {len(half)}"
+        if head.startswith(b"HTTP/1.1 200") and fault == "closed":
+            said = "X-Length: of HTTP/1.0, ended by closing"
+        self.wfile.write(re.sub(rb"Content-Length: \d+", said.encode(), head) + b"\r\n\r\n" + half)
+
     def _say_nothing(self) -> None:
         """Answer with a page that names no file, as single-page applications do."""
         page = b"<!doctype html><title>Data</title><p>Welcome.</p>"
@@ -105,6 +134,12 @@ class FileServer(ThreadingHTTPServer):
 
         With "always" unknown names answer like folders that name no file.
         """
+
+        self.fault: str | None = None
+        """How index pages go wrong: connections that break ("cut", "chunked", "closed"), a page whose end is missing
+        ("half"), that isn't the whole ("paged"), or another one ("error", "login")."""
+        self.spoil: str | None = None
+        """The part of a path that folders must have to be spoilt; None for all."""
 
     @property
     def url(self) -> str:

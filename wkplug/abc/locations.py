@@ -90,6 +90,7 @@ class Location(ABC):
         """The names directly below, sorted; folders end with a slash. Empty if there are none.
 
         A web server shows what it likes: use this to find things, and `list_all` to conclude that others aren't there.
+        UnlistableError if what it shows is no index of a folder, or isn't the whole of one.
         """
 
     def list_all(self) -> Iterator[str]:

@@ -46,6 +46,8 @@ _TRANSIENT_TYPES = frozenset(
         "ResponseStreamingError", "ServerDisconnectedError", "ServerTimeoutError", "SlowDown",
     }
 )  # fmt: skip
+_NOT_ANSWERED = "aiohttp.http_exceptions"
+"""Where errors about answers that broke off are defined; the status 400 that they carry is no server's."""
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|\b(bucket|container) does not exist", re.IGNORECASE)
 """What object stores say of a missing bucket, which HTTP tells as 404 like a missing object."""
 _NO_CREDENTIALS = frozenset({"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError"})
@@ -69,6 +71,8 @@ def http_status(error: BaseException) -> int | None:
     """
     found: int | None = None
     for one in _chain(error):
+        if type(one).__module__ == _NOT_ANSWERED:
+            continue
         for name in _STATUS_NAMES:
             value = getattr(one, name, None)
             if isinstance(value, str) and value.isdigit():
@@ -128,6 +132,11 @@ def sort_failure(error: BaseException, action: str, url: str) -> StorageError:
         return StorageFullError(f"{start}the server has no room for it (HTTP {status}).")
     if status is not None and status >= 400:
         return StorageError(f"{start}the server answered HTTP {status} ({reason}).")
+    if any(type(one).__module__ == _NOT_ANSWERED for one in _chain(error)):
+        return StorageError(
+            f"{start}the connection ended before the whole answer had come.",
+            hint="Try again; if it stays so, the server, or a proxy before it, breaks connections off.",
+        )
     if is_transient(error):
         return StorageError(f"{start}{reason}.")
     if number in _MISSING or isinstance(error, (FileNotFoundError, NotADirectoryError)):

@@ -244,25 +244,46 @@ class FsspecLocation(Location):
         return True
 
     def list(self) -> Iterator[str]:
-        """The names directly below, sorted; of HTTP, the links of the server's index page."""
-        own = self._target.partition("?")[0].rstrip("/")
-        target = f"{own}/{self._target[len(own) :]}" if self._address.scheme in _HTTP else self._target
+        """The names directly below, sorted; of HTTP, those on the server's index page.
+
+        UnlistableError if a web server answers with a page that is no index, or not the whole of one.
+        """
+        if self._address.scheme in _HTTP:
+            return iter(self._names_on_page())
+        own = self._target.rstrip("/")
         try:
-            entries = self._do("listed", lambda driver: driver.ls(target, detail=True))
+            entries = self._do("listed", lambda driver: driver.ls(self._target, detail=True))
         except MissingError:
             return iter(())
         names: set[str] = set()
         for entry in entries:
             path = str(entry["name"])
-            # fsspec appends relative links to the whole address, its query included.
-            prefix = f"{target}/" if path.startswith(f"{target}/") else f"{own}/"
-            name = path.removeprefix(prefix) if path.startswith(prefix) else ""
-            if self._address.scheme in _HTTP:
-                name = unquote(name.partition("?")[0].partition("#")[0])
+            name = path.removeprefix(f"{own}/") if path.startswith(f"{own}/") else ""
             first, slash, rest = name.partition("/")
             if first and not rest:
                 names.add(f"{first}/" if slash or entry.get("type") == "directory" else first)
         return iter(sorted(names))
+
+    def _names_on_page(self) -> Sequence[str]:
+        from wkplug.builtin import fsspec_http
+
+        own, mark, query = self._target.partition("?")
+        target = f"{own.rstrip('/')}/{mark}{query}"
+        try:
+            return self._do("listed", lambda driver: fsspec_http.names(driver, target, self.url))
+        except MissingError:
+            return ()
+        except UnlistableError:
+            # Servers of applications have a page for every address, so for that of a file with a slash, too.
+            if self._is_file():
+                return ()
+            raise
+
+    def _is_file(self) -> bool:
+        try:
+            return not self._head().page
+        except StorageError:
+            return False
 
     def list_all(self) -> Iterator[str]:
         """As `list`; UnlistableError for HTTP, whose index pages are missing, cut, or of something else."""

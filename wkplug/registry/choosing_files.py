@@ -22,6 +22,7 @@ from wkplug.errors import (
     ImageReaderMissingError,
     UnknownNameError,
     UnknownSchemeError,
+    UnlistableError,
     UnsupportedImageFormatError,
     WkplugError,
 )
@@ -350,7 +351,10 @@ def choose_exporter(tables: Tables, consumes: str, name: str, explicit: str | No
 
 
 def choose_importer(tables: Tables, location: Location, explicit: str | None = None) -> Choice:
-    """Choose who describes a foreign container, by its marker files, its suffix, and its importer's probe."""
+    """Choose who describes a foreign container, by its marker files, its suffix, and its importer's probe.
+
+    UnlistableError if nobody recognises it by its files, and the place doesn't tell what is in it.
+    """
     if explicit is not None:
         offer = tables.find(IMPORTER, explicit)
         return _simple(
@@ -358,10 +362,16 @@ def choose_importer(tables: Tables, location: Location, explicit: str | None = N
         )
     made: dict[str, Any] = {}
     scores: dict[str, int] = {}
+    unlistable: list[UnlistableError] = []
 
     def assess(offer: Offer) -> tuple[Problem, ...]:
         made[offer.spec.name] = tables.build(IMPORTER, offer)
-        scores[offer.spec.name] = made[offer.spec.name].probe(location)
+        try:
+            scores[offer.spec.name] = made[offer.spec.name].probe(location)
+        except UnlistableError as error:
+            # Another importer may recognise it by its files, without a list.
+            unlistable.append(error)
+            return (Problem(code="content", text="the place can't be listed"),)
         no = scores[offer.spec.name] <= ProbeScore.NO
         return (Problem(code="content", text="it is not such a container"),) if no else ()
 
@@ -374,6 +384,8 @@ def choose_importer(tables: Tables, location: Location, explicit: str | None = N
         claimed = not hints or named or any(location.child(marker).exists() for marker in spec.markers)
         if claimed and not _refused(candidates_of(tables, IMPORTER, [offer], assess, None)):
             claims.append(offer)
+    if not claims and unlistable:
+        raise unlistable[0]
     if not claims:
         raise UnknownNameError(
             f"No installed importer knows what '{location.url}' is.",

@@ -24,6 +24,7 @@ from wkplug.errors import (
     CorruptDataError,
     MissingError,
     UnknownNameError,
+    UnlistableError,
     UnsupportedImageDataError,
     UnsupportedOperationError,
 )
@@ -144,7 +145,10 @@ def choose_container(location: Location, importer: str | None = None) -> Choice 
     """Find the importer that knows what is at a place, None if there is none (an error if one was named)."""
     if importer is not None:
         return registry.choose_importer(location, importer)
-    names = tuple(location.list())
+    try:
+        names = tuple(location.list())
+    except UnlistableError as error:
+        return registry.choose_importer(cast("Location", _Listed(location, (), error)))
     if not names and (
         location.local_path() is not None or location.name.lower().endswith(readable_suffixes())
     ):
@@ -192,15 +196,19 @@ def is_sure(choice: Choice) -> bool:
 
 
 class _Listed:
-    """A place whose names are known."""
+    """A place whose names are known, or why they can't be."""
 
-    def __init__(self, location: Location, names: tuple[str, ...]) -> None:
-        self._location, self._names = location, names
+    def __init__(
+        self, location: Location, names: tuple[str, ...], error: UnlistableError | None = None
+    ) -> None:
+        self._location, self._names, self._error = location, names, error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._location, name)
 
     def list(self) -> Iterator[str]:
+        if self._error is not None:
+            raise self._error
         return iter(self._names)
 
 

@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.errors import CorruptDataError, MissingError, TooLargeError, UnsupportedOperationError
+from wkplug.errors import (
+    CorruptDataError,
+    MissingError,
+    TooLargeError,
+    UnlistableError,
+    UnsupportedOperationError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +93,10 @@ def plain_key(key: str) -> str:
 def packed_chunks(grid: ChunkGrid, folder: Location, key: str) -> PackedChunks | None:
     """Look whether a scale has chunks with suffixes; UnsupportedOperationError for those that can't be decoded."""
     place = folder.child(*key.split("/"))
-    names = list(itertools.islice(place.list(), _LOOKED_AT))
+    try:
+        names = list(itertools.islice(place.list(), _LOOKED_AT))
+    except UnlistableError:
+        names = []
     suffixes = {
         name[len(plain) :] for name in names if (plain := plain_key(name)) != name and grid.is_key(name)
     }

@@ -13,7 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image, ImageInfo, Importer, ProbeScore
-from wkplug.errors import CorruptDataError, MissingError
+from wkplug.errors import CorruptDataError, MissingError, UnlistableError
 from wkplug_tensorstore.backends import MovedPrecomputedBackend
 from wkplug_tensorstore.precomputed import find, scale_of
 from wkplug_tensorstore.stored import read_document
@@ -158,10 +158,13 @@ def _parts(scale: Mapping[str, Any]) -> list[str]:
 
 
 def _leading_empty(places: list[Location]) -> int:
-    """How many of the scales, from the first on, hold nothing, where a later one holds something."""
+    """How many of the scales, from the first on, hold nothing, where a later one holds something; 0 if none can say."""
     for number, place in enumerate(places):
-        if next(iter(place.list()), None) is not None:
-            return number
+        try:
+            if next(iter(place.list()), None) is not None:
+                return number
+        except UnlistableError:
+            break
     return 0
 
 
