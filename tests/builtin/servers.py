@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 class Handler(SimpleHTTPRequestHandler):
     """Serves files with ranges; folders called after a status answer with it, `noranges` ignores ranges.
+
+    What lies below `moved` is sent on to the same path without it.
 
     `flaky` fails twice for each path before it answers; `private` wants the token "secret" in a header, in the
     query, or as the password of the user "me".
@@ -41,6 +43,11 @@ class Handler(SimpleHTTPRequestHandler):
         first = self.path.split("/")[1]
         if first.isdigit():
             return self.send_error(int(first))
+        if first == "moved":
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/moved"))
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         if first == "flaky":
             server.failures[self.path] = server.failures.get(self.path, 0) + 1
             if server.failures[self.path] <= 2:
@@ -62,6 +69,8 @@ class Handler(SimpleHTTPRequestHandler):
             return self._say_spoilt(server.fault)
         if path.is_dir():
             return super().do_HEAD() if head else super().do_GET()
+        if not path.is_file() and server.index == "500":
+            return self.send_error(500)
         if not path.is_file():
             return self._say_nothing() if server.index == "always" else self.send_error(404)
         data = path.read_bytes()
@@ -132,7 +141,7 @@ class FileServer(ThreadingHTTPServer):
         self.index: str | None = "all"
         """What folders answer: the index page of all files, one of none ("none"), or 404 (None).
 
-        With "always" unknown names answer like folders that name no file.
+        With "always" unknown names answer like folders that name no file, with "500" with that error.
         """
 
         self.fault: str | None = None
@@ -160,12 +169,24 @@ def serve_files(folder: Path) -> Iterator[FileServer]:
 
 
 @contextmanager
-def serve_s3() -> Iterator[str]:
-    """Run an S3 server and give its host with port."""
+def serve_s3(conditions: str = "kept") -> Iterator[str]:
+    """Run an S3 server and give its host with port; conditions of writes are "kept", "ignored" or "refused"."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
+    served = server._server
+    app = served.app
+
+    def plain_store(environ: dict[str, Any], start: Any) -> Any:
+        asked = [environ.pop(name, None) for name in ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")]
+        if any(asked) and conditions == "refused":
+            start("501 Not Implemented", [("Content-Length", "0")])
+            return []
+        return app(environ, start)
+
+    if conditions != "kept":
+        served.app = plain_store
     try:
         host, port = server.get_host_and_port()
         yield f"{host}:{port}"

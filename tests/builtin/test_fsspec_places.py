@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wkplug.config
+from tests.builtin.servers import serve_s3
 from wkplug.builtin.fsspec_address import resolve
 from wkplug.builtin.fsspec_places import FsspecFilesystem, FsspecLocation
 from wkplug.builtin.fsspec_ranges import merge
@@ -669,3 +670,28 @@ def test_stores_without_conditional_puts_say_so_once() -> None:
         warnings.simplefilter("error")
         with place.child("below").lock("properties"):
             pass
+
+
+@pytest.mark.parametrize("conditions", ["ignored", "refused"])
+def test_s3_stores_without_conditions_say_so_once(conditions: str) -> None:
+    with serve_s3(conditions) as host:
+        place = FsspecLocation(f"s3://{host}/bucket-{conditions}", KEYS)
+        place._address.filesystem().mkdir(place._path)
+        with (
+            pytest.warns(UserWarning, match=f"{host}/ has no conditional writes here.*can be lost") as told,
+            place.child("d").lock("properties"),
+        ):
+            pass
+        assert len(told) == 1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with place.child("other").lock("properties"):
+                pass
+
+
+def test_s3_stores_with_conditions_are_asked_once_in_silence(bucket: FsspecLocation) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("a", "b"):
+            with bucket.child(name).lock("properties"):
+                assert len(list(bucket.list())) == 1

@@ -108,6 +108,34 @@ def test_chunks_of_a_web_server_are_laid_over_a_layer(tmp_path: Path, server: Fi
     assert (merged[:, :, 64:] == 251).all()
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind[1] or kind[0])
+def test_an_address_that_leads_to_another_is_followed_or_told(
+    tmp_path: Path, server: FileServer, kind: tuple[str, str | None]
+) -> None:
+    _served(tmp_path, server, kind)
+    data_format, engine = kind
+    moved = wk.Dataset.open(f"{server.url}/moved/d", backends={data_format: engine} if engine else None)
+    mag = moved.get_layer("seg").get_mag(1)
+    if engine is None or not engine.endswith("tensorstore"):
+        assert np.array_equal(mag.read(relative_offset=(0, 0, 0), size=(64, 64, 40))[0], VOXELS)
+        return
+    with pytest.raises(UnsupportedOperationError) as caught:
+        mag.read()
+    assert "sends readers on to another address (HTTP 302), where tensorstore doesn't follow" in str(
+        caught.value
+    )
+    assert 'backends={"zarr3": "zarr"}' in str(caught.value)
+
+
+def test_an_error_for_unknown_names_is_no_mark(tmp_path: Path, server: FileServer) -> None:
+    own, there = _served(tmp_path, server, ("wkw", None))
+    server.index = "500"
+    mag = there.get_layer("seg").get_mag(1)
+    assert np.array_equal(mag.read(relative_offset=(0, 0, 0), size=(64, 64, 40))[0], VOXELS)
+    storage.set_mark(own.get_layer("seg").get_mag(1).location, storage.Mark(job="a copy"))
+    assert storage.read_mark(mag.location) is not None
+
+
 def test_a_page_for_unknown_names_is_no_mark(tmp_path: Path, server: FileServer) -> None:
     own, there = _served(tmp_path, server, ("wkw", None))
     server.index = "always"

@@ -58,6 +58,8 @@ _VERSION_KEYS = (
     "last_modified",
 )
 _locks = ProcessLocks()
+_known: set[str] = set()
+"""The stores that this process has seen to keep conditions, or not to."""
 _told: set[str] = set()
 """The stores of which this process has told that their locks are none in the strict sense."""
 
@@ -333,9 +335,11 @@ class FsspecLocation(Location):
                 "written", lambda driver: fsspec_s3.put(driver, self._path, data, if_match, self.url)
             )
             if version is not None:
-                return version
+                return self._checked(data, version) if if_match == "" else version
         if if_match is None:
             return self._put(data)
+        if self._address.scheme == "s3":
+            self._tell_of_races()
         with _locks.hold(self.url, "if_match", 60.0):
             found = self.version() or ""
             if found != if_match:
@@ -344,6 +348,21 @@ class FsspecLocation(Location):
                     hint="Read it again and repeat the change.",
                 )
             return self._put(data)
+
+    def _checked(self, data: bytes, version: str) -> str:
+        """Make what was just created once more: stores that do it again look at no conditions.
+
+        Some take the headers and pass over them. Asked once per process and store; gives the version.
+        """
+        if self._address.root in _known | _told:
+            return version
+        _known.add(self._address.root)
+        try:
+            again = self._do("written", lambda driver: fsspec_s3.put(driver, self._path, data, "", self.url))
+        except ConflictError:
+            return version
+        self._tell_of_races()
+        return again or version
 
     def _put(self, data: bytes) -> str:
         def put(driver: Any) -> None:
@@ -385,7 +404,7 @@ class FsspecLocation(Location):
     def lock(self, key: str = "", *, timeout: float | None = None) -> AbstractContextManager[None]:
         """Lock it: within this process for memory://, by a lease elsewhere (see `wkplug.builtin.leases`).
 
-        UserWarning, once per store, where the store has no conditional puts.
+        UserWarning, once per store, where the store has no conditional puts, or passes over the conditions.
         """
         self._check_writable("locked")
         if timeout is None:
@@ -394,15 +413,19 @@ class FsspecLocation(Location):
             timeout = current().lock_timeout
         if self._address.scheme == "memory":
             return _locks.hold(self.url, key, timeout)
-        if self._address.scheme != "s3" and self._address.root not in _told:
+        if self._address.scheme != "s3":
+            self._tell_of_races()
+        return lease(self, key, timeout)
+
+    def _tell_of_races(self) -> None:
+        if self._address.root not in _told:
             _told.add(self._address.root)
             warnings.warn(
                 f"[WARNING] {self._address.root} has no conditional writes here: if two programs change a dataset "
                 "there at the same moment, one of the changes can be lost. Let one program write at a time.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        return lease(self, key, timeout)
 
     def writable(self) -> bool:
         """Whether the kind of place can be written at all; permissions show only when writing."""

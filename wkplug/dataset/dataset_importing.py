@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.layer import Layer
     from wkplug.dataset.legacy.formats import FormatName
-    from wkplug.dataset.names import Category, MissingSlices, Mode, SamplingMode
+    from wkplug.dataset.names import Category, LayerMapping, MissingSlices, Mode, SamplingMode
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
     from wkplug.ops.importing.files import ConversionLayerMapping
     from wkplug.ops.importing.report import ImportReport
@@ -58,7 +58,7 @@ class DatasetImporting(DatasetPart):
         name: str | None = None,
         *,
         map_filepath_to_layer_name: ConversionLayerMapping
-        | str
+        | LayerMapping
         | Callable[[Any], str] = "inspect_single_file",
         z_slices_sort_key: Callable[[Any], Any] | None = None,
         voxel_size_with_unit: VoxelSize | None = None,

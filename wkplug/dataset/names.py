@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, NewType, TypeAlias
 
-__all__ = ["Category", "MissingSlices", "Mode", "ModeName", "SamplingMode"]
+__all__ = ["Category", "LayerMapping", "MissingSlices", "Mode", "ModeName", "SamplingMode"]
 
 Category: TypeAlias = Literal["color", "segmentation"]
 """What voxels are: brightness, or segment ids."""
@@ -20,6 +20,16 @@ SamplingMode: TypeAlias = Literal["anisotropic", "isotropic", "constant_z"]
 
 MissingSlices: TypeAlias = Literal["error", "fill", "close"]
 """What becomes of gaps in a series of files."""
+
+LayerMapping: TypeAlias = Literal[
+    "inspect_single_file",
+    "inspect_every_file",
+    "enforce_layer_per_file",
+    "enforce_single_layer",
+    "enforce_layer_per_folder",
+    "enforce_layer_per_toplevel_folder",
+]
+"""How the files of a folder become layers: the values of `ConversionLayerMapping`."""
 
 ModeName = NewType("ModeName", str)
 """The name of an interpolation mode that a plugin brings, or of one of several implementations ("median+numba")."""

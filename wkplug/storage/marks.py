@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.errors import ForbiddenError, IncompleteMagError, MissingError
+from wkplug.errors import ForbiddenError, IncompleteMagError, MissingError, StorageError
 from wkplug.storage.copying import can_be_listed
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def read_mark(location: Location) -> Mark | None:
     """Give the mark, or None. A damaged mark is a mark of an unknown job.
 
     Servers that refuse to tell missing files from forbidden ones are taken to have none, and so are those that answer
-    with something else, such as a page for every unknown name.
+    with something else, such as a page or an error of their own for every unknown name.
     """
     try:
         text = location.child(MARK_NAME).read()
@@ -103,6 +103,10 @@ def read_mark(location: Location) -> Mark | None:
         return None
     except ForbiddenError:
         if location.local_path() is not None:
+            raise
+        return None
+    except StorageError:
+        if can_be_listed(location):
             raise
         return None
     try:

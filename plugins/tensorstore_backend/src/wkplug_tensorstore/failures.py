@@ -30,8 +30,10 @@ ENGINE_ERRORS = (ValueError, IndexError, KeyError, TypeError, RuntimeError, OSEr
 
 _STATUS = re.compile(r"^([A-Z_]+): ")
 _OS_ERROR = re.compile(r"os_error_code='(\d+)'")
-_HTTP_STATUS = re.compile(r"http_response_code='(\d+)'")
-_NOISE = re.compile(r" \[(?:tensorstore_spec|source locations?|transform|domain)=.*", re.DOTALL)
+_HTTP_STATUS = re.compile(r"(?:http_response_code='|\[HTTP code )(\d+)")
+_NOISE = re.compile(
+    r" \[(?:http_response_body|tensorstore_spec|source locations?|transform|domain)=.*", re.DOTALL
+)
 _QUERY = re.compile(r"(https?://[^\s\"'?]*)\?[^\s\"']*")
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -61,6 +63,14 @@ def sort_failure(
     reason = text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
     number = _OS_ERROR.search(str(error))
     message = f"{url} could not be {verb}: {reason}"
+    answer = _HTTP_STATUS.search(str(error))
+    if answer is not None and answer[1].startswith("3"):
+        return UnsupportedOperationError(
+            f"{url} could not be {verb}: the server sends readers on to another address (HTTP {answer[1]}), "
+            "where tensorstore doesn't follow.",
+            hint="Use the address that it names, or the plugin wkplug-zarr, which follows: it is chosen by the setting "
+            'backends, as in backends={"zarr3": "zarr"}.',
+        )
     if number is not None:
         return _by_number(int(number[1]), message)
     if status == "NOT_FOUND":
@@ -81,7 +91,7 @@ def sort_failure(
             message,
             hint="That server ignores byte ranges, so shards can't be read there; copy the data first.",
         )
-    if status in _DAMAGE and _HTTP_STATUS.search(str(error)) is None:
+    if status in _DAMAGE and answer is None:
         return CorruptDataError(message, hint="The data are damaged; restore them from a copy.")
     return otherwise(message)
 
