@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -245,6 +246,9 @@ def test_damage_in_the_middle_leaves_a_marked_mag_that_is_not_listed(
         ("a.tif", ("ä" * 3000).encode(), "it is text, not an image (it begins with '" + "ä" * 40 + "')"),
         ("a.tif", bytes(5000), "its first 4,096 bytes are zero"),
         ("a.png", b"", "it is empty"),
+        ("a.png", b"%PDF-1.4\n%\xe2\xe3", "it is a PDF document, not an image"),
+        ("a.tif", b"Rar!\x1a\x07" + bytes(30), "it is a RAR archive, not an image"),
+        ("a.jpg", gzip.compress(b"picture"), "it is compressed by gzip, not an image"),
     ],
 )
 def test_what_is_no_image_is_called_what_it_is(tmp_path: Path, name: str, content: bytes, what: str) -> None:
@@ -262,6 +266,23 @@ def test_what_is_no_image_is_called_what_it_is(tmp_path: Path, name: str, conten
     with pytest.raises(CorruptImageError) as damaged:
         wk.Dataset.from_images(tmp_path, tmp_path / "out", (1, 1, 1))
     assert f"{name} has the name of an image, but not its contents: {what}." in str(damaged.value)
+
+
+@pytest.mark.parametrize(("name", "own"), [("a.png", "pillow"), ("a.tif", "tifffile"), ("a.nrrd", "nrrd")])
+def test_other_contents_than_the_name_says_are_told_in_bytes(tmp_path: Path, name: str, own: str) -> None:
+    (tmp_path / name).write_bytes(b"\x01\x02\x03\xffABCDEFGH" + bytes(range(256)))
+    for attempt in (
+        lambda: wk.Dataset.from_images(tmp_path / name, tmp_path / "out", (1, 1, 1)),
+        lambda: inspect_image(str(tmp_path / name)),
+    ):
+        with pytest.raises(UnsupportedImageFormatError) as caught:
+            attempt()
+        assert str(caught.value) == (
+            f"No installed reader accepts '{name}'. Its suffix is claimed by {own}, but its first bytes "
+            "(01 02 03 ff 41 42 43 44) are not theirs.\n"
+            "  The file is damaged, or called otherwise than what it is. Export or download the image again, "
+            "or move the file away."
+        )
 
 
 def test_plain_voxels_are_no_photo(tmp_path: Path) -> None:

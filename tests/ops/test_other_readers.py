@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -123,15 +124,19 @@ def test_readers_that_are_not_wanted_are_not_tried(tmp_path: Path) -> None:
         registry.open_with_another_reader(place, b"PIKY", "picky", error, without=("fussy",))
 
 
-def test_what_fails_while_voxels_are_read_is_read_by_nobody_else(
-    stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("executor", [None, "processes"])
+def test_what_fails_while_voxels_are_read_names_all_who_tried(
+    stack: Path, tmp_path: Path, executor: str | None
 ) -> None:
-    def broken(self: Any, *arguments: Any, **options: Any) -> None:
-        raise CorruptImageError("damaged in the middle")
-
-    monkeypatch.setattr("wkplug_tiff.reader.TiffImage.read", broken)
+    damaged = stack / "s1.tif"
+    damaged.write_bytes(damaged.read_bytes()[:-100])  # the last of its voxels
+    expected = (
+        f"None of 2 readers could read {damaged}:\n"
+        "  picky: s1.tif is not to my taste.\n"
+        f"  tifffile: {damaged} can't be read as a TIFF: "
+    )
     with (
         pytest.warns(UserWarning, match="tifffile took over"),
-        pytest.raises(CorruptImageError, match=r"^damaged in the middle"),
+        pytest.raises(CorruptImageError, match=f"^{re.escape(expected)}.*\n  Cook it again"),
     ):
-        wk.Dataset.from_images(stack, tmp_path / "out", (1, 1, 1), layer_category="color")
+        wk.Dataset.from_images(stack, tmp_path / "out", (1, 1, 1), layer_category="color", executor=executor)

@@ -437,8 +437,9 @@ def test_magic_bytes_beat_suffixes_and_a_probe_can_refuse(plugged: Plugged, tmp_
     with pytest.raises(UnsupportedImageFormatError) as caught:
         registry.choose_reader(image(tmp_path, "x.pic"), b"NO\0")
     assert str(caught.value) == (
-        "No installed reader accepts 'x.pic'. Its suffix is claimed by good, but its first bytes are not theirs.\n"
-        "  readable suffixes: .big.pic, .pic"
+        "No installed reader accepts 'x.pic'. Its suffix is claimed by good, but its first bytes (4e 4f 00) are not "
+        "theirs.\n  The file is damaged, or called otherwise than what it is. Export or download the image again, "
+        "or move the file away."
     )
 
 

@@ -58,6 +58,7 @@ __all__ = [
     "PluginWarning",
     "Ranked",
     "State",
+    "all_readers_failed",
     "axes_of_format",
     "backend",
     "check_backends",
@@ -292,6 +293,13 @@ def open_with_another_reader(
     return choosing_files_again.open_with_another(
         tables_of_now(), location, head, failed, error, scene=scene, folder=folder, without=without
     )
+
+
+def all_readers_failed(location: Location, refused: Mapping[str, WkplugError], what: str) -> WkplugError:
+    """Make the error where several readers failed to do `what` ("read"), by their names, the surest first."""
+    from wkplug.registry import choosing_files_again
+
+    return choosing_files_again.all_failed(location, refused, what)
 
 
 def exporter(name: str) -> Exporter:

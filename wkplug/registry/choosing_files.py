@@ -31,6 +31,8 @@ from wkplug.registry.kinds import EXPORTER, FILESYSTEM, IMPORTER, READER, Kind
 from wkplug.registry.selection import Choice, Wish, select
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wkplug.abc.locations import Location
     from wkplug.registry.manager import Offer
     from wkplug.registry.tables import Tables
@@ -41,10 +43,12 @@ __all__ = [
     "choose_importer",
     "choose_reader",
     "contents_of",
+    "none_of_its_name",
     "scheme_of",
 ]
 
 _MOST_SHOWN = 40
+_BYTES_SHOWN = 8
 _AGAIN = "Export or download the image again, or move the file away."
 
 
@@ -176,8 +180,44 @@ def _is_none(offers: list[Offer], name: str, head: bytes) -> bool:
     """Whether a file that only catch-alls would take is none of theirs: its own reader has seen that it is something
     else, such as a web page, or it is plain voxels.
     """
-    own = any(name.endswith(offer.spec.suffixes) for offer in offers if offer.spec.priority >= 0)
-    return (own and bool(contents_of(head))) or name.endswith(_PLAIN)
+    return (_is_known(offers, name) and bool(contents_of(head))) or name.endswith(_PLAIN)
+
+
+def _is_known(offers: Iterable[Offer], name: str) -> bool:
+    """Whether files of such a name have a reader of their own, beside those that try anything."""
+    return any(name.endswith(offer.spec.suffixes) for offer in offers if offer.spec.priority >= 0)
+
+
+def none_of_its_name(
+    tables: Tables, location: Location, head: bytes, failed: Iterable[str]
+) -> WkplugError | None:
+    """The error for a file that its own reader didn't take, and that catch-alls failed to open; None for others.
+
+    What catch-alls say then is about libraries that nobody has asked for.
+    """
+    name = location.name.lower()
+    if not _is_known(tables.offers(READER), name):
+        return None
+    if any(tables.find(READER, each).spec.priority >= 0 for each in failed):
+        return None
+    return _no_reader(tables, location, name, head)
+
+
+_OTHERS = {
+    b"%PDF-": "a PDF document",
+    b"%!PS": "a PostScript document",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b\x08": "compressed by gzip",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ\x00": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by Zstandard",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"\x93NUMPY": "an array of numpy",
+    b"\x7fELF": "a program",
+    b"SQLite format 3\x00": "a database",
+}
+"""How files begin that are no images, and what they are."""
 
 
 def contents_of(head: bytes) -> str:
@@ -186,6 +226,9 @@ def contents_of(head: bytes) -> str:
         return "it is empty"
     if not head.strip(b"\0"):
         return f"its first {len(head):,} bytes are zero"
+    for begin, what in _OTHERS.items():
+        if head.startswith(begin):
+            return f"it is {what}, not an image"
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(head)  # which may end within a letter
@@ -303,11 +346,15 @@ def _no_reader(tables: Tables, location: Location, name: str, head: bytes) -> Wk
             "--voxel-size x,y,z. For a photo, name the reader.",
         )
     claimed = [o.spec.name for o in tables.offers(READER) if any(name.endswith(s) for s in o.spec.suffixes)]
-    why = (
-        f"Its suffix is claimed by {listed(claimed)}, but its first bytes are not theirs." if claimed else ""
-    )
+    if claimed:
+        return UnsupportedImageFormatError(
+            f"{start} Its suffix is claimed by {listed(claimed)}, but its first bytes "
+            f"({head[:_BYTES_SHOWN].hex(' ')}) are not theirs.",
+            path=location.url,
+            hint=f"The file is damaged, or called otherwise than what it is. {_AGAIN}",
+        )
     return UnsupportedImageFormatError(
-        f"{start} {why}".rstrip(), path=location.url, hint=f"readable suffixes: {listed(installed)}"
+        start, path=location.url, hint=f"readable suffixes: {listed(installed)}"
     )
 
 

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING
 
 from wkplug.abc.arrays import Problem
 from wkplug.errors import ImageConversionError, PluginError, UnsupportedImageFormatError, WkplugError
-from wkplug.registry.choosing_files import choose_reader
+from wkplug.registry.choosing_files import choose_reader, none_of_its_name
 from wkplug.registry.kinds import READER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from wkplug.abc.images import Image, ImageReader
     from wkplug.abc.locations import Location
     from wkplug.registry.selection import Choice
     from wkplug.registry.tables import Tables
 
-__all__ = ["REFUSALS", "open_with_another"]
+__all__ = ["REFUSALS", "all_failed", "open_with_another"]
 
 REFUSALS = (ImageConversionError, PluginError)
 """What a reader raises for a file that it can't open, or where it lacks something; else the place is to blame."""
@@ -62,9 +62,12 @@ def open_with_another(
             refused[ranked.name] = image
             continue
         return _told(every, ranked.name, reader, refused), image
+    strange = none_of_its_name(tables, location, head, refused)
+    if strange is not None:
+        raise strange from error
     if len(refused) == 1:
         raise error
-    raise _all_failed(location, refused) from error
+    raise all_failed(location, refused, "open") from error
 
 
 def _opened(reader: ImageReader, location: Location, scene: int) -> Image | WkplugError:
@@ -107,10 +110,11 @@ def _told(every: Choice, name: str, reader: ImageReader, refused: dict[str, Wkpl
     )
 
 
-def _all_failed(location: Location, refused: dict[str, WkplugError]) -> WkplugError:
+def all_failed(location: Location, refused: Mapping[str, WkplugError], what: str) -> WkplugError:
+    """The error where several readers failed to do `what` ("open", "read"), by their names, the surest first."""
     first = next(iter(refused.values()))
     reasons = "".join(f"\n  {name}: {error.message}" for name, error in refused.items())
-    message = f"None of {len(refused)} readers could open {location.url}:{reasons}"
+    message = f"None of {len(refused)} readers could {what} {location.url}:{reasons}"
     hint = first.hint or "Is the file whole? The reader of its format is named first."
     # The first was the surest about what the file is: whoever catches its type still does.
     kind = type(first) if isinstance(first, ImageConversionError) else UnsupportedImageFormatError

@@ -223,6 +223,7 @@ def page(tags: tuple[int, ...], following: int) -> bytes:
         (50, 26, "its pages lead back to one another in a circle"),
         (70, 0, "more than 64 of its pages have no pixels"),
         (200_000, 8, "more than 64 of its pages have no pixels"),
+        (3, 5000, "its list of pages breaks off after 3"),
     ],
 )
 def test_chains_of_pages_without_an_end_are_refused(tmp_path: Path, count: int, last: int, said: str) -> None:

@@ -13,11 +13,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wkplug import registry
-from wkplug.errors import ImageConversionError, InvalidArgumentError, PluginError, UnsupportedImageFormatError
+from wkplug.abc import Image
+from wkplug.errors import (
+    CorruptImageError,
+    ImageConversionError,
+    InvalidArgumentError,
+    PluginError,
+    UnsupportedImageFormatError,
+)
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
-    from wkplug.abc import Image, ImageInfo, ImageReader, Location
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box, ImageInfo, ImageReader, Location
     from wkplug.errors import WkplugError
 
 __all__ = ["BIOFORMATS", "HEAD_BYTES", "ImageFile", "Source", "Wanted", "readable_suffixes"]
@@ -146,6 +155,7 @@ class ImageFile:
         self._wanted = Wanted(reader_name)
         self.scene = 0
         self._shown = location.url
+        self._refused: dict[str, WkplugError] = {}  # surer readers, which couldn't open it
 
     @classmethod
     def choose(cls, location: Location, reader: str | Wanted | None = None, scene: int = 0) -> ImageFile:
@@ -165,6 +175,7 @@ class ImageFile:
         """An image of the same file by its number in `info.scenes`, of which messages say which one it is."""
         file = ImageFile(self.location, self._reader, self.reader_name, self._closed)
         file.scene, file.notes, file._wanted = scene, self.notes, self._wanted
+        file._refused = self._refused
         names = self.info.scenes
         name = names[scene].replace("/", "_") if scene < len(names) else ""
         alone = name and names.count(names[scene]) == 1
@@ -176,7 +187,7 @@ class ImageFile:
     def like(self, location: Location) -> ImageFile:
         """Another file that is taken to be like this one, without a look at it."""
         file = ImageFile(location, self._reader, self.reader_name, self._closed)
-        file._wanted = self._wanted
+        file._wanted, file._refused = self._wanted, self._refused
         file.__dict__["info"] = self.info
         return file
 
@@ -201,7 +212,18 @@ class ImageFile:
     def open(self) -> Image:
         """See `Source.open`; one that was closed by `close` opens its file when it is read."""
         image = self._closed.take(self.path)
-        return self._reader.open(self.location, scene=self.scene) if image is None else image
+        try:
+            image = self._reader.open(self.location, scene=self.scene) if image is None else image
+        except ImageConversionError as error:
+            if not self._refused:
+                raise
+            raise self.failed(error) from error
+        return _SecondChoice(image, self) if self._refused else image
+
+    def failed(self, error: WkplugError) -> WkplugError:
+        """The error of a file that the reader couldn't read which took over: with what surer ones said of it."""
+        refused = {**self._refused, self.reader_name: error}
+        return registry.all_readers_failed(self.location, refused, "read")
 
     def _open_with_another(self, error: WkplugError) -> Image:
         if self._wanted.name is not None:
@@ -214,11 +236,19 @@ class ImageFile:
         why = error.message.replace(self.location.url, "it").replace(self.location.name, "it").rstrip(".")
         text = f"the reader {self.reader_name} can't open it, so {choice.name} took over ({why})"
         self.notes = (ImportNote(kind="took over", text=text, sources=(self.path,)),)
+        kind = CorruptImageError if isinstance(error, CorruptImageError) else UnsupportedImageFormatError
+        self._refused = {self.reader_name: kind(error.message, self.path, hint=error.hint)}
+        for line in choice.ranking:
+            for problem in line.problems or ():
+                if problem.code == "open" and line.name != self.reader_name:
+                    self._refused[line.name] = UnsupportedImageFormatError(problem.text, self.path)
         self._reader, self.reader_name = choice.winner, choice.name
         return image
 
     def close(self, image: Image) -> None:
         """Close an image that `open` gave, so that it may be given again."""
+        if isinstance(image, _SecondChoice):
+            image = image.image
         image.close()
         self._closed.put(self.path, image)
 
@@ -231,7 +261,26 @@ class ImageFile:
         return f"{facts.st_size}-{facts.st_mtime_ns}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ImageFile.choose, (self.location, self.reader_name, self.scene))
+        return (ImageFile.choose, (self.location, self.reader_name, self.scene), {"_refused": self._refused})
+
+
+class _SecondChoice(Image):
+    """An image of a reader that took over from a surer one, which may have seen why its voxels can't be read."""
+
+    def __init__(self, image: Image, file: ImageFile) -> None:
+        self.image, self._file = image, file
+        self.info, self.thread_safe = image.info, image.thread_safe
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        try:
+            return self.image.read(box, level=level)
+        except ImageConversionError as error:
+            raise self._file.failed(error) from error
+
+    def close(self) -> None:
+        """See `Image.close`."""
+        self.image.close()
 
 
 def readable_suffixes() -> tuple[str, ...]:

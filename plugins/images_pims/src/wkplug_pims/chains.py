@@ -1,4 +1,7 @@
-"""Chains of TIFF pages that no reader of pims comes to the end of, found by their links before pims opens a file."""
+"""Chains of TIFF pages that no reader of pims comes to the end of, or that break off, found before pims opens a file.
+
+Readers of pims take the pages up to the break for all that there are: of a file that was cut, the rest would be lost.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def broken_chain(path: str) -> str | None:
             seen.add(following)
             page = _page(file, following, order, wide=wide)
             if page is None:
-                return None  # cut off: readers come to an end there
+                return f"its list of pages breaks off after {len(seen) - 1}"
             following, has_pixels = page
             empty += not has_pixels
             if empty > _MOST_EMPTY:
