@@ -688,6 +688,30 @@ def test_omero_windows_and_visibility_are_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [2, 3])
+def test_omero_channels_that_are_inverted_are_shown_so(tmp_path: Path, version: int) -> None:
+    channels = [{"label": "DAPI", "inverted": True}, {"label": "GFP", "inverted": False}, {"label": "RFP"}]
+    place = write_image(
+        tmp_path / "a.zarr", noise((3, 4, 20, 30)), [CHANNEL, *SPACE], version, omero={"channels": channels}
+    )
+    dataset = convert(place)
+    views = [layer.default_view_configuration for layer in dataset.layers.values()]
+    assert [view is not None and view.is_inverted for view in views] == [True, None, None]
+    written = json.loads((tmp_path / "out" / "datasource-properties.json").read_text())
+    assert written["dataLayers"][0]["defaultViewConfiguration"]["isInverted"] is True
+    assert "isInverted" not in written["dataLayers"][1]["defaultViewConfiguration"]
+
+
+def test_a_coloured_image_is_inverted_where_all_of_its_channels_are(tmp_path: Path) -> None:
+    channels = [{"color": color, "inverted": True} for color in ("FF0000", "00FF00", "0000FF")]
+    data = noise((3, 4, 20, 30), "uint8")
+    place = write_image(tmp_path / "a.zarr", data, [CHANNEL, *SPACE], omero={"channels": channels})
+    (layer,) = convert(place).layers.values()
+    assert layer.num_channels == 3
+    assert layer.default_view_configuration is not None
+    assert layer.default_view_configuration.is_inverted is True
+
+
+@pytest.mark.parametrize("version", [2, 3])
 @pytest.mark.parametrize("shards", [False, True])
 def test_bool_voxels_become_0_and_1(tmp_path: Path, version: int, shards: bool) -> None:
     if version == 2 and shards:

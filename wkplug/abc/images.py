@@ -43,7 +43,8 @@ class ImageInfo:
         bits are scaled to 8, labels keep the stored values.
     channel_names: one per channel, empty if unknown. channel_colors: (red, green, blue) of 0 to 255 or None, one
         per channel, empty if unknown. channel_ranges: (darkest, brightest) value that viewers show, or None; likewise.
-    channel_visible: whether viewers show the channel at first, or None; likewise.
+    channel_visible: whether viewers show the channel at first, or None; channel_inverted: whether they show large
+        values as dark; likewise.
     levels: how many resolutions the file holds; level 0 is described here. level_shapes: the shape of each, in the
         order of axes; may be left empty if there is one level.
     scenes: names of all images in the file; empty if there is just this one.
@@ -72,6 +73,7 @@ class ImageInfo:
     channel_colors: tuple[tuple[int, int, int] | None, ...] = ()
     channel_ranges: tuple[tuple[float, float] | None, ...] = ()
     channel_visible: tuple[bool | None, ...] = ()
+    channel_inverted: tuple[bool | None, ...] = ()
     levels: int = 1
     level_shapes: tuple[tuple[int, ...], ...] = attrs.field(default=(), converter=shapes)
     scenes: tuple[str, ...] = ()

@@ -43,7 +43,8 @@ class ForeignLayer:
     dataset's 0).
     channel_names, channel_colors: one per channel, or empty; colours as (red, green, blue) of 0 to 255, or None.
     channel_ranges: (darkest, brightest) value that viewers show, one per channel, or None; empty if unknown.
-    channel_visible: whether viewers show the channel at first, likewise.
+    channel_visible: whether viewers show the channel at first; channel_inverted: whether they show large values as
+    dark; likewise.
     notes: sentences for whoever imports it. details: JSON values for `wkplug inspect`.
     """
 
@@ -57,6 +58,7 @@ class ForeignLayer:
     channel_colors: tuple[tuple[int, int, int] | None, ...] = ()
     channel_ranges: tuple[tuple[float, float] | None, ...] = ()
     channel_visible: tuple[bool | None, ...] = ()
+    channel_inverted: tuple[bool | None, ...] = ()
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = attrs.field(factory=dict)
 

@@ -32,11 +32,15 @@ _PLAIN = frozenset({"red", "green", "blue", "alpha", "grey", "gray"})
 
 @attrs.frozen
 class Shown:
-    """How viewers show a layer at first, as far as its file says; range: the darkest and the brightest value."""
+    """How viewers show a layer at first, as far as its file says; range: the darkest and the brightest value.
+
+    inverted: whether the darkest is shown as the brightest.
+    """
 
     color: tuple[int, int, int] | None = None
     range: tuple[float, float] | None = None
     visible: bool | None = None
+    inverted: bool | None = None
 
 
 def channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[tuple[str, range]]:
@@ -118,9 +122,10 @@ def _said(volume: Volume, facts: Sequence[Any], channel: int) -> Any:
 
 def shown(volume: Volume, channels: range, number: int, count: int) -> Shown:
     """How the layer of some channels is shown, the `number`-th of `count` layers that lie over each other."""
-    if len(channels) > 1:
-        return Shown()
     info, channel = volume.files[0].info, channels.start
+    inverted = all(_said(volume, info.channel_inverted, each) for each in channels) or None
+    if len(channels) > 1:
+        return Shown(inverted=inverted)
     color = _said(volume, info.channel_colors, channel)
     if color is None and count > 1:
         color = _distinct(number)
@@ -128,7 +133,7 @@ def shown(volume: Volume, channels: range, number: int, count: int) -> Shown:
         color = None  # what viewers take anyway
     limits = _said(volume, info.channel_ranges, channel)
     visible = _said(volume, info.channel_visible, channel)
-    return Shown(color, limits if limits is not None and limits[0] < limits[1] else None, visible)
+    return Shown(color, limits if limits is not None and limits[0] < limits[1] else None, visible, inverted)
 
 
 def _distinct(number: int) -> tuple[int, int, int]:

@@ -319,6 +319,7 @@ def _with_facts(info: ImageInfo, layer: ForeignLayer) -> ImageInfo:
         channel_colors=layer.channel_colors,
         channel_ranges=layer.channel_ranges,
         channel_visible=layer.channel_visible,
+        channel_inverted=layer.channel_inverted,
         details=layer.details,
         notes=tuple(dict.fromkeys((*info.notes, *layer.notes))),
     )

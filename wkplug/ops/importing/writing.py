@@ -277,7 +277,12 @@ def _view(planned: LayerPlan, seen: Seen) -> LayerViewConfiguration:
         high = limits[1] if high is None else max(high, limits[1])
     hidden = True if shown.visible is False else None
     return LayerViewConfiguration(
-        color=shown.color, intensity_range=limits, min=low, max=high, is_disabled=hidden
+        color=shown.color,
+        intensity_range=limits,
+        min=low,
+        max=high,
+        is_disabled=hidden,
+        is_inverted=shown.inverted,
     )
 
 

@@ -196,7 +196,7 @@ class Multiscale:
         begin = [
             max(0, low + round(by / mag)) for low, by, mag in zip(offset, moved, mags[0].mag, strict=True)
         ]
-        names, colors, ranges, visible = _channels(self.node)
+        channels = _channels(self.node) if self.category != "segmentation" else {}
         image = self.node.multiscales[0]
         return ForeignLayer(
             name=self.name,
@@ -204,10 +204,7 @@ class Multiscale:
             mags=tuple(mags),
             voxel_size=(sizes[0], sizes[1], sizes[2]),
             offset=(begin[0], begin[1], begin[2]),
-            channel_names=names if self.category != "segmentation" else (),
-            channel_colors=colors if self.category != "segmentation" else (),
-            channel_ranges=ranges if self.category != "segmentation" else (),
-            channel_visible=visible if self.category != "segmentation" else (),
+            **channels,
             notes=(*self.notes, *notes),
             details={"ome-zarr": str(self.node.ome.get("version", image.get("version", "unknown")))},
         )
@@ -317,30 +314,24 @@ def _combined(first: _Transformation, then: _Transformation) -> _Transformation:
     return scale, shift
 
 
-_Channels = tuple[
-    tuple[str, ...],
-    tuple[tuple[int, int, int] | None, ...],
-    tuple[tuple[float, float] | None, ...],
-    tuple[bool | None, ...],
-]
-
-
-def _channels(node: Node) -> _Channels:
-    """What omero metadata say about channels: names, colours, the range that is shown, whether they are."""
+def _channels(node: Node) -> dict[str, Any]:
+    """What omero metadata say about channels: names, colours, the range that is shown, whether they are, and how."""
     omero = node.ome.get("omero")
     found = omero.get("channels") if isinstance(omero, dict) else None
     if not isinstance(found, list) or not all(isinstance(channel, dict) for channel in found):
-        return (), (), (), ()
+        return {}
     names = tuple(str(channel.get("label") or "") for channel in found)
-    visible = tuple(
-        active if isinstance(active := channel.get("active"), bool) else None for channel in found
-    )
-    return (
-        names if any(names) else (),
-        tuple(_color(channel.get("color")) for channel in found),
-        tuple(_window(channel.get("window")) for channel in found),
-        visible,
-    )
+    return {
+        "channel_names": names if any(names) else (),
+        "channel_colors": tuple(_color(channel.get("color")) for channel in found),
+        "channel_ranges": tuple(_window(channel.get("window")) for channel in found),
+        "channel_visible": tuple(_flag(channel.get("active")) for channel in found),
+        "channel_inverted": tuple(_flag(channel.get("inverted")) for channel in found),
+    }
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _color(text: Any) -> tuple[int, int, int] | None:
