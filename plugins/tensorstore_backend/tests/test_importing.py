@@ -221,17 +221,23 @@ def test_time_points_that_are_left_out_are_told(tmp_path: Path) -> None:
 
 
 def precomputed(
-    place: Path, *, offset: tuple[int, int, int] = (0, 0, 0), encoding: str = "raw", level: int = 0
+    place: Path,
+    *,
+    offset: tuple[int, int, int] = (0, 0, 0),
+    encoding: str = "raw",
+    level: int = 0,
+    dtype: str = "uint16",
 ) -> Any:
     """A volume of 40 x 30 x 20 voxels in chunks of 16, and what is in it."""
-    data = np.random.default_rng(3).integers(1, 250, (40, 30, 20, 1)).astype("uint16")
+    data = np.random.default_rng(3).integers(1, 250, (40, 30, 20, 1)).astype(dtype)
     array = tensorstore.open(
         {
             "driver": "neuroglancer_precomputed", "kvstore": f"file://{place}/", "create": True, "open": True,
-            "multiscale_metadata": {"type": "image", "data_type": "uint16", "num_channels": 1},
+            "multiscale_metadata": {"type": "image", "data_type": dtype, "num_channels": 1},
             "scale_metadata": {
                 "resolution": [4 << level, 4 << level, 40], "size": [40, 30, 20], "voxel_offset": offset,
                 "chunk_size": [16, 16, 16], "encoding": encoding,
+                **({"compressed_segmentation_block_size": [8, 8, 8]} if encoding[0] == "c" else {}),
             },
         }
     ).result()  # fmt: skip
@@ -273,6 +279,38 @@ def test_chunks_that_are_compressed_as_files_are_read(
     corner = tuple(max(0, low) for low in offset)
     assert view.bounding_box == wk.BoundingBox(corner, (40, 30, 20))
     assert np.array_equal(view.read()[0], data)
+
+
+@pytest.mark.filterwarnings("ignore:.*it was moved to begin at 0")
+@pytest.mark.parametrize("encoding", ["raw", "png", "compressed_segmentation"])
+@pytest.mark.parametrize("offset", [(0, 0, 0), (-10, 5, -20)])
+def test_gzipped_chunks_without_a_suffix_are_read(
+    tmp_path: Path, encoding: str, offset: tuple[int, int, int]
+) -> None:
+    dtype = "uint32" if encoding == "compressed_segmentation" else "uint16"
+    data = precomputed(tmp_path / "a", offset=offset, encoding=encoding, dtype=dtype)
+    for number, chunk in enumerate(sorted((tmp_path / "a" / "4_4_40").iterdir())):
+        if number != 4:  # written before the bucket was told to compress
+            chunk.write_bytes(gzip.compress(chunk.read_bytes()))
+    dataset = wk.Dataset.from_images(tmp_path / "a", tmp_path / "out", (4, 4, 40), layer_category="color")
+    assert np.array_equal(dataset.get_layer("a").get_mag(1).read()[0], data)
+
+
+def test_raw_voxels_that_look_like_gzip_are_voxels(tmp_path: Path) -> None:
+    data = precomputed(tmp_path / "a")
+    first = tmp_path / "a" / "4_4_40" / "0-16_0-16_0-16"
+    first.write_bytes(b"\x1f\x8b\x08\x00" + first.read_bytes()[4:])
+    data[:2, 0, 0] = (0x8B1F, 8)
+    dataset = wk.Dataset.from_images(tmp_path / "a", tmp_path / "out", (4, 4, 40))
+    assert np.array_equal(dataset.get_layer("a").get_mag(1).read()[0], data)
+
+
+def test_a_gzipped_chunk_that_was_cut_is_damaged(tmp_path: Path) -> None:
+    precomputed(tmp_path / "a")
+    first = tmp_path / "a" / "4_4_40" / "0-16_0-16_0-16"
+    first.write_bytes(gzip.compress(first.read_bytes())[:-20])
+    with pytest.raises(CorruptDataError, match=r"0-16_0-16_0-16 is damaged: it can't be decompressed"):
+        wk.Dataset.from_images(tmp_path / "a", tmp_path / "out", (4, 4, 40))
 
 
 @given(st.data())

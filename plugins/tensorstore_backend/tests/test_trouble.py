@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import pickle
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 import pytest
+import tensorstore
 from wkplug_tensorstore.backends import Zarr2Backend, Zarr3Backend
 from wkplug_tensorstore.failures import sort_failure
 
+from wkplug import storage
 from wkplug.abc import Array, ArraySpec, Box
 from wkplug.errors import (
     ConflictError,
@@ -441,3 +444,33 @@ def test_a_scratch_copy_of_an_array_is_one(array: Array, place: LocalLocation) -
     copy = place.parent.child("copy")
     shutil.copytree(place.local_path(), copy.local_path())
     np.testing.assert_array_equal(Zarr3Backend().open(copy).read(SHARD), VOXELS)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"driver": "n5", "metadata": {"compression": {"type": "raw"}, "blockSize": [10, 10, 10]}},
+        {"driver": "n5", "metadata": {"compression": {"type": "gzip"}, "blockSize": [10, 10, 10]}},
+        {"driver": "zarr", "metadata": {"compressor": None, "chunks": [10, 10, 10]}},
+    ],
+)
+def test_chunks_that_are_gzipped_as_files_are_called_that(tmp_path: Path, metadata: dict[str, Any]) -> None:
+    place = tmp_path / "a"
+    size = (
+        {"dimensions": [20] * 3, "dataType": "uint16"} if metadata["driver"] == "n5" else {"shape": [20] * 3}
+    )
+    spec = {**metadata, "kvstore": f"file://{place}/", "create": True, "dtype": "uint16"}
+    spec["metadata"] = {**metadata["metadata"], **size}
+    tensorstore.open(spec).result()[...] = 7
+    array = storage.open_array(storage.locate(place), metadata["driver"], axes=("x", "y", "z"))
+    assert array.read(((0, 0, 0), (20, 20, 20))).min() == 7
+    (chunk,) = [file for file in (place / "0" / "0" / "0", place / "0.0.0") if file.exists()]
+    whole = chunk.read_bytes()
+    chunk.write_bytes(gzip.compress(whole))
+    with pytest.raises(CorruptDataError, match="Its file was compressed by gzip as a whole") as caught:
+        array.read(((0, 0, 0), (20, 20, 20)))
+    assert "Decompress the chunks (gunzip), or copy them anew with a tool that does it" in str(caught.value)
+    chunk.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CorruptDataError, match="could not be read") as damaged:
+        array.read(((0, 0, 0), (20, 20, 20)))
+    assert "gunzip" not in str(damaged.value)

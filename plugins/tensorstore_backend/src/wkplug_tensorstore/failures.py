@@ -10,7 +10,9 @@ Who calls it: `engine` and `array`, wherever they call the engine.
 from __future__ import annotations
 
 import errno
+import gzip
 import re
+import zlib
 
 from wkplug.errors import (
     CorruptDataError,
@@ -42,6 +44,10 @@ _IGNORED_RANGE = re.compile(
     r"byte range .* was (?:not satisfied|ignored)|Requested byte range .*HTTP", re.DOTALL
 )
 _LONGEST = 400
+_LOCAL_FILE = re.compile(r'reading local file "([^"]+)"')
+_GZIP_AS_N5 = f"Unexpected N5 chunk mode: {0x1F8B}"
+_PIECE = 1 << 20
+_MOST_PIECES = 2048
 
 
 def sort_failure(
@@ -91,9 +97,34 @@ def sort_failure(
             message,
             hint="That server ignores byte ranges, so shards can't be read there; copy the data first.",
         )
+    if status in _DAMAGE and answer is None and _is_gzipped(text):
+        return CorruptDataError(
+            f"{message}. Its file was compressed by gzip as a whole, beside what the metadata say.",
+            hint="Decompress the chunks (gunzip), or copy them anew with a tool that does it on the way.",
+        )
     if status in _DAMAGE and answer is None:
         return CorruptDataError(message, hint="The data are damaged; restore them from a copy.")
     return otherwise(message)
+
+
+def _is_gzipped(text: str) -> bool:
+    """Whether the chunk that an error is about is a gzip file, as buckets hold them; of local files, the whole is read.
+
+    Chunks that their array's own codec made begin so, too: damaged ones of these can't be decompressed.
+    """
+    if _GZIP_AS_N5 in text:
+        return True
+    named = _LOCAL_FILE.search(text)
+    if named is None:
+        return False
+    try:
+        with gzip.open(named[1]) as file:
+            for _ in range(_MOST_PIECES):
+                if not file.read(_PIECE):
+                    break
+    except (OSError, EOFError, zlib.error):
+        return False
+    return True
 
 
 def _by_number(number: int, message: str) -> WkplugError:

@@ -4,6 +4,9 @@ Servers give such files away under the names without the suffix, decompressed; o
 the longer names, which the engine never asks for: it would read every voxel as zero. CloudVolume writes them so by
 default. Here they are found, decompressed, and handed to the engine under the names that it knows.
 
+Buckets may hold gzipped chunks without a suffix, too, marked as such beside the file ("Content-Encoding"). Copied to
+a disk, only their first bytes tell; no encoding of chunks begins with these, but raw voxels, whose size is known.
+
 Gzip, bzip2 and xz are Python's own; Brotli and Zstandard need a package, and are refused without it.
 """
 
@@ -37,15 +40,20 @@ _LOOKED_AT = 1000
 """So many names say which suffixes there are; all of an import's names are looked at before it begins."""
 
 _MOST_BYTES = 2 << 30
+_GZIP = b"\x1f\x8b\x08"
 
 
 @attrs.frozen
 class ChunkGrid:
-    """The chunks of an unsharded scale, in its own voxels along x, y, z: the last of each axis is cut short."""
+    """The chunks of an unsharded scale, in its own voxels along x, y, z: the last of each axis is cut short.
+
+    voxel_bytes: of all channels, where chunks are raw; 0 where they are encoded.
+    """
 
     offset: tuple[int, ...]
     size: tuple[int, ...]
     chunk: tuple[int, ...]
+    voxel_bytes: int = 0
 
     def key(self, cell: tuple[int, ...]) -> str:
         """The name of a chunk."""
@@ -54,6 +62,16 @@ class ChunkGrid:
             low = number * step
             parts.append(f"{first + low}-{first + min(low + step, length)}")
         return "_".join(parts)
+
+    def is_gzipped(self, key: str, head: bytes, size: int) -> bool:
+        """Whether a chunk's file of that many bytes is compressed as a whole, by what it begins with."""
+        if not head.startswith(_GZIP):
+            return False
+        voxels = 1
+        for part in key.split("_"):
+            line = part.find("-", 1)  # the first may be a sign
+            voxels *= int(part[line + 1 :]) - int(part[:line])
+        return size != voxels * self.voxel_bytes
 
     def cells(self, start: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         """The chunks that meet a box."""
@@ -105,6 +123,11 @@ def packed_chunks(grid: ChunkGrid, folder: Location, key: str) -> PackedChunks |
         first = grid.key((0, 0, 0))
         suffixes = {suffix for suffix in (".gz", ".br") if place.child(first + suffix).exists()}
     if not suffixes:
+        chunks = sorted(name for name in names if grid.is_key(name))
+        samples = {chunks[number] for number in (0, len(chunks) // 2, -1)} if chunks else set()
+        files = ((name, place.child(name)) for name in samples)
+        if any(grid.is_gzipped(name, file.read(0, len(_GZIP)), file.size()) for name, file in files):
+            return PackedChunks(grid, folder, key, ())
         return None
     for suffix in sorted(suffixes):
         _decoder(suffix, place.url)
@@ -113,7 +136,10 @@ def packed_chunks(grid: ChunkGrid, folder: Location, key: str) -> PackedChunks |
 
 @attrs.frozen
 class PackedChunks:
-    """The chunks of a scale, some or all of which have one of `suffixes`; folder, key: where the scale lies."""
+    """The chunks of a scale, some or all of which have one of `suffixes`, or are compressed without one.
+
+    folder, key: where the scale lies.
+    """
 
     grid: ChunkGrid
     folder: Location
@@ -146,6 +172,8 @@ class PackedChunks:
                 data = place.read()
             except MissingError:
                 return None
+            if not suffix and self.grid.is_gzipped(place.name, data, len(data)):
+                suffix = ".gz"
             return _unpacked(data, suffix, place.url) if suffix else data
         return None
 

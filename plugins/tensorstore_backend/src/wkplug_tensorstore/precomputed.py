@@ -116,7 +116,8 @@ def describe(document: Mapping[str, Any], file: Location, key: str, *, moved: bo
         compressed=encoding != "raw",
         options={"encoding": encoding, "sharding": scale.get("sharding"), "voxel_offset": list(offset)},
     )
-    grid = ChunkGrid(offset, size, chunk)
+    voxel_bytes = channels * DTYPES[dtype] if encoding == "raw" else 0
+    grid = ChunkGrid(offset, size, chunk, voxel_bytes)
     metadata = {name: scale[name] for name in _SCALE if name in scale}
     member = _ONE_ENCODING.get(encoding, "")
     if member in scale:
