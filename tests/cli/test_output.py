@@ -71,6 +71,21 @@ def test_every_way_in_tells_the_dataset(
     assert len(facts["converted"]["sources"]) == 1
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+@pytest.mark.parametrize("command", [("convert", "sections", "out"), ("add-layer", "sections", "there")])
+def test_notes_of_imports_have_one_place(
+    place: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], more: tuple[str, ...]
+) -> None:
+    Path("sections").mkdir()
+    for z in (1, 2, 4):
+        tifffile.imwrite(f"sections/s{z}.tif", np.full((8, 8), z, np.uint8))
+    wk.Dataset("there", (1, 1, 1))
+    voxel_size = ["--voxel-size", "1,1,1"] if command[0] == "convert" else []
+    facts = told(capsys, *command, *voxel_size, "--missing-slices", "fill", *more)
+    assert "filled" in [note["kind"] for note in facts["notes"]]
+    assert "notes" not in facts.get("converted", {})
+
+
 def test_a_dry_run_is_told_in_numbers(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     facts = told(capsys, "convert", "a.tif", "out", "--voxel-size", "1,1,2", "--dry-run")
     assert facts["dry_run"] is True

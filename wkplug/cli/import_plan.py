@@ -13,6 +13,7 @@ from wkplug.cli.hints import in_options
 from wkplug.cli.info import size_text, summary
 from wkplug.cli.output import tell
 from wkplug.config.hints import counted, plain_number
+from wkplug.ops.importing.report import ImportNote, ImportReport
 from wkplug.ops.info import box_facts, describe
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from wkplug.dataset import Dataset
     from wkplug.ops.importing.planning import LayerPlan, PlannedImport, VolumePlan
-    from wkplug.ops.importing.report import ImportReport
 
 
 __all__ = ["converted", "import_facts", "note_lines", "plan_facts", "plan_text", "whose"]
@@ -33,20 +33,22 @@ def import_facts(plan: PlannedImport) -> dict[str, Any]:
 
 def converted(dataset: Dataset, target: str, plan: PlannedImport, took: float) -> None:
     """Print what came to be: the dataset, the notes, and how long it took."""
-    report, notes = describe(dataset), dataset.import_report
+    report, notes = describe(dataset), dataset.import_report or ImportReport()
     what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"
-    done = {
-        **import_facts(plan),
-        "seconds": round(took, 3),
-        "notes": [] if notes is None else notes.to_json(),
-    }
+    # What else is in the dataset, such as leftovers of killed jobs, is told in the same words and place.
+    all_notes = notes.joined(ImportNote(kind="found", text=text) for text in report.notes)
     lines = [
         summary(report, target),
         *note_lines(notes),
         f"Converted {what} to {size_text(report.size)} in {took:.1f} s. "
         f"Look at it: wkplug preview {shlex.quote(target)} -o preview.png",
     ]
-    tell({**report.to_json(), "converted": done}, "\n".join(lines))
+    facts = {
+        **report.to_json(),
+        "notes": all_notes.to_json(),
+        "converted": {**import_facts(plan), "seconds": round(took, 3)},
+    }
+    tell(facts, "\n".join(lines))
 
 
 def plan_facts(plan: PlannedImport, target: str) -> dict[str, Any]:
@@ -109,9 +111,9 @@ def whose(plan: PlannedImport) -> str:
     return f", {' and '.join(axes)} as the files say" if axes else ""
 
 
-def note_lines(report: ImportReport | None) -> list[str]:
+def note_lines(report: ImportReport) -> list[str]:
     """Give the notes of an import as lines, with an empty one before them."""
-    notes = report.notes if report is not None else ()
+    notes = report.notes
     context = click.get_current_context(silent=True)
     command = None if context is None else context.command
     return ["", *(f"note: {in_options(str(note), command)}" for note in notes)] if notes else []
