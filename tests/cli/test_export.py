@@ -10,7 +10,7 @@ import tifffile
 from click.testing import CliRunner, Result
 
 import wkplug as wk
-from wkplug.cli.main import cli
+from wkplug.cli.main import cli, main
 
 
 @pytest.fixture
@@ -62,14 +62,29 @@ def test_tiles_and_smaller_planes(voxels: np.ndarray) -> None:
     assert run("export-as-tiff", "ds", "tiles", "--tile-size", "16,20").exit_code == 0
     assert names("tiles") == ["0", "1", "2", "3", "4"]
     np.testing.assert_array_equal(tifffile.imread("tiles/3/2/1.tiff")[:10].T, voxels[:16, 20:, 3])
-    # A prefix is of files' names, and tiles have none of their own.
-    assert run("export-as-tiff", "ds", "named", "--name", "N", "--tile-size", "17,17").exit_code == 0
-    assert names("named") == ["0", "1", "2", "3", "4"]
-    assert names("named/0/1") == ["1.tiff", "2.tiff", "3.tiff"]
+    assert run("export-as-tiff", "ds", "uneven", "--tile-size", "17,17").exit_code == 0
+    assert names("uneven/0/1") == ["1.tiff", "2.tiff", "3.tiff"]
     assert run("export-as-tiff", "ds", "few", "--tiles-per-dimension", "2").exit_code == 0
     assert tifffile.imread("few/0/1/1.tiff").shape == (15, 20)
     assert run("export-as-tiff", "ds", "small", "--downsample", "2").exit_code == 0
     assert tifffile.imread("small/000000.tiff").shape == (15, 20)
+
+
+@pytest.mark.filterwarnings("always:.*has no effect")
+@pytest.mark.usefixtures("voxels")
+def test_a_name_that_tiles_cannot_have_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, tiles in (("a", ["--tile-size", "17"]), ("b", ["--tiles-per-dimension", "2,2"])):
+        assert main(["export-as-tiff", "ds", folder, "--name", "N", *tiles]) == 0
+        assert "Warning: --name has no effect: tiles are called z/y/x.tiff." in capsys.readouterr().err
+        assert names(folder) == ["0", "1", "2", "3", "4"]
+    layer = wk.Dataset.open("ds").get_layer("color")
+    with pytest.raises(wk.errors.InvalidArgumentError) as caught:
+        layer.export.as_tiff_stack(output_path="c", filename_prefix="N", tile_size=17)
+    assert str(caught.value) == (
+        "filename_prefix is 'N', but tiles have no names of their own: they are z/y/x.tiff.\n"
+        "  Leave filename_prefix out, or put it into the path of the target."
+    )
+    assert not Path("c").exists()
 
 
 @pytest.mark.usefixtures("voxels")

@@ -444,10 +444,22 @@ def test_progress_grows_over_all_layers_until_all_is_written(tmp_path: Path) -> 
     assert done[-1] == totals[0]
 
 
+def test_a_length_beside_those_of_the_file_is_checked(tmp_path: Path) -> None:
+    scale = {"axes": "ZYX", "spacing": 0.5, "unit": "um"}
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.ones((3, 9, 8), "uint8"), imagej=True, resolution=(1e3, 1e3), metadata=scale
+    )
+    for wrong in (-3, 0, float("nan")):
+        with pytest.raises(wk.errors.InvalidArgumentError, match="is not a voxel size: all three"):
+            wk.Dataset.from_images(tmp_path / "a.tif", tmp_path / "out", voxel_size=(None, None, wrong))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("parameters", "text"),
     [
         ({"voxel_size": (0, 1, 1)}, "is not a voxel size"),
+        ({"voxel_size_with_unit": wk.VoxelSize((1, 1, 0))}, "is not a voxel size"),
         ({"voxel_size_with_unit": wk.VoxelSize((1, 1, float("nan")))}, "is not a voxel size"),
         ({"voxel_size": (1, 1, 1), "name": 5}, "id.name must be a text"),
     ],

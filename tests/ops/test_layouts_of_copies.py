@@ -35,6 +35,18 @@ def _layout(layer: wk.Layer) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("data_format", ["wkw", "zarr3"])
+@pytest.mark.parametrize("what", ["chunk_shape", "shard_shape", "chunks_per_shard"])
+def test_edges_of_no_voxel_are_refused(tmp_path: Path, data_format: str, what: str) -> None:
+    layer = _source(tmp_path / "d", data_format, 32, 64)
+    for wrong in (0, (32, -32, 32)):
+        numbers = (wrong,) * 3 if isinstance(wrong, int) else wrong
+        with pytest.raises(wk.errors.LayoutError) as caught:
+            layer.dataset.copy_dataset(tmp_path / "copy", **{what: wrong})
+        assert str(caught.value) == f"{what} is {numbers}: every number must be at least 1."
+        assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("data_format", ["wkw", "zarr3"])
 def test_what_is_not_asked_of_a_copy_stays_the_sources(tmp_path: Path, data_format: str) -> None:
     layer = _source(tmp_path / "d", data_format, 64, 256)
     dataset = layer.dataset

@@ -91,10 +91,10 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     if options["dry_run"]:
         tell(plan_facts(plan, target), plan_text(plan, target))
         return
-    if plan.voxel_size_of_files:
-        click.echo(f"Voxel size {_numbers(plan.voxel_size.to_nanometer())} nm{whose(plan)}.", err=True)
     if overwrite:
         delete_dataset(target, plan.paths)
+    if plan.voxel_size_of_files:
+        click.echo(f"Voxel size {_numbers(plan.voxel_size.to_nanometer())} nm{whose(plan)}.", err=True)
 
     with progress_bars() as begin:
         dataset = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)

@@ -99,10 +99,13 @@ def export_as_tiff(
     folder: TARGET/z/y/x.tiff, y and x counted from 1.
     """
     from wkplug.dataset import Dataset
+    from wkplug.dataset.legacy.notices import warn_user
     from wkplug.ops.exporting import export_layer
 
     layer = Dataset.open(source, read_only=True).get_layer(layer_name)
     tiled = options["tile_size"] is not None or options["tiles_per_dimension"] is not None
+    if tiled and name:  # older scripts give both
+        warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)
     with progress_bar(f"export {layer.name}") as advance:
         export_layer(
             layer,

@@ -24,6 +24,7 @@ PARAMETERS: Mapping[str, str] = {
     "filename_prefix": "name",
     "layer_category": "category",
     "layers_to_ignore": "layers",
+    "limits": "rescale_min_max",
     "map_filepath_to_layer_name": "layer_mapping",
     "overwrite": "overwrite_existing",
     "pyramid": "downsampling",

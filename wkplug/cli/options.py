@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -47,7 +48,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Numbers(click.ParamType[tuple[Any, ...]]):
     """A parameter type: numbers with commas between them, as many as are in `example`.
 
-    single: or one for all. gaps: some may be left out, as in ,,30, and are None.
+    single: or one for all. gaps: some may be left out, as in ,,30, and are None. lengths: they are above 0.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Numbers(click.ParamType[tuple[Any, ...]]):
         *,
         single: bool = False,
         gaps: bool = False,
+        lengths: bool = False,
     ) -> None:
         self.name = name
         self._kind = kind
@@ -65,6 +67,7 @@ class Numbers(click.ParamType[tuple[Any, ...]]):
         self._count = example.count(",") + 1
         self._single = single
         self._gaps = gaps
+        self._lengths = lengths
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -84,10 +87,17 @@ class Numbers(click.ParamType[tuple[Any, ...]]):
             words = {2: "two", 3: "three", 6: "six"}[self._count]
             one = "one number or " if self._single else ""
             self.fail(f"{value!r} is not {one}{words} numbers such as {self._example}.", param, ctx)
+        if self._lengths and any(number is not None and number <= 0 for number in numbers):
+            self.fail(f"every number of {value!r} must be above 0.", param, ctx)
         return numbers
 
     def _number(self, text: str) -> Any:
-        return None if self._gaps and not text.strip() else self._kind(text)
+        if self._gaps and not text.strip():
+            return None
+        number = self._kind(text)
+        if not math.isfinite(number):
+            raise ValueError(text)
+        return number
 
 
 class _JobResources(click.ParamType[dict[str, Any]]):
@@ -229,9 +239,9 @@ class _UnitType(click.ParamType["LengthUnit"]):
         return _proposed("unit", ctx, incomplete)
 
 
-VOXEL_SIZE = Numbers("x,y,z", float, "1,1,1", gaps=True)
-SHAPE = Numbers("n or x,y,z", int, "1,1,1", single=True)
-PLANE_SHAPE = Numbers("n or x,y", int, "512,512", single=True)
+VOXEL_SIZE = Numbers("x,y,z", float, "1,1,1", gaps=True, lengths=True)
+SHAPE = Numbers("n or x,y,z", int, "1,1,1", single=True, lengths=True)
+PLANE_SHAPE = Numbers("n or x,y", int, "512,512", single=True, lengths=True)
 BOX = Numbers("x,y,z,w,h,d", int, "0,0,0,512,512,64")
 POINT = Numbers("x,y,z", int, "0,0,64")
 MAG = _MagType()

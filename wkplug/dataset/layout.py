@@ -91,14 +91,14 @@ class LayoutRequest(NamedTuple):
         if value is None:
             return None
         numbers = (value,) * 3 if isinstance(value, int) else tuple(int(number) for number in value)
-        if len(numbers) == len(frame.axes):
-            return numbers
-        if len(numbers) != 3:
+        if len(numbers) not in (3, len(frame.axes)):
             raise LayoutError(
                 f"{what} is {numbers}: three numbers (x, y, z) or one per axis ({', '.join(frame.axes)}) are needed."
             )
         if min(numbers) < 1:
             raise LayoutError(f"{what} is {numbers}: every number must be at least 1.")
+        if len(numbers) == len(frame.axes):
+            return numbers
         result = [extent[index] if axis == "c" else 1 for index, axis in enumerate(frame.axes)]
         for position, number in zip(frame.xyz, numbers, strict=True):
             if position is not None:

@@ -28,6 +28,7 @@ from wkplug.dataset.regions import Region, to_bounding_box
 from wkplug.errors import (
     IncompleteMagError,
     InvalidArgumentError,
+    LayoutError,
     MagExistsError,
     MagMismatchError,
     UnsupportedOperationError,
@@ -74,6 +75,14 @@ class CopyRequest:
     compress: Any = None
     files: bool | None = None
     defaults: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        for what in ("chunk_shape", "shard_shape", "chunks_per_shard"):
+            value = getattr(self, what)
+            if value is not None:
+                numbers = (value,) * 3 if isinstance(value, int) else tuple(int(number) for number in value)
+                if min(numbers, default=0) < 1:
+                    raise LayoutError(f"{what} is {numbers}: every number must be at least 1.")
 
     def layout(self, source: MagView) -> LayoutRequest:
         """What is asked for, completed from the source; its shards or chunks give way where they must."""

@@ -7,6 +7,7 @@ Who calls it: `wkplug convert-raw`.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,7 @@ import attrs
 from wkplug.abc import Image
 from wkplug.builtin.raw import RawLayout, RawReader
 from wkplug.dataset.dtypes import dtype_name
-from wkplug.errors import MissingError, UnsupportedImageFormatError
+from wkplug.errors import InvalidArgumentError, MissingError, UnsupportedImageFormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +57,11 @@ class RawFile:
         dtype: Any = None,
     ) -> RawFile:
         """Look whether there is a file, and as long as it must be."""
+        if limits is not None and not (math.isfinite(limits[0]) and limits[0] <= limits[1] < math.inf):
+            raise InvalidArgumentError(
+                f"limits=({limits[0]:g}, {limits[1]:g}) is no range of values.",
+                hint="Give two finite numbers, the smaller one first.",
+            )
         if next(iter(location.list()), None) is not None:
             raise UnsupportedImageFormatError(
                 f"{location.url} is a folder, not a raw file.", location.url, hint="Name the file itself."

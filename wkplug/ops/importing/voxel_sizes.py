@@ -46,27 +46,23 @@ def known_size(volumes: Sequence[VolumePlan], given: Any) -> Known:
 
     InvalidArgumentError where nobody says the size along an axis, or files disagree.
     """
-    if isinstance(given, VoxelSize):
-        return Known(size=given, of_files="", notes=tuple(_overruled(volumes, given)))
-    wanted = (None, None, None) if given is None else tuple(given)
+    wanted = (None, None, None) if given is None else () if isinstance(given, VoxelSize) else tuple(given)
     if len(wanted) != 3 or None not in wanted:
         size = as_voxel_size(given)
         return Known(size=size, of_files="", notes=tuple(_overruled(volumes, size)))
     open_axes = [axis for axis in range(3) if wanted[axis] is None]
     said = _agreed(volumes, open_axes, wanted)
     lengths = [_nanometers(said[axis]) if wanted[axis] is None else wanted[axis] for axis in range(3)]
-    size = VoxelSize(tuple(lengths))
+    size = as_voxel_size(tuple(lengths))
     notes = tuple(_overruled(volumes, size))
     return Known(size=size, of_files="".join(_AXES[axis] for axis in open_axes), notes=notes)
 
 
 def filled(given: Any, size: VoxelSize) -> VoxelSize:
     """Fill the axes that were left out of a given size with those of the dataset that is there."""
-    if isinstance(given, VoxelSize):
-        return given
-    lengths = tuple(given)
-    if None not in lengths:
-        return as_voxel_size(lengths)
+    lengths = () if isinstance(given, VoxelSize) else tuple(given)
+    if len(lengths) != 3 or None not in lengths:
+        return as_voxel_size(given)
     known = size.to_nanometer()
     own = [
         math.isclose(length, there, rel_tol=_SAME)
@@ -75,7 +71,7 @@ def filled(given: Any, size: VoxelSize) -> VoxelSize:
     ]
     if all(own):
         return size
-    return VoxelSize(tuple(there if n is None else n for n, there in zip(lengths, known, strict=True)))
+    return as_voxel_size(tuple(there if n is None else n for n, there in zip(lengths, known, strict=True)))
 
 
 def compared(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportNote]:

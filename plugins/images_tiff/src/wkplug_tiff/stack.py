@@ -80,6 +80,12 @@ class _Options:
             raise InvalidArgumentError(
                 f"The filename_prefix {self.filename_prefix!r} is no part of a file's name."
             )
+        if self.filename_prefix and (self.tile_size or self.tiles_per_dimension):
+            raise InvalidArgumentError(
+                f"filename_prefix is {self.filename_prefix!r}, but tiles have no names of their own: "
+                "they are z/y/x.tiff.",
+                hint="Leave filename_prefix out, or put it into the path of the target.",
+            )
 
 
 class TiffStackExporter(Exporter):
