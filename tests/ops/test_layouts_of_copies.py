@@ -47,6 +47,19 @@ def test_edges_of_no_voxel_are_refused(tmp_path: Path, data_format: str, what: s
 
 
 @pytest.mark.parametrize("data_format", ["wkw", "zarr3"])
+def test_a_layout_that_cannot_be_is_not_in_the_way(tmp_path: Path, data_format: str) -> None:
+    layer = _source(tmp_path / "d", data_format, 32, 64)
+    with pytest.raises(wk.errors.LayoutError, match="power of two"):
+        layer.dataset.copy_dataset(tmp_path / "copy", chunk_shape=24)
+    copy = layer.dataset.copy_dataset(tmp_path / "copy", chunk_shape=16)
+    assert _layout(copy.get_layer("em"))[0] == 16
+    with pytest.raises(wk.errors.LayoutError, match="power of two"):
+        copy.add_layer_as_copy(layer, "again", chunk_shape=24)
+    assert list(copy.layers) == ["em"]
+    assert _layout(copy.add_layer_as_copy(layer, "again", chunk_shape=16))[0] == 16
+
+
+@pytest.mark.parametrize("data_format", ["wkw", "zarr3"])
 def test_what_is_not_asked_of_a_copy_stays_the_sources(tmp_path: Path, data_format: str) -> None:
     layer = _source(tmp_path / "d", data_format, 64, 256)
     dataset = layer.dataset

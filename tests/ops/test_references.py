@@ -69,6 +69,36 @@ def test_a_reference_to_what_is_gone_is_an_error_at_once(tmp_path: Path, source:
         assert layer.add_mag_as_ref(there.get_mag(1)).is_foreign
 
 
+GONE = r"\[WARNING\] The layer 'seg' lists mags that are not there: 2 \(.*source/seg/2\). They"
+
+
+@pytest.mark.parametrize("where", ["local", "http"])
+def test_a_layer_with_a_mag_that_is_gone_is_told(tmp_path: Path, source: wk.Layer, where: str) -> None:
+    with serve_files(tmp_path) as server:
+        root = tmp_path if where == "local" else server.url
+        shutil.rmtree(source.path / "2")
+        there = wk.Dataset.open(f"{root}/source")
+        made = wk.Dataset(tmp_path / "d", (1, 1, 1))
+        with pytest.warns(UserWarning, match=GONE):
+            made.add_layer_as_ref(there.get_layer("seg"), "by_layer")
+        with pytest.warns(UserWarning, match=GONE):
+            made.add_layer_as_ref(f"{root}/source/seg", "by_path")
+        with pytest.warns(UserWarning, match=GONE):
+            copy = there.shallow_copy_dataset(tmp_path / "copy")
+        for layer in (*made.layers.values(), *copy.layers.values()):
+            assert np.array_equal(np.unique(layer.get_mag(1).read()), [3])
+            with pytest.raises(MissingError):
+                layer.get_mag(2).read()
+    if where == "local":
+        with pytest.warns(UserWarning, match=GONE):
+            made.add_symlink_layer(there.get_layer("seg"), new_layer_name="linked")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = wk.Dataset(tmp_path / "whole", (1, 1, 1))
+        whole.add_layer_like(source, "seg").add_mag(1)
+        made.add_layer_as_ref(whole.get_layer("seg"), "whole")
+
+
 def test_linked_attachments_record_what_they_link_to(tmp_path: Path, source: wk.Layer) -> None:
     layer = _like(tmp_path / "d", source)
     for name, relative in (("a", False), ("b", True)):

@@ -87,11 +87,14 @@ def _rewritten(
 def _copied(
     layers: list[Layer], target: str, data_format: str, executor: Executor, layout: dict[str, Any]
 ) -> list[dict[str, str]]:
+    from wkplug import storage
     from wkplug.dataset import Dataset
     from wkplug.ops.copying import layer_copying
     from wkplug.ops.copying.mag_copying import CopyRequest
 
     done = []
+    if layers:
+        storage.check_apart(layers[0].dataset.location, storage.locate(target), "the dataset that is read")
     size = layers[0].dataset.voxel_size_with_unit if layers else None
     into = Dataset(target, voxel_size_with_unit=size, exist_ok=True)
     for layer in layers:

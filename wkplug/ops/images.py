@@ -30,7 +30,7 @@ from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.frames import is_frames
 from wkplug.ops.importing.journal import Record
 from wkplug.ops.importing.options import Budget, ImportOptions
-from wkplug.ops.importing.planning import PlannedImport, VolumePlan, plan_volumes
+from wkplug.ops.importing.planning import PlannedImport, VolumePlan, check_target, plan_volumes
 from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
 from wkplug.ops.importing.readers import Wanted
 from wkplug.ops.importing.report import ImportReport
@@ -303,6 +303,7 @@ def add_layer_from_images(
             backend_for=dataset.backend_for,
             as_given=_as_given(images),
         )
+        check_target(dataset.location, volumes)
         for volume in volumes:
             check_free(dataset, volume)
         volumes = with_pyramids(

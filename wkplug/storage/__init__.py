@@ -7,7 +7,7 @@ opens an array is the registry's decision, what the voxels mean the dataset's.
 from wkplug.storage.budget import check_unpacked_size
 from wkplug.storage.copying import can_be_listed, copy_tree
 from wkplug.storage.handles import ArrayHandle
-from wkplug.storage.locating import is_inside, is_trusted, locate, relative_to, resolve_inside
+from wkplug.storage.locating import check_apart, is_inside, is_trusted, locate, relative_to, resolve_inside
 from wkplug.storage.marks import (
     MARK_NAME,
     Mark,
@@ -25,6 +25,7 @@ __all__ = [
     "ArrayHandle",
     "Mark",
     "can_be_listed",
+    "check_apart",
     "check_unpacked_size",
     "clear_mark",
     "copy_tree",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
-__all__ = ["is_inside", "is_trusted", "locate", "relative_to", "resolve_inside"]
+__all__ = ["check_apart", "is_inside", "is_trusted", "locate", "relative_to", "resolve_inside"]
 
 # At least two letters, so that a Windows drive is none.
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|file:", re.ASCII)
@@ -164,6 +164,26 @@ def is_inside(root: Location, location: Location) -> bool:
     if here is not None and there is not None:
         root, location = LocalLocation(os.path.realpath(here)), LocalLocation(os.path.realpath(there))
     return _below(root, location) is not None
+
+
+def check_apart(source: Location, target: Location, what: str) -> None:
+    """Refuse to write what is read from `source` into it, or around it; links are followed.
+
+    InvalidArgumentError, which calls the source `what`.
+    """
+    if is_inside(source, target):
+        same = is_inside(target, source)
+        raise InvalidArgumentError(
+            f"{target.url} is {what} itself, {source.url}."
+            if same
+            else f"{target.url} lies inside {what}, {source.url}: it would become part of what it is made of.",
+            hint="Choose a path outside of it.",
+        )
+    if is_inside(target, source):
+        raise InvalidArgumentError(
+            f"{what[:1].upper()}{what[1:]}, {source.url}, lies inside {target.url}.",
+            hint="Choose a path that doesn't contain it.",
+        )
 
 
 def _is_near(root: Location, location: Location) -> bool:

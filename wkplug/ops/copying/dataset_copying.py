@@ -158,6 +158,7 @@ def _place(dataset: Dataset, path: str | os.PathLike[str], *, exists_ok: bool) -
                 f"There is already a dataset at {location.url}.", hint="Choose another path for the copy."
             )
         raise InvalidArgumentError(f"The dataset {location.url} can't be copied onto itself.")
+    storage.check_apart(dataset.location, location, "the dataset that is copied")
     return location
 
 

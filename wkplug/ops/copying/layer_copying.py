@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,17 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.dataset import creating
+from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.progress import shown
 from wkplug.errors import (
     InvalidArgumentError,
     LayerExistsError,
+    LayoutError,
     MissingError,
     StorageError,
     UnlistableError,
     UnsafePathError,
+    WkplugError,
 )
 from wkplug.geometry import BoundingBox, NormalizedBoundingBox
 from wkplug.ops import pools
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wkplug.abc import Location
-    from wkplug.dataset import Dataset, Layer
+    from wkplug.dataset import Dataset, Layer, MagView
     from wkplug.dataset.attachments import Attachment
     from wkplug.geometry import NDBoundingBox
     from wkplug.ops.plan import Progress
@@ -72,6 +76,7 @@ _NOT_COPIED = frozenset(
     }
 )  # fmt: skip
 _OUR_OWN = ".wkplug"
+_LOOKS = 16
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -132,6 +137,7 @@ def add_layer_as_copy(
     listed = name in dataset.store.layer_names()
     if not listed:
         check_layer_name(name)
+        storage.check_apart(source.location, dataset.location.child(name), "the layer that is copied")
     goes_on = unfinished.goes_on(exists_ok=exists_ok or not listed, error=LayerExistsError)
     if listed:
         if not (exists_ok or goes_on):
@@ -157,16 +163,22 @@ def add_layer_as_copy(
         for view in source.mags.values():
             if goes_on and not exists_ok and creating.is_finished(layer, view.mag):
                 continue
-            mag_copying.add_mag(
-                layer,
-                view,
-                Transfer.FILES if request is not None and request.files else Transfer.DATA,
-                request=request,
-                extend_layer_bounding_box=exists_ok,
-                exists_ok=exists_ok or goes_on,
-                executor=pool,
-                progress=None if progress_of is None else progress_of(f"{name}, mag {view.name}"),
-            )
+            try:
+                mag_copying.add_mag(
+                    layer,
+                    view,
+                    Transfer.FILES if request is not None and request.files else Transfer.DATA,
+                    request=request,
+                    extend_layer_bounding_box=exists_ok,
+                    exists_ok=exists_ok or goes_on,
+                    executor=pool,
+                    progress=None if progress_of is None else progress_of(f"{name}, mag {view.name}"),
+                )
+            except LayoutError:
+                # Said before the mag is made. What can't be finished must not be in the way of the next try.
+                if not (listed or layer.mags or goes_on):
+                    dataset.delete_layer(name)
+                raise
     # What a call before this one has brought is there; an attachment is listed when its files are complete.
     there = {(item.container_name, item.name): item for item in _attachments(layer)}
     for attachment in _attachments(source) if with_attachments else []:
@@ -222,6 +234,7 @@ def add_layer_as_ref(
     name = source.name if new_layer_name is None else new_layer_name
     check_layer_name(name)
     _check_free(dataset, name)
+    _tell_of_missing_mags(source)
     with creating.claimed_layer(dataset, name):
         dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
     return dataset.get_layer(name)
@@ -241,6 +254,7 @@ def add_symlink_layer(
     name = source.name if new_layer_name is None else new_layer_name
     check_layer_name(name)
     _check_free(dataset, name)
+    _tell_of_missing_mags(source)
     with creating.claimed_layer(dataset, name):
         link = entries.make_link(dataset.location.child(name), source.location, make_relative=make_relative)
         try:
@@ -249,6 +263,34 @@ def add_symlink_layer(
             link.unlink()
             raise
     return dataset.get_layer(name)
+
+
+def _tell_of_missing_mags(source: Layer) -> None:
+    """Warn of mags that the layer lists and that are not there: what refers to it lists them, too."""
+    views = list(source.mags.values())
+    if source.location.local_path() is not None:
+        there = list(map(_is_there, views))
+    else:  # several at once where each look is a request
+        with ThreadPoolExecutor(_LOOKS, thread_name_prefix="wkplug-look") as pool:
+            there = list(pool.map(_is_there, views))
+    gone = [view for view, found in zip(views, there, strict=True) if not found]
+    if gone:
+        places = ", ".join(f"{view.name} ({view.location.url})" for view in gone)
+        warn_user(
+            f"[WARNING] The layer {source.name!r} lists mags that are not there: {places}. They are listed by what "
+            "refers to it, too, and reading them is an error.",
+            UserWarning,
+        )
+
+
+def _is_there(view: MagView) -> bool:
+    try:
+        view.array_source.handle  # noqa: B018 - opens it
+    except MissingError:
+        return False
+    except WkplugError:
+        pass  # not to be seen from here, or damaged: there it is
+    return True
 
 
 # --- properties -------------------------------------------------------------------------------------------

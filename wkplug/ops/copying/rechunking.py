@@ -130,13 +130,15 @@ def _to_dataset(
     from wkplug.dataset import Dataset
 
     source = view.layer
-    dataset = Dataset(
-        target_path, None, exist_ok=True, voxel_size_with_unit=source.dataset.voxel_size_with_unit
-    )
-    if dataset.location == source.dataset.location:
+    place = storage.locate(target_path)
+    if place == source.dataset.location:
         raise InvalidArgumentError(
             "target_path is the mag's own dataset.", hint="Leave it out to rewrite in place."
         )
+    storage.check_apart(source.dataset.location, place, "the dataset that is read")
+    dataset = Dataset(
+        target_path, None, exist_ok=True, voxel_size_with_unit=source.dataset.voxel_size_with_unit
+    )
     if source.name in dataset.store.layer_names():
         layer = dataset.get_or_add_layer(
             source.name, source.category, dtype=source.dtype, num_channels=source.num_channels

@@ -64,6 +64,7 @@ class Container:
 
     importer_name: str
     layer: ForeignLayer
+    location: Location
 
     exact = True
     notes: ClassVar[tuple[ImportNote, ...]] = ()
@@ -186,7 +187,7 @@ def is_container(location: Location, names: Sequence[str] | None = None) -> bool
 def describe_container(choice: Choice, location: Location) -> tuple[Container, ...]:
     """Give the layers of a container; CorruptDataError if it is damaged, which see `is_sure`."""
     layers: tuple[ForeignLayer, ...] = choice.winner.describe(location)
-    return tuple(Container(choice.name, layer) for layer in layers)
+    return tuple(Container(choice.name, layer, location) for layer in layers)
 
 
 def is_sure(choice: Choice) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from wkplug import registry
+from wkplug import registry, storage
 from wkplug.config.hints import counted
 from wkplug.dataset.data_format import DataFormat, default_data_format
 from wkplug.dataset.dtypes import check_category, dtype_name
@@ -28,6 +28,7 @@ from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingB
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
 from wkplug.ops.importing.channels import Shown, channel_groups, name_notes, shown
+from wkplug.ops.importing.containers import Container
 from wkplug.ops.importing.cutting import Cutting, Extent
 from wkplug.ops.importing.placing import place_notes
 from wkplug.ops.importing.readers import ImageFile
@@ -41,7 +42,7 @@ from wkplug.properties import check_layer_name
 from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wkplug.abc import ArraySpec, Location
     from wkplug.dataset.layout import LayoutRequest
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from wkplug.ops.pyramids.passes import Pass
     from wkplug.properties import VoxelSize
 
-__all__ = ["LayerPlan", "PlannedImport", "VolumePlan", "plan_volumes", "spec_of"]
+__all__ = ["LayerPlan", "PlannedImport", "VolumePlan", "check_target", "plan_volumes", "spec_of"]
 
 
 @attrs.frozen(kw_only=True)
@@ -144,6 +145,9 @@ class PlannedImport:
     options: ImportOptions
     report: ImportReport
 
+    def __attrs_post_init__(self) -> None:
+        check_target(self.target, self.volumes)
+
     @property
     def paths(self) -> tuple[str, ...]:
         """Where all voxels come from: files, and arrays of containers."""
@@ -171,6 +175,21 @@ class PlannedImport:
     def memory(self) -> int:
         """What the voxels that are held at once take at most, in bytes."""
         return max(planned.memory for planned in self.volumes)
+
+
+def check_target(target: Location, volumes: Iterable[VolumePlan]) -> None:
+    """Refuse a dataset inside of the container or image that it is made of. Beside the images of a folder it may be."""
+    files = [file for planned in volumes for file in planned.volume.files]
+    places = {file.location.url: file.location for file in files if isinstance(file, Container)}
+    # Images may be many thousands, and few are folders: links are followed for containers alone.
+    places |= {
+        file.location.url: file.location
+        for file in files
+        if isinstance(file, ImageFile) and target.url.startswith(f"{file.location.url}/")
+    }
+    for place in places.values():
+        if storage.is_inside(place, target):
+            storage.check_apart(place, target, "what is imported")
 
 
 def plan_volumes(

@@ -144,6 +144,10 @@ class NpyArray(Array):
                 cell = tuple(int(number) for number in name.partition(".npy")[0].split("."))
                 yield self._origin(cell), self.spec.shard_shape
 
+    def files_of(self, cell: tuple[int, ...]) -> tuple[str, ...]:
+        """Name the one file of a shard; `Location.write` makes it anew, and looks at nothing else."""
+        return (self._name(cell),)
+
     def native_handle(self) -> Location:
         """Give the folder: numpy has no array of many files."""
         return self._location
@@ -156,9 +160,11 @@ class NpyArray(Array):
     def _origin(self, cell: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(a * n for a, n in zip(cell, self.spec.shard_shape, strict=True))
 
+    def _name(self, cell: tuple[int, ...]) -> str:
+        return ".".join(map(str, cell)) + (".npy.gz" if self.spec.compressed else ".npy")
+
     def _file(self, cell: tuple[int, ...]) -> Location:
-        suffix = ".npy.gz" if self.spec.compressed else ".npy"
-        return self._location.child(".".join(map(str, cell)) + suffix)
+        return self._location.child(self._name(cell))
 
     def _load(self, cell: tuple[int, ...]) -> NDArray[Any] | None:
         """Read one file; None if it was never written. Damage must never pass for voxels."""

@@ -12,7 +12,7 @@ from pydicom.uid import UID
 from wkplug.abc import ImageInfo
 from wkplug_medical.dicom_values import Scaling, scaled_dtype, scaling_note
 
-__all__ = ["describe", "header", "is_float", "samples_of", "shape_of", "should_be_image"]
+__all__ = ["describe", "header", "is_float", "number_of", "samples_of", "shape_of", "should_be_image"]
 
 _MILLIMETRE = 1e6  # nanometres
 _MOST_FRAMES = 1 << 24
@@ -133,7 +133,7 @@ def _place(dataset: Any) -> float | None:
     if position is None or plane is None or len(position) != 3 or len(plane) != 6:
         return None
     rows, columns = np.array(plane, "f8").reshape(2, 3)
-    place = _number(np.dot(np.cross(rows, columns), np.array(position, "f8")))
+    place = number_of(np.dot(np.cross(rows, columns), np.array(position, "f8")))
     return None if place is None else place * _MILLIMETRE
 
 
@@ -155,14 +155,17 @@ def _voxel_size(dataset: Any) -> tuple[float | None, float | None, float | None]
 
 def _step(offsets: Any) -> float | None:
     """The distance of frames that all have the same from one to the next."""
-    values = [_number(value) for value in offsets] if isinstance(offsets, pydicom.multival.MultiValue) else []
+    values = (
+        [number_of(value) for value in offsets] if isinstance(offsets, pydicom.multival.MultiValue) else []
+    )
     if len(values) < 2 or any(value is None for value in values):
         return None
     steps = np.diff(np.array(values, "f8"))
     return abs(float(steps[0])) if np.allclose(steps, steps[0]) else None
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
+    """What an element says as a number; None for what is none, or not finite."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -171,7 +174,7 @@ def _number(value: Any) -> float | None:
 
 
 def _nanometres(value: Any) -> float | None:
-    number = _number(value)
+    number = number_of(value)
     return number * _MILLIMETRE if number is not None and 0 < number < 1e9 else None
 
 
@@ -183,4 +186,4 @@ def _plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, pydicom.multival.MultiValue | list):
         return [_plain(each) for each in value]
-    return number if (number := _number(value)) is not None and not isinstance(value, str) else str(value)
+    return number if (number := number_of(value)) is not None and not isinstance(value, str) else str(value)

@@ -6,13 +6,12 @@ share, or in the dataset, in this order.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from wkplug_medical.dicom_info import samples_of, shape_of
+from wkplug_medical.dicom_info import number_of, samples_of, shape_of
 from wkplug_medical.dicom_values import NO_SCALING, Scaling, scaling_of
 
 if TYPE_CHECKING:
@@ -134,8 +133,8 @@ def slices_of(location: Location, dataset: Any) -> list[Slice]:
                 bits=int(dataset.get("BitsStored") or 0),
                 photometric=str(dataset.PhotometricInterpretation),
                 spacing=(spacing[0], spacing[1]) if len(spacing) == 2 and min(spacing) > 0 else None,
-                between=_number(groups.value("PixelMeasuresSequence", "SpacingBetweenSlices")),
-                thickness=_number(groups.value("PixelMeasuresSequence", "SliceThickness")),
+                between=number_of(groups.value("PixelMeasuresSequence", "SpacingBetweenSlices")),
+                thickness=number_of(groups.value("PixelMeasuresSequence", "SliceThickness")),
                 scaling=_scaling(groups, samples),
                 kind=tuple(str(each) for each in _list(groups.frame_type())),
                 echo=str(dataset.get("EchoNumbers") or ""),
@@ -204,7 +203,7 @@ def _times(groups: _Groups) -> Iterator[tuple[str, float]]:
         ("", "TriggerTime"),
         ("", "AcquisitionTime"),
     ):
-        number = _number(groups.value(sequence, keyword))
+        number = number_of(groups.value(sequence, keyword))
         if number is not None:
             yield keyword, number
 
@@ -243,20 +242,12 @@ def _list(value: Any) -> list[Any]:
 
 def _numbers(value: Any) -> list[float]:
     """Numbers, none at all if one of them is no number."""
-    found = [_number(each) for each in _list(value)]
+    found = [number_of(each) for each in _list(value)]
     return [each for each in found if each is not None] if None not in found else []
 
 
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _whole(value: Any) -> int | None:
-    number = _number(value)
+    number = number_of(value)
     return int(number) if number is not None else None
 
 
