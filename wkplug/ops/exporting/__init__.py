@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug import storage
 from wkplug.abc import ExportVolume
 from wkplug.dataset.progress import shown
 from wkplug.errors import CategoryError
@@ -58,10 +57,6 @@ def export_layer(
     if mapping is not None and layer.category != "segmentation":
         raise CategoryError(f"The mapping {mapping!r} can't be applied: {layer.name!r} is no segmentation.")
     folder = layer.dataset.location
-    target = storage.locate(output_path)
-    for place in (folder, *(each.location for each in layer.mags.values())):
-        if storage.is_inside(place, target):
-            storage.check_apart(place, target, "the dataset that is exported")
     sources = [folder, folder.child(FILE_NAME), *(mag.location for mag in layer.mags.values())]
     # The pool ends first: what is still running when something fails writes into the place that is deleted then.
     with (

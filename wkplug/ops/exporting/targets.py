@@ -41,8 +41,8 @@ def choose(target: str, name: str | None) -> Exporter:
 def finished(target: str, *, overwrite: bool, keep: Sequence[Location] = ()) -> Iterator[Location]:
     """Give a local place to write to, which becomes `target` when all has gone well, and is deleted otherwise.
 
-    keep: what is read; never replaced, and neither is a folder around it. A link is followed to where it leads, but
-    a folder with something in it is never replaced through one: then the link is.
+    keep: what is read; it is never replaced nor written into, and neither is a folder around it replaced. A link is
+    followed to where it leads, but a folder with something in it is never replaced through one: then the link is.
 
     ExportError if there is something at `target` already, unless `overwrite`; an empty folder is nothing. If it is
     what is read, or a dataset, also then. StorageError where the system doesn't let us write.
@@ -59,6 +59,9 @@ def finished(target: str, *, overwrite: bool, keep: Sequence[Location] = ()) -> 
                 hint="Choose another path, or pass overwrite=True.",
             )
         _check_replaceable(place, keep)
+    for source in keep:
+        if storage.is_inside(source, place):
+            storage.check_apart(source, place, "the dataset that is exported")
     scratch = _scratch(path, place)
     written = storage.locate(os.path.join(scratch, place.name))  # noqa: PTH118 - plain text
     try:
