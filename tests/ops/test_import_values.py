@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 import wkplug as wk
+from wkplug import storage
 from wkplug.cli.main import main
-from wkplug.errors import UnsupportedImageDataError
+from wkplug.errors import IncompleteMagError, LayerExistsError, UnsupportedImageDataError
 from wkplug.ops import images
 from wkplug.ops.importing.categories import telling_path
 from wkplug.ops.importing.values import converted
@@ -188,7 +189,46 @@ def test_after_values_beyond_the_type_another_is_given(tmp_path: Path, executor:
     assert np.array_equal(more.get_mag(1).read()[0], data.T)
 
 
-def test_what_is_stored_already_stays_when_values_do_not_fit(tmp_path: Path) -> None:
+STAYS = "What is stored stays, unfinished: with other parameters, it needs another name or place."
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_an_empty_folder_that_was_there_stays_when_values_do_not_fit(tmp_path: Path, *, link: bool) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.full((20, 30), 300, "uint16"))
+    place = tmp_path / "out"
+    (tmp_path / "disk" if link else place).mkdir(mode=0o750)
+    if link:
+        place.symlink_to(tmp_path / "disk")
+    with pytest.raises(UnsupportedImageDataError, match="uint8 can't hold"):
+        wk.Dataset.from_images(tmp_path / "a.tif", place, (1, 1, 1), dtype="uint8", layer_category="color")
+    assert place.is_symlink() is link
+    assert (place.stat().st_mode & 0o777, list(place.iterdir())) == (0o750, [])
+    assert wk.Dataset.from_images(tmp_path / "a.tif", place, (1, 1, 1), layer_category="color").layers
+
+
+def test_a_dataset_whose_values_did_not_fit_says_so_to_whoever_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    for z in range(100):
+        tifffile.imwrite(tmp_path / "in" / f"{z:02}.tif", np.full((40, 50), 1 if z < 70 else 300, "uint16"))
+    command = ["convert", str(tmp_path / "in"), str(tmp_path / "out"), "--voxel-size", "1,1,1"]
+    command += ["--batch-size", "32", "--shard-shape", "32", "--distribution-strategy", "sequential"]
+    assert main([*command, "--dtype", "uint8"]) == 1
+    assert STAYS in capsys.readouterr().err
+    assert main(command) == 1
+    told = capsys.readouterr().err
+    assert "with other parameters, because it failed: " in told
+    assert "Run that import again once that is mended, or choose another path." in told
+    for z in range(70, 100):
+        tifffile.imwrite(tmp_path / "in" / f"{z}.tif", np.full((40, 50), 2, "uint16"))
+    assert main([*command, "--dtype", "uint8"]) == 0
+    assert wk.Dataset.open(tmp_path / "out").get_layer("in").get_mag(1).read().max() == 2
+
+
+def test_what_is_stored_already_stays_when_values_do_not_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "in").mkdir()
     for z in range(100):
         tifffile.imwrite(tmp_path / "in" / f"{z:02}.tif", np.full((40, 50), 1 if z < 70 else 300, "uint16"))
@@ -199,9 +239,23 @@ def test_what_is_stored_already_stays_when_values_do_not_fit(tmp_path: Path) -> 
         "executor": "sequential",
         "dtype": "uint8",
     }
-    with pytest.raises(UnsupportedImageDataError, match="uint8 can't hold"):
+    with pytest.raises(UnsupportedImageDataError, match="uint8 can't hold") as caught:
         dataset.add_layer_from_images(tmp_path / "in", "em", **options)
+    assert str(caught.value).endswith(STAYS)
     assert (tmp_path / "out/em/1/.wkplug-import.json").is_file()
+    # Whoever comes next is told why, and not to try the same again.
+    with pytest.raises(LayerExistsError) as taken:
+        dataset.add_layer_from_images(tmp_path / "in", "em", **{**options, "dtype": "uint16"})
+    told = str(taken.value)
+    assert "that another import has left unfinished, because it failed: " in told
+    assert told.endswith(
+        "uint8 can't hold.\n  Run that import again once that is mended, or give another layer_name."
+    )
+    with pytest.raises(IncompleteMagError, match=r"has failed: .* uint8 can't hold") as incomplete:
+        storage.open_array(storage.locate(tmp_path / "out/em/1"), "zarr3")
+    assert "Run the same command again once that is mended." in str(incomplete.value)
+    assert main(["info", str(tmp_path / "out")]) == 0
+    assert "has failed; run it again once that is mended: " in capsys.readouterr().out
     for z in range(70, 100):
         tifffile.imwrite(tmp_path / "in" / f"{z}.tif", np.full((40, 50), 2, "uint16"))
     layer = dataset.add_layer_from_images(tmp_path / "in", "em", **options)

@@ -36,7 +36,7 @@ from wkplug.ops.importing.readers import Wanted
 from wkplug.ops.importing.report import ImportReport
 from wkplug.ops.importing.sources import group_input, resolve_input
 from wkplug.ops.importing.voxel_sizes import compared, known_size
-from wkplug.ops.importing.writing import check_free, write_volume
+from wkplug.ops.importing.writing import check_free, told_refusal, write_volume
 from wkplug.properties.document import FILE_NAME
 from wkplug.storage.marks import digest
 from wkplug.storage.removing import delete_folder
@@ -88,7 +88,10 @@ class ImportPlan(PlannedImport):
         more_progress: begins to show a further step of that name: mags that are computed afterwards.
         """
         record = Record(self.target)
-        if not self.continues:
+        was_there = self.target.exists()
+        if self.continues:
+            record.refuse("")
+        else:
             check_place_is_free(self.target)  # before a folder is made for the record
             record.begin(self.fingerprint)
         try:
@@ -104,20 +107,31 @@ class ImportPlan(PlannedImport):
             raise
         try:
             write_volumes(dataset, self.volumes, self.options, self.report, executor, progress, more_progress)
-        except UnsupportedImageDataError:
-            if not self.continues and not dataset.layers:
-                self._take_back()
+        except UnsupportedImageDataError as error:
+            if self.continues or dataset.layers:
+                record.refuse(error.message)
+            else:
+                self._take_back(keep_folder=was_there)
             raise
         record.end()
         return dataset
 
-    def _take_back(self) -> None:
-        """Delete the dataset that was just created and holds nothing: what it is of needs other parameters."""
+    def _take_back(self, *, keep_folder: bool) -> None:
+        """Delete the dataset that was just created and holds nothing: what it is of needs other parameters.
+
+        keep_folder: an empty folder was there before, which stays.
+        """
         names = list(self.target.list())
-        if all(name.startswith(".") or name.endswith(".json") for name in names):  # nobody else's
-            storage.forget(self.target)
-            with suppress(WkplugError):  # the error that is under way says more
+        if not all(name.startswith(".") or name.endswith(".json") for name in names):
+            return  # somebody else's are there
+        storage.forget(self.target)
+        with suppress(WkplugError):  # the error that is under way says more
+            if not keep_folder:
                 delete_folder(self.target, FILE_NAME)
+                return
+            # The mark goes last: until then, the same import goes on.
+            for name in sorted(names, key=lambda name: name == storage.MARK_NAME):
+                self.target.child(name.rstrip("/")).delete(recursive=True)
 
 
 @shown(lambda input_path, *_: f"import {storage.locate(input_path).name}")
@@ -224,9 +238,11 @@ def plan_import(
         report=ImportReport.of([*known.notes, *(note for planned in volumes for note in planned.notes)]),
     )
     if begun is not None and begun != plan.fingerprint:
+        why, again = told_refusal(Record(target).refused)
         raise DatasetExistsError(
-            f"At {target.url} is what another import has left unfinished: of other images, or with other parameters.",
-            hint="Run that import again to finish it, or choose another path.",
+            f"At {target.url} is what another import has left unfinished: of other images, or with other parameters"
+            f"{why}.",
+            hint=f"{again}, or choose another path.",
         )
     return plan
 

@@ -183,7 +183,10 @@ def _mark_of(folder: Location) -> str | None:
     mark = storage.read_mark(folder)
     if mark is None or mark.finished:
         return None
-    return f"{mark.what or mark.job}, started {mark.started}, has not finished; run it again to finish it"
+    how = "has not finished; run it again to finish it"
+    if mark.refused:
+        how = f"has failed; run it again once that is mended: {mark.refused}"
+    return f"{mark.what or mark.job}, started {mark.started}, {how}"
 
 
 def _outside(layer: Layer) -> Iterator[str]:
@@ -215,6 +218,8 @@ def _leftovers(folder: Location, listed: Collection[str]) -> tuple[str, ...]:
 def _text(mark: storage.Mark) -> str:
     if mark.finished:
         return f"{mark.job}, started {mark.started}, was killed before it was listed; run it again"
+    if mark.refused:
+        return f"{mark.job}, started {mark.started}, has failed; run it again once that is mended: {mark.refused}"
     return f"{mark.job}, started {mark.started}, has not finished"
 
 

@@ -15,6 +15,7 @@ from wkplug.storage.marks import (
     finish_mark,
     is_complete,
     read_mark,
+    refuse_mark,
     set_mark,
 )
 from wkplug.storage.opening import create_array, forget, open_array
@@ -39,6 +40,7 @@ __all__ = [
     "open_array",
     "place_of_new",
     "read_mark",
+    "refuse_mark",
     "relative_to",
     "resolve_inside",
     "set_mark",

@@ -39,6 +39,7 @@ __all__ = [
     "finish_mark",
     "is_complete",
     "read_mark",
+    "refuse_mark",
     "set_mark",
 ]
 
@@ -63,7 +64,8 @@ class Mark:
     """Who is writing: `job` names it so that it knows its own mark, `what` says it to people.
 
     fingerprint: differs where jobs of that name would make something else. started: ISO 8601, UTC.
-    finished: everything is written; what remains is to list it and to take the mark off.
+    finished: everything is written; what remains is to list it and to take the mark off. refused: why the same job
+    would fail again; "" where it would go on.
     """
 
     job: str
@@ -71,6 +73,7 @@ class Mark:
     fingerprint: str = ""
     started: str = attrs.field(factory=_now)
     finished: bool = False
+    refused: str = ""
 
 
 def set_mark(location: Location, mark: Mark) -> None:
@@ -84,6 +87,13 @@ def finish_mark(location: Location) -> None:
     mark = read_mark(location)
     if mark is not None and not mark.finished:
         set_mark(location, attrs.evolve(mark, finished=True))
+
+
+def refuse_mark(location: Location, why: str) -> None:
+    """Say in the mark why the same job would fail again, or that it goes on now ("")."""
+    mark = read_mark(location)
+    if mark is not None and mark.refused != why:
+        set_mark(location, attrs.evolve(mark, refused=why))
 
 
 def clear_mark(location: Location) -> None:
@@ -122,6 +132,7 @@ def read_mark(location: Location) -> Mark | None:
         fingerprint=str(values.get("fingerprint", "")),
         started=str(values.get("started", "an unknown time")),
         finished=values.get("finished") is True,
+        refused=str(values.get("refused", "")),
     )
 
 
@@ -137,9 +148,13 @@ def check_complete(location: Location) -> None:
     if mark is None or mark.finished:
         return
     what = f"{mark.what} ({mark.job})" if mark.what else mark.job
+    how = f"has failed: {mark.refused}" if mark.refused else "is still writing it or was interrupted."
+    again = (
+        "Run the same command again once that is mended."
+        if mark.refused
+        else "If it was interrupted, run the same command again to finish it."
+    )
     raise IncompleteMagError(
-        f"{location.url} is not complete: {what}, started {mark.started}, "
-        "is still writing it or was interrupted.",
-        hint="If it was interrupted, run the same command again to finish it.\n"
-        "To look at what is there already, open it with allow_incomplete=True.",
+        f"{location.url} is not complete: {what}, started {mark.started}, {how}",
+        hint=f"{again}\nTo look at what is there already, open it with allow_incomplete=True.",
     )

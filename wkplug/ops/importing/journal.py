@@ -115,6 +115,16 @@ class Record:
         """Note that an import begins."""
         storage.set_mark(self._dataset, storage.Mark(job=_IMPORT, fingerprint=fingerprint))
 
+    @property
+    def refused(self) -> str:
+        """Why the import would fail again; "" where it would go on."""
+        mark = storage.read_mark(self._dataset)
+        return "" if mark is None else mark.refused
+
+    def refuse(self, why: str) -> None:
+        """Note that the same import would fail again, or that it goes on now ("")."""
+        storage.refuse_mark(self._dataset, why)
+
     def end(self) -> None:
         """Note that it has ended."""
         storage.clear_mark(self._dataset)

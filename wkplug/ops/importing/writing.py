@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
     from wkplug.properties import AffineCoordinateTransformation
 
-__all__ = ["check_free", "write_volume"]
+__all__ = ["check_free", "told_refusal", "write_volume"]
 
 _JOB = "import"
 
@@ -72,20 +72,28 @@ def write_volume(
             claims.enter_context(creating.claimed(layer, mag))
         try:
             return layers, _fill(dataset, planned, options, layers, executor, advance)
-        except UnsupportedImageDataError:  # the same call would end so again; after damage it goes on
-            if new:
-                _take_back(dataset, layers, mag)
+        except (
+            UnsupportedImageDataError
+        ) as error:  # the same call would end so again; after damage it goes on
+            if not new or not _take_back(dataset, layers, mag):
+                for layer in layers:
+                    storage.refuse_mark(_folder(layer, mag), error.message)
+                stays = (
+                    "What is stored stays, unfinished: with other parameters, it needs another name or place."
+                )
+                error.hint = f"{error.hint or ''}\n{stays}".strip()
             raise
 
 
-def _take_back(dataset: Dataset, layers: list[Layer], mag: Mag) -> None:
-    """Delete layers that this import has just added, if it has stored nothing of them that it could go on from."""
+def _take_back(dataset: Dataset, layers: list[Layer], mag: Mag) -> bool:
+    """Delete layers that this import has just added, unless it has stored anything of them that it could go on from."""
     journal = Journal.find(_folder(layers[0], mag))
     if any(layer.mags for layer in layers) or not (journal is None or journal.is_empty):
-        return
+        return False
     for layer in layers:
         with suppress(WkplugError):  # the error that is under way says more
             dataset.delete_layer(layer.name)
+    return True
 
 
 def _fill(
@@ -166,14 +174,22 @@ def check_free(dataset: Dataset, planned: VolumePlan) -> None:
             journal = Journal.find(folder)
             if journal is None or journal.fingerprint == planned.fingerprint:
                 return
+            why, again = told_refusal(mark.refused)
             raise LayerExistsError(
-                f"The dataset {dataset.name!r} has a layer {name!r} that another import has left unfinished.",
-                hint="Run that import again to finish it, or give another layer_name.",
+                f"The dataset {dataset.name!r} has a layer {name!r} that another import has left unfinished{why}.",
+                hint=f"{again}, or give another layer_name.",
             )
     raise LayerExistsError(
         f"The dataset {dataset.name!r} already has a layer {taken[0]!r}.",
         hint="Give another layer_name.",
     )
+
+
+def told_refusal(refused: str) -> tuple[str, str]:
+    """Say why an import is unfinished, and what finishes it; refused: as of `Mark`."""
+    if not refused:
+        return "", "Run that import again to finish it"
+    return f", because it failed: {refused.rstrip('.')}", "Run that import again once that is mended"
 
 
 def _is_written(dataset: Dataset, planned: VolumePlan, mag: Mag) -> bool:
@@ -216,6 +232,8 @@ def _begin(
     # Those that are listed are whole: it was stopped between one layer and the next.
     begun = [mag in layer.mags or storage.read_mark(_folder(layer, mag)) for layer in layers]
     if journal is not None and journal.fingerprint == planned.fingerprint and all(begun):
+        for folder in folders:
+            storage.refuse_mark(folder, "")
         handles = [
             storage.open_array(
                 folder,
