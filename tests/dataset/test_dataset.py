@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import pickle
 import stat
+import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import wkplug as wk
+from wkplug.errors import UnsupportedOperationError
+from wkplug.ops.info import describe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -200,3 +203,22 @@ def test_an_in_memory_file_system_holds_a_dataset() -> None:
         assert list(wk.Dataset.open("memory://tests/in-memory").layers) == ["color"]
     finally:
         dataset.location.delete(recursive=True)
+
+
+@pytest.mark.parametrize("top", ["", "scan/"])
+def test_a_zip_archive_of_a_dataset_is_read_like_its_folder(tmp_path: Path, top: str) -> None:
+    dataset = wk.Dataset(tmp_path / "scan", voxel_size=(1, 1, 1))
+    layer = dataset.add_layer("em", "color", bounding_box=wk.BoundingBox((0, 0, 0), (8, 8, 8)))
+    layer.add_mag(1).write(np.full((8, 8, 8), 3, "uint8"))
+    archive = tmp_path / "scan.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        for file in dataset.path.rglob("*"):
+            if file.is_file():
+                target.write(file, f"{top}{file.relative_to(dataset.path)}")
+    zipped = wk.Dataset.open(archive)
+    assert (zipped.get_layer("em").get_mag(1).read() == 3).all()
+    assert not any("lies outside" in note for layer in describe(zipped).layers for note in layer.notes)
+    copied = zipped.copy_dataset(tmp_path / "copy")
+    assert (copied.get_layer("em").get_mag(1).read() == 3).all()
+    with pytest.raises(UnsupportedOperationError, match="in an archive, which is only read"):
+        zipped.add_layer("more", "color")

@@ -285,8 +285,9 @@ def test_other_contents_than_the_name_says_are_told_in_bytes(tmp_path: Path, nam
         )
 
 
-def test_plain_voxels_are_no_photo(tmp_path: Path) -> None:
-    (tmp_path / "a.RAW").write_bytes(np.random.default_rng(0).bytes(1000))
+@pytest.mark.parametrize("data", [np.random.default_rng(0).bytes(1000), bytes(9000)], ids=["noise", "zeros"])
+def test_plain_voxels_are_no_photo(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.RAW").write_bytes(data)
     with pytest.raises(UnsupportedImageFormatError, match=r"It may be plain voxels") as caught:
         wk.Dataset.from_images(tmp_path / "a.RAW", tmp_path / "out", (1, 1, 1))
     assert "wkplug convert-raw a.RAW TARGET --shape x,y,z --voxel-size x,y,z" in str(caught.value)

@@ -320,3 +320,13 @@ def test_a_place_that_no_layer_can_have_is_an_error(tmp_path: Path, topleft: Any
     with pytest.raises(wk.errors.InvalidArgumentError, match=match):
         dataset.add_layer_from_images(tmp_path / "a.png", "a", topleft=topleft)
     assert not dataset.layers
+
+
+def test_why_nobody_says_the_voxel_size_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, noise((3, 20, 30)), metadata={"axes": "ZYX", "PhysicalSizeX": 1.0})
+    tifffile.tiffcomment(path, tifffile.tiffcomment(path)[:-20].encode())
+    with pytest.raises(wk.errors.InvalidArgumentError) as caught:
+        images.plan_import(path, tmp_path / "out", voxel_size_from_files=True)
+    assert "along x, y and z. Its OME metadata are damaged" in caught.value.message
+    assert caught.value.message.count("damaged") == 1

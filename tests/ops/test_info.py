@@ -70,3 +70,22 @@ def test_layers_that_other_tools_do_not_see_are_noted(tmp_path: Path) -> None:
     box = wk.NDBoundingBox((0, 0, 0, 0, 0, 0), (2, 2, 1, 9, 8, 7), ("q", "v", "c", "x", "y", "z"))
     made.add_layer("odd", "color", bounding_box=box, data_format="zarr3").add_mag(1)
     assert describe(made).layers[0].notes
+
+
+def test_mags_that_do_not_fit_or_are_not_listed_are_problems(dataset: wk.Dataset) -> None:
+    layer = next(layer for layer in dataset.layers.values() if layer.mags)
+    name = layer.name
+    shutil.copytree(layer.path / "1", layer.path / "4-4-2")
+    (layer.path / "8").mkdir()
+    file = dataset.path / "datasource-properties.json"
+    document = json.loads(file.read_text())
+    (stored,) = (each for each in document["dataLayers"] if each["name"] == name)
+    stored["elementClass"] = "float"
+    file.write_text(json.dumps(document))
+    (report,) = (each for each in describe(wk.Dataset.open(dataset.path)).layers if each.name == name)
+    listed, *others = report.mags
+    assert listed.shape is not None
+    assert "doesn't fit the layer" in str(listed.problem)
+    (unknown,) = (mag for mag in others if not mag.listed)
+    assert (unknown.mag, unknown.mark) == ("4-4-2", None)
+    assert "the properties don't list it" in str(unknown.problem)

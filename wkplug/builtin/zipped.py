@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from contextlib import AbstractContextManager
 
-__all__ = ["ZipFilesystem", "ZipLocation", "is_zip"]
+__all__ = ["OF_SYSTEMS", "ZipFilesystem", "ZipLocation", "is_zip", "unzipped"]
+
+OF_SYSTEMS = ("__MACOSX/", ".DS_Store")
+"""What operating systems put into archives and folders."""
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # the second: of an archive without any file
 _HEADER = 30  # bytes before the name in front of every entry
@@ -47,6 +50,21 @@ def is_zip(location: Location) -> bool:
         return location.read(0, 4) in _MAGIC
     except WkplugError:  # a folder, or nothing; who reads it next will be told
         return False
+
+
+def unzipped(location: Location, suffixes: tuple[str, ...] = (".zip",)) -> Location:
+    """Give the inside of a zip archive with one of the suffixes; every other place is given back.
+
+    Where all that is in it lies in one folder, as in archives of a folder, it is that folder.
+    """
+    if not location.name.lower().endswith(suffixes) or not is_zip(location):
+        return location
+    inner = ZipLocation(location)
+    while True:
+        names = [name for name in inner.list() if name not in OF_SYSTEMS]
+        if len(names) != 1 or not names[0].endswith("/"):
+            return inner
+        inner = inner.child(names[0].rstrip("/"))
 
 
 class _Archive:

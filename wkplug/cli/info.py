@@ -63,6 +63,8 @@ def _layer_lines(layer: LayerReport) -> list[str]:
 
 
 def _mag_text(mag: MagReport) -> str:
+    if not mag.listed and mag.mark is None:
+        return f"PROBLEM: {mag.problem}"
     if not mag.listed:
         return f"INCOMPLETE: {mag.mark}; not listed"
     if mag.shape is None or mag.chunk_shape is None or mag.shard_shape is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from wkplug import registry, storage
+from wkplug.builtin.zipped import unzipped
 from wkplug.dataset.dataset_copying import DatasetCopying
 from wkplug.dataset.dataset_importing import DatasetImporting
 from wkplug.dataset.dataset_layers import DatasetLayers
@@ -172,11 +173,11 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
     ) -> Self:
         """Open a dataset; DatasetNotFoundError (a FileNotFoundError) if there is none.
 
-        Only its properties file is read. `allow_incomplete` lets mags be read that an unfinished job has marked.
-        `backends` maps storage formats to implementations, as `[backends]` in a configuration file does, and wins
-        over it.
+        Only its properties file is read. A zip archive of a dataset is read like its folder. `allow_incomplete` lets
+        mags be read that an unfinished job has marked. `backends` maps storage formats to implementations, as
+        `[backends]` in a configuration file does, and wins over it.
         """
-        location = storage.locate(dataset_path)
+        location = unzipped(storage.locate(dataset_path))
         options = OpenOptions(
             read_only=read_only,
             allow_incomplete=allow_incomplete,

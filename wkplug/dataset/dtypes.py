@@ -58,8 +58,8 @@ def check_layer_dtype(category: str, dtype: Any) -> str:
     if name not in allowed:
         raise UnsupportedDtypeError(
             f"A {category} layer can't have the dtype {name}.",
-            hint=f"Supported dtypes are: {', '.join(allowed)}. Convert the "
-            f"data first, as in data.astype({allowed[0]!r}).",
+            hint=f"Supported dtypes are: {', '.join(allowed)}. Choose one that holds the values, and convert them, "
+            f"as in data.astype({allowed[-1]!r}).",
         )
     return name
 

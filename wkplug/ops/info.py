@@ -9,7 +9,8 @@ import attrs
 from wkplug import registry, storage
 from wkplug.builtin.parts import is_scrap
 from wkplug.dataset.attachments import attached_places
-from wkplug.errors import StorageError, WkplugError
+from wkplug.errors import MagError, StorageError, WkplugError
+from wkplug.geometry import Mag
 from wkplug.storage.removing import noted_deletions
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerReport", "MagReport", "Report", "box_facts", "describe"]
 
+_UNKNOWN = "its folder has files, but the properties don't list it; layer.add_mag_for_existing_files lists it"
+
 
 @attrs.frozen(kw_only=True)
 class MagReport:
     """One mag: shapes are per axis of the array, in voxels of the mag; size is bytes on disk, None if unknown.
 
     size_unknown: why the place can't say the size, if that was asked for and it can't.
-    listed: False for a folder that the properties don't name (yet), because an unfinished job has left it.
+    listed: False for a folder that the properties don't name (yet): an unfinished job has left it, or it has a problem.
     """
 
     mag: str
@@ -164,7 +167,7 @@ def _notes(layer: Layer) -> tuple[str, ...]:
 
 
 def _unlisted(layer: Layer) -> Iterator[MagReport]:
-    """Report the folders that an unfinished job has marked and not listed."""
+    """Report the folders of mags that aren't listed: an unfinished job has marked them, or nobody knows them."""
     listed = {view.location for view in layer.mags.values()}
     try:
         for name in layer.location.list():
@@ -174,8 +177,18 @@ def _unlisted(layer: Layer) -> Iterator[MagReport]:
             mark = storage.read_mark(location)
             if mark is not None:
                 yield MagReport(mag=location.name, path=location.url, mark=_text(mark), listed=False)
+            elif _is_mag(location.name) and next(iter(location.list()), None) is not None:
+                yield MagReport(mag=location.name, path=location.url, problem=_UNKNOWN, listed=False)
     except StorageError:
         return  # a place that can't be listed, such as a plain web server
+
+
+def _is_mag(name: str) -> bool:
+    try:
+        Mag(name)
+    except MagError:
+        return False
+    return True
 
 
 def _mark_of(folder: Location) -> str | None:
@@ -253,6 +266,8 @@ def _mag(view: MagView, *, sizes: bool) -> MagReport:
         }
         if sizes:
             known |= _size(view.location)
+        if view.array_source.facts is not None:
+            view.array_source.facts.check(spec, view.location.url)
     except WkplugError as error:
         known["problem"] = error.message
     return MagReport(**known)

@@ -334,7 +334,7 @@ def _no_reader(tables: Tables, location: Location, name: str, head: bytes) -> Wk
             error.message = f"{start} {error.message}"
             return error
     what = contents_of(head)
-    if what:
+    if what and not (name.endswith(_PLAIN) and head and not head.strip(b"\0")):
         return UnsupportedImageFormatError(
             f"No installed reader accepts '{location.name}': {what}.", path=location.url, hint=_AGAIN
         )

@@ -312,6 +312,7 @@ def _below(root: Location, location: Location) -> list[str] | None:
 
 
 def _parts(location: Location) -> list[str]:
-    return [
-        part for part in location.url.partition("://")[2 if "://" in location.url else 0].split("/") if part
-    ]
+    rest = location.url.partition("://")[2 if "://" in location.url else 0]
+    if location.url.startswith("zip://"):  # the path in the archive stands before the archive's own
+        rest = rest.partition("::")[0]
+    return [part for part in rest.split("/") if part]

@@ -19,7 +19,7 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.abc import ForeignLayer, Image, ImageInfo, ProbeScore
-from wkplug.builtin.zipped import ZipLocation, is_zip
+from wkplug.builtin.zipped import OF_SYSTEMS, is_zip, unzipped
 from wkplug.errors import (
     CorruptDataError,
     MissingError,
@@ -54,7 +54,6 @@ __all__ = [
 
 
 _ZIP = ".zip"
-OF_SYSTEMS = ("__MACOSX/", ".DS_Store")
 """What archives hold of the system that they were made on."""
 
 
@@ -127,19 +126,9 @@ class Container:
 
 
 def inside(location: Location) -> Location:
-    """Give the inside of a zip archive, by its suffix or one that an importer knows; every other place is given back.
-
-    Where all that is in it lies in one folder, as in archives of a folder, it is that folder.
-    """
+    """Give the inside of a zip archive, by its suffix or one that an importer knows; or the place itself."""
     suffixes, _ = _claims(registry.get_manager())
-    if not location.name.lower().endswith((_ZIP, *suffixes)) or not is_zip(location):
-        return location
-    inner = ZipLocation(location)
-    while True:
-        names = [name for name in inner.list() if name not in OF_SYSTEMS]
-        if len(names) != 1 or not names[0].endswith("/"):
-            return inner
-        inner = inner.child(names[0].rstrip("/"))
+    return unzipped(location, (_ZIP, *suffixes))
 
 
 def choose_container(location: Location, importer: str | None = None) -> Choice | None:

@@ -7,6 +7,7 @@ Where both say something else, or the files differ from the dataset that they ar
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -27,6 +28,7 @@ __all__ = ["Known", "compared", "filled", "known_size", "size_text", "unequal"]
 
 _AXES = "xyz"
 _SAME = 1e-4  # units of other names and single precision round
+_WHY = re.compile(r"\b(?:metadata|units?|spacing)\b")
 _ALIKE = 0.01  # less is not worth telling
 
 Lengths = tuple[float | None, float | None, float | None]
@@ -150,7 +152,7 @@ def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int], given: Sequence[
         if missing and any(said[axis] is None for axis in missing):
             raise InvalidArgumentError(
                 f"{planned.volume.path} doesn't say how large its voxels are along {_and(missing)}"
-                f"{_as_far_as_known(said)}.",
+                f"{_as_far_as_known(said)}.{_told_of(planned)}",
                 hint=_how_to_give(missing, given),
             )
         if any(
@@ -164,6 +166,12 @@ def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int], given: Sequence[
                 "holds them all with scene=NAME.",
             )
     return first
+
+
+def _told_of(planned: VolumePlan) -> str:
+    """Why, as far as its reader says: its metadata are damaged, or give numbers without a unit."""
+    texts = dict.fromkeys(note.text.strip().rstrip(".") for note in planned.notes if _WHY.search(note.text))
+    return "".join(f" {text[:1].upper()}{text[1:]}." for text in texts)
 
 
 def _of_mag_1(planned: VolumePlan) -> Lengths:
