@@ -40,12 +40,18 @@ def only_layer(path: str = "out") -> wk.Layer:
     return layer
 
 
-def test_convert_takes_one_channel_and_one_time(data: Any) -> None:
+def test_convert_takes_one_channel_and_one_time(data: Any, capsys: pytest.CaptureFixture[str]) -> None:
     part = ("--channel", "1", "--timepoint", "2")
     run("convert", "a.tif", "out", "--voxel-size", "1,1,1", "--no-downsample", *part)
     assert np.array_equal(only_layer().get_mag(1).read()[0], data[..., 2] + 1)
     python = wk.Dataset.from_images("a.tif", "python", voxel_size=(1, 1, 1), channel=1, timepoint=2)
     assert np.array_equal(next(iter(python.layers.values())).get_mag(1).read()[0], data[..., 2] + 1)
+    told = str(python.import_report)
+    assert "1 of 2 channels is not imported, as asked for: only channel 1" in told
+    assert "2 of 3 times are not imported, as asked for: only time 2 is" in told
+    assert told in run("convert", "a.tif", "dry", "--voxel-size", "1,1,1", "--dry-run", *part).replace(
+        "note: ", ""
+    )
 
 
 def test_convert_converts_the_voxels(data: Any) -> None:

@@ -112,6 +112,8 @@ def test_one_channel_of_several_keeps_what_the_file_says_of_it(tmp_path: Path) -
     view = layer.default_view_configuration
     assert view is not None
     assert (view.color, view.intensity_range, view.is_disabled) == ((0, 255, 0), (30, 100), True)
+    told = str(layer.dataset.import_report)
+    assert told.count("1 of 2 channels is not imported, as asked for: only channel 1 'GFP' is") == 1
 
 
 # --- opacity --------------------------------------------------------------------------------------------------

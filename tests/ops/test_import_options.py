@@ -144,6 +144,33 @@ def test_gaps_are_filled_or_closed_on_request(tmp_path: Path, dataset: wk.Datase
     assert voxels(flipped)[0, 0, 0].tolist() == [6, 5, 4, 3, 0, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((1, 2, 4, 5), "1 section is missing (3), and the gap is closed, as asked for"),
+        ((0, 10, 20, 50, 60), "2 sections are missing (30, 40), and the gaps are closed, as asked for"),
+        ((1, 2, 3, 4), ""),
+        ((1, 2, 10), ""),
+    ],
+)
+def test_a_closed_gap_is_told(
+    tmp_path: Path, dataset: wk.Dataset, numbers: tuple[int, ...], text: str
+) -> None:
+    series(tmp_path / "in", [f"s{z}.png" for z in numbers])
+    dataset.add_layer_from_images(tmp_path / "in", "a", missing_slices="close")
+    told = str(dataset.import_report)
+    assert told.count(text or "closed") == (1 if text else 0)
+
+
+def test_a_gap_closed_in_one_channel_is_told(tmp_path: Path, dataset: wk.Dataset) -> None:
+    names = [f"img_C{c}_Z{z}.png" for c in range(2) for z in range(4)]
+    series(tmp_path / "in", [name for name in names if name != "img_C1_Z3.png"])
+    dataset.add_layer_from_images(
+        tmp_path / "in", "a", missing_slices="close", allow_multiple_layers=True, dtype="uint8"
+    )
+    assert "1 section is missing (3), and the gap is closed" in str(dataset.import_report)
+
+
 def test_a_filled_gap_is_told(tmp_path: Path, dataset: wk.Dataset) -> None:
     series(tmp_path / "in", [f"s{z}.png" for z in (1, 2, 4, 5)])
     with pytest.warns(UserWarning, match=r"a: 1 section of 5 is missing, and is zero there \(z = 2\)"):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from wkplug import registry, storage
-from wkplug.builtin.zipped import unzipped
 from wkplug.dataset.dataset_copying import DatasetCopying
 from wkplug.dataset.dataset_importing import DatasetImporting
 from wkplug.dataset.dataset_layers import DatasetLayers
@@ -177,7 +176,11 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
         mags be read that an unfinished job has marked. `backends` maps storage formats to implementations, as
         `[backends]` in a configuration file does, and wins over it.
         """
-        location = unzipped(storage.locate(dataset_path))
+        location = storage.locate(dataset_path)
+        if location.name.lower().endswith(".zip"):
+            from wkplug.builtin.zipped import unzipped
+
+            location = unzipped(location)
         options = OpenOptions(
             read_only=read_only,
             allow_incomplete=allow_incomplete,

@@ -193,7 +193,7 @@ def plan_import(
     if (voxel_size is not None and voxel_size_with_unit is not None) or not (given or voxel_size_from_files):
         raise InvalidArgumentError(
             "Exactly one of voxel_size and voxel_size_with_unit is needed.",
-            hint="Give voxel_size=(x, y, z) in nanometres.",
+            hint="Give voxel_size=(x, y, z) in nanometres; None for an axis takes what the files say.",
         )
     target = storage.locate(output_path)
     begun = None if overwrite else Record(target).read()

@@ -111,6 +111,23 @@ def name_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[ImportNo
     )
 
 
+def left_notes(volume: Volume, options: ImportOptions) -> Iterator[ImportNote]:
+    """Say of how many channels and times only one is imported, as it was asked for."""
+    info, part = volume.files[0].info, volume.part
+    lengths = dict(zip(info.axes, info.shape, strict=True))
+    names = info.channel_names if len(info.channel_names) == lengths.get("c") else ()
+    channel = options.channel if part.channel is None else part.channel
+    for what, taken, count, called in (
+        ("channel", channel, volume.num_channels if part.channel is None else lengths.get("c", 1), names),
+        ("time", part.timepoint, lengths.get("t", 1), ()),
+    ):
+        if taken is not None and count > 1:
+            name = f" {called[taken]!r}" if called and called[taken] else ""
+            are = "is" if count == 2 else "are"
+            text = f"{count - 1} of {count} {what}s {are} not imported, as asked for: only {what} {taken}{name} is"
+            yield ImportNote(kind="left out", text=text, sources=(volume.path,), lost=False)
+
+
 def _said(volume: Volume, facts: Sequence[Any], channel: int) -> Any:
     """What a file says of a channel of the volume, None if it says nothing."""
     info = volume.files[0].info

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.config.hints import counted, first_of
 from wkplug.errors import UnsupportedImageDataError
 from wkplug.ops.importing import order, unheeded
 from wkplug.ops.importing.axes import Meaning
@@ -20,7 +21,7 @@ from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.naming import Nameable, stem_of, unique_names
 from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.scenes import by_scene
-from wkplug.ops.importing.stacks import Stack, Stacks
+from wkplug.ops.importing.stacks import Stack, Stacks, missing_numbers
 from wkplug.properties import check_layer_name
 
 if TYPE_CHECKING:
@@ -226,6 +227,19 @@ def _stack(members: Sequence[Member], missing_slices: str) -> Stack:
     return Stack.of([relative for relative, _ in members], [file for _, file in members], missing_slices)
 
 
+def _told_closed(absent: Sequence[int]) -> list[ImportNote]:
+    """Say which gaps in a series are closed."""
+    if not absent:
+        return []
+    are, it = ("is", "the gap is") if len(absent) == 1 else ("are", "the gaps are")
+    listed = first_of([str(number) for number in absent], 5)
+    text = (
+        f"{counted(len(absent), 'section')} {are} missing ({listed}), and {it} closed, as asked for: what follows lies "
+        "nearer than it was"
+    )
+    return [ImportNote(kind="moved", text=text, lost=False)]
+
+
 def _ordered(
     channel: Channel, everywhere: Sequence[int], missing_slices: str, notes: Sequence[ImportNote]
 ) -> Stack:
@@ -243,6 +257,8 @@ def _ordered(
     stack = _stack(members, "close" if moved or lacking else missing_slices)
     if moved:
         told += unheeded.Given(missing_slices=missing_slices).unheeded_by(unheeded.PLACED)
+    elif missing_slices == "close":
+        told += _told_closed(lacking or missing_numbers([relative for relative, _ in members]))
     if lacking and missing_slices == "fill" and not moved:
         step = math.gcd(*(after - before for before, after in pairwise(everywhere)))
         stack = attrs.evolve(stack, places=tuple((n - everywhere[0]) // step for n in channel.sections))

@@ -27,7 +27,7 @@ from wkplug.errors import (
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
-from wkplug.ops.importing.channels import Shown, channel_groups, name_notes, shown
+from wkplug.ops.importing.channels import Shown, channel_groups, left_notes, name_notes, shown
 from wkplug.ops.importing.containers import Container
 from wkplug.ops.importing.cutting import Cutting, Extent
 from wkplug.ops.importing.placing import place_notes
@@ -235,6 +235,7 @@ def plan_volumes(
                 *unequal(volume),
                 *place_notes(volume, options),
                 *_alpha_notes(volume, layers),
+                *left_notes(volume, options),
                 *name_notes(volume, layers),
                 *_casts(volume, layers[0].dtype),
             )
@@ -321,9 +322,10 @@ def _notes(volume: Volume) -> Iterator[ImportNote]:
     """Say what of the files will not be in the layers as it is in them, and what they say of themselves."""
     smaller = volume.smaller_files
     if smaller:
+        are = "is" if len(smaller) == 1 else "are"
         text = (
-            f"Some images are larger than expected, that is, than others: {len(smaller)} of {len(volume.files)} are "
-            f"smaller than {volume.size_x} x {volume.size_y} pixels and are filled up with zeros"
+            f"Some images are larger than expected, that is, than others: {len(smaller)} of {len(volume.files)} {are} "
+            f"smaller than {volume.size_x} x {volume.size_y} pixels and {are} filled up with zeros"
         )
         yield ImportNote(kind="filled", text=text, sources=smaller[:3], count=len(smaller))
     single = len(volume.files) == 1

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wkplug.ops.importing.readers import Source
     from wkplug.ops.importing.report import ImportNote
 
-__all__ = ["MISSING_SLICES", "Stack", "Stacks"]
+__all__ = ["MISSING_SLICES", "Stack", "Stacks", "missing_numbers"]
 
 MISSING_SLICES = ("error", "fill", "close")
 """What may be done about missing sections: refuse them, leave zeros in their place, or close the gap."""
@@ -62,17 +62,11 @@ class Stack:
                     files[0].path,
                     hint="Move one of them away, or pass z_slices_sort_key, or a list of files in their order.",
                 )
-        counts = Counter(b - a for a, b in pairwise(counted))
-        count, step = max((number, -step) for step, number in counts.items())
-        step = -step
-        gaps = [(a, b) for a, b in pairwise(counted) if b - a != step]
-        missing = sum((b - a) // step - 1 for a, b in gaps)
-        uneven = 2 * count < len(counted) - 1 or any((b - a) % step for a, b in gaps)
-        if not gaps or uneven or missing >= len(counted):
+        step, absent = _missing(counted)
+        if not absent:
             return stack
         if missing_slices == "error":
-            absent = [str(number) for a, b in gaps for number in range(a + step, b, step)]
-            listed = first_of(absent, 5)
+            listed = first_of([str(number) for number in absent], 5)
             raise UnsupportedImageDataError(
                 f"The section{'s' if len(absent) > 1 else ''} number {listed} {'are' if len(absent) > 1 else 'is'} "
                 f"missing between {names[0]} and {names[-1]}.",
@@ -89,6 +83,24 @@ class Stacks(dict[str, Stack]):
     def __init__(self, stacks: Iterable[tuple[str, Stack]] = (), *, notes: Iterable[ImportNote] = ()) -> None:
         super().__init__(stacks)
         self.notes = tuple(notes)
+
+
+def missing_numbers(names: Sequence[str]) -> list[int]:
+    """The numbers that are missing in the names of a series, none if they don't count sections."""
+    counted = _numbers(names)
+    return [] if counted is None or len(set(counted)) < len(counted) else _missing(counted)[1]
+
+
+def _missing(counted: Sequence[int]) -> tuple[int, list[int]]:
+    """The step of a series that counts upwards, and the numbers that are missing in it."""
+    counts = Counter(b - a for a, b in pairwise(counted))
+    count, step = max((number, -step) for step, number in counts.items())
+    step = -step
+    gaps = [(a, b) for a, b in pairwise(counted) if b - a != step]
+    missing = sum((b - a) // step - 1 for a, b in gaps)
+    if 2 * count < len(counted) - 1 or any((b - a) % step for a, b in gaps) or missing >= len(counted):
+        return step, []
+    return step, [number for a, b in gaps for number in range(a + step, b, step)]
 
 
 def _numbers(names: Sequence[str]) -> list[int] | None:

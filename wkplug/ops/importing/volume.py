@@ -108,7 +108,8 @@ class Volume:
                     f"{file.path} {what.format(here)}, but {first.path} {what.format(there)}: "
                     "the files of one layer must agree.",
                     file.path,
-                    hint="Convert the files to the same kind of image, or import them as layers of their own.",
+                    hint="Convert the files to the same kind of image, or import each as a layer of its own, as "
+                    'map_filepath_to_layer_name="enforce_layer_per_file" does.',
                 )
 
     def meaning(self, file: Source) -> Meaning:
