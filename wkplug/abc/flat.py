@@ -65,6 +65,17 @@ class FlatVoxels:
         if self.stop > size:
             raise self._short(size)
 
+    def told_behind(self, end: int | None = None) -> tuple[str, ...]:
+        """Say, as a note, how many bytes there are behind the last voxel.
+
+        end: where the part of the file ends that is for voxels; None where they are the last of the file.
+        """
+        left = (self.location.size() if end is None else end) - self.stop
+        if left <= 0:
+            return ()
+        are = "byte behind the last voxel is" if left == 1 else "bytes behind the last voxel are"
+        return (f"{left:,} {are} not read.",)
+
     def _short(self, size: int) -> Exception:
         text = f"its voxels reach to byte {self.stop}, but the file ends at {size}"
         return corrupt_image(self.location, self.what, text)
@@ -143,11 +154,19 @@ class FlatImage(PickleByReopening, Image):
         self._packed_from = 0
         self._open: list[BinaryIO] = []
 
-    def lay_out(self, voxels: FlatVoxels, *, packing: Packing | None = None, packed_from: int = 0) -> None:
+    def lay_out(
+        self,
+        voxels: FlatVoxels,
+        *,
+        packing: Packing | None = None,
+        packed_from: int = 0,
+        end_of_file: bool = False,
+    ) -> None:
         """Say where the voxels are: in the file, or in a stream that begins at a byte of it.
 
         The offset of `voxels` counts in the unpacked stream. CorruptImageError if the file is too short for them, as
-        far as that can be told.
+        far as that can be told. end_of_file: in this format nothing comes behind them; if something does, it is
+        a note of `info`, which is set by then. Of packed streams, that isn't known.
         """
         self.voxels, self._packing, self._packed_from = voxels, packing, packed_from
         # A stream can only be at one place; who has several threads opens as many.
@@ -155,6 +174,9 @@ class FlatImage(PickleByReopening, Image):
         if packing is None:
             with image_errors(voxels.location, voxels.what):
                 voxels.check()
+                told = voxels.told_behind() if end_of_file else ()
+            if told:
+                self.info = attrs.evolve(self.info, notes=(*self.info.notes, *told))
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""

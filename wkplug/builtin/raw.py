@@ -122,7 +122,6 @@ class RawImage(FlatImage):
             order=layout.order,
         )
         self.lay_out(voxels)
-        left = location.size() - voxels.stop
         planes = tuple(
             length if distance < 2 else 1
             for distance, length in enumerate(layout.shape[::-1] if layout.order == "C" else layout.shape)
@@ -133,5 +132,5 @@ class RawImage(FlatImage):
             dtype=dtype.newbyteorder("=").name,
             voxel_size=layout.voxel_size,
             block_shape=planes[::-1] if layout.order == "C" else planes,
-            notes=(f"{left} bytes behind the last voxel are not read.",) if left else (),
+            notes=voxels.told_behind(),
         )

@@ -234,3 +234,10 @@ def test_truth_values_are_widened_and_told() -> None:
     with opened(folder() / "dm3_2D_data/test-14.dm3") as image:
         assert image.info.dtype == "uint8"
         assert image.info.notes == ("Values of the type bool are uint8 here; nothing is lost.",)
+
+
+def test_more_pixels_than_the_shape_has_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.dm3").write_bytes(image_of((2, 3), 6, 20, 8, 8, data=bytes(range(8))))
+    with opened(tmp_path / "a.dm3") as image:
+        assert image.info.notes == ("2 bytes behind the last voxel are not read.",)
+        assert image.read().tolist() == [[0, 1], [2, 3], [4, 5]]

@@ -182,3 +182,18 @@ def test_forms_that_nobody_decodes_and_odd_sizes_are_refused(tmp_path: Path) -> 
     dataset.save_as(tmp_path / "b.dcm")
     with pytest.raises(UnsupportedImageDataError, match="has pixels of 24 bits, which are not supported"):
         opened(tmp_path / "b.dcm")
+
+
+@pytest.mark.parametrize(("more", "said"), [(0, 0), (1, 0), (51, 51)])
+def test_more_pixels_than_the_frames_have_are_told(tmp_path: Path, more: int, said: int) -> None:
+    dataset = pydicom.dcmread(REAL / "MR_small.dcm")
+    dataset.Rows, dataset.Columns = 33, 31
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
+    # An odd number of bytes, which writers pad.
+    dataset["PixelData"].VR = "OB"
+    dataset.PixelData = bytes(33 * 31 + more)
+    dataset.save_as(tmp_path / "a.dcm")
+    with opened(tmp_path / "a.dcm") as image:
+        told = [note for note in image.info.notes if "behind the last voxel" in note]
+        assert told == ([f"{said} bytes behind the last voxel are not read."] if said else [])
+        assert image.read().shape == (33, 31)

@@ -226,3 +226,10 @@ def test_a_type_that_is_unknown_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(UnsupportedImageDataError, match="has voxels of the type 77, which no layer can hold"):
         opened(path)
+
+
+def test_bytes_behind_the_last_voxel_are_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.nii", np.ones((7, 5, 3), "u2"))
+    before = opened(path).info.notes
+    path.write_bytes(path.read_bytes() + bytes(2))
+    assert opened(path).info.notes == (*before, "2 bytes behind the last voxel are not read.")

@@ -226,3 +226,17 @@ def test_a_header_that_lacks_a_field_or_an_end_is_refused(tmp_path: Path) -> Non
     path.write_bytes(b"NRRD0005\n" + b"#" * (1 << 20))
     with pytest.raises(CorruptImageError, match="its header has no end within 1048576 bytes"):
         opened(path)
+
+
+def test_bytes_behind_the_last_voxel_are_told(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.nrrd", encoding="raw")
+    assert opened(path).info.notes == ()
+    path.write_bytes(path.read_bytes() + b"more")
+    assert opened(path).info.notes == ("4 bytes behind the last voxel are not read.",)
+    beside = written(tmp_path / "b.nhdr", encoding="raw", detached_header=True)
+    (tmp_path / "b.raw").write_bytes((tmp_path / "b.raw").read_bytes() + b"\n")
+    assert opened(beside).info.notes == ("1 byte behind the last voxel is not read.",)
+    beside.write_text(
+        beside.read_text().replace("data file", "byte skip: -1\ndata file")
+    )  # then they are in front
+    assert opened(beside).info.notes == ()

@@ -183,7 +183,7 @@ def test_bytes_have_a_sign_unless_imod_says_otherwise(tmp_path: Path, imod: int 
 def test_the_range_of_values_tells_whether_integers_are_signed(
     tmp_path: Path, mode: int, low: float, high: float, imod: int | None, dtype: str, told: str
 ) -> None:
-    data = bytearray(made((1, 2, 2), mode, bytes(range(250, 254)) * 2, imod=imod))
+    data = bytearray(made((1, 2, 2), mode, bytes(range(250, 254)) * (2 if mode else 1), imod=imod))
     struct.pack_into("<2f", data, 76, low, high)
     (tmp_path / "a.mrc").write_bytes(data)
     with opened(tmp_path / "a.mrc") as image:
@@ -281,3 +281,12 @@ def test_a_damaged_file_is_refused_with_a_reason(tmp_path: Path, data: bytes, te
     (tmp_path / "a.mrc").write_bytes(data)
     with pytest.raises(CorruptImageError, match=text):
         opened(tmp_path / "a.mrc")
+
+
+@pytest.mark.parametrize(("more", "said"), [(1, "1 byte behind"), (1500, "1,500 bytes behind"), (0, "")])
+def test_bytes_behind_the_last_voxel_are_told(tmp_path: Path, more: int, said: str) -> None:
+    with mrcfile.new(tmp_path / "a.mrc", np.ones((3, 7, 9), "i2")) as file:
+        file.set_volume()
+    (tmp_path / "a.mrc").write_bytes((tmp_path / "a.mrc").read_bytes() + bytes(more))
+    told = [note for note in opened(tmp_path / "a.mrc").info.notes if "behind the last voxel" in note]
+    assert [note.partition(" the last")[0] for note in told] == ([said] if said else [])

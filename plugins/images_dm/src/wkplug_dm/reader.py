@@ -108,7 +108,9 @@ class DmImage(FlatImage):
         self._swap, self._boolean = kind in _COLOURS, kind == _BOOLEAN
         if self._boolean:
             notes.append("Values of the type bool are uint8 here; nothing is lost.")
-        self.lay_out(self._flat(place, shape, dtype))
+        voxels = self._flat(place, shape, dtype)
+        self.lay_out(voxels)
+        notes += voxels.told_behind(place.offset + place.length)
         plane = 3 if kind in _COLOURS else 2
         self.info = ImageInfo(
             axes=axes,

@@ -11,6 +11,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 from pydicom import uid
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["DicomFile"]
 
 _KIND = "DICOM"
+_UNDEFINED = 0xFFFFFFFF
 _FRAMES = ("z", "t", "q")  # axes of them
 _PLAIN = ("MONOCHROME1", "MONOCHROME2", "RGB", "PALETTE COLOR")
 _LONG_HEADER = (b"OB", b"OW", b"OD", b"OF", b"OL", b"OV", b"UN")
@@ -53,7 +55,7 @@ class DicomFile(FlatImage):
                         hint="Decompress the file first.",
                     )
                 self._plain = self._is_plain()
-                offset = self._value_offset(file) if not self._syntax.is_deflated else 0
+                offset, length = self._value_place(file) if not self._syntax.is_deflated else (0, 0)
             samples = int(self.dataset.get("SamplesPerPixel", 1))
             planar = self._plain and samples > 1 and self.dataset.get("PlanarConfiguration", 0) == 1
             self._scaling = self._own_scaling(samples)
@@ -67,6 +69,10 @@ class DicomFile(FlatImage):
             )
         if self._plain:
             self.lay_out(voxels)
+            # Values have an even length: one byte more is no voxel.
+            known = voxels.stop + 1 < offset + length and length != _UNDEFINED
+            told = voxels.told_behind(offset + length) if known else ()
+            self.info = attrs.evolve(self.info, notes=(*self.info.notes, *told))
         else:
             self.voxels = voxels
 
@@ -118,8 +124,8 @@ class DicomFile(FlatImage):
             and dataset.BitsAllocated >= (8 if syntax.is_little_endian else 16)
         )
 
-    def _value_offset(self, file: Any) -> int:
-        """Where the value of the pixel data begins; the file is at its tag."""
+    def _value_place(self, file: Any) -> tuple[int, int]:
+        """Where the value of the pixel data begins, and its length; the file is at its tag."""
         start = file.tell()
         head = file.read(12)
         order = "<" if self._syntax.is_little_endian else ">"
@@ -132,7 +138,8 @@ class DicomFile(FlatImage):
         if tag != (0x7FE0, wanted):
             raise EOFError("the file ends before its pixels")
         explicit = not self._syntax.is_implicit_VR or head[4:6] in _LONG_HEADER
-        return int(start + (12 if explicit else 8))
+        (length,) = struct.unpack(f"{order}I", head[8:12] if explicit else head[4:8])
+        return int(start + (12 if explicit else 8)), int(length)
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""

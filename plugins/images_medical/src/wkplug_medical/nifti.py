@@ -90,7 +90,7 @@ class NiftiImage(FlatImage):
             if data != place:
                 packed = data.read(0, 2) == _GZIP
             voxels = self._described(header, place, data)
-        self.lay_out(voxels, packing="gzip" if packed else None)
+        self.lay_out(voxels, packing="gzip" if packed else None, end_of_file=True)
 
     def _voxels_of(self, header: Header, place: Location) -> Location:
         if not header.apart:

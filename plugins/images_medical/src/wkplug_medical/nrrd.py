@@ -78,7 +78,7 @@ class NrrdImage(FlatImage):
         )
         voxels = FlatVoxels(location=data, what=_KIND, shape=header.shape, dtype=header.dtype, offset=offset)
         packing = cast("Packing", header.encoding) if packed else None
-        self.lay_out(voxels, packing=packing, packed_from=start)
+        self.lay_out(voxels, packing=packing, packed_from=start, end_of_file=True)
 
     def _parsed(self, file: Any) -> NrrdHeader:
         try:

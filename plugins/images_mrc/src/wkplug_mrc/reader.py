@@ -82,7 +82,7 @@ class MrcImage(FlatImage):
                     head = stream.read(BYTES)
             header = parse(head)
         voxels, self.info = self._describe(header)
-        self.lay_out(voxels, packing=packing)
+        self.lay_out(voxels, packing=packing, end_of_file=True)
 
     def _describe(self, header: Header) -> tuple[FlatVoxels, ImageInfo]:
         if header.mode in _COMPLEX:
