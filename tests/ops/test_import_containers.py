@@ -624,6 +624,51 @@ def test_fields_and_wells_that_are_missing_or_too_many_are_told(tmp_path: Path) 
         convert(place)
 
 
+def notes_of(place: Path, **options: Any) -> list[str]:
+    plan = images.plan_import(place, place.parent / "out", voxel_size_from_files=True, **options)
+    return [note.text for note in plan.report.notes if "Left out" in note.text]
+
+
+def test_what_plates_and_wells_do_not_list_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "screen.zarr"
+    write_plate(place, {"A/1": 2, "A/2": 1, "B/1": 1})
+    assert notes_of(place) == []
+    plate = zarr.open_group(place, mode="a")
+    plate.attrs["plate"] = {"version": "0.4", "wells": [{"path": "A/1"}, {"path": "B/1"}]}
+    well = zarr.open_group(place / "A" / "1", mode="a")
+    well.attrs["well"] = {"version": "0.4", "images": [{"path": "0"}]}
+    zarr.create_array(place / "C", data=noise((4, 5)), zarr_format=2)
+    assert notes_of(place) == [
+        "Left out: A/1/1 (not listed by its well).",
+        "Left out: A/2/0, C (not listed by the plate).",
+    ]
+    assert notes_of(place / "A" / "1") == ["Left out: 1 (not listed by its well)."]
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_what_series_and_labels_do_not_list_is_told(tmp_path: Path, version: int) -> None:
+    place = tmp_path / "slide.zarr"
+    root = zarr.open_group(place, mode="w", zarr_format=version)  # type: ignore[arg-type]
+    layout: dict[str, Any] = {"bioformats2raw.layout": 3}
+    root.attrs.update(layout if version == 2 else {"ome": layout})
+    for number in range(9):
+        write_image(place / str(number), noise((2, 8, 8)), SPACE, version)
+    series: dict[str, Any] = {"series": ["0", "1"]}
+    zarr.open_group(place / "OME", mode="w", zarr_format=version).attrs.update(  # type: ignore[arg-type]
+        series if version == 2 else {"ome": series}
+    )
+    for name in ("cells", "old"):
+        labels = noise((2, 8, 8)).astype("uint32")
+        write_image(place / "1" / "labels" / name, labels, SPACE, version)
+    list_labels(place / "1", "cells")
+    assert sorted(notes_of(place)) == [
+        "Left out: 2, 3, 4, 5, 6 and 2 more (not listed among the series).",
+        "Left out: labels/old (not listed among the labels).",
+    ]
+    shutil.rmtree(place / "OME")  # then all that are numbered are taken
+    assert notes_of(place, max_layers=3)[-1] == "Left out: labels/old (not listed among the labels)."
+
+
 @pytest.mark.parametrize("described", ["names", "twice", "none"])
 def test_series_have_the_names_that_their_xml_gives(tmp_path: Path, described: str) -> None:
     place = tmp_path / "slide.zarr"

@@ -16,14 +16,14 @@ from xml.etree import ElementTree
 import attrs
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image, Importer, Location, ProbeScore
-from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
+from wkplug.errors import CorruptDataError, MissingError, UnlistableError, UnsupportedOperationError
 from wkplug_zarr.headers import USUAL_AXES
 from wkplug_zarr.multiscales import Multiscale, layers_of
 from wkplug_zarr.nodes import Node, base_name, below
 from wkplug_zarr.unusual import UnusualImage, unusual_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 __all__ = ["OmeZarrImporter"]
 
@@ -37,6 +37,7 @@ _NAMED = 5
 """How many of the things that are left out for one reason are named."""
 
 _XML_BYTES = 64 << 20
+_XML_FOLDER = "OME"
 
 
 class OmeZarrImporter(Importer):
@@ -116,6 +117,8 @@ def _with_labels(node: Node, name: str = "") -> tuple[ForeignLayer, ...]:
             missing.append(f"The labels {label!r} are listed, but not there: they are left out.")
             continue
         labels.append(Multiscale.of(found, f"{name}_{label}" if name else label, "segmentation"))
+    if group is not None:
+        missing += _beside(group, group.names("labels"), "among the labels", "labels")
     return layers_of([attrs.evolve(image, notes=tuple(missing)), *labels])
 
 
@@ -153,17 +156,21 @@ def _collection(node: Node, missing: list[str], left_out: list[str]) -> Iterator
     """
     base = base_name(node.location)
     if "plate" in node.ome:
-        for path, well in _listed(node, _paths(node.ome["plate"], "wells"), missing):
-            yield from _well(well, path.replace("/", "_"), missing)
+        wells = _paths(node.ome["plate"], "wells")
+        for path, well in _listed(node, wells, missing):
+            yield from _well(well, path.replace("/", "_"), missing, left_out, path)
+        left_out += _beside(node, wells, "by the plate")
     elif "well" in node.ome:
-        yield from _well(node, f"{node.location.parent.name}_{base}", missing)
+        yield from _well(node, f"{node.location.parent.name}_{base}", missing, left_out)
     elif "bioformats2raw.layout" in node.ome:
         names = _series(node)
         for path, image in _listed(node, list(names), missing):
             yield from _with_labels(image, f"{base}_{names[path]}")
+        left_out += _beside(node, list(names), "among the series")
     elif node.names("labels"):
         for path, label in _listed(node, node.names("labels"), missing):
             yield from layers_of([Multiscale.of(label, path, "segmentation")])
+        left_out += _beside(node, node.names("labels"), "among the labels")
     else:
         for path, found in _found(node, left_out):
             yield from (_bare(found, path),) if found.is_array else _with_labels(found, path)
@@ -184,19 +191,37 @@ def _listed(node: Node, paths: list[str], missing: list[str]) -> Iterator[tuple[
             yield path, found
 
 
-def _well(node: Node, name: str, missing: list[str]) -> Iterator[ForeignLayer]:
-    """A layer per field, named by row, column and field."""
-    for path, field in _listed(node, _paths(node.ome.get("well"), "images"), missing):
+def _well(
+    node: Node, name: str, missing: list[str], left_out: list[str], where: str = ""
+) -> Iterator[ForeignLayer]:
+    """A layer per field, named by row, column and field; where: its path in the plate."""
+    fields = _paths(node.ome.get("well"), "images")
+    for path, field in _listed(node, fields, missing):
         yield from _with_labels(field, f"{name}_{path.replace('/', '_')}")
+    left_out += _beside(node, fields, "by its well", where)
+
+
+def _beside(node: Node, listed: list[str], by: str, where: str = "") -> list[str]:
+    """Say which images and arrays lie in a collection that doesn't list them; where: its path, for the sentence."""
+    known = {"/".join(part for part in path.split("/") if part not in ("", ".")) for path in listed}
+    try:
+        strays = [
+            f"{where}/{path}" if where else path
+            for path, found in _nodes_below(node, "", _DEEPEST, {*known, _XML_FOLDER})
+            if found.is_array or found.multiscales
+        ]
+    except UnlistableError:
+        return []  # what isn't named can't be found there
+    return _left_out(strays, f"not listed {by}")
 
 
 def _series(node: Node) -> dict[str, str]:
     """The images that bioformats2raw wrote, by their paths: those that its OME group lists, or the numbered ones."""
-    group = Node.find(node.location.child("OME"))
+    group = Node.find(node.location.child(_XML_FOLDER))
     paths = [] if group is None else group.names("series")
     if not paths:
         paths = sorted((n.rstrip("/") for n in node.location.list() if n.rstrip("/").isdigit()), key=int)
-    names = _image_names(node.location.child("OME", "METADATA.ome.xml"))
+    names = _image_names(node.location.child(_XML_FOLDER, "METADATA.ome.xml"))
     if len(names) != len(paths) or len(set(names)) != len(names) or not all(names):
         names = paths
     return dict(zip(paths, names, strict=True))
@@ -226,21 +251,27 @@ def _found(node: Node, left_out: list[str]) -> Iterator[tuple[str, Node]]:
     volumes = [(path, found) for path, found in arrays if len(found.shape) > 1]
     deep = [path for path, found in below_it if not found.is_array and not found.multiscales]
     yield from images or volumes
-    for paths, reason in (
-        ([path for path, _ in volumes] if images else [], "beside images, arrays are no layers"),
-        (lines, "arrays of less than two axes are no images"),
-        (deep, f"groups are searched {_DEEPEST} levels deep"),
-    ):
-        if paths:
-            more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-            left_out.append(f"Left out: {', '.join(paths[:_NAMED])}{more} ({reason}).")
+    if images:
+        left_out += _left_out([path for path, _ in volumes], "beside images, arrays are no layers")
+    left_out += _left_out(lines, "arrays of less than two axes are no images")
+    left_out += _left_out(deep, f"groups are searched {_DEEPEST} levels deep")
 
 
-def _nodes_below(node: Node, path: str, depth: int) -> Iterator[tuple[str, Node]]:
-    """All images and arrays below a group, and the groups that lie too deep to be searched."""
-    for child in node.children():
-        own = f"{path}/{child.location.name}" if path else child.location.name
+def _left_out(paths: list[str], reason: str) -> list[str]:
+    if not paths:
+        return []
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return [f"Left out: {', '.join(paths[:_NAMED])}{more} ({reason})."]
+
+
+def _nodes_below(
+    node: Node, path: str, depth: int, known: Collection[str] = ()
+) -> Iterator[tuple[str, Node]]:
+    """All images and arrays below a group, and the groups that lie too deep to be searched; `known` paths left out."""
+    before = f"{path}/" if path else ""
+    for child in node.children({each.removeprefix(before) for each in known if each.startswith(before)}):
+        own = before + child.location.name
         if child.is_array or child.multiscales or depth == 1:
             yield own, child
         else:
-            yield from _nodes_below(child, own, depth - 1)
+            yield from _nodes_below(child, own, depth - 1, known)

@@ -14,7 +14,7 @@ from wkplug.errors import CorruptDataError, MissingError
 from wkplug_zarr.headers import MAX_DOCUMENT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from wkplug.abc import Location
 
@@ -84,14 +84,14 @@ class Node:
         found = self.ome.get(key)
         return [str(name) for name in found] if isinstance(found, list) else []
 
-    def children(self) -> Iterator[Node]:
-        """The groups and arrays in it, in the order of their names (numbers count as numbers).
+    def children(self, known: Collection[str] = ()) -> Iterator[Node]:
+        """The groups and arrays in it, in the order of their names (numbers count as numbers), without `known` ones.
 
         Folders without metadata count as groups: writers leave these files away where they seem to say nothing.
         """
         listed = [name for name in self.location.list() if name not in _FILES and not name.startswith(".")]
         folders = {name.rstrip("/") for name in listed if name.endswith("/")}
-        names = {name.rstrip("/") for name in listed}
+        names = {name.rstrip("/") for name in listed}.difference(known)
         for name in sorted(names, key=lambda name: (int(name) if name.isdecimal() else math.inf, name)):
             place = self.location.child(name)
             found = Node.find(place)
