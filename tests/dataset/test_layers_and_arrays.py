@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import tensorstore as ts
 
 import wkplug as wk
 from wkplug.errors import MagMismatchError, OutOfBoundsError, WkplugError
+from wkplug.ops.info import describe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,6 +195,9 @@ def test_arrays_of_types_that_no_layer_has_are_read(
     with pytest.warns(UserWarning, match=f"stores {dtype}, which no layer has: it is read as {wide}"):
         layer = dataset.add_layer_for_existing_files("em", "color")
     mag = wk.Dataset.open(tmp_path / "ds").get_layer("em").get_mag(1)
+    assert layer.bounding_box == wk.BoundingBox(
+        (0, 0, 0), (40, 30, 20)
+    )  # of the array, not of its last chunks
     assert layer.dtype == mag.get_dtype() == np.dtype(wide)
     for view in (mag, pickle.loads(pickle.dumps(mag))):
         np.testing.assert_array_equal(
@@ -205,3 +210,55 @@ def test_arrays_of_types_that_no_layer_has_are_read(
     np.testing.assert_array_equal(
         copy.get_mag(1).read(absolute_offset=(0, 0, 0), size=(40, 30, 20)), voxels.astype(wide)
     )
+
+
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+@pytest.mark.parametrize("kind", ["zarr", "zarr3", "n5", "neuroglancerPrecomputed"])
+def test_an_array_that_ends_before_its_layer_is_told_once(tmp_path: Path, kind: str, axis: str) -> None:
+    if kind == "neuroglancerPrecomputed":
+        _precomputed(tmp_path / "em", VOXELS[:1])
+    else:
+        _write(tmp_path / "em" / "1", kind, VOXELS[:1])
+    sizes = {"x": 40, "y": 30, "z": 20}
+    sizes[axis] += 60
+    box = {"topLeft": [0, 0, 0], "width": sizes["x"], "height": sizes["y"], "depth": sizes["z"]}
+    mag = {"axisOrder": CXYZ} if kind == "n5" else {}
+    dataset = _dataset(tmp_path, kind, boundingBox=box, mag=mag)
+    view = dataset.get_layer("em").get_mag(1)
+    ends = sizes[axis]
+    told = f"along {axis} the array has {ends - 60} voxels and the box ends at {ends}. What lies beyond is read as 0"
+    with pytest.warns(UserWarning, match=told) as caught:
+        found = view.read()
+    assert len(caught) == 1
+    part = view.read(size=(40, 30, 20), relative_offset=(0, 0, 0))  # tells nothing again
+    assert np.array_equal(part, VOXELS[:1])
+    assert np.array_equal(found[:, :40, :30, :20], VOXELS[:1])
+    assert found.sum() == VOXELS[:1].sum()
+    assert pickle.loads(pickle.dumps(view)).read().shape == found.shape  # nor here
+    problem = describe(dataset).layers[0].mags[0].problem
+    assert problem is not None
+    assert told in problem
+
+
+@pytest.mark.parametrize(("mag", "length", "end", "short"), [
+    (1, 40, 40, False), (1, 40, 41, True), (2, 40, 81, False), (2, 40, 82, True), (4, 10, 43, False),
+    (4, 10, 44, True), (2, 41, 81, False), (8, 64, 100, False),
+])  # fmt: skip
+def test_less_than_a_voxel_of_a_coarse_mag_may_be_missing(
+    tmp_path: Path, mag: int, length: int, end: int, short: bool
+) -> None:
+    voxels = np.ones((1, length, 8, 8), "uint8")
+    _write(tmp_path / "em" / "1", "zarr3", voxels)
+    box = {"topLeft": [0, 0, 0], "width": end, "height": 8 * mag, "depth": 8 * mag}
+    dataset = _dataset(tmp_path, "zarr3", boundingBox=box, mag={"mag": [mag] * 3})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert dataset.get_layer("em").get_mag(mag).read().any()
+    assert len(caught) == short
+    assert (describe(dataset).layers[0].mags[0].problem is not None) == short
+
+
+def test_info_tells_of_arrays_that_do_not_fit(tmp_path: Path) -> None:
+    _write(tmp_path / "em" / "1", "zarr3", VOXELS[:1])
+    report = describe(_dataset(tmp_path, "zarr3", elementClass="uint16"))
+    assert "doesn't fit the layer 'em' that lists it" in str(report.layers[0].mags[0].problem)

@@ -60,18 +60,36 @@ class LayerFacts(NamedTuple):
                         f"the array has the {found}, the layer the {claimed}, which is longer along {axis}"
                     )
                     remedy = "numChannels, channelIndex and axisOrder" if axis == "c" else "additionalAxes"
-        if reason is None and array.dtype not in (self.dtype, WIDENED.get(self.dtype)):
-            # Files of the field are like that; each value is what it was meant to be.
-            warn_user(
-                f"[WARNING] {url} stores {array.dtype}, though the layer {self.layer!r} is described as {self.dtype}: "
-                f"its voxels are read as {array.dtype}.",
-                UserWarning,
-            )
         if reason is not None:
             raise MagMismatchError(
                 f"{url} doesn't fit the layer {self.layer!r} that lists it: {reason}.",
                 hint=f"Correct {remedy} of the layer in the properties file, or list the array that belongs there.",
             )
+
+    def remarks(self, array: ArraySpec, url: str) -> list[str]:
+        """Say of an array that passes `check` what is read otherwise than the layer says."""
+        told = []
+        if array.dtype not in (self.dtype, WIDENED.get(self.dtype)):
+            # Files of the field are like that; each value is what it was meant to be.
+            told.append(
+                f"{url} stores {array.dtype}, though the layer {self.layer!r} is described as {self.dtype}: "
+                f"its voxels are read as {array.dtype}."
+            )
+        short = []
+        factors = dict(zip("xyz", self.mag.to_tuple(), strict=True))
+        for axis, bound, low, length in zip(self.axes, array.shape, *self.region, strict=True):
+            factor, end = factors.get(axis, 0), low + length
+            # Other tools cut coarse mags to whole voxels: less than one may be missing.
+            if factor and bound is not None and end >= (bound + 1) * factor and length:
+                short.append(
+                    f"along {axis} the array has {bound} voxels and the box ends at {-(-end // factor)}"
+                )
+        if short:
+            told.append(
+                f"{url} ends before the bounding box of the layer {self.layer!r} that lists it: {', '.join(short)}. "
+                "What lies beyond is read as 0. Correct the layer's bounding box, or list the array that belongs there."
+            )
+        return told
 
     def _held_by(self, dtype: str) -> bool:
         """Whether an array of that dtype holds every value that the layer may have."""
@@ -86,8 +104,8 @@ class ArraySource:
     """One array on disk, with what it takes to open it; picklable without its handle."""
 
     __slots__ = (
-        "__weakref__", "_dataset", "_handle", "_voxel_size", "_writing", "allow_incomplete", "axes", "backend",
-        "data_format", "facts", "location",
+        "__weakref__", "_dataset", "_handle", "_told", "_voxel_size", "_writing", "allow_incomplete", "axes",
+        "backend", "data_format", "facts", "location",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +125,7 @@ class ArraySource:
         self.facts: LayerFacts | None = None
         self._handle: ArrayHandle | None = None
         self._writing = False
+        self._told = False
         self._dataset: Dataset | None = None
         self._voxel_size: tuple[float, ...] | None = None
 
@@ -145,6 +164,10 @@ class ArraySource:
         handle.finder = self._place_by_now
         if self.facts is not None:
             self.facts.check(handle.spec, self.location.url)
+            if not self._told:
+                self._told = True
+                for remark in self.facts.remarks(handle.spec, self.location.url):
+                    warn_user(f"[WARNING] {remark}", UserWarning)
         self._handle, self._writing = handle, mode == "r+"
         return handle
 
@@ -219,12 +242,12 @@ class ArraySource:
     def __getstate__(self) -> tuple[Any, ...]:
         return (
             self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self.facts,
-            self.voxel_size,
+            self.voxel_size, self._told,
         )  # fmt: skip
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         (
             self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self.facts,
-            self._voxel_size,
+            self._voxel_size, self._told,
         ) = state  # fmt: skip
         self._handle, self._writing, self._dataset = None, False, None

@@ -266,8 +266,9 @@ def _mag(view: MagView, *, sizes: bool) -> MagReport:
         }
         if sizes:
             known |= _size(view.location)
-        if view.array_source.facts is not None:
-            view.array_source.facts.check(spec, view.location.url)
+        if (facts := view.array_source.facts) is not None:
+            facts.check(spec, view.location.url)
+            known["problem"] = " ".join(facts.remarks(spec, view.location.url)) or None
     except WkplugError as error:
         known["problem"] = error.message
     return MagReport(**known)

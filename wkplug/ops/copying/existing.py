@@ -195,7 +195,7 @@ def _warn(text: str) -> None:
 
 
 def _stored_box(handle: storage.ArrayHandle, mag: Mag) -> NormalizedBoundingBox:
-    """The hull of what is stored, in Mag(1); of x, y and z, since other axes are what they are."""
+    """The hull of what is stored within the array, in Mag(1); of x, y and z, since other axes are what they are."""
     spec = handle.spec
     box: Any = None
     try:
@@ -209,8 +209,10 @@ def _stored_box(handle: storage.ArrayHandle, mag: Mag) -> NormalizedBoundingBox:
     start, shape = [], []
     for axis, low, length, whole in zip(spec.axes, *box, spec.shape, strict=True):
         if axis in factors:
+            # The last chunks of an array may reach beyond its end.
+            within = length if whole is None else min(length, whole - low)
             start.append(low * factors[axis])
-            shape.append(length * factors[axis])
+            shape.append(within * factors[axis])
         else:
             start.append(0)
             shape.append(length if whole is None else whole)
