@@ -241,7 +241,8 @@ def test_bad_input_of_arrays(data: Any, capsys: pytest.CaptureFixture[str]) -> N
     run(*ZARR, "--importer", "n5", code=1)
     assert "attributes.json" in capsys.readouterr().err
     run("convert", "a.zarr", "a.zarr", "--voxel-size", "1,1,1", "--overwrite-existing", code=1)
-    assert "is not a dataset, so --overwrite-existing doesn't delete it" in capsys.readouterr().err
+    assert "a.zarr is itself what is imported.\n  Choose a path outside of it." in capsys.readouterr().err
+    assert sorted(path.name for path in Path("a.zarr").iterdir())[-1] == "zarr.json"
     assert not Path("out").exists()
 
 

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 import wkplug as wk
-from wkplug.cli.hints import in_options, options_of
+from wkplug.cli.hints import PARAMETERS, advice_in_options, in_options, options_of
 from wkplug.cli.main import COMMANDS, main
 
 if TYPE_CHECKING:
@@ -67,6 +67,71 @@ def test_no_command_prints_a_parameter_for_which_it_has_an_option() -> None:
         mention = re.compile(rf"(?<![\w./'\"-])({parameters})=")
         wrong += [f"{name}: {hint}" for hint in HINTS if mention.search(in_options(hint, command))]
     assert wrong == []
+
+
+PYTHON = re.compile(
+    r"\w\(|(?<![\w'-])[a-z]\w*=(?! )|\b[a-z]+_[a-z_]+\b|\ba function\b"
+    r"|\b(?:[Dd]ataset|[Ll]ayer|Mag|View|MagView)\.[a-z]"
+)
+NO_PYTHON = re.compile(
+    r"\bsetting \w+|WKPLUG_\w+=|--[\w-]+ \w+|wkplug_\w+"  # settings, variables, options with a value
+    r"|\b(?:tiff_stack|constant_z)\b|'block_type'|bioformats_package\.jar|\bdimension_names\b"  # names of formats
+)
+
+
+def test_no_advice_on_the_command_line_names_python() -> None:
+    wrong = set()
+    for command in commands().values():
+        for hint in HINTS:
+            told = advice_in_options(hint, command)
+            if PYTHON.search(NO_PYTHON.sub("", told).replace("get_{}_layers", "")):
+                wrong.add(told)
+    assert wrong == set()
+
+
+def test_the_test_for_python_would_find_it() -> None:
+    with_python = [hint for hint in HINTS if PYTHON.search(NO_PYTHON.sub("", hint))]
+    assert len(with_python) > 100
+    assert not PYTHON.search(NO_PYTHON.sub("", "Raise the setting max_read_bytes, or choose a box: --bbox."))
+
+
+def test_parameters_without_an_option_are_words() -> None:
+    names = {name for command in commands().values() for name in options_of(command) if "_" in name}
+    named = re.compile(rf"(?<!setting )\b({'|'.join(sorted({*names, *PARAMETERS} - {'max_mag'}))})\b(?!['=])")
+    wrong = set()
+    for command in commands().values():
+        told = {advice_in_options(hint, command) for hint in HINTS}
+        wrong |= {text for text in told if "_" in text and named.search(text) and "enforce_" not in text}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize(
+    ("hint", "expected"),
+    [
+        ("Write voxels first, or set layer.bounding_box.", "Write voxels first."),
+        ("Use dataset.get_layer(name) to take it as it is, or choose another name.", "Choose another name."),
+        ("If it is the layer's, list it with layer.add_it_now; otherwise move it away.", "Move it away."),
+        ("Convert the data first, as in data.astype('uint8').", "Convert the data first."),
+        ("Open it there. To have mags, add it with dataset.add_layer_as_ref.", "Open it there."),
+        ("Dataset.open(path) opens it without one.", ""),
+        ("First line.\nOpen it with allow_incomplete=True.\nLast line.", "First line.\nLast line."),
+        (
+            "Name it in the setting trusted_places, as in wkplug.settings(trusted_places=['/a b']); or move it.",
+            "Name it in the setting trusted_places, as in WKPLUG_TRUSTED_PLACES='/a b'; or move it.",
+        ),
+        ("Leave channel=... out.", "Leave --channel out."),
+        ("Give a target_path, or another bounding_box.", "Give a target path, or another bounding box."),
+        (
+            "They are in Mag(1) voxels, multiples of Mag(2, 2, 1).",
+            "They are in mag 1 voxels, multiples of mag 2-2-1.",
+        ),
+        ("Move data.tif, layer.tif and a=b.tif away.", None),
+        ("wkplug convert /data/get_it=(1).tif TARGET", None),
+    ],
+)
+def test_clauses_for_python_are_left_out(hint: str, expected: str | None) -> None:
+    assert advice_in_options(hint, commands()["convert"]) == (hint if expected is None else expected)
+    assert advice_in_options(hint, None) == hint
 
 
 def test_no_text_advises_deleting() -> None:
@@ -188,6 +253,31 @@ def test_what_is_not_there_is_told_with_commands(place: Path, capsys: pytest.Cap
     told = failed(capsys, "rechunk", "ds", *target)
     assert "Copy it into another dataset" in told
     assert "--layer" not in told  # that one says which layer is taken
+
+
+def test_options_and_values_of_real_errors_are_not_pythons(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.raw").write_bytes(bytes(512))
+    tifffile.imwrite("a.tif", np.ones((8, 8), "uint8"))
+    raw = ("convert-raw", "a.raw", "ds", "--shape", "8", "--layer-name", "r")
+    told = failed(capsys, *raw, "--voxel-size", "1,1,2")
+    assert "has the voxel size (1.0,1.0,1.0) nm, but (1.0,1.0,2.0) nm was asked for.\n" in told
+    assert "\n  Leave --voxel-size out to take it as it is.\n" in told
+    told = failed(capsys, "convert", "a.tif", "out", "--voxel-size", "1,1,1", "--channel", "5")
+    assert "Error: --channel is 5, but" in told
+    assert "\n  Leave --channel out.\n" in told
+    assert "Error: --topleft is (-1, 0, 0).\n" in failed(
+        capsys, "add-layer", "a.tif", "ds", "--topleft=-1,0,0"
+    )
+    told = failed(capsys, "export-as-tiff", "ds", "t", "--layer-name", "em", "--bbox", "90,0,0,1,1,1")
+    assert (
+        "(90, 0, 0) + (1, 1, 1) and the layer 'em', (0, 0, 0) + (32, 32, 32), share no whole voxel of mag 1.\n"
+        in told
+    )
+    assert main(["rechunk", "ds", "--target", "other"]) == 0
+    told = failed(capsys, "rechunk", "ds", "--target", "other")
+    assert told == "Error: The layer 'em' already has the mag 1.\n  Choose another mag.\n"
 
 
 def test_upsampling_says_how_to_go_on(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

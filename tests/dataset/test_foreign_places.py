@@ -197,7 +197,7 @@ def test_a_copy_takes_along_no_file_that_is_no_data(private: wk.Dataset, tmp_pat
         with pytest.raises(errors.UnsafePathError, match=NO_DATA) as caught:
             use()
         assert "trusted_places" in (caught.value.hint or "")
-        assert "or copy without attachments" in (caught.value.hint or "")
+        assert "or pass with_attachments=False to leave it out" in (caught.value.hint or "")
     assert not (tmp_path / "copy").exists()
     assert not target.layers
     with wk.settings(trusted_places=[str(tmp_path)]):

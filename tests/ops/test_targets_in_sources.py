@@ -98,7 +98,7 @@ def test_no_copy_is_made_around_its_source(place: Path) -> None:
             f"The dataset that is copied, {place}/ds/inner, lies inside {place}/{target}.\n"
             "  Choose a path that doesn't contain it."
         )
-    with pytest.raises(InvalidArgumentError, match=f"link is the dataset that is copied itself, {place}/ds"):
+    with pytest.raises(InvalidArgumentError, match=f"link is itself the dataset that is copied, {place}/ds"):
         wk.Dataset.open("ds").copy_dataset("link", exists_ok=True)
     assert _files() == before
 

@@ -1,7 +1,8 @@
 """Texts of errors and warnings are written once, with the names of Python's parameters; here they get options' names.
 
 `missing_slices="fill"` is `--missing-slices fill` for a command that has this option. A parameter for which the
-command has no option stays what it is.
+command has no option stays what it is. Advice that only Python can follow is left out (`advice_in_options`), down to
+the clause: what else there is to do is still said.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PARAMETERS", "in_options", "options_of"]
+__all__ = ["PARAMETERS", "advice_in_options", "in_options", "options_of"]
 
 PARAMETERS: Mapping[str, str] = {
     "bounding_box": "bbox",
@@ -53,6 +54,47 @@ _OTHER_WAY = re.compile(
 """The same said for Python and for the command line."""
 
 
+_SUBJECT = re.compile(r"\A[a-z]\w*(?= (?:is|has|must)\b)")
+"""Sentences begin with a capital letter, unless it is with a parameter."""
+
+_LEFT_OUT = re.compile(r"(\bLeave --[\w-]+) \.\.\.")
+_TWICE = re.compile(r"(--[\w-]+)( [^.;]*), or \1(?=[.,;])")
+
+_SETTINGS = re.compile(r"""wkplug\.settings\((?P<name>\w+)=\[(?P<value>"[^"]*"|'[^']*'|[^]]*)\]\)""")
+"""A setting as Python changes it, which variables do as well."""
+
+_VALUES = re.compile(
+    r"(?<![\w./'\"-])(?:"
+    r"(?:ND|Normalized)?BoundingBox\(topleft=\((?P<start>[^()]*)\), size=\((?P<size>[^()]*)\)(?:, axes=\([^()]*\))?\)"
+    r"|Vec\w+\((?P<numbers>[^()]*)\)|(?:mag )?Mag\((?P<mag>[^()]*)\))(?!\.\w)"
+)
+"""Values as Python writes them."""
+
+_PYTHON = re.compile(
+    r"""(?<![\w./'"-])(?:
+        (?:[Dd]ataset|[Ll]ayer|Mag|mag|Mag[Vv]iew|[Vv]iew|(?:ND)?BoundingBox|bounding_box)
+            \.(?:[a-z]+_\w+|\w+\(|open\b|name\b|attachments\b|rechunk\b|upload\b)
+        |(?:\w+\.)+\w+\(
+        |[a-z]\w*=(?=[("'\[{]|\.\.|\w+(?![\w.]*\.\w))
+        |(?:add|align|allow|copy|exist|exists|fill|for_each|get|read|use|with|write)_[a-z_]+\b(?!/|\.\w)
+        |(?:new_layer_name|voxel_size_with_unit|z_slices_sort_key|map_filepath_to_layer_name|output_bbox|dtype_per_channel)\b
+        |\.?\w+\(\)|(?:ND)?BoundingBox\(|a\ function\b|`if\ __name__
+    )""",
+    re.VERBOSE,
+)
+"""What no command line understands: attributes and calls, parameters without an option, functions."""
+
+_OF_OTHERS = re.compile(
+    r"(?<![\w./'\"-])(?<!setting )(?:bounding_box|chunk_shape|chunks_per_shard|coarsest_mag|data_format"
+    r"|filename_prefix|finest_mag|layer_name|shard_shape|target_path|voxel_size)\b(?![/.=]\w)"
+)
+"""Parameters for which other commands have options: words where this one has none."""
+
+_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z])")
+_CLAUSES = re.compile(r"(, or |; or |; )")
+_TAIL = re.compile(r": |,? as (?:in|with) ")
+
+
 def options_of(command: click.Command) -> dict[str, click.Option]:
     """The options of a command by the names of Python's parameters."""
     own = {each.name: each for each in command.params if isinstance(each, click.Option) and each.name}
@@ -76,12 +118,57 @@ def in_options(text: str, command: click.Command | None) -> str:
     def ways(match: re.Match[str]) -> str:
         return match[0] if match["parameter"] in options else (match["next"] or "").upper()
 
+    def value(match: re.Match[str]) -> str:
+        if match["mag"] is not None:
+            return f"mag {match['mag'].replace(', ', '-')}"
+        if match["numbers"] is not None:
+            return f"({match['numbers']})"
+        return f"({match['start']}) + ({match['size']})"
+
+    def setting(match: re.Match[str]) -> str:
+        return f"WKPLUG_{match['name'].upper()}={shlex.quote(match['value'].strip(chr(34) + chr(39)))}"
+
     text = _PYTHON_ONLY.sub(ways, text)
+    text = _SETTINGS.sub(setting, text)
     text = _OTHER_WAY.sub(lambda match: match[1] or match[2], text)
-    found = _MENTION.sub(option, text)
+    text = _SUBJECT.sub(
+        lambda match: _written(options[match[0]], "", None) if match[0] in options else match[0], text
+    )
+    found = _VALUES.sub(value, _MENTION.sub(option, text))
+    found = _TWICE.sub(r"\1\2", _LEFT_OUT.sub(r"\1", found))
     while (again := _ALTERNATIVE.sub(r"\1 or \3", found)) != found:
         found = again
     return found
+
+
+def advice_in_options(hint: str, command: click.Command | None) -> str:
+    """The same for a hint, without what only Python can do; "" if there is nothing else."""
+    if command is None:
+        return hint
+    lines = (
+        " ".join(filter(None, map(_for_command_lines, _SENTENCES.split(line))))
+        for line in in_options(hint, command).splitlines()
+    )
+    return _OF_OTHERS.sub(lambda match: match[0].replace("_", " "), "\n".join(filter(None, lines)))
+
+
+def _for_command_lines(sentence: str) -> str:
+    """A sentence without the clauses that name Python; "" if all do."""
+    if not _PYTHON.search(sentence):
+        return sentence
+    end = sentence[-1] if sentence[-1] in ".:" else ""
+    text = ""
+    for number, part in enumerate(_CLAUSES.split(sentence.removesuffix(end))):
+        if number % 2:
+            between = part
+            continue
+        clause = part
+        for tail in reversed([*_TAIL.finditer(part)]):
+            if _PYTHON.search(clause):
+                clause = part[: tail.start()]
+        if not _PYTHON.search(clause):
+            text = f"{text}{between}{clause}" if text else clause.removeprefix("otherwise ")
+    return f"{text[0].upper()}{text[1:]}{end}" if text else ""
 
 
 def _written(option: click.Option, value: str, mag: str | None) -> str:

@@ -64,6 +64,13 @@ class _Run:
 
         return in_options(text, self.command)
 
+    def error(self, error: WkplugError) -> str:
+        """Write an error for this command, with the advice that can be followed there."""
+        from wkplug.cli.hints import advice_in_options  # late, as above
+
+        hint = advice_in_options(error.hint or "", self.command)
+        return "".join(["Error: ", self.text(error.message), *(f"\n  {line}" for line in hint.splitlines())])
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported one by one, as they are needed."""
@@ -227,7 +234,7 @@ def _told(error: BaseException, run: _Run, *, interrupted: bool) -> int | None:
         click.echo(redacted(shown.getvalue()), err=True, nl=False)
         return error.exit_code
     if isinstance(error, WkplugError):
-        click.echo(run.text(f"Error: {error}"), err=True)
+        click.echo(run.error(error), err=True)
         return 1
     if isinstance(error, BrokenPipeError):
         # The reader (`head`) has gone; Python would complain once more when it flushes at exit.

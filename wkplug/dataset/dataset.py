@@ -153,7 +153,7 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
             raise DatasetMismatchError(
                 f"The dataset at {location.url} has the voxel size {found.scale.to_nanometer()} nm, "
                 f"but {voxel_size.to_nanometer()} nm was asked for.",
-                hint="Dataset.open(path) opens it as it is.",
+                hint="Leave voxel_size out to take it as it is: Dataset.open(path).",
             )
         if name is not None and found.id.get("name") != name:
             raise DatasetMismatchError(

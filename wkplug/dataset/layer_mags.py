@@ -48,7 +48,7 @@ class LayerMags(LayerPart):
         for view in layer.mags.values():
             return view
         raise MagNotFoundError(
-            f"The layer {layer.name!r} has no mags.", hint="Add one with layer.add_mag(1)."
+            f"The layer {layer.name!r} has no mags.", hint="Write voxels first, as with layer.add_mag(1)."
         )
 
     @older(**ADDING_MAGS)

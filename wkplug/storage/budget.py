@@ -54,7 +54,7 @@ def check_read_size(shape: Sequence[int], item_size: int, url: str) -> None:
         raise TooLargeError(
             f"Reading {' x '.join(map(str, shape))} voxels of {url} takes {_readable(needed)}; "
             f"allowed are {_readable(limit)} ({reason}).",
-            hint="Read it in chunks, as with for_each_chunk or a smaller bounding box.\n"
+            hint="Take a smaller bounding box, or read it in chunks: for_each_chunk.\n"
             "To allow more, raise the setting max_read_bytes.",
         )
 

@@ -174,7 +174,7 @@ def check_apart(source: Location, target: Location, what: str) -> None:
     if is_inside(source, target):
         same = is_inside(target, source)
         raise InvalidArgumentError(
-            f"{target.url} is {what} itself, {source.url}."
+            f"{target.url} is itself {what}{'' if target == source else f', {source.url}'}."
             if same
             else f"{target.url} lies inside {what}, {source.url}: it would become part of what it is made of.",
             hint="Choose a path outside of it.",

@@ -400,7 +400,7 @@ def check_attachments(source: Layer) -> None:
             f"The {attachment.type_name} attachment {attachment.name!r} of the layer {source.name!r} lies outside "
             f"of its dataset, at {place.url}, and is not evidently data: it is not copied.",
             hint="If it is what it should be, name its place in the setting trusted_places, as in "
-            f"wkplug.settings(trusted_places=[{place.url!r}]); or copy without attachments.",
+            f"wkplug.settings(trusted_places=[{place.url!r}]); or pass with_attachments=False to leave it out.",
         )
 
 

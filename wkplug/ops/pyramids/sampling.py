@@ -146,7 +146,7 @@ def _by_largest_factor(others: Iterable[Sequence[Mag]]) -> dict[int, Mag]:
             if found != mag:
                 raise InvalidArgumentError(
                     f"Other layers have both the mag {found} and the mag {mag}, so the new mags can't align with all.",
-                    hint="Pass align_with_other_layers=False, or a dataset to align with.",
+                    hint="Pass align_with_other_layers=False, or align_with_other_layers=DATASET for another one.",
                 )
     return known
 
