@@ -83,7 +83,9 @@ def test_precomputed_has_an_order_of_its_own(
     assert np.array_equal(layer.get_mag(1).read(), VOXELS[:channels])
     part = layer.get_mag(1).read(absolute_offset=(3, 5, 7), size=(11, 10, 9))
     assert np.array_equal(part, VOXELS[:channels, 3:14, 5:15, 7:16])
-    copied = dataset.copy_dataset(tmp_path / "copy", data_format="wkw").get_layer("em")
+    copied = dataset.copy_dataset(tmp_path.with_name(f"{tmp_path.name} copy"), data_format="wkw").get_layer(
+        "em"
+    )
     assert np.array_equal(copied.get_mag(1).read(), VOXELS[:channels])
 
 
