@@ -74,7 +74,7 @@ WkplugError
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = [
     "AmbiguousChoiceError",
@@ -188,10 +188,13 @@ def redacted(text: str) -> str:
 class WkplugError(Exception):
     """The root of the tree. `message` says what happened and why, `hint` what to do about it.
 
-    Secrets in URLs are taken out of both.
+    Secrets in URLs are taken out of both. `usual_hint` is the hint of a kind of error where none is given.
     """
 
+    usual_hint: ClassVar[str | None] = None
+
     def __init__(self, message: str, *, hint: str | None = None) -> None:
+        hint = self.usual_hint if hint is None else hint
         message = redacted(message)
         super().__init__(message)
         self.message = message
@@ -366,6 +369,8 @@ class LayoutError(ArrayException, ValueError, AssertionError):
 
 class CorruptDataError(ArrayException, ValueError):
     """A shard, chunk or header is damaged. It is never read as zeros."""
+
+    usual_hint = "Restore it from a copy, or copy it again from where it comes."
 
 
 class TooLargeError(ArrayException, ValueError, MemoryError):

@@ -114,7 +114,7 @@ def test_short_and_missing_cubes_are_told_with_numbers(tmp_path: Path) -> None:
     write(tmp_path / "em", {(0, 0, 0): cube(0), (1, 0, 0): cube(1), (1, 1, 0): cube(2)})
     short = next((tmp_path / "em" / "x0001" / "y0001").rglob("*.raw"))
     short.write_bytes(short.read_bytes()[:1000])
-    with pytest.warns(UserWarning, match="1 of 4 cubes between the outermost are missing, and are zero"):
+    with pytest.warns(UserWarning, match="1 of 4 cubes between the outermost is missing, and is zero"):
         dataset = convert(tmp_path / "em")
     told = (
         "1 of 3 cubes is shorter than 2,097,152 bytes (em_x0001_y0001_z0000.raw: 1,000): "

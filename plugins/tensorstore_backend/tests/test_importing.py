@@ -340,7 +340,9 @@ def test_compressed_chunks_that_cant_be_read_are_errors(
     whole = first.read_bytes()
     read = partial(wk.Dataset.from_images, tmp_path / "a", voxel_size=(4, 4, 40))
     first.write_bytes(whole[:-20])
-    with pytest.raises(CorruptDataError, match=r"0-16_0-16_0-16\.gz is damaged: it can't be decompressed"):
+    with pytest.raises(
+        CorruptDataError, match=r"0-16_0-16_0-16\.gz is damaged: it can't be decompressed"
+    ) as caught:
         read(output_path=tmp_path / "cut")
     first.write_bytes(whole)
     chunks[0].write_bytes(gzip.decompress(whole))
@@ -364,6 +366,7 @@ def test_compressed_chunks_that_cant_be_read_are_errors(
     first.rename(first.with_name("0-32_0-16_0-16.gz"))
     with pytest.raises(CorruptDataError, match=r"called like chunks \(0-32_0-16_0-16\.gz\)"):
         read(output_path=tmp_path / "edges")
+    assert caught.value.hint == "Restore it from a copy, or copy it again from where it comes."
 
 
 def test_scales_are_sorted_and_one_alone_keeps_its_mag(tmp_path: Path) -> None:

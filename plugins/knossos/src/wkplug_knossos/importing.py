@@ -173,7 +173,8 @@ class KnossosImage(Image):
         missing = math.prod(b - a for a, b in zip(self._low, self._high, strict=True)) - len(self.cubes)
         if missing:
             yield (
-                f"{missing:,} of {missing + len(self.cubes):,} cubes between the outermost are missing, and are zero."
+                f"{missing:,} of {missing + len(self.cubes):,} cubes between the outermost "
+                + ("is missing, and is zero." if missing == 1 else "are missing, and are zero.")
             )
         yield from self._outside()
 
