@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -148,6 +149,39 @@ def test_other_pages_are_no_index(title: str) -> None:
     assert "Open the address in a browser" in str(caught.value.hint)
 
 
+@pytest.mark.parametrize(
+    "endless",
+    ["<a href='x", "<", "<!--", "<![CDATA[", "<script></scrip", "<a x='y' ", "<a \"'", "<a /", "<a aaaa", "&amp;",
+     "<div>", "<title>", "<h1 ", "<a href", "=\"", "<a b=  "],
+)  # fmt: skip
+def test_pages_take_no_longer_than_their_length(endless: str) -> None:
+    times = []
+    for length in (100_000, 400_000):
+        page = "<html><title>Index of /d</title><a " + endless * (length // len(endless))
+        began = time.process_time()
+        with pytest.raises(UnlistableError):
+            names_on(page, "http://localhost/d/", "http://localhost/d")
+        times.append(time.process_time() - began)
+    assert times[1] < 8 * times[0] + 0.05
+
+
+def test_only_names_of_the_folder_are_taken() -> None:
+    links = [
+        "%2e%2e/",
+        "..%2fetc/",
+        ".",
+        "//other/d/x",
+        "file:///d/x",
+        "javascript:x",
+        "http://[bad",
+        "/d/a/b",
+        "/x",
+        "ok",
+    ]
+    page = NGINX.replace("</pre>", "".join(f"<A class=n HREF={link}>x</A>" for link in links) + "</pre>")
+    assert names_on(page, "http://localhost/d/", "http://localhost/d") == ["1/", "file.tif", "ok", "ä b&c/"]
+
+
 # --- behind a real server ------------------------------------------------------------------------------------
 
 FAULTS = {
@@ -272,3 +306,22 @@ def test_an_image_in_one_file_needs_no_listing(tmp_path: Path, server: FileServe
     for server.index in (None, "none"):
         dataset = wk.Dataset.from_images(f"{server.url}/a.tif", tmp_path / str(server.index), (1, 1, 1))
         assert (dataset.get_layer("a").get_mag(1).read() == 7).all()
+
+
+def test_links_on_a_server_that_lead_back_come_to_an_end(tmp_path: Path, server: FileServer) -> None:
+    folder = tmp_path / "web" / "src"
+    folder.mkdir()
+    tifffile.imwrite(folder / "1.tif", np.ones((8, 8), "uint8"))
+    for name in ("again", "once more"):
+        (folder / name).symlink_to(".")
+    with pytest.raises(StorageError, match="is nested more than 32 folders deep") as caught:
+        wk.Dataset.from_images(f"{server.url}/src", tmp_path / "target", (1, 1, 1))
+    assert "A link on the server may lead back" in str(caught.value.hint)
+    assert len(server.requests) < 200
+    inner = folder
+    for depth in range(20):  # deep, but not without an end
+        inner = inner / f"f{depth}"
+        inner.mkdir()
+    tifffile.imwrite(inner / "1.tif", np.ones((8, 8), "uint8"))
+    url = f"{server.url}/src/f0"
+    assert wk.Dataset.from_images(url, tmp_path / "deep", (1, 1, 1)).layers

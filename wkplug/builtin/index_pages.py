@@ -11,8 +11,8 @@ What no page can show: Caddy's `file_limit` below its default of 10,000 leaves o
 
 from __future__ import annotations
 
+import html
 import re
-from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
 import attrs
@@ -25,6 +25,8 @@ MAX_PAGE_BYTES = 64 * 2**20
 _HEADED = re.compile(
     r"(index of|directory listing|directory:|files within|listing of|contents of)(\W|$)", re.IGNORECASE
 )
+_TAG = re.compile(r"/?[a-zA-Z][a-zA-Z0-9]*")
+_ATTRIBUTE = re.compile(r"""(?<![\w-])([a-zA-Z-]+)\s*=\s*("[^"]*"|'[^']*'|[^\s"']+)""")
 _SOME_OF = re.compile(r"of which only\s*\d+\s*are displayed", re.IGNORECASE)
 _NEXT_QUERY = re.compile(r"(^|&)(page|offset|start|marker|cursor|continuation-?token)=", re.IGNORECASE)
 _CADDY, _CADDY_LIMIT = "caddyserver.com", 10_000
@@ -43,8 +45,11 @@ _ADVICE = (
 
 
 @attrs.define
-class _Page(HTMLParser):
-    """What a page says: its headings, the links of its anchors, whether it is closed, and whether it is continued."""
+class _Page:
+    """What a page says: its headings, the links of its anchors, whether it is closed, and whether it is continued.
+
+    Read tag by tag in one go, because the parsers of full HTML take quadratic time for some pages that are none.
+    """
 
     headings: dict[str, str] = attrs.field(factory=dict)
     links: list[str] = attrs.field(factory=list)
@@ -52,32 +57,53 @@ class _Page(HTMLParser):
     base: str = ""
     closed: bool = False
     continued: bool = False
-    _open: str = ""
 
-    def __attrs_post_init__(self) -> None:
-        super().__init__(convert_charrefs=True)
+    @classmethod
+    def read(cls, text: str) -> _Page:
+        """Read the page; a tag that isn't finished is none."""
+        page = cls()
+        skipped_until = heading = ""
+        for piece in text.split("<")[1:]:
+            if skipped_until:  # in a script, a style or a comment
+                if skipped_until == "-->":
+                    skipped_until = "" if "-->" in piece else skipped_until
+                elif piece[: len(skipped_until)].lower() == skipped_until:
+                    skipped_until = ""
+                continue
+            if piece.startswith("!--"):
+                skipped_until = "" if "-->" in piece else "-->"
+                continue
+            inside, finished, after = piece.partition(">")
+            named = _TAG.match(inside)
+            if not finished or named is None:
+                continue
+            tag = named[0].lower()
+            if tag in ("script", "style"):
+                skipped_until = f"/{tag}"
+            elif tag in ("title", "h1", "h2") and tag not in page.headings:
+                heading = tag
+                page.headings[tag] = ""
+            elif tag == f"/{heading}":
+                heading = ""
+            elif tag in ("a", "link", "base"):
+                page._point(tag, inside)
+            page.closed = page.closed or tag in ("/html", "/body")
+            said = html.unescape(after)
+            if heading:
+                page.headings[heading] += said
+            page.text.append(said)
+        return page
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attributes}
-        if tag in ("title", "h1", "h2") and tag not in self.headings:
-            self._open = tag
-            self.headings[tag] = ""
-        elif tag == "base":
+    def _point(self, tag: str, inside: str) -> None:
+        values = {
+            name.lower(): html.unescape(value.strip("\"'")) for name, value in _ATTRIBUTE.findall(inside)
+        }
+        if tag == "base":
             self.base = values.get("href", "")
         elif tag == "a" and "href" in values:
             self.links.append(values["href"].strip())
-        if tag in ("a", "link") and "next" in values.get("rel", "").lower().split():
+        if "next" in values.get("rel", "").lower().split():
             self.continued = True
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == self._open:
-            self._open = ""
-        self.closed = self.closed or tag in ("html", "body")
-
-    def handle_data(self, data: str) -> None:
-        if self._open:
-            self.headings[self._open] += data
-        self.text.append(data)
 
 
 def names_on(text: str, url: str, asked: str) -> list[str]:
@@ -86,9 +112,7 @@ def names_on(text: str, url: str, asked: str) -> list[str]:
     url: where the page came from, after redirects. asked: the folder's address, for errors. UnlistableError for a page
     that is no index, has no end, or shows only some of the names.
     """
-    page = _Page()
-    page.feed(text)
-    page.close()
+    page = _Page.read(text)
     folder = _parts(urlsplit(url).path)
     if not any(_is_heading(heading, folder) for heading in page.headings.values()):
         said = " ".join(next(iter(page.headings.values()), "").split())[:60]
@@ -109,7 +133,7 @@ def names_on(text: str, url: str, asked: str) -> list[str]:
             continue
         parts = _parts(target.path)
         page.continued |= parts == folder and _NEXT_QUERY.search(target.query) is not None
-        if len(parts) == len(folder) + 1 and parts[:-1] == folder and "/" not in parts[-1]:
+        if len(parts) == len(folder) + 1 and parts[:-1] == folder and _is_name(parts[-1]):
             names.add(f"{parts[-1]}/" if target.path.endswith("/") else parts[-1])
     full = any(_CADDY in link for link in page.links) and len(names) >= _CADDY_LIMIT
     if page.continued or full or _SOME_OF.search(" ".join(" ".join(page.text).split())):
@@ -126,6 +150,10 @@ def check_no_index(start: bytes, asked: str) -> None:
 
 def _parts(path: str) -> list[str]:
     return [unquote(part) for part in path.split("/") if part]
+
+
+def _is_name(part: str) -> bool:
+    return part not in (".", "..") and "/" not in part
 
 
 def _is_heading(heading: str, folder: list[str]) -> bool:

@@ -21,6 +21,7 @@ from wkplug.errors import (
     CorruptImageError,
     ImageReaderMissingError,
     MissingError,
+    StorageError,
     UnsupportedImageFormatError,
     WkplugError,
 )
@@ -41,6 +42,8 @@ __all__ = ["ConversionLayerMapping", "FoundImages", "find", "is_pattern"]
 
 _MOST_LISTED = 3
 _LONG_SERIES = 50
+_DEEPEST = 32
+"""Folders below one another on a server or in a store, where links that lead back to a folder above don't show."""
 
 
 class ConversionLayerMapping(Enum):
@@ -150,6 +153,11 @@ class _Walk:
             if real in above:
                 return
             above = (*above, real)
+        elif prefix.count("/") > _DEEPEST:
+            raise StorageError(
+                f"{folder.url} is nested more than {_DEEPEST} folders deep.",
+                hint="Name a folder further below. A link on the server may lead back to a folder above it.",
+            )
         names = list(folder.list())
         if prefix and is_container(folder, names):
             self.containers.append((prefix.rstrip("/"), folder))
