@@ -315,7 +315,7 @@ def source_view(layer: Layer, mag: Mag, given: MagView | None, *, verb: str = "d
             f"The layer {layer.name!r} can't be sampled: its box {layer.bounding_box} starts below zero, where no "
             "voxels can be.",
             hint="Nothing is stored before 0: correct the layer's boundingBox in datasource-properties.json, or set "
-            "layer.bounding_box.",
+            "layer.bounding_box to one that starts at 0 or beyond.",
         )
     if given is None:
         if mag not in layer.mags:
