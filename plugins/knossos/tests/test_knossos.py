@@ -197,12 +197,14 @@ def test_cubes_may_have_another_edge(tmp_path: Path) -> None:
 
 
 class _CutIndex(http.server.SimpleHTTPRequestHandler):
-    """A web server that names no more than the first entry of a folder."""
+    """A web server that names no more than the first entry of a folder, and doesn't say so."""
 
     def list_directory(self, path: Any) -> Any:
         """Hide all entries but one."""
         names = sorted(os.listdir(path))[:1]  # noqa: PTH208 - the handler's path is a text
-        page = "".join(f'<a href="{name}{"/" * ("." not in name)}">{name}</a>' for name in names).encode()
+        links = "".join(f'<a href="{name}{"/" * ("." not in name)}">{name}</a>' for name in names)
+        title = f"Directory listing for {self.path}"
+        page = f"<html><head><title>{title}</title></head><body>{links}</body></html>".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Length", str(len(page)))
