@@ -313,3 +313,15 @@ def test_files_of_two_attachments_are_never_mixed(tmp_path: Path) -> None:
     other = attachments.add_attachment_as_copy(second, new_name="n")
     assert sorted(path.name for path in (layer.path / "meshes" / "n").iterdir()) == ["second", "zarr.json"]
     assert list(attachments) == [other]
+
+
+def test_what_a_killed_write_has_left_does_not_stop_a_copy(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "zarr.json").write_text("{}")
+    layer = wk.Dataset(tmp_path / "d", voxel_size=(1, 1, 1)).add_layer("seg", "segmentation", dtype="uint8")
+    place = layer.path / "meshes" / "m"
+    place.mkdir(parents=True)
+    (place / ".wkplug-tmp-1-abc").write_text("half")
+    mesh = wk.MeshAttachment("m", tmp_path / "m", data_format="zarr3")
+    copied = layer.as_segmentation_layer().attachments.add_attachment_as_copy(mesh)
+    assert copied.location.child("zarr.json").read() == b"{}"

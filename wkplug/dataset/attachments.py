@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import attrs
 
 from wkplug import storage
+from wkplug.builtin.parts import is_scrap
 from wkplug.dataset.legacy.attachment_formats import (
     attachment_format,
     attachment_suffix,
@@ -419,8 +420,10 @@ def _exists(kind: type[Attachment], name: str) -> AttachmentError:
 
 
 def _files_below(folder: Location, above: str = "") -> Iterator[str]:
-    """The paths of all files below a folder, as far as it isn't linked."""
+    """The paths of all files below a folder, as far as it isn't linked; without what killed writes have left."""
     for name in folder.list():
+        if is_scrap(name.rstrip("/")):
+            continue
         below = folder.child(name.rstrip("/"))
         if name.endswith("/") and not is_link(below):
             yield from _files_below(below, above + name)
