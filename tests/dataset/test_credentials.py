@@ -105,6 +105,7 @@ def test_keys_that_come_into_the_environment_later_are_taken(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     assert again.read() == b"1"
     assert again.child("y").write(b"2")
+    assert storage.locate(again.url).read() == b"1"  # a place that is made only now
 
 
 def test_other_processes_say_what_they_lack(tmp_path: Path, bucket: Any) -> None:

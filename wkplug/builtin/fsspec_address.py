@@ -12,6 +12,7 @@ Who calls it: `wkplug.builtin.fsspec_places`.
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import re
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ class Address:
             try:
                 # A cached listing would hide what other processes write.
                 options = {**self._options(driver), "use_listings_cache": False}
-                if self.renewed:
+                if self.renewed or self._seen != _first_environment():
                     # Drivers keep the credentials that they once found, or didn't.
                     options["skip_instance_cache"] = True
                 self._opened[process] = found = driver(**options)
@@ -116,6 +117,12 @@ class Address:
             return fsspec_s3.driver_options(options, self.endpoint)
         # Servers with a login in their URLs (sftp, smb, ...) have the host among the options.
         return {**driver._get_kwargs_from_urls(self.root), **options}
+
+
+@functools.cache
+def _first_environment() -> int:
+    """The environment in which this process made its first driver: fsspec gives that driver again."""
+    return _environment()
 
 
 def _environment() -> int:
