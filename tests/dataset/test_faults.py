@@ -139,10 +139,11 @@ def test_an_overwritten_mag_that_was_killed_stays_listed_and_marked(
     with pytest.raises(errors.IncompleteMagError):
         wk.Dataset.open(dataset.path).get_layer("color").get_mag(2).read()  # the permission doesn't spread
 
+    (found.get_mag(2).path / ".wkplug-tmp-1-ab").write_bytes(b"half")
     found.redownsample()
     for mag in (2, 4):
         assert (found.get_mag(mag).read() == 9).all()
-    assert not list(dataset.path.rglob(MARK))
+    assert not list(dataset.path.rglob(MARK)) + list(dataset.path.rglob(".wkplug-tmp-*"))
 
 
 def test_info_shows_what_is_unfinished(
@@ -228,6 +229,8 @@ def test_a_killed_import_with_its_pyramid_goes_on_and_is_whole_in_the_end(tmp_pa
     for number, image in enumerate(np.random.default_rng(0).integers(0, 255, (70, 210, 50)).astype("u1")):
         tifffile.imwrite(images / f"{number:03}.tif", image)
     killed(FED, tmp_path / "run", {"images": str(images), "path": str(path), "at": at})
+    if at == 1:  # another thread may have been in the middle of a file
+        (path / "color" / "1" / ".wkplug-tmp-1-ab").write_bytes(b"half")
     call = {"layer_name": "color", "chunk_shape": 32, "shard_shape": 32, "pyramid": True}
     whole = wk.Dataset.from_images(images, tmp_path / "whole", (1, 1, 1), **call).get_layer("color")
     # What is listed is complete, or says that it isn't.

@@ -56,6 +56,17 @@ def test_a_crafted_note_deletes_nothing(folder: Location, aside: object) -> None
     assert list(folder.list()) == ["1/", "2/"]
 
 
+def test_what_was_not_written_to_its_end_goes(tmp_path: Path) -> None:
+    place = storage.locate(tmp_path)
+    place.child("c", "0", "data").write(b"whole")
+    for folder in (tmp_path, tmp_path / "c" / "0"):
+        (folder / ".wkplug-tmp-1-ab").write_bytes(b"half")
+    removing.remove_temporaries(place)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["data"]
+    removing.remove_temporaries(storage.locate(tmp_path / "none"))
+    removing.remove_temporaries(storage.locate("memory://none"))
+
+
 @pytest.mark.parametrize("what", ["mag", "layer"])
 @pytest.mark.parametrize("place", ["local", "memory"])
 def test_a_deletion_that_stopped_half_way_brings_nothing_back(

@@ -238,6 +238,10 @@ def overwritten_mag(layer: Layer, mag: Mag, mark: storage.Mark) -> Iterator[Arra
                 hint="Compute it in the dataset that it belongs to, or copy the layer with add_layer_as_copy.",
             )
         source = view.array_source
+        if storage.read_mark(view.location) is not None:
+            from wkplug.storage import removing  # late: reading has no use for it
+
+            removing.remove_temporaries(view.location)
         storage.set_mark(view.location, mark)
         source.forget()
         handle = storage.open_array(

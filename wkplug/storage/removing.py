@@ -18,13 +18,20 @@ from typing import TYPE_CHECKING
 
 from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.files import sync_folder
-from wkplug.builtin.parts import DELETED_PREFIX, DELETING_PREFIX, safe_parts
+from wkplug.builtin.parts import DELETED_PREFIX, DELETING_PREFIX, TEMPORARY_PREFIX, safe_parts
 from wkplug.errors import MissingError, UnsafePathError
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
 
-__all__ = ["delete_folder", "finish_deletion", "note_deletion", "noted_deletions", "settle_deletion"]
+__all__ = [
+    "delete_folder",
+    "finish_deletion",
+    "note_deletion",
+    "noted_deletions",
+    "remove_temporaries",
+    "settle_deletion",
+]
 
 
 def note_deletion(place: Location) -> None:
@@ -81,6 +88,21 @@ def delete_folder(place: Location, head: str) -> None:
         if name != head:
             place.child(name.rstrip("/")).delete(recursive=True)
     place.delete(recursive=True)
+
+
+def remove_temporaries(place: Location) -> None:
+    """Delete the files below `place` that a killed job had not written to their ends; by whoever holds its lock.
+
+    Only on local disks are files written under another name first.
+    """
+    path = place.local_path()
+    if path is None:
+        return
+    for folder, _, names in os.walk(path):
+        for name in names:
+            if name.startswith(TEMPORARY_PREFIX):
+                with suppress(FileNotFoundError):
+                    os.unlink(os.path.join(folder, name))  # noqa: PTH108, PTH118 - locations give text
 
 
 def noted_deletions(folder: Location) -> list[str]:

@@ -30,6 +30,7 @@ from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.feeding import Feed
 from wkplug.properties import LayerViewConfiguration, operations
 from wkplug.storage.marks import digest
+from wkplug.storage.removing import remove_temporaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -234,6 +235,7 @@ def _begin(
     if journal is not None and journal.fingerprint == planned.fingerprint and all(begun):
         for folder in folders:
             storage.refuse_mark(folder, "")
+            remove_temporaries(folder)
         handles = [
             storage.open_array(
                 folder,
