@@ -14,7 +14,6 @@ Who calls it: `wkplug.storage.locate`, through the registry.
 from __future__ import annotations
 
 import hashlib
-import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, unquote
 
@@ -34,6 +33,7 @@ from wkplug.errors import (
     StorageError,
     UnlistableError,
     UnsupportedOperationError,
+    warn_user,
 )
 
 if TYPE_CHECKING:
@@ -420,11 +420,10 @@ class FsspecLocation(Location):
     def _tell_of_races(self) -> None:
         if self._address.root not in _told:
             _told.add(self._address.root)
-            warnings.warn(
+            warn_user(
                 f"[WARNING] {self._address.root} has no conditional writes here: if two programs change a dataset "
                 "there at the same moment, one of the changes can be lost. Let one program write at a time.",
                 UserWarning,
-                stacklevel=4,
             )
 
     def writable(self) -> bool:

@@ -16,12 +16,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from wkplug.config.hints import did_you_mean
 from wkplug.config.model import KeyPath, flatten, known_keys
-from wkplug.errors import ConfigError
+from wkplug.errors import ConfigError, warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -133,7 +132,7 @@ def _warn_unknown(variable: str, name: str) -> None:
         known += [*_SHORT, "CONFIG", "PLUGINS__BLOCKED", "PLUGINS__ENABLED", "PLUGINS__REQUIRED"]
         guess = did_you_mean(variable, [_PREFIX + key for key in known])
         text = f"The variable {variable} is ignored: wkplug has no such setting.{guess}"
-    warnings.warn(text, UserWarning, stacklevel=2)
+    warn_user(text, UserWarning)
 
 
 def _as_toml(text: str) -> Any:

@@ -13,8 +13,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset.legacy.notices import warn_user
-from wkplug.errors import GeometryError, InvalidArgumentError
+from wkplug.errors import GeometryError, InvalidArgumentError, warn_user
 from wkplug.geometry import Vec3Int, VecInt, grids
 
 if TYPE_CHECKING:

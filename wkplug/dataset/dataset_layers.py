@@ -15,7 +15,7 @@ from wkplug.dataset.data_format import DataFormat, default_data_format
 from wkplug.dataset.dtypes import check_category, check_layer_dtype
 from wkplug.dataset.layer import Layer
 from wkplug.dataset.legacy.datasets import ADDING_LAYERS, ONLY_SEGMENTATION
-from wkplug.dataset.legacy.notices import deprecated, warn_user
+from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.parts import DatasetPart, part_of
 from wkplug.dataset.paths import is_link
@@ -27,6 +27,7 @@ from wkplug.errors import (
     LayerExistsError,
     LayerMismatchError,
     LayerNotFoundError,
+    warn_user,
 )
 from wkplug.geometry import BoundingBox, NDBoundingBox
 from wkplug.geometry.nd_bounding_box import checked_box

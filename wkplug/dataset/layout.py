@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wkplug.abc import ArraySpec, Layout, LayoutWish
-from wkplug.dataset.legacy.notices import warn_user
-from wkplug.errors import InvalidArgumentError, LayoutError
+from wkplug.errors import InvalidArgumentError, LayoutError, warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

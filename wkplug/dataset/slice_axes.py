@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.dataset.legacy.notices import warn_user
-from wkplug.errors import InvalidArgumentError
+from wkplug.errors import InvalidArgumentError, warn_user
 
 if TYPE_CHECKING:
     from wkplug.dataset.regions import Frame

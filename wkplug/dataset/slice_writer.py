@@ -11,7 +11,6 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wkplug.dataset.dtypes import as_stored
-from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import CONSTRUCTING_A_WRITER
 from wkplug.dataset.regions import resolve
@@ -22,6 +21,7 @@ from wkplug.errors import (
     InvalidArgumentError,
     ShapeMismatchError,
     UnalignedError,
+    warn_user,
 )
 from wkplug.geometry import VecInt
 

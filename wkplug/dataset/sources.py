@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug import storage
 from wkplug.dataset.dtypes import WIDENED
-from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.paths import places_of
 from wkplug.errors import (
     LayerNotFoundError,
@@ -20,6 +19,7 @@ from wkplug.errors import (
     MissingError,
     PropertiesError,
     UnknownFormatError,
+    warn_user,
 )
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.dataset.legacy.notices import warn_user
-from wkplug.errors import UnsupportedOperationError
+from wkplug.errors import UnsupportedOperationError, warn_user
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
-from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import (
     CHUNKS,
@@ -31,7 +30,7 @@ from wkplug.dataset.regions import (
 )
 from wkplug.dataset.sources import ArraySource
 from wkplug.dataset.voxel_access import VoxelAccess, position_given
-from wkplug.errors import InvalidArgumentError, OutOfBoundsError
+from wkplug.errors import InvalidArgumentError, OutOfBoundsError, warn_user
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
 from wkplug.geometry.nd_bounding_box import checked_box
 

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import voxels
 from wkplug.dataset.data_format import DataFormat
-from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import OFFSET_AND_SIZE, WRITING
 from wkplug.dataset.parts import UsersNames, part_of
 from wkplug.dataset.regions import Frame, Region, check_readable, in_mag, resolve, to_bounding_box
-from wkplug.errors import OutOfBoundsError, ReadOnlyError, ShapeMismatchError
+from wkplug.errors import OutOfBoundsError, ReadOnlyError, ShapeMismatchError, warn_user
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int, grids
 
 if TYPE_CHECKING:

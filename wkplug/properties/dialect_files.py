@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import os
 import stat
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from wkplug import abc
-from wkplug.errors import MissingError
+from wkplug.errors import MissingError, warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -168,8 +167,7 @@ def _is_own_folder(folder: Location, facts: LayerFacts) -> bool:
 
 
 def _warn(text: str, error: Exception) -> None:
-    warnings.warn(
+    warn_user(
         f"{text}: {error} The dataset itself is saved; other tools may not see the change.",
         UserWarning,
-        stacklevel=2,
     )

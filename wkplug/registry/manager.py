@@ -28,6 +28,7 @@ from wkplug.errors import (
     PluginError,
     PluginIncompatibleError,
     PluginMissingError,
+    warn_user,
 )
 from wkplug.registry import discovery, hookspecs
 from wkplug.registry.kinds import HOOK_SPECS
@@ -183,10 +184,8 @@ class Manager:
         if self._fatal is not None:
             raise _broken(self._fatal)
         for plugin in news:
-            import warnings
-
             error = _broken(plugin)
-            warnings.warn(f"{error.message} It is left out.\n  {error.hint}", PluginWarning, stacklevel=3)
+            warn_user(f"{error.message} It is left out.\n  {error.hint}", PluginWarning)
 
     def trace(self, line: str) -> None:
         """Tell stderr what happens, where `trace` is set."""

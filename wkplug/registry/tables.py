@@ -13,7 +13,6 @@ Called by `wkplug.registry` and the choosing functions beside this module.
 from __future__ import annotations
 
 import threading
-import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from wkplug.errors import (
     PluginMissingError,
     UnknownNameError,
     WkplugError,
+    warn_user,
 )
 from wkplug.registry.kinds import BACKEND, SETTINGS, Kind
 from wkplug.registry.manager import Manager
@@ -70,7 +70,7 @@ class Tables:
             if self.manager.settings.strict:
                 raise
             if self.first_time(name):
-                warnings.warn(f"{error}\n  It is left out.", PluginWarning, stacklevel=4)
+                warn_user(f"{error}\n  It is left out.", PluginWarning)
 
     def offers(self, kind: Kind) -> tuple[Offer, ...]:
         """All offers of a kind, sorted by the plugins' names."""

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import errno
 import os
-import warnings
 from typing import TYPE_CHECKING
 
 from wkplug.builtin.files import check_is_file, sort_write_failure, sync_folder, write_fully
 from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap
-from wkplug.errors import MissingError, StorageError, UnlistableError
+from wkplug.errors import MissingError, StorageError, UnlistableError, warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -149,7 +148,9 @@ def _walk(source: Location, skip: frozenset[str]) -> Iterator[tuple[str, tuple[s
                 yield "folder", below
                 pending.append((below, above | {real} if real else above))
             else:
-                warnings.warn(f"{folder.url}/{name} was not copied: it is a link in a circle.", stacklevel=3)
+                warn_user(
+                    f"[WARNING] {folder.url}/{name} was not copied: it is a link in a circle.", UserWarning
+                )
 
 
 def _real_path(path: str, root: str) -> str | None:
@@ -158,10 +159,10 @@ def _real_path(path: str, root: str) -> str | None:
         return os.path.realpath(path)
     real = os.path.realpath(path)
     if not (real == root or real.startswith(root.rstrip(os.sep) + os.sep)):
-        warnings.warn(f"{path} was not copied: it is a link to {real}, outside of {root}.", stacklevel=4)
+        warn_user(f"[WARNING] {path} was not copied: it is a link to {real}, outside of {root}.", UserWarning)
         return None
     if not os.path.exists(real):  # noqa: PTH110 - plain text
-        warnings.warn(f"{path} was not copied: it is a link to nothing.", stacklevel=4)
+        warn_user(f"[WARNING] {path} was not copied: it is a link to nothing.", UserWarning)
         return None
     return real
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug.abc import Array, ArrayBackend, CreateArray, OpenArray
-from wkplug.errors import MissingError
+from wkplug.errors import MissingError, warn_user
 from wkplug.storage.handles import ArrayHandle, Fingerprint, folder_fingerprint, live_handles
 from wkplug.storage.locating import locate
 from wkplug.storage.marks import check_complete
@@ -143,7 +142,7 @@ def _opened(
 def _tell(choice: Choice) -> None:
     """Pass on what the chosen backend warns of."""
     for problem in choice.warnings:
-        warnings.warn(f"{problem.text} {problem.remedy}".strip(), UserWarning, stacklevel=4)
+        warn_user(f"{problem.text} {problem.remedy}".strip(), UserWarning)
 
 
 def _opener(

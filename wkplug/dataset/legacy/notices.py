@@ -1,24 +1,21 @@
 """How a deprecated spelling makes itself known: one warning, one wording, on the user's own line.
 
 `deprecated` names the spelling and what to write instead. The warning points at the first line outside of this
-package, however many of our own frames lie between: Python shows deprecations by default only if that line is
-in `__main__`.
+package (see `wkplug.errors.warn_user`): Python shows deprecations by default only if that line is in `__main__`.
 
 Who calls it: the adapters of this package.
 """
 
 from __future__ import annotations
 
-import sys
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from wkplug.errors import redacted
+from wkplug.errors import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["deprecated", "names_from_the_package", "warn_user"]
+__all__ = ["deprecated", "names_from_the_package"]
 
 
 def deprecated(spelling: str, instead: str) -> None:
@@ -42,24 +39,3 @@ def names_from_the_package(module: str, *names: str) -> Callable[[str], Any]:
         return getattr(wkplug, name)
 
     return get
-
-
-def warn_user(text: str, category: type[Warning]) -> None:
-    """Warn at the line of the caller who is outside of this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
-        frame = frame.f_back
-    warnings.warn_explicit(
-        redacted(text),
-        category,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        module=frame.f_globals.get("__name__") or "<script>",  # None would silence it
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
-        source=None,
-    )
-
-
-def _is_ours(module: str) -> bool:
-    # `contextlib` runs our context managers, and importlib the `__getattr__` of our modules: they are never the caller.
-    return module in ("wkplug", "contextlib", "importlib._bootstrap") or module.startswith("wkplug.")

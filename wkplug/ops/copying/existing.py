@@ -8,7 +8,6 @@ Who calls it: `Dataset` and `Layer`, through `wkplug.dataset.dataset_copying` an
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from wkplug.errors import (
     MissingError,
     UnsupportedOperationError,
     WkplugError,
+    warn_user,
 )
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
 from wkplug.geometry.nd_bounding_box import checked_box
@@ -191,7 +191,7 @@ def _arrays_in(folder: Location, data_format: str | None) -> list[tuple[Mag, str
 
 
 def _warn(text: str) -> None:
-    warnings.warn(f"[WARNING] {text}", UserWarning, stacklevel=5)
+    warn_user(f"[WARNING] {text}", UserWarning)
 
 
 def _stored_box(handle: storage.ArrayHandle, mag: Mag) -> NormalizedBoundingBox:

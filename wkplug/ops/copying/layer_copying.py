@@ -10,7 +10,6 @@ Who calls it: `Dataset`, and `wkplug.ops.copying.dataset_copying`.
 from __future__ import annotations
 
 import copy
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
+from wkplug.config.notices import warn_user
 from wkplug.dataset import creating
-from wkplug.dataset.legacy.notices import warn_user
 from wkplug.dataset.progress import shown
 from wkplug.errors import (
     InvalidArgumentError,
@@ -441,7 +440,7 @@ def _warn_of_place(dataset: Dataset, name: str, data_format: str) -> None:
         explicit=dataset.backend_for(data_format),
     )
     for problem in choice.warnings:
-        warnings.warn(f"[WARNING] {problem.text}", UserWarning, stacklevel=4)
+        warn_user(f"[WARNING] {problem.text}", UserWarning)
 
 
 # --- what else lies in the folder -------------------------------------------------------------------------
@@ -492,7 +491,7 @@ def _is_foreign_link(location: Location, root: Location) -> bool:
     to = Path(local).resolve()
     if to.exists() and to.is_relative_to(Path(top).resolve()):
         return False
-    warnings.warn(f"[WARNING] {local} was not copied: it is a link to {to}.", UserWarning, stacklevel=5)
+    warn_user(f"[WARNING] {local} was not copied: it is a link to {to}.", UserWarning)
     return True
 
 
@@ -508,8 +507,7 @@ def link_other_entries(source: Layer, layer: Layer) -> None:
             except (InvalidArgumentError, OSError) as error:
                 failed.append(f"{'/'.join(parts)} ({error})")
     if failed:
-        warnings.warn(
+        warn_user(
             f"[WARNING] These entries of the layer {source.name!r} could not be linked: {'; '.join(failed)}",
             UserWarning,
-            stacklevel=4,
         )

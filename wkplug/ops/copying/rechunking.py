@@ -13,7 +13,6 @@ Who calls it: `MagView.compress`, `MagView.rechunk`, `Dataset.compress` and the 
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -22,7 +21,7 @@ from wkplug import registry, storage
 from wkplug.dataset import creating, layout
 from wkplug.dataset.layout import LayoutRequest
 from wkplug.dataset.progress import shown
-from wkplug.errors import InvalidArgumentError, ReadOnlyError
+from wkplug.errors import InvalidArgumentError, ReadOnlyError, warn_user
 from wkplug.geometry import grids
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, layer_copying, mag_copying
@@ -112,10 +111,8 @@ def _rewrite(
             hint="Give a target_path: the result becomes a dataset there.",
         )
     if not local:
-        warnings.warn(
-            "[WARNING] Rewriting a mag on remote storage can be slow: all voxels travel twice.",
-            UserWarning,
-            stacklevel=4,
+        warn_user(
+            "[WARNING] Rewriting a mag on remote storage can be slow: all voxels travel twice.", UserWarning
         )
     with pools.pool(executor) as pool:
         if target_path is not None:

@@ -12,8 +12,7 @@ import attrs
 
 from wkplug.builtin.executors import available_workers
 from wkplug.dataset.layout import LayoutRequest
-from wkplug.dataset.legacy.notices import warn_user
-from wkplug.errors import InvalidArgumentError, UnalignedError
+from wkplug.errors import InvalidArgumentError, UnalignedError, warn_user
 from wkplug.geometry import Mag, Vec3Int
 from wkplug.ops import memory as amounts
 from wkplug.ops.importing.axes import Part

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import warnings
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from wkplug.errors import (
     MagNotFoundError,
     OutOfBoundsError,
     TooLargeError,
+    warn_user,
 )
 from wkplug.geometry import Mag, grids
 from wkplug.ops import memory as budgets
@@ -110,10 +110,9 @@ def downsample(
         raise _no_source(layer, source)
     size, mode = layer.bounding_box.size_xyz, SamplingModes.parse(sampling_mode)
     if size.z == 1 and mode is not SamplingModes.CONSTANT_Z:
-        warnings.warn(
+        warn_user(
             "[WARNING] The layer is a single section: it is downsampled along x and y only (constant_z).",
             UserWarning,
-            stacklevel=3,
         )
     others = aligned_mags(layer, align=align_with_other_layers)
     mags = pyramid_mags(size, source, coarsest_mag, mode, others, layer.dataset.voxel_size)
@@ -425,4 +424,4 @@ def _check_scheme(mags: list[Mag], *, force: bool) -> None:
                 raise InvalidSchemeError(
                     text, hint="Choose another scheme, or pass force_sampling_scheme=True."
                 )
-            warnings.warn(f"[WARNING] {text}", UserWarning, stacklevel=4)
+            warn_user(f"[WARNING] {text}", UserWarning)

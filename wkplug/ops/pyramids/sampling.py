@@ -5,11 +5,10 @@ Called by `wkplug.ops.pyramids.downsampling`; knows layers only as lists of mags
 
 from __future__ import annotations
 
-import warnings
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from wkplug.errors import InvalidArgumentError, MagError
+from wkplug.errors import InvalidArgumentError, MagError, warn_user
 from wkplug.geometry import Mag, Vec3Int
 
 if TYPE_CHECKING:
@@ -117,11 +116,10 @@ def mags_to_downsample(
         step = known.get(current.max_dim * 2)
         if step is not None:
             if any(a > b for a, b in zip(step, coarsest_mag, strict=True)):
-                warnings.warn(
+                warn_user(
                     f"[WARNING] The mag {step}, taken from another layer, is "
                     f"coarser than {coarsest_mag} along an axis.",
                     UserWarning,
-                    stacklevel=4,
                 )
         elif voxel_size is None:
             step = _capped(tuple(factor * 2 for factor in current), coarsest_mag)
