@@ -273,6 +273,53 @@ def test_convert_names_the_importer_and_takes_the_containers_voxel_size(
     assert "There are no KNOSSOS cubes in" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["convert", "convert-raw", "convert-zarr", "convert-knossos"])
+@pytest.mark.parametrize("before", ["nothing", "empty folder", "dataset"])
+def test_refused_values_leave_what_was_there(
+    data: Any, capsys: pytest.CaptureFixture[str], command: str, before: str
+) -> None:
+    values = np.full((128, 128, 128), 60000, "uint16")
+    values.tofile("b.raw")
+    zarr.create_array("b.zarr", data=values, chunks=(64, 64, 64), zarr_format=3, dimension_names=[*"xyz"])
+    cube("b", 0, 0, 0, values)
+    if before == "empty folder":
+        Path("out").mkdir()
+    if before == "dataset":
+        wk.Dataset("out", voxel_size=(1, 1, 1))
+    more = {
+        "convert": ("b.zarr", "--dtype", "uint8"),
+        "convert-raw": ("b.raw", "--shape", "128,128,128", "--source-dtype", "uint16"),
+        "convert-zarr": ("b.zarr", "--dtype", "uint8"),
+        "convert-knossos": ("b", "--dtype", "int16"),
+    }[command]
+    run(command, more[0], "out", *more[1:], "--voxel-size", "1,1,1", code=1)
+    told = capsys.readouterr().err
+    if command == "convert" and before == "dataset":
+        assert "There is already something at" in told
+    else:
+        assert f"which {'int16' if command == 'convert-knossos' else 'uint8'} can't hold" in told
+    assert Path("out").exists() == (before != "nothing")
+    if before == "dataset":
+        assert not wk.Dataset.open("out").layers
+        assert not [place for place in Path("out").iterdir() if place.is_dir()]
+    else:
+        assert not list(Path("out").rglob("*"))
+
+
+def test_a_pattern_is_no_container(data: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    del data
+    for arguments in (
+        ("convert", "a*.zarr", "out", "--importer", "zarr"),
+        ("convert-zarr", "a*.zarr", "out"),
+    ):
+        run(*arguments, "--voxel-size", "1,1,1", code=1)
+        told = capsys.readouterr().err
+        assert "a*.zarr is a pattern of image files, and an importer reads one container." in told
+        assert ("leave out --importer." if arguments[0] == "convert" else "wkplug convert.") in told
+    run("add-layer", "a*.zarr", str(wk.Dataset("ds", (1, 1, 1)).path), "--importer", "zarr", code=1)
+    assert "is a pattern" in capsys.readouterr().err
+
+
 # --- cubes -----------------------------------------------------------------------------------------------------
 
 

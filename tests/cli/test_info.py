@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,7 +138,10 @@ def test_downsample_fails_with_a_text(
     assert text in capsys.readouterr().err
 
 
-def test_the_size_behind_an_index_page_is_unknown(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("folders", ["index", "json", "bytes"])
+def test_sizes_behind_a_web_server_are_unknown(
+    place: Path, capsys: pytest.CaptureFixture[str], folders: str
+) -> None:
     import threading
     from functools import partial
     from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -144,6 +149,17 @@ def test_the_size_behind_an_index_page_is_unknown(place: Path, capsys: pytest.Ca
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
             del format, args
+
+        def list_directory(self, path: Any) -> Any:
+            if folders == "index":
+                return super().list_directory(path)
+            body = b'{"some": "answer"}   '
+            self.send_response(200)
+            kind = "application/json" if folders == "json" else "application/octet-stream"
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            return io.BytesIO(body)
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(place))) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -159,5 +175,5 @@ def test_the_size_behind_an_index_page_is_unknown(place: Path, capsys: pytest.Ca
     assert "bytes" not in text.out
     mag = facts["layers"][0]["mags"][0]
     assert mag["size"] is None
-    assert "a page for people, such as a folder's index" in mag["size_unknown"]
+    assert "can't be listed: web servers don't tell for certain what they have." in mag["size_unknown"]
     assert mag["problem"] is None

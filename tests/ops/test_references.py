@@ -69,6 +69,30 @@ def test_a_reference_to_what_is_gone_is_an_error_at_once(tmp_path: Path, source:
         assert layer.add_mag_as_ref(there.get_mag(1)).is_foreign
 
 
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("gone/seg/1", "Cannot read dataset at .*gone"),
+        ("source/gone/1", "The dataset 'source' has no layer 'gone'"),
+        ("source/seg/8", "The layer 'seg' has no mag 8"),
+    ],
+)
+def test_errors_begin_with_the_path_that_was_given(
+    tmp_path: Path, source: wk.Layer, path: str, why: str
+) -> None:
+    layer = _like(tmp_path / "d", source)
+    given = str(tmp_path / path)
+    for call in (layer.add_mag_as_ref, layer.add_mag_as_copy, layer.add_existing_remote_mag_view):
+        with pytest.raises((OSError, LookupError), match=f"^There is no mag at {given}: {why}") as caught:
+            call(given)
+        assert getattr(caught.value, "hint", None) == "Check the path: DATASET/LAYER/MAG."
+    if not path.startswith("source/seg"):
+        given = given.removesuffix("/1")
+        with pytest.raises((OSError, LookupError), match=f"^There is no layer at {given}: {why}") as told:
+            layer.dataset.add_layer_as_ref(given, "other")
+        assert getattr(told.value, "hint", None) == "Check the path: DATASET/LAYER."
+
+
 GONE = r"\[WARNING\] The layer 'seg' lists mags that are not there: 2 \(.*source/seg/2\). They"
 
 

@@ -57,6 +57,7 @@ __all__ = [
     "add_layer_from_images",
     "from_images",
     "plan_import",
+    "take_back",
     "write_volumes",
 ]
 
@@ -111,27 +112,10 @@ class ImportPlan(PlannedImport):
             if self.continues or dataset.layers:
                 record.refuse(error.message)
             else:
-                self._take_back(keep_folder=was_there)
+                take_back(self.target, keep_folder=was_there)
             raise
         record.end()
         return dataset
-
-    def _take_back(self, *, keep_folder: bool) -> None:
-        """Delete the dataset that was just created and holds nothing: what it is of needs other parameters.
-
-        keep_folder: an empty folder was there before, which stays.
-        """
-        names = list(self.target.list())
-        if not all(name.startswith(".") or name.endswith(".json") for name in names):
-            return  # somebody else's are there
-        storage.forget(self.target)
-        with suppress(WkplugError):  # the error that is under way says more
-            if not keep_folder:
-                delete_folder(self.target, FILE_NAME)
-                return
-            # The mark goes last: until then, the same import goes on.
-            for name in sorted(names, key=lambda name: name == storage.MARK_NAME):
-                self.target.child(name.rstrip("/")).delete(recursive=True)
 
 
 @shown(lambda input_path, *_: f"import {storage.locate(input_path).name}")
@@ -258,6 +242,24 @@ def check_nothing_is_at(target: Location) -> None:
         )
     if names:
         raise DatasetExistsError(f"There is already something at {target.url}.", hint="Choose another path.")
+
+
+def take_back(target: Location, *, keep_folder: bool) -> None:
+    """Delete a dataset that was just created and holds nothing: what it is of needs other parameters.
+
+    keep_folder: an empty folder was there before, which stays.
+    """
+    names = list(target.list())
+    if not all(name.startswith(".") or name.endswith(".json") for name in names):
+        return  # somebody else's are there
+    storage.forget(target)
+    with suppress(WkplugError):  # the error that is under way says more
+        if not keep_folder:
+            delete_folder(target, FILE_NAME)
+            return
+        # The mark goes last: until then, the same import goes on.
+        for name in sorted(names, key=lambda name: name == storage.MARK_NAME):
+            target.child(name.rstrip("/")).delete(recursive=True)
 
 
 def _as_given(images: Any) -> Callable[[str], str]:

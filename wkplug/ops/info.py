@@ -238,6 +238,7 @@ def _text(mark: storage.Mark) -> str:
 
 def _size(location: Location) -> dict[str, Any]:
     try:
+        location.list_all()  # what can't be listed may answer for a folder with anything
         return {"size": location.size()}
     except StorageError as error:
         return {"size_unknown": error.message}

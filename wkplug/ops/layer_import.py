@@ -14,8 +14,8 @@ import attrs
 
 from wkplug import storage
 from wkplug.dataset.dataset import Dataset
-from wkplug.errors import DatasetExistsError
-from wkplug.ops.images import write_volumes
+from wkplug.errors import DatasetExistsError, UnsupportedImageDataError
+from wkplug.ops.images import take_back, write_volumes
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.planning import PlannedImport, plan_volumes
 from wkplug.ops.importing.pyramid import with_pyramids
@@ -49,10 +49,16 @@ class LayerImport(PlannedImport):
         more_progress: Callable[[str], Progress] | None = None,
     ) -> tuple[Dataset, list[Layer]]:
         """Create or open the dataset, and write the layers; progress, more_progress: as of `ImportPlan.execute`."""
+        was_there, is_new = self.target.exists(), FILE_NAME not in self.target.list()
         dataset = Dataset(self.target, voxel_size_with_unit=self.voxel_size, exist_ok=True)  # type: ignore[arg-type]  # a Location is a place, too
-        layers, _ = write_volumes(
-            dataset, self.volumes, self.options, self.report, executor, progress, more_progress
-        )
+        try:
+            layers, _ = write_volumes(
+                dataset, self.volumes, self.options, self.report, executor, progress, more_progress
+            )
+        except UnsupportedImageDataError:
+            if is_new and not dataset.layers:
+                take_back(self.target, keep_folder=was_there)
+            raise
         return dataset, layers
 
 

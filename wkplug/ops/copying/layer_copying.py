@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.config.notices import warn_user
 from wkplug.dataset import creating
 from wkplug.dataset.progress import shown
 from wkplug.errors import (
@@ -29,11 +28,12 @@ from wkplug.errors import (
     UnlistableError,
     UnsafePathError,
     WkplugError,
+    warn_user,
 )
 from wkplug.geometry import BoundingBox, NormalizedBoundingBox
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
-from wkplug.ops.copying.mag_copying import CopyRequest, Transfer
+from wkplug.ops.copying.mag_copying import CopyRequest, Transfer, missing_at
 from wkplug.ops.copying.unfinished import UnfinishedCopy
 from wkplug.properties import (
     AttachmentsProperties,
@@ -86,7 +86,8 @@ def layer_of(layer_or_path: Layer | str | os.PathLike[str]) -> Layer:
     if isinstance(layer_or_path, Layer):
         return layer_or_path
     location = storage.locate(layer_or_path)
-    return Dataset.open(location.parent, read_only=True).get_layer(location.name)  # type: ignore[arg-type]  # locations are taken as they are
+    with missing_at(location, "layer", "DATASET/LAYER"):
+        return Dataset.open(location.parent, read_only=True).get_layer(location.name)  # type: ignore[arg-type]  # locations are taken as they are
 
 
 def add_layer_like(

@@ -14,7 +14,7 @@ Who calls it: `Layer`, and `wkplug.ops.copying.layer_copying` for whole layers a
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,14 @@ from wkplug.dataset.layout import LayoutRequest
 from wkplug.dataset.progress import shown
 from wkplug.dataset.regions import Region, to_bounding_box
 from wkplug.errors import (
+    DatasetNotFoundError,
     IncompleteMagError,
     InvalidArgumentError,
+    LayerNotFoundError,
     LayoutError,
     MagExistsError,
     MagMismatchError,
+    MagNotFoundError,
     UnsupportedOperationError,
 )
 from wkplug.geometry import Mag, grids
@@ -42,14 +45,15 @@ from wkplug.properties import MagViewProperties, operations
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
-    from wkplug.abc import ArraySpec
+    from wkplug.abc import ArraySpec, Location
     from wkplug.dataset import Layer, MagView
     from wkplug.geometry import MagLike
     from wkplug.ops.plan import Progress
     from wkplug.storage import ArrayHandle
 
-__all__ = ["CopyRequest", "Transfer", "add_mag", "mag_view_of"]
+__all__ = ["CopyRequest", "Transfer", "add_mag", "mag_view_of", "missing_at"]
 
 
 class Transfer(Enum):
@@ -144,8 +148,23 @@ def mag_view_of(mag_view_or_path: MagView | str | os.PathLike[str]) -> MagView:
         return mag_view_or_path
     location = storage.locate(mag_view_or_path)
     folder = location.parent
-    dataset = Dataset.open(folder.parent, read_only=True)  # type: ignore[arg-type]  # locations are taken as they are
-    return dataset.get_layer(folder.name).get_mag(location.name)
+    with missing_at(location, "mag", "DATASET/LAYER/MAG"):
+        dataset = Dataset.open(folder.parent, read_only=True)  # type: ignore[arg-type]  # locations are taken as they are
+        return dataset.get_layer(folder.name).get_mag(location.name)
+
+
+@contextmanager
+def missing_at(location: Location, what: str, form: str) -> Iterator[None]:
+    """Let errors begin with the path that was given, of which the dataset, the layer or the mag isn't there.
+
+    form: how such paths are made up.
+    """
+    try:
+        yield
+    except (DatasetNotFoundError, LayerNotFoundError, MagNotFoundError) as error:
+        raise type(error)(
+            f"There is no {what} at {location.url}: {error.message}", hint=f"Check the path: {form}."
+        ) from error
 
 
 @shown(lambda layer, source, *_: f"copy {layer.name}, mag {getattr(source, 'name', source)}")

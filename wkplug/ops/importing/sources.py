@@ -188,6 +188,7 @@ def _below(found: FoundImages, reader: Wanted, where: str) -> tuple[list[Nameabl
 
 def container_input(path: Any, layer_name: str, importer: str | None = None) -> Stacks:
     """Give the one layer of a container; UnsupportedImageFormatError if it is none, MissingError if it isn't there."""
+    _check_no_pattern(path, "wkplug convert")
     root = storage.locate(path)
     found, damaged = _containers(path, Wanted(), importer)
     if damaged is not None:
@@ -223,6 +224,7 @@ def _containers(
     """The container, or the reason why it is none although it looks like one."""
     if importer is None and (reader.name is not None or image_files.is_pattern(images)):
         return (), None
+    _check_no_pattern(images, "leave out importer=")
     root = inside(storage.locate(images))
     if importer is None and root.child(FILE_NAME).exists():
         raise InvalidArgumentError(
@@ -239,6 +241,15 @@ def _containers(
         if importer is not None or is_sure(choice):
             raise
         return (), error
+
+
+def _check_no_pattern(path: Any, otherwise: str) -> None:
+    """Refuse a pattern where one container is wanted; otherwise: what takes image files."""
+    if image_files.is_pattern(path):
+        raise InvalidArgumentError(
+            f"{path} is a pattern of image files, and an importer reads one container.",
+            hint=f"Give the path of the container; for image files, {otherwise}.",
+        )
 
 
 def _named(
