@@ -64,7 +64,7 @@ def inks(path: Path) -> None:
             pages,
             "a.tif",
             "(60, 40, 2)",
-            "1 page between those of 60 x 40 (1, counted from 0) of another size",
+            "1 page lies between those of 60 x 40 (1, counted from 0) and of another size",
         ),
         (thumbnail, "a.tif", "(60, 40, 1)", "its version of reduced resolution (15 x 10) is left out"),
         (planes, "a.ome.tif", "(60, 40, 6)", "2 of its 6 planes are in no file, and read as zeros"),

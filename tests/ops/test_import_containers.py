@@ -26,6 +26,7 @@ from wkplug.errors import (
     UnsupportedOperationError,
 )
 from wkplug.ops import images
+from wkplug.ops.inspecting import inspect_container
 from wkplug.ops.memory import resident
 
 if TYPE_CHECKING:
@@ -555,7 +556,13 @@ def test_an_array_without_any_chunk_is_told(tmp_path: Path) -> None:
     shutil.rmtree(place / "0" / "c")
     (place / "0" / "README.txt").write_text("nothing to see")
     plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
-    assert "No chunk is stored: all voxels are the fill value 0" in str(plan.report)
+    text = "No chunk is stored: all voxels are the fill value 0"
+    assert [note.text for note in plan.report.notes] == [f"{text}."]
+    # Once: that all voxels are zero is no news then.
+    with pytest.warns(UserWarning, match=text):
+        report = wk.Dataset.from_images(place, tmp_path / "out", (250, 250, 500)).import_report
+    assert report is not None
+    assert len([note for note in report.notes if note.kind != "differs"]) == 1
 
 
 def test_an_image_without_scales_says_nothing_about_its_size(tmp_path: Path) -> None:
@@ -643,6 +650,13 @@ def test_what_plates_and_wells_do_not_list_is_told(tmp_path: Path) -> None:
         "Left out: A/2/0, C (not listed by the plate).",
     ]
     assert notes_of(place / "A" / "1") == ["Left out: 1 (not listed by its well)."]
+    plan = images.plan_import(place, tmp_path / "out", (1, 1, 1), scene="B_1_0")
+    # It is about the plate, whichever of its layers are taken.
+    told = [note for note in plan.report.notes if note.text.startswith("Left out")]
+    assert [(note.layers, note.sources) for note in told] == [((), (str(place),))] * 2
+    report = inspect_container(str(place))
+    assert report is not None
+    assert list(report.notes) == notes_of(place)
 
 
 @pytest.mark.parametrize("version", [2, 3])

@@ -275,8 +275,8 @@ def test_files_of_one_layer_with_other_voxels_are_told(tmp_path: Path) -> None:
         flat(tmp_path / "in" / f"s{z}.tif", size)
     plan = images.plan_import(tmp_path / "in", tmp_path / "out", (None, None, 30))
     assert [str(note) for note in plan.report.notes if note.kind == "differs"] == [
-        "in: 2 of 4 files have voxels of another size than the first, whose size 250 x 250 x ? nm counts; "
-        "the next is 100 x 100 x ? nm (2 files: s2.tif, s3.tif)."
+        "in: 2 of 4 files have voxels of another size than the first, of 250 x 250 x ? nm, and are sections all the "
+        "same; the next is 100 x 100 x ? nm (2 files: s2.tif, s3.tif)."
     ]
 
 

@@ -77,14 +77,25 @@ def test_a_name_counts_before_a_number(tmp_path: Path) -> None:
 
 def test_all_scenes_become_layers_with_their_names(tmp_path: Path) -> None:
     file = write(tmp_path / "a.plc", "raw", "labels/ids", "raw", shape=[[2, 8, 8], [8, 8], [8, 8]])
-    assert layers(file, scene="all") == {"raw0": [1, 1], "labels_ids": [2], "raw2": [3]}
+    assert layers(file, scene="all") == {"raw_0": [1, 1], "labels_ids": [2], "raw_2": [3]}
     named = wk.Dataset.from_images(file, tmp_path / "named", (1, 1, 1), scene="all", layer_name="x")
-    assert list(named.layers) == ["x_raw0", "x_labels_ids", "x_raw2"]
+    assert list(named.layers) == ["x_raw_0", "x_labels_ids", "x_raw_2"]
     dataset = wk.Dataset(tmp_path / "new", voxel_size=(1, 1, 1))
-    with pytest.raises(UnsupportedImageDataError, match=r"holds 3 scenes, series or channels: 'raw 0', 'lab"):
+    with pytest.raises(UnsupportedImageDataError, match=r"holds 3 scenes, series or channels: 'raw_0', 'lab"):
         dataset.add_layer_from_images(file, "x", scene="all")
     dataset.add_layer_from_images(file, "x", scene="all", allow_multiple_layers=True)
-    assert list(dataset.layers) == ["x_raw0", "x_labels_ids", "x_raw2"]
+    assert list(dataset.layers) == ["x_raw_0", "x_labels_ids", "x_raw_2"]
+
+
+def test_scenes_of_one_name_are_told_apart_by_numbers(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.plc", "my raw", "my raw", "myraw_0", "other")
+    dataset = wk.Dataset.from_images(file, tmp_path / "out", (1, 1, 1), scene="all")
+    assert list(dataset.layers) == ["myraw_0_0", "myraw_1", "myraw_0", "other"]
+    assert dataset.import_report is not None
+    named = [str(note) for note in dataset.import_report.notes if note.kind == "named"]
+    assert named == [
+        "2 of its scenes are called 'my raw', so that numbers tell them apart: 'myraw_0_0', 'myraw_1' (a.plc)."
+    ]
 
 
 def test_the_same_scenes_of_a_folder_are_stacked(tmp_path: Path) -> None:

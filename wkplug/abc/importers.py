@@ -45,7 +45,8 @@ class ForeignLayer:
     channel_ranges: (darkest, brightest) value that viewers show, one per channel, or None; empty if unknown.
     channel_visible: whether viewers show the channel at first; channel_inverted: whether they show large values as
     dark; likewise.
-    notes: sentences for whoever imports it. details: JSON values for `wkplug inspect`.
+    notes: sentences for whoever imports it. container_notes: the same about the container as a whole, on any of its
+    layers (what of it is in none, say). details: JSON values for `wkplug inspect`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ForeignLayer:
     channel_visible: tuple[bool | None, ...] = ()
     channel_inverted: tuple[bool | None, ...] = ()
     notes: tuple[str, ...] = ()
+    container_notes: tuple[str, ...] = ()
     details: dict[str, Any] = attrs.field(factory=dict)
 
 

@@ -12,7 +12,7 @@ import click
 from wkplug.cli.hints import in_options
 from wkplug.cli.info import size_text, summary
 from wkplug.cli.output import tell
-from wkplug.config.hints import counted, plain_number
+from wkplug.config.hints import counted, first_of, plain_number
 from wkplug.ops.importing.report import ImportNote, ImportReport
 from wkplug.ops.info import box_facts, describe
 
@@ -125,7 +125,8 @@ def _source(planned: VolumePlan) -> Iterator[str]:
     first = volume.files[0]
     info, meaning = first.info, volume.meaning(first)
     count = len(volume.files)
-    yield first.path if count == 1 else f"{first.path} and {count - 1} more"
+    others = f" with {first_of(info.companions, 3)}" if info.companions else ""
+    yield first.path + (others if count == 1 else f" and {count - 1} more")
     axes = ", ".join(f"{axis} {length}" for axis, length in zip(info.axes, info.shape, strict=True))
     new = {"x": "y", "y": "x"} if volume.swap_xy else {}
     renamed = {

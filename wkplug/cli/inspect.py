@@ -59,7 +59,7 @@ def _told_container(report: ContainerReport) -> str:
     from wkplug.geometry import Mag
     from wkplug.registry.explain import render
 
-    lines = [report.path, render(report.choice)]
+    lines = [report.path, render(report.choice), *(f"note: {note}" for note in report.notes)]
     for layer in report.layers:
         lines += ["", f"{layer.name}   {layer.category or '- (color or segmentation: will be guessed)'}"]
         facts = [

@@ -95,11 +95,12 @@ class StoredLayer:
 
 @attrs.frozen(kw_only=True)
 class ContainerReport:
-    """A container (`path`), the choice of its importer, and its layers."""
+    """A container (`path`), the choice of its importer, its layers, and notes about it as a whole."""
 
     path: str
     choice: Choice
     layers: tuple[StoredLayer, ...]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give everything as JSON values; lengths in nanometres."""
@@ -110,7 +111,12 @@ class ContainerReport:
             facts = attrs.asdict(layer)
             image = {**facts.pop("info"), "unit": "nanometer"}
             layers.append({**facts, "image": image})
-        return {"path": self.path, "importer": as_facts(self.choice), "layers": layers}
+        return {
+            "path": self.path,
+            "importer": as_facts(self.choice),
+            "layers": layers,
+            "notes": list(self.notes),
+        }
 
 
 def inspect_container(path: str, *, importer: str | None = None) -> ContainerReport | None:
@@ -141,7 +147,8 @@ def inspect_container(path: str, *, importer: str | None = None) -> ContainerRep
         )
         for container in containers
     )
-    return ContainerReport(path=location.url, choice=choice, layers=layers)
+    notes = tuple(note for container in containers for note in container.layer.container_notes)
+    return ContainerReport(path=location.url, choice=choice, layers=layers, notes=notes)
 
 
 def inspect_image(path: str, *, reader: str | None = None, scene: int | str = 0) -> ImageReport:

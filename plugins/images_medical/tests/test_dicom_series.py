@@ -272,7 +272,7 @@ def test_localizers_of_another_size_are_left_out_and_told(tmp_path: Path) -> Non
     assert (
         "The localizer 'Scout' (scout) is left out, because its voxel size is another than that of the rest; "
         "import its files for themselves."
-    ) in layer.notes
+    ) in layer.container_notes
     (tmp_path / "alone").mkdir()
     (tmp_path / "scout").rename(tmp_path / "alone" / "scout")
     (layer,) = described(tmp_path / "alone")
@@ -419,7 +419,10 @@ def test_a_real_series_is_as_nibabel_sorts_and_scales_it() -> None:
 def test_a_real_medium_with_its_index_is_read() -> None:
     layers = described(REAL / "dicomdirtests" / "98892001")
     assert [layer.name for layer in layers] == ["SmartScore - Gated 0.5 sec"]
-    assert sum("is left out, because its voxel size is another" in note for note in layers[0].notes) == 2
+    assert (
+        sum("is left out, because its voxel size is another" in note for note in layers[0].container_notes)
+        == 2
+    )
     with pytest.raises(UnsupportedImageDataError, match="holds no image") as raised:
         DicomReader().open(LocalLocation(REAL / "dicomdirtests" / "DICOMDIR"))
     assert raised.value.hint == "It is the index of a medium; give its folder instead."
@@ -433,7 +436,7 @@ def test_other_files_are_left_out_and_told(tmp_path: Path) -> None:
     del header.Rows, header.PixelData
     header.save_as(report)
     (layer,) = described(tmp_path)
-    assert layer.notes[-2:] == (
+    assert layer.container_notes[-2:] == (
         "1 file is no image but Basic Text SR Storage, and left out.",
         f"1 file in {tmp_path.name} is no DICOM, and left out: README.txt.",
     )
@@ -468,7 +471,7 @@ def test_pixels_that_nobody_decodes_are_left_out_and_told(tmp_path: Path) -> Non
     (layer,) = described(tmp_path)
     assert any(
         note.startswith("The series 'Film' is left out.") and "which is not supported" in note
-        for note in layer.notes
+        for note in layer.container_notes
     )
 
 

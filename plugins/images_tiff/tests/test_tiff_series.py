@@ -76,14 +76,14 @@ def test_pages_of_other_sizes_between_sections_are_told(tmp_path: Path) -> None:
     with opened(tmp_path / "a.tif") as image:
         assert image.info.shape == (3, 40, 60)
         assert (
-            "1 page between those of 60 x 40 (1, counted from 0) of another size or type (15 x 10): left out"
-            in image.info.notes
+            "1 page lies between those of 60 x 40 (1, counted from 0) and of another size or type (15 x 10): "
+            "no section stands for it, and what follows lies nearer" in image.info.notes
         )
     # Where the second, the eighth and the last are as the first, they seem to be all the same.
     write(tmp_path / "b.tif", *[(LARGE, PLAIN)] * 4, (SMALL, PLAIN), *[(LARGE, PLAIN)] * 6)
     with opened(tmp_path / "b.tif") as image:
         assert image.info.shape == (10, 40, 60)
-        assert any("(4, counted from 0) of another size" in note for note in image.info.notes)
+        assert any("(4, counted from 0) and of another size" in note for note in image.info.notes)
 
 
 def test_pages_that_are_turned_in_different_ways_are_told(tmp_path: Path) -> None:

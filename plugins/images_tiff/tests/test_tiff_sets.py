@@ -13,6 +13,8 @@ from wkplug_tiff.reader import TiffImage, TiffReader
 import wkplug as wk
 from wkplug.abc import ProbeScore
 from wkplug.builtin.local import LocalLocation
+from wkplug.cli.info import size_text
+from wkplug.cli.main import main
 from wkplug.errors import CorruptImageError, MissingError, TooLargeError, UnsupportedImageDataError
 from wkplug.ops.inspecting import inspect_image
 from wkplug.testing.bench import noise
@@ -61,6 +63,18 @@ def write_set(
     for number, name in enumerate(names):
         write(folder / name, data[2 * number : 2 * number + 2], xml(number))
     return data
+
+
+def test_plans_count_all_files_of_an_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    write_set(tmp_path / "in")
+    size = sum(path.stat().st_size for path in (tmp_path / "in").iterdir())
+    for source, other in ((tmp_path / "in", NAMES[1]), (tmp_path / "in" / NAMES[1], NAMES[0])):
+        arguments = [str(source), str(tmp_path / "out"), "--voxel-size", "1,1,1", "--dry-run"]
+        assert main(["convert", *arguments]) == 0
+        told = capsys.readouterr().out
+        assert f"2 files of {size_text(size)}, " in told
+        assert f" with {other}\n" in told
 
 
 @pytest.mark.parametrize("name", NAMES)

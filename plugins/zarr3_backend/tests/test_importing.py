@@ -114,9 +114,11 @@ def test_arrays_at_any_depth_are_found_or_told(tmp_path: Path, version: int) -> 
         (place / metadata).unlink(missing_ok=True)  # as writers do that make arrays without their groups
     layers = describe(place)
     assert [layer.name for layer in layers] == ["a/b/c", "top"]
-    assert layers[0].notes[-1] == "Left out: times (arrays of less than two axes are no images)."
+    assert layers[0].container_notes[-1] == "Left out: times (arrays of less than two axes are no images)."
     root.create_array("1/2/3/4/5/6/7/8/9", shape=(3, 4, 5), dtype="u1")
-    assert "Left out: 1/2/3/4/5/6/7/8 (groups are searched 8 levels deep)." in describe(place)[0].notes
+    assert (
+        "Left out: 1/2/3/4/5/6/7/8 (groups are searched 8 levels deep)." in describe(place)[0].container_notes
+    )
 
 
 def test_arrays_beside_images_are_told(tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def test_arrays_beside_images_are_told(tmp_path: Path) -> None:
         root.create_array(f"tables/{number}", shape=(3, 4), dtype="u1")
     (layer,) = describe(tmp_path / "mixed.zarr")
     assert layer.name == "images/one"
-    assert layer.notes == (
+    assert layer.container_notes == (
         "Left out: tables/0, tables/1, tables/2, tables/3, tables/4 and 2 more (beside images, arrays are no layers).",
     )
 

@@ -30,15 +30,15 @@ from wkplug.errors import (
 )
 from wkplug.geometry import grids
 from wkplug.ops.importing.readers import readable_suffixes
+from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.strays import check_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, Importer, Location
-    from wkplug.ops.importing.report import ImportNote
     from wkplug.registry import Choice
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "inside",
     "is_container",
     "is_sure",
+    "notes_of",
 ]
 
 
@@ -177,6 +178,15 @@ def describe_container(choice: Choice, location: Location) -> tuple[Container, .
     """Give the layers of a container; CorruptDataError if it is damaged, which see `is_sure`."""
     layers: tuple[ForeignLayer, ...] = choice.winner.describe(location)
     return tuple(Container(choice.name, layer, location) for layer in layers)
+
+
+def notes_of(containers: Iterable[Container]) -> list[ImportNote]:
+    """What is to be told of containers as a whole, whichever of their layers are imported."""
+    return [
+        ImportNote(kind="said", text=note, sources=(str(each.location.url),))
+        for each in containers
+        for note in each.layer.container_notes
+    ]
 
 
 def is_sure(choice: Choice) -> bool:

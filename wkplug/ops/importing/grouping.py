@@ -210,12 +210,7 @@ def arrange(
         everywhere = sorted({number for channel in channels for number in channel.sections})
         for channel in channels:
             named = label if channel.number is None else f"{label}__channel{channel.number}"
-            stacks.append(
-                (
-                    named,
-                    _ordered(channel, everywhere, missing_slices, notes if channel is channels[0] else []),
-                )
-            )
+            stacks.append((named, _ordered(channel, everywhere, missing_slices, notes)))
     if split or len(stacks) == 1:
         return stacks
     text = f"the files are {len(stacks)} series or channels, which follow each other along z in the order of names"

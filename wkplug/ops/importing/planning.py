@@ -157,9 +157,9 @@ class PlannedImport:
     def files(self) -> tuple[Location, ...]:
         """All image files, in the order of layers and sections; none of containers, whose files are not looked at."""
         every = (file for planned in self.volumes for file in planned.volume.files)
+        places = (place for file in every if isinstance(file, ImageFile) for place in file.places)
         # A file of several scenes counts once.
-        once = {file.location.url: file.location for file in every if isinstance(file, ImageFile)}
-        return tuple(once.values())
+        return tuple({place.url: place for place in places}.values())
 
     @property
     def source_bytes(self) -> int:

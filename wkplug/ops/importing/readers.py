@@ -196,6 +196,12 @@ class ImageFile:
         """See `Source.path`; of a scene that was chosen, which one it is, too."""
         return self._shown
 
+    @property
+    def places(self) -> tuple[Location, ...]:
+        """All files of the image, this one first."""
+        folder = self.location.parent
+        return (self.location, *(folder.child(name) for name in self.info.companions))
+
     @cached_property
     def info(self) -> ImageInfo:
         """What the file's header says; CorruptImageError if it is damaged.

@@ -51,6 +51,8 @@ def by_scene(
             kept.append(number)
             label = "" if scene is None or len(names) < 2 else _label(names, number)
             parts.setdefault(label, []).append((relative, chosen))
+        if scene is not None:
+            notes += _told_twins(file, kept)
         if len(kept) < len(numbers):
             continue
         notes += _told(file, kept, asked=scene is not None)
@@ -100,8 +102,28 @@ def _numbers(file: ImageFile, scene: Scene | None) -> list[int]:
 
 
 def _label(names: Sequence[str], number: int) -> str:
+    """What a scene is called in names of layers: with its number where its name is that of others, too."""
     name = names[number]
-    return name if names.count(name) == 1 and name else f"{name or 'scene'} {number}"
+    if name and names.count(name) == 1:
+        return name
+    label = f"{_plain(name) or 'scene'}_{number}"
+    while label in names:
+        label += f"_{number}"
+    return label
+
+
+def _told_twins(file: ImageFile, kept: Sequence[int]) -> list[ImportNote]:
+    """Say which scenes are told apart by their numbers."""
+    names = file.info.scenes
+    notes = []
+    for name in dict.fromkeys(names[number] for number in kept if names):
+        count, own = names.count(name), [_label(names, n) for n in kept if names[n] == name]
+        if name and count > 1:
+            text = (
+                f"{count} of its scenes are called {name!r}, so that numbers tell them apart: {_listed(own)}"
+            )
+            notes.append(ImportNote(kind="named", text=text, sources=(file.path,)))
+    return notes
 
 
 def _problem(file: ImageFile) -> str:

@@ -21,7 +21,7 @@ from wkplug.errors import (
 )
 from wkplug.ops.importing import files as image_files
 from wkplug.ops.importing import grouping, order, unheeded
-from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
+from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure, notes_of
 from wkplug.ops.importing.frames import Frames, is_frames
 from wkplug.ops.importing.naming import Nameable, stem_of
 from wkplug.ops.importing.readers import ImageFile, Wanted
@@ -63,6 +63,7 @@ def group_input(
     )
     told = given.unheeded_by(unheeded.CONTAINER)
     containers, damaged = _containers(images, reader, importer)
+    told += notes_of(containers)
     if containers:
         return _named(_chosen(containers, reader, images), layer_name, told)
     try:
@@ -70,7 +71,8 @@ def group_input(
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
     if found.containers:
-        sources, stacks = _below(found, reader, str(images))
+        sources, stacks, notes = _below(found, reader, str(images))
+        told += notes
         if layer_name is not None and len(stacks) == 1:
             return Stacks([(layer_name, stacks[0])], notes=told)
         return grouping.name_stacks(sources, stacks, layer_name, told)
@@ -108,6 +110,7 @@ def resolve_input(
         return _one_layer(stacks, layer_name, notes, "The list of images", several=several)
     told = given.unheeded_by(unheeded.CONTAINER)
     containers, damaged = _containers(images, reader, importer)
+    told += notes_of(containers)
     containers = _chosen(containers, reader, images)
     if len(containers) > 1 and not several:
         hint = "Pass scene=... for one of them, or allow_multiple_layers=True for all."
@@ -121,9 +124,9 @@ def resolve_input(
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
     if found.containers:
-        sources, below = _below(found, reader, str(images))
+        sources, below, notes = _below(found, reader, str(images))
         named = [(source.texts[1], stack) for source, stack in zip(sources, below, strict=True)]
-        return _one_layer(named, layer_name, told, str(images), several=several)
+        return _one_layer(named, layer_name, [*told, *notes], str(images), several=several)
     parts, notes = by_scene(found.members, reader.scene)
     stacks = [
         (name + label, stack)
@@ -156,8 +159,13 @@ def _one_layer(
     return grouping.name_stacks(sources, [stack for _, stack in stacks], None, notes)
 
 
-def _below(found: FoundImages, reader: Wanted, where: str) -> tuple[list[Nameable], list[Stack]]:
-    """Give the layers of the containers in a folder: of the only one, of the one that was chosen, or of all."""
+def _below(
+    found: FoundImages, reader: Wanted, where: str
+) -> tuple[list[Nameable], list[Stack], list[ImportNote]]:
+    """Give the layers of the containers in a folder: of the only one, of the one that was chosen, or of all.
+
+    Gives also notes about these containers.
+    """
     names = [relative for relative, _ in found.containers]
     if reader.scene is None and len(names) > 1:
         commands = "".join(
@@ -174,16 +182,17 @@ def _below(found: FoundImages, reader: Wanted, where: str) -> tuple[list[Nameabl
     chosen = found.containers
     if reader.scene is not None and reader.scene != ALL:
         chosen = [chosen[find_name(names, reader.scene, where)]]
-    sources, stacks = [], []
+    sources, stacks, notes = [], [], []
     for relative, place in chosen:
         choice = choose_container(inside(place))
         containers = () if choice is None else describe_container(choice, inside(place))
+        notes += notes_of(containers)
         for container in containers:
             own = container.layer.name
             longer = relative if stem_of(relative.rpartition("/")[2]) == own else f"{relative}/{own}"
             sources.append(Nameable(longer, (own, longer)))
             stacks.append(Stack((container,)))
-    return sources, stacks
+    return sources, stacks, notes
 
 
 def container_input(path: Any, layer_name: str, importer: str | None = None) -> Stacks:
@@ -203,7 +212,7 @@ def container_input(path: Any, layer_name: str, importer: str | None = None) -> 
             root.url,
             hint="For image files: wkplug convert. For a file of plain voxels: wkplug convert-raw.",
         )
-    return Stacks([(layer_name, Stack(found))])
+    return Stacks([(layer_name, Stack(found))], notes=notes_of(found))
 
 
 def _chosen(containers: tuple[Container, ...], reader: Wanted, images: Any) -> tuple[Container, ...]:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Array, Location
 
-__all__ = ["check_chunks"]
+__all__ = ["NOTHING_STORED", "check_chunks"]
+
+NOTHING_STORED = "No chunk is stored"
+"""How the sentence begins that says so."""
 
 _CHUNK = re.compile(r"(?:c[./])?[xyz]?-?\d+(?:[._/-][xyz]?-?\d+)*(?:\.[A-Za-z]\w*)*")
 """Numbers joined by what formats join them with, with or without suffixes."""
@@ -71,7 +74,7 @@ def check_chunks(array: Array, place: Location) -> tuple[str, ...]:
         shape = " x ".join(map(str, array.spec.shape))
         return (f"{counted(beyond, 'chunk file')} beyond the shape {shape} that the metadata say: left out.",)
     if not known and looked_at < most and not names.cut:
-        return (f"No chunk is stored: all voxels are the fill value {array.spec.fill_value:g}.",)
+        return (f"{NOTHING_STORED}: all voxels are the fill value {array.spec.fill_value:g}.",)
     return ()
 
 

@@ -102,8 +102,8 @@ def unequal(volume: Volume) -> Iterator[ImportNote]:
     if others:
         have = "has" if len(others) == 1 else "have"
         text = (
-            f"{len(others)} of {len(volume.files)} files {have} voxels of another size than the first, whose size "
-            f"{size_text(first)} counts; the next is {size_text(others[0].info.voxel_size)}"
+            f"{len(others)} of {len(volume.files)} files {have} voxels of another size than the first, of "
+            f"{size_text(first)}, and are sections all the same; the next is {size_text(others[0].info.voxel_size)}"
         )
         paths = tuple(file.path for file in others[:3])
         yield ImportNote(kind="differs", text=text, sources=paths, count=len(others))

@@ -26,6 +26,7 @@ from wkplug.ops.importing.pipeline import Boxes, Seen, Sights, joined
 from wkplug.ops.importing.placing import transformation_of
 from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.sparse import boxes
+from wkplug.ops.importing.strays import NOTHING_STORED
 from wkplug.ops.pools import shares_memory
 from wkplug.ops.pyramids.feeding import Feed
 from wkplug.properties import LayerViewConfiguration, operations
@@ -143,6 +144,8 @@ def _fill(
 def _seen(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
     """Say how many voxels are zero, where that is worth telling: it is how lost data look."""
     notes = []
+    # Where nothing is stored, that was told beforehand.
+    nothing_stored = any(note.startswith(NOTHING_STORED) for note in planned.volume.files[0].info.notes)
     for layer, seen in zip(planned.layers, journal.ranges, strict=True):
         voxels = math.prod(planned.volume.size) * math.prod(planned.volume.others.values())
         if not journal.once:
@@ -151,7 +154,7 @@ def _seen(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
             text = f"{seen.cut:,} values have fractions or digits that {layer.dtype} doesn't hold: they were cut off"
             notes.append(ImportNote(kind="cast", text=text, layers=(layer.name,), lost=True))
         share = 100 * seen.zeros / max(1, voxels * len(layer.channels))
-        if share < 1:
+        if share < 1 or nothing_stored:
             continue
         empty = seen.low == seen.high == 0
         text = "all voxels are zero" if empty else f"about {share:.0f} % of the voxels are zero"

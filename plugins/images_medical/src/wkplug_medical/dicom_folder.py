@@ -106,7 +106,7 @@ def described(location: Location) -> tuple[ForeignLayer, ...]:
             location.url,
             hint="Give the folder that holds the series.",
         )
-    layers[0] = attrs.evolve(layers[0], notes=(*layers[0].notes, *notes))
+    layers[0] = attrs.evolve(layers[0], container_notes=tuple(notes))
     return tuple(layers)
 
 

@@ -147,9 +147,11 @@ def notes_on_pages(file: tifffile.TiffFile, series: Any, images: Sequence[Any], 
                 f" and {len(between) - 5} more" if len(between) > 5 else ""
             )
             sizes = " and ".join(dict.fromkeys(_size(image) for image in others))
+            pages, them = ("page lies", "it") if len(between) == 1 else ("pages lie", "them")
+            # That images are left out is told with the scenes; here, what it does to this one.
             notes.append(
-                f"{len(between)} {'page' if len(between) == 1 else 'pages'} between those of {_size(series)} "
-                f"({listed}, counted from 0) of another size or type ({sizes}): left out"
+                f"{len(between)} {pages} between those of {_size(series)} ({listed}, counted from 0) and of another "
+                f"size or type ({sizes}): no section stands for {them}, and what follows lies nearer"
             )
     left = len(file.pages) - sum(map(_count, file.series))
     if left > 0:

@@ -75,7 +75,7 @@ class OmeZarrImporter(Importer):
                 hint="The container is damaged or was not copied as a whole.",
             )
         told = (*(f"{path} is listed, but not there: it is left out." for path in missing), *left_out)
-        return (attrs.evolve(layers[0], notes=(*layers[0].notes, *told)), *layers[1:])
+        return (attrs.evolve(layers[0], container_notes=told), *layers[1:])
 
     def open(self, mag: ForeignMag) -> Image | None:
         """Open arrays of dtypes that layers can't have (bool, float16); None for all others."""
