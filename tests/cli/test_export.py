@@ -12,6 +12,9 @@ from click.testing import CliRunner, Result
 import wkplug as wk
 from wkplug.cli.main import cli, main
 
+# Most layers here lie away from the dataset's corner, or are segmentations: that is told, see the round trips.
+pytestmark = pytest.mark.filterwarnings(r"ignore:\[WARNING\] Whoever reads:UserWarning")
+
 
 @pytest.fixture
 def voxels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 TOPLEFT, SIZE = (10, 21, 30), (150, 111, 45)
 
 
+# Most layers here lie away from the dataset's corner, or are segmentations: that is told, see the round trips.
+pytestmark = pytest.mark.filterwarnings(r"ignore:\[WARNING\] Whoever reads:UserWarning")
+
+
 def layer_of(
     path: Path, category: str = "color", dtype: str = "uint8", channels: int = 1, *, pyramid: bool = False
 ) -> tuple[wk.Layer, NDArray[Any]]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# Most layers here lie away from the dataset's corner, or are segmentations: that is told, see the round trips.
+pytestmark = pytest.mark.filterwarnings(r"ignore:\[WARNING\] Whoever reads:UserWarning")
+
 CHUNK = 16
 
 

@@ -181,6 +181,7 @@ def test_colours_of_an_ome_tiff_come_back_as_one_layer(tmp_path: Path) -> None:
     assert again.voxel_size == pytest.approx((250, 500, 750))
 
 
+@pytest.mark.filterwarnings(r"ignore:\[WARNING\] Whoever reads:UserWarning")
 @pytest.mark.parametrize(
     ("category", "dtype"), [("color", "uint8"), ("color", "float32"), ("segmentation", "uint64")]
 )
@@ -207,3 +208,57 @@ def test_a_layer_with_two_mags_of_one_size_is_exported_with_one_of_them(tmp_path
     layer.export(tmp_path / "a.n5")
     group = json.loads((tmp_path / "a.n5" / "attributes.json").read_text())
     assert group["scales"] == [[1, 1, 1], [2, 1, 1], [4, 2, 1]]
+
+
+# --- what files can't say -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "topleft", "told"),
+    [
+        ("a.ome.tif", (4, 8, 2), "is a segmentation and begins at (4, 8, 2)"),
+        ("a.ome.tif", (0, 0, 0), "is a segmentation"),
+        ("stack", (4, 0, 2), "is a segmentation and begins at (4, 0, 2)"),
+        ("stack", (0, 0, 2), "is a segmentation"),
+        ("a.n5", (4, 8, 2), "is a segmentation"),
+        ("a.ozx", (4, 8, 2), ""),
+        ("a.precomputed", (4, 8, 2), ""),
+    ],
+)
+def test_what_a_file_can_not_say_is_told(
+    tmp_path: Path, name: str, topleft: tuple[int, ...], told: str
+) -> None:
+    layer = layer_of(tmp_path / "ds", topleft, "segmentation")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        layer.export(tmp_path / name, "tiff_stack" if name == "stack" else None)
+    text = f"[WARNING] Whoever reads {name} must be told that the layer 'em' {told}: the format has no words for it."
+    assert [(str(one.message), one.filename) for one in found] == ([(text, __file__)] if told else [])
+
+
+def test_colours_and_transformations_that_are_left_out_are_told(tmp_path: Path) -> None:
+    layer = layer_of(tmp_path / "ds", (0, 0, 0))
+    layer.default_view_configuration = wk.LayerViewConfiguration(color=(255, 128, 0))
+    layer.export(tmp_path / "a.ozx")  # which have the colour
+    layer.export(tmp_path / "a.ome.tif")
+    for name in ("a.n5", "a.precomputed"):
+        with pytest.warns(UserWarning, match=r"'em' is shown in the colour \(255, 128, 0\): the format"):
+            layer.export(tmp_path / name)
+    layer.coordinate_transformations = (wk.AffineCoordinateTransformation(np.diag([2.0, 2, 2, 1])),)
+    with pytest.warns(UserWarning, match="'em' has a coordinate transformation: the format has no words"):
+        layer.export(tmp_path / "b.ozx")
+
+
+@pytest.mark.filterwarnings(r"ignore:\[WARNING\] Whoever reads:UserWarning")
+@pytest.mark.parametrize("mag", [1, 2])
+def test_planes_of_an_ome_tiff_have_positions(tmp_path: Path, mag: int) -> None:
+    layer = layer_of(tmp_path / "ds", (4, 8, 2))
+    layer.downsample_mag_list(wk.Mag(1), [wk.Mag(2)])
+    layer.export(tmp_path / "a.ome.tif", mag=mag)
+    info = inspect_image(str(tmp_path / "a.ome.tif")).info
+    assert info.details["stage_position_nm"] == pytest.approx([4 * 250, 8 * 500, 2 * 750])
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as file:
+        pixels = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
+    heights = [plane["PositionZ"] for plane in pixels["Plane"]]
+    assert heights == pytest.approx([(2 + mag * z) * 750 for z in range(20 // mag)])
+    assert {plane["PositionXUnit"] for plane in pixels["Plane"]} == {"nm"}

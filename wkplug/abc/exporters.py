@@ -130,6 +130,14 @@ class Exporter(ABC):
         Unknown options are an InvalidArgumentError, volumes that the format can't hold an ExportError.
         """
 
+    def drops(self, source: Any, options: Mapping[str, Any]) -> frozenset[str]:
+        """Tell what of a volume readers won't find in the file, of "place", "category" and "color".
+
+        The core warns of those that the volume has.
+        """
+        del source, options
+        return frozenset()
+
     def least(self, source: Any, options: Mapping[str, Any]) -> Least | None:
         """Tell what a volume takes in a format that stores every voxel, written or not; None for other formats.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ExportVolume
 from wkplug.dataset.progress import shown
-from wkplug.errors import CategoryError
+from wkplug.errors import CategoryError, warn_user
 from wkplug.geometry import Mag
 from wkplug.ops import plan
 from wkplug.ops.exporting import room, targets
@@ -101,3 +101,25 @@ def export_layer(
         if least is not None:
             room.check(layer, view, scratch.stored(0), least, place.parent)
         writer.write(volume, place, options)
+    told = _not_said(layer, volume, writer.drops(volume, options))
+    if told:
+        name = str(output_path).rstrip("/").rpartition("/")[2]
+        warn_user(
+            f"[WARNING] Whoever reads {name} must be told that the layer {layer.name!r} {' and '.join(told)}: "
+            "the format has no words for it.",
+            UserWarning,
+        )
+
+
+def _not_said(layer: Layer, volume: ExportVolume, dropped: frozenset[str]) -> list[str]:
+    """What is true of the exported box, and not in the file; no format has the layer's transformations."""
+    finest = volume.levels[0]
+    start = dict(zip(volume.axes, finest.start, strict=True))
+    topleft = tuple(start.get(axis, 0) * factor for axis, factor in zip("xyz", finest.mag, strict=True))
+    facts = [
+        ("category", volume.category == "segmentation", "is a segmentation"),
+        ("place", any(topleft), f"begins at {topleft}"),
+        ("color", volume.color is not None, f"is shown in the colour {volume.color}"),
+    ]
+    told = [text for name, has_it, text in facts if has_it and name in dropped]
+    return [*told, *(["has a coordinate transformation"] if layer.coordinate_transformations else [])]

@@ -61,6 +61,11 @@ class OmeTiffExporter(Exporter):
             for level in coarser:
                 self._write(file, source, level, folder, subfiletype=1)
 
+    def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
+        """See `Exporter.drops`; positions of planes are those of a stage, which few readers apply."""
+        del options
+        return frozenset({"category", "place"} | ({"color"} if source.num_channels > 1 else set()))
+
     def least(self, source: ExportVolume, options: Mapping[str, Any]) -> Least:
         """See `Exporter.least`."""
         del options
@@ -121,4 +126,20 @@ def _metadata(volume: ExportVolume, level: ExportLevel) -> dict[str, Any]:
     if volume.color is not None and volume.num_channels == 1:
         # OME's colour is a signed number: red, green, blue and alpha, a byte each.
         known["Channel"] = {"Color": int.from_bytes([*volume.color, 255], "big", signed=True)}
+    if any(volume.place):
+        known["Plane"] = _positions(volume, level)
     return known
+
+
+def _positions(volume: ExportVolume, level: ExportLevel) -> dict[str, list[Any]]:
+    """Where each plane lies in the dataset, in the order of the file; sections change fastest."""
+    x, y, z = volume.place
+    sections = length_of(volume, level, "z")
+    others = length_of(volume, level, "t") * (1 if _is_rgb(volume) else length_of(volume, level, "c"))
+    heights = [z + number * pixel_size(volume, level)[2] for number in range(sections)] * others
+    planes: dict[str, list[Any]] = {
+        "PositionX": [x] * len(heights),
+        "PositionY": [y] * len(heights),
+        "PositionZ": heights,
+    }
+    return planes | {f"{name}Unit": ["nm"] * len(heights) for name in planes}

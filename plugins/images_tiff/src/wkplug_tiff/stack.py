@@ -161,6 +161,12 @@ class TiffStackExporter(Exporter):
                     offset = files.create(files.path(slab.pieces[0], z))
             _exhaust(source.map(_WriteRows(read, files, offset), pieces))
 
+    def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
+        """See `Exporter.drops`; names count sections from the place along z on, if they may."""
+        x, y, z = source.place
+        moved = x or y or (z and options.get("from_zero"))
+        return frozenset({"category", "color"} | ({"place"} if moved else set()))
+
     def least(self, source: ExportVolume, options: Mapping[str, Any]) -> Least:
         """See `Exporter.least`."""
         check_options("A TIFF stack", options, _OPTIONS)

@@ -69,6 +69,11 @@ class N5Exporter(Exporter):
         # The group is described last: without it, what a killed export leaves is no image.
         target.child("attributes.json").write(json.dumps(_group(source), indent=2).encode())
 
+    def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
+        """See `Exporter.drops`."""
+        del source, options
+        return frozenset({"category", "color"})
+
 
 def _length(volume: ExportVolume, axis: str) -> int:
     return volume.levels[0].shape[volume.axes.index(axis)]

@@ -63,6 +63,11 @@ class PrecomputedExporter(Exporter):
             scales.append(Scale(number, spec, (*scale["voxel_offset"], 0), piece))
         write_scales(source, scales, _AXES, target, self._settings)
 
+    def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
+        """See `Exporter.drops`."""
+        del source, options
+        return frozenset({"color"})
+
 
 def _encoding(volume: ExportVolume, wanted: str | None) -> str:
     possible = ["raw"]

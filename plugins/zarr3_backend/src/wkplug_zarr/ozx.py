@@ -78,6 +78,12 @@ class OzxExporter(Exporter):
                     os.remove(path)  # noqa: PTH107 - the place is text
         scratch.delete(recursive=True)
 
+    def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
+        """See `Exporter.drops`."""
+        del options
+        said = source.category == "color" and source.num_channels == 1
+        return frozenset() if said else frozenset({"color"})
+
 
 def _facts(volume: ExportVolume, axes: tuple[str, ...]) -> LayerFacts:
     mags = tuple(MagFacts(mag=level.mag, folder=str(number)) for number, level in enumerate(volume.levels))
