@@ -148,7 +148,7 @@ def test_dense_exports_beyond_the_disk_name_what_is_stored(
     for part in (
         f"The export of 'em' would be {files} with",
         "because the format stores also what was never written;",
-        f"What is stored lies within {wk.BoundingBox((0, 0, 0), (1000064, 128, 1048640))}.",
+        "What is stored lies within (0, 0, 0) + (1000064, 128, 1048640).",
         "Export only a part, --bbox 0,0,0,1000064,128,1048640, or choose a format that leaves out what was never "
         "written (wkplug plugins lists all).",
     ):
