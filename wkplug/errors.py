@@ -2,7 +2,8 @@
 
 Each text says what happened and why; `hint`, on lines of its own, says what to do. Where the long-standing
 API documents a built-in type (IndexError for an unknown layer, AssertionError for a bad box), the class
-inherits from that built-in too, so that `except` clauses written years ago keep working.
+inherits from that built-in too, so that `except` clauses written years ago keep working. `warn_user` gives warnings,
+from every room.
 
 WkplugError
 ├── InvalidArgumentError       ValueError, AssertionError   arguments that contradict each other or mean nothing
