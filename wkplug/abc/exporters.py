@@ -131,7 +131,7 @@ class Exporter(ABC):
         """
 
     def drops(self, source: Any, options: Mapping[str, Any]) -> frozenset[str]:
-        """Tell what of a volume readers won't find in the file, of "place", "category" and "color".
+        """Tell what of a volume readers won't find in the file, of "place" and "color".
 
         The core warns of those that the volume has.
         """

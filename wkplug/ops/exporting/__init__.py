@@ -101,7 +101,7 @@ def export_layer(
         if least is not None:
             room.check(layer, view, scratch.stored(0), least, place.parent)
         writer.write(volume, place, options)
-    told = _not_said(layer, volume, writer.drops(volume, options))
+    told = _not_said(layer, volume, writer.drops(volume, options), chosen=bounding_box is not None)
     if told:
         name = str(output_path).rstrip("/").rpartition("/")[2]
         warn_user(
@@ -111,14 +111,16 @@ def export_layer(
         )
 
 
-def _not_said(layer: Layer, volume: ExportVolume, dropped: frozenset[str]) -> list[str]:
-    """What is true of the exported box, and not in the file; no format has the layer's transformations."""
+def _not_said(layer: Layer, volume: ExportVolume, dropped: frozenset[str], *, chosen: bool) -> list[str]:
+    """What is true of the exported box, and not in the file; no format has the layer's transformations.
+
+    chosen: whether the caller has said which box it is, and so knows where it begins.
+    """
     finest = volume.levels[0]
     start = dict(zip(volume.axes, finest.start, strict=True))
     topleft = tuple(start.get(axis, 0) * factor for axis, factor in zip("xyz", finest.mag, strict=True))
     facts = [
-        ("category", volume.category == "segmentation", "is a segmentation"),
-        ("place", any(topleft), f"begins at {topleft}"),
+        ("place", any(topleft) and not chosen, f"begins at {topleft}"),
         ("color", volume.color is not None, f"is shown in the colour {volume.color}"),
     ]
     told = [text for name, has_it, text in facts if has_it and name in dropped]

@@ -64,7 +64,7 @@ class OmeTiffExporter(Exporter):
     def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
         """See `Exporter.drops`; positions of planes are those of a stage, which few readers apply."""
         del options
-        return frozenset({"category", "place"} | ({"color"} if source.num_channels > 1 else set()))
+        return frozenset({"place", "color"} if source.num_channels > 1 else {"place"})
 
     def least(self, source: ExportVolume, options: Mapping[str, Any]) -> Least:
         """See `Exporter.least`."""

@@ -165,7 +165,7 @@ class TiffStackExporter(Exporter):
         """See `Exporter.drops`; names count sections from the place along z on, if they may."""
         x, y, z = source.place
         moved = x or y or (z and options.get("from_zero"))
-        return frozenset({"category", "color"} | ({"place"} if moved else set()))
+        return frozenset({"color", "place"} if moved else {"color"})
 
     def least(self, source: ExportVolume, options: Mapping[str, Any]) -> Least:
         """See `Exporter.least`."""

@@ -72,7 +72,7 @@ class N5Exporter(Exporter):
     def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
         """See `Exporter.drops`."""
         del source, options
-        return frozenset({"category", "color"})
+        return frozenset({"color"})
 
 
 def _length(volume: ExportVolume, axis: str) -> int:
