@@ -236,6 +236,17 @@ def test_damage_in_the_middle_leaves_a_marked_mag_that_is_not_listed(
     assert again.get_mag(1).read().any()
 
 
+def check_refused(tmp_path: Path, name: str, text: str) -> None:
+    """Import and look at a file that is no image: both say the same."""
+    for attempt in (
+        lambda: wk.Dataset.from_images(tmp_path / name, tmp_path / "out", (1, 1, 1)),
+        lambda: inspect_image(str(tmp_path / name)),
+    ):
+        with pytest.raises(UnsupportedImageFormatError) as caught:
+            attempt()
+        assert str(caught.value) == text
+
+
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
@@ -253,16 +264,12 @@ def test_damage_in_the_middle_leaves_a_marked_mag_that_is_not_listed(
 )
 def test_what_is_no_image_is_called_what_it_is(tmp_path: Path, name: str, content: bytes, what: str) -> None:
     (tmp_path / name).write_bytes(content)
-    for attempt in (
-        lambda: wk.Dataset.from_images(tmp_path / name, tmp_path / "out", (1, 1, 1)),
-        lambda: inspect_image(str(tmp_path / name)),
-    ):
-        with pytest.raises(UnsupportedImageFormatError) as caught:
-            attempt()
-        assert str(caught.value) == (
-            f"No installed reader accepts '{name}': {what}.\n"
-            "  Export or download the image again, or move the file away."
-        )
+    check_refused(
+        tmp_path,
+        name,
+        f"No installed reader accepts '{name}': {what}.\n"
+        "  Export or download the image again, or move the file away.",
+    )
     with pytest.raises(CorruptImageError) as damaged:
         wk.Dataset.from_images(tmp_path, tmp_path / "out", (1, 1, 1))
     assert f"{name} has the name of an image, but not its contents: {what}." in str(damaged.value)
@@ -271,18 +278,14 @@ def test_what_is_no_image_is_called_what_it_is(tmp_path: Path, name: str, conten
 @pytest.mark.parametrize(("name", "own"), [("a.png", "pillow"), ("a.tif", "tifffile"), ("a.nrrd", "nrrd")])
 def test_other_contents_than_the_name_says_are_told_in_bytes(tmp_path: Path, name: str, own: str) -> None:
     (tmp_path / name).write_bytes(b"\x01\x02\x03\xffABCDEFGH" + bytes(range(256)))
-    for attempt in (
-        lambda: wk.Dataset.from_images(tmp_path / name, tmp_path / "out", (1, 1, 1)),
-        lambda: inspect_image(str(tmp_path / name)),
-    ):
-        with pytest.raises(UnsupportedImageFormatError) as caught:
-            attempt()
-        assert str(caught.value) == (
-            f"No installed reader accepts '{name}'. Its suffix is claimed by {own}, but its first bytes "
-            "(01 02 03 ff 41 42 43 44) are not theirs.\n"
-            "  The file is damaged, or called otherwise than what it is. Export or download the image again, "
-            "or move the file away."
-        )
+    check_refused(
+        tmp_path,
+        name,
+        f"No installed reader accepts '{name}'. Its suffix is claimed by {own}, but its first bytes "
+        "(01 02 03 ff 41 42 43 44) are not theirs.\n"
+        "  The file is damaged, or called otherwise than what it is. Export or download the image again, "
+        "or move the file away.",
+    )
 
 
 @pytest.mark.parametrize("data", [np.random.default_rng(0).bytes(1000), bytes(9000)], ids=["noise", "zeros"])

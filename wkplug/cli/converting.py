@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
@@ -16,6 +16,7 @@ from click.core import ParameterSource
 from wkplug.cli.downsample import DOWNSAMPLE
 from wkplug.cli.options import UNIT, VOXEL_SIZE, Named, combined
 from wkplug.cli.progress import progress_bars
+from wkplug.dataset.names import LayerMapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,16 +98,7 @@ def category_option(default: str | None = None) -> Callable[[F], F]:
 
 mapping_option = click.option(
     "--layer-mapping",
-    type=click.Choice(
-        [
-            "inspect_single_file",
-            "inspect_every_file",
-            "enforce_layer_per_file",
-            "enforce_single_layer",
-            "enforce_layer_per_folder",
-            "enforce_layer_per_toplevel_folder",
-        ]
-    ),
+    type=click.Choice(get_args(LayerMapping)),
     default="inspect_single_file",
     show_default=True,
     help="Which files become one layer: what the first file, or each, is; one per file, in all, per folder.",

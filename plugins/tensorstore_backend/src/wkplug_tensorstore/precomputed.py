@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ArraySpec
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
-from wkplug_tensorstore.packed import ChunkGrid, packed_chunks, plain_key
 from wkplug_tensorstore.stored import (
     DTYPES,
     USUAL_AXES,
@@ -107,6 +106,8 @@ def describe(document: Mapping[str, Any], file: Location, key: str, *, moved: bo
         raise UnsupportedOperationError(
             f"{where} uses the encoding {encoding!r}, which tensorstore doesn't know."
         )
+    from wkplug_tensorstore import packed  # late: Zarr and N5 come by here, and its classes take 2 ms
+
     spec = ArraySpec(
         axes=USUAL_AXES[4],
         shape=(channels, *(first + length for first, length in zip(corner, size, strict=True))),
@@ -117,7 +118,7 @@ def describe(document: Mapping[str, Any], file: Location, key: str, *, moved: bo
         options={"encoding": encoding, "sharding": scale.get("sharding"), "voxel_offset": list(offset)},
     )
     voxel_bytes = channels * DTYPES[dtype] if encoding == "raw" else 0
-    grid = ChunkGrid(offset, size, chunk, voxel_bytes)
+    grid = packed.ChunkGrid(offset, size, chunk, voxel_bytes)
     metadata = {name: scale[name] for name in _SCALE if name in scale}
     member = _ONE_ENCODING.get(encoding, "")
     if member in scale:
@@ -139,12 +140,14 @@ def describe(document: Mapping[str, Any], file: Location, key: str, *, moved: bo
         if scale.get("sharding")
         else partial(_boxes, channels, tuple(a - b for a, b in zip(corner, offset, strict=True))),
         is_key=_is_shard_key if scale.get("sharding") else grid.is_key,
-        packed=None if scale.get("sharding") else packed_chunks(grid, file.parent, key),
+        packed=None if scale.get("sharding") else packed.packed_chunks(grid, file.parent, key),
     )
 
 
 def _boxes(channels: int, shift: tuple[int, ...], keys: Iterable[str]) -> Iterator[Box]:
     """The boxes that the keys of chunks name: "0-64_64-128_10-20", in voxels of the dataset."""
+    from wkplug_tensorstore.packed import plain_key  # late, as above
+
     for key in keys:
         found = _CHUNK_KEY.fullmatch(plain_key(key))
         if found is not None:
