@@ -74,9 +74,8 @@ def write_volume(
             claims.enter_context(creating.claimed(layer, mag))
         try:
             return layers, _fill(dataset, planned, options, layers, executor, advance)
-        except (
-            UnsupportedImageDataError
-        ) as error:  # the same call would end so again; after damage it goes on
+        except UnsupportedImageDataError as error:
+            # The same call would end so again; after damage it goes on.
             if not new or not _take_back(dataset, layers, mag):
                 for layer in layers:
                     storage.refuse_mark(_folder(layer, mag), error.message)
