@@ -17,6 +17,7 @@ PACKAGE = ROOT / "wkplug"
 FLOORS = {
     "lazy": 0,
     "errors": 0,
+    "notices": 0,
     "geometry": 0,
     "abc": 1,
     "config": 2,
@@ -24,9 +25,10 @@ FLOORS = {
     "builtin": 3,
     "storage": 4,
     "properties": 5,
-    "dataset": 6,
-    "ops": 7,
-    "cli": 8,
+    "model": 6,
+    "dataset": 7,
+    "ops": 8,
+    "cli": 9,
 }
 
 # The only imports that go up: methods that are verbs, delegated to `ops` inside the method.
@@ -129,7 +131,7 @@ def test_plugins_import_only_what_a_third_party_may() -> None:
 
 def test_no_format_is_named_above_the_plugins() -> None:
     wrong = []
-    for name in ("dataset", "ops", "properties", "storage"):
+    for name in ("model", "dataset", "ops", "properties", "storage"):
         for path in sources(PACKAGE / name):
             if "legacy" in path.parts:
                 continue
@@ -325,6 +327,6 @@ def test_a_read_loads_a_bounded_part_of_the_package(data_format: str, tmp_path: 
         "ops",
     }
     assert core & {f"wkplug.{name}" for name in unused} == set()
-    assert len(core) <= 100, sorted(core)
+    assert len(core) <= 110, sorted(core)
     made = {name: count for name, count in classes.items() if count}
     assert sum(made.values()) <= 20, made

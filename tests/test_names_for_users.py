@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 import wkplug as wk
-from wkplug.dataset.names import LayerMapping
+from wkplug.model.names import LayerMapping
 
 ROOT = Path(__file__).parents[1]
 

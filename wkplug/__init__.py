@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from wkplug.dataset import MagView as MagView
     from wkplug.dataset import SegmentationLayer as SegmentationLayer
     from wkplug.dataset import View as View
-    from wkplug.dataset.names import ModeName as ModeName
     from wkplug.errors import *  # noqa: F403 - every error is public
     from wkplug.geometry import *  # noqa: F403 - every name of the geometry is public
+    from wkplug.model.names import ModeName as ModeName
     from wkplug.properties import *  # noqa: F403 - every name of the model is public
 
 __version__ = "0.1.0"
@@ -42,7 +42,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "DEFAULT_SHARD_SHAPE", "LayerCategoryType", "SEGMENTATION_CATEGORY",
     ),
     "wkplug.dataset.layer_export": ("LayerExport",),
-    "wkplug.dataset.names": ("ModeName",),
+    "wkplug.model.names": ("ModeName",),
     "wkplug.dataset.slice_reader": ("BufferedSliceReader",),
     "wkplug.dataset.slice_writer": ("BufferedSliceWriter",),
     "wkplug.dataset.transfer": ("TransferMode",),
@@ -51,8 +51,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 _ROOMS = (
-    "abc", "builtin", "cli", "config", "dataset", "errors", "geometry", "ops", "properties", "registry", "storage",
-    "testing", "utils",
+    "abc", "builtin", "cli", "config", "dataset", "errors", "geometry", "model", "notices", "ops", "properties",
+    "registry", "storage", "testing", "utils",
 )  # fmt: skip
 
 

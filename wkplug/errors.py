@@ -2,8 +2,7 @@
 
 Each text says what happened and why; `hint`, on lines of its own, says what to do. Where the long-standing
 API documents a built-in type (IndexError for an unknown layer, AssertionError for a bad box), the class
-inherits from that built-in too, so that `except` clauses written years ago keep working. `warn_user` gives warnings,
-from every room.
+inherits from that built-in too, so that `except` clauses written years ago keep working.
 
 WkplugError
 ├── InvalidArgumentError       ValueError, AssertionError   arguments that contradict each other or mean nothing
@@ -75,8 +74,6 @@ WkplugError
 from __future__ import annotations
 
 import re
-import sys
-import warnings
 from typing import Any, ClassVar
 
 __all__ = [
@@ -185,30 +182,6 @@ def redacted(text: str) -> str:
     for login in _LOGINS:
         text = re.sub(login, r"\1***@", text)
     return text
-
-
-def warn_user(text: str, category: type[Warning]) -> None:
-    """Warn at the line of the caller who is outside of this package: there people can act on it.
-
-    All warnings of the package are given by this function.
-    """
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
-        frame = frame.f_back
-    warnings.warn_explicit(
-        redacted(text),
-        category,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        module=frame.f_globals.get("__name__") or "<script>",  # None would silence it
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
-        source=None,
-    )
-
-
-def _is_ours(module: str) -> bool:
-    # `contextlib` runs our context managers, and importlib the `__getattr__` of our modules: they are never the caller.
-    return module in ("wkplug", "contextlib", "importlib._bootstrap") or module.startswith("wkplug.")
 
 
 class WkplugError(Exception):

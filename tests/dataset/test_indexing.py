@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wkplug as wk
-from wkplug.dataset import foreign_arrays, voxels
+from wkplug.dataset import foreign_arrays
 from wkplug.errors import UnsupportedOperationError, VoxelIndexError
+from wkplug.model import voxels
 from wkplug.testing.profiles import examples
 
 from .samples import Sample, dataset_of, samples

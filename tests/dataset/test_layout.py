@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import wkplug as wk
-from wkplug.dataset.layout import LayoutRequest
+from wkplug.model.layout import LayoutRequest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -305,7 +305,7 @@ def test_axes_in_another_order_and_without_channels(tmp_path: Path) -> None:
 def test_little_memory_takes_smaller_parts_and_shrinking_reads_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wkplug.dataset import voxels
+    from wkplug.model import voxels
     from wkplug.ops.transforming import layers as transforming
 
     data = np.random.default_rng(1).integers(1, 255, (1, 96, 96, 96)).astype("uint8")
@@ -328,7 +328,7 @@ def test_little_memory_takes_smaller_parts_and_shrinking_reads_in_pieces(
 def test_parts_of_the_source_that_nothing_comes_from_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wkplug.dataset import voxels
+    from wkplug.model import voxels
 
     layer = make(tmp_path / "d", np.ones((1, 128, 128, 32), "uint8"))
     reads: list[Any] = []

@@ -33,8 +33,8 @@ from wkplug.errors import (
     StorageError,
     UnlistableError,
     UnsupportedOperationError,
-    warn_user,
 )
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

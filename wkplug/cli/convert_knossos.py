@@ -67,8 +67,8 @@ def _checked(wanted: str | None, stored: str, source: str) -> str | None:
     """Refuse to call the bytes of cubes something that they can't be."""
     import numpy
 
-    from wkplug.dataset.dtypes import dtype_name
     from wkplug.errors import UnsupportedDtypeError
+    from wkplug.model.dtypes import dtype_name
 
     if wanted is None:
         return None

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from wkplug.cli.downsample import DOWNSAMPLE
 from wkplug.cli.options import UNIT, VOXEL_SIZE, Named, combined
 from wkplug.cli.progress import progress_bars
-from wkplug.dataset.names import LayerMapping
+from wkplug.model.names import LayerMapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -99,7 +99,7 @@ def export_as_tiff(
     folder: TARGET/z/y/x.tiff, y and x counted from 1.
     """
     from wkplug.dataset import Dataset
-    from wkplug.errors import warn_user
+    from wkplug.notices import warn_user
     from wkplug.ops.exporting import export_layer
 
     layer = Dataset.open(source, read_only=True).get_layer(layer_name)

@@ -18,7 +18,7 @@ else:
 
     def _older_name(name):
         # Late, because a process that reads one array needs none.
-        from wkplug.dataset.legacy.notices import names_from_the_package
+        from wkplug.notices import names_from_the_package
 
         return names_from_the_package(__name__, "COLOR_CATEGORY", "SEGMENTATION_CATEGORY")(name)
 

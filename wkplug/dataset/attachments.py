@@ -23,8 +23,8 @@ from wkplug.dataset.legacy.attachment_formats import (
     recorded_format,
 )
 from wkplug.dataset.legacy.attachments import LegacyAttachments
-from wkplug.dataset.paths import is_link, to_path
 from wkplug.errors import AttachmentError, UnsafePathError
+from wkplug.model.places import is_link, to_path
 from wkplug.properties import AttachmentsProperties, check_layer_name, operations
 
 if TYPE_CHECKING:

@@ -13,15 +13,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from wkplug.errors import GeometryError, InvalidArgumentError, warn_user
+from wkplug.errors import GeometryError, InvalidArgumentError
 from wkplug.geometry import Vec3Int, VecInt, grids
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wkplug.dataset.execution import AnyExecutor
-    from wkplug.dataset.regions import Region
     from wkplug.dataset.view import View
+    from wkplug.model.regions import Region
 
 __all__ = ["chunk_grid", "cut", "for_each", "map_each", "over_axes", "zipped"]
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from wkplug import registry, storage
 from wkplug.builtin.parts import is_scrap
 from wkplug.dataset.mag_view import MagView
-from wkplug.dataset.paths import is_link, likely_place
 from wkplug.errors import (
     LayerExistsError,
     LockTimeoutError,
@@ -24,6 +23,7 @@ from wkplug.errors import (
     UnsupportedOperationError,
     WkplugError,
 )
+from wkplug.model.places import is_link, likely_place
 from wkplug.properties import MagViewProperties, check_layer_name
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from wkplug.abc import Location
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.layer import Layer
-    from wkplug.dataset.layout import LayoutRequest
-    from wkplug.dataset.regions import Region
     from wkplug.geometry import Mag
+    from wkplug.model.layout import LayoutRequest
+    from wkplug.model.regions import Region
     from wkplug.properties import LayerProperties
     from wkplug.storage import ArrayHandle
 
@@ -169,7 +169,7 @@ def create_array(
     location = layer.location.child(mag.to_layer_name())
     data_format = str(layer.data_format)
 
-    from wkplug.dataset import layout
+    from wkplug.model import layout
 
     if not isinstance(request.compress, bool):
         from wkplug.dataset.legacy.arrays import check_options

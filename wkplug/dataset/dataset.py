@@ -16,7 +16,6 @@ from wkplug.dataset.dataset_layers import DatasetLayers
 from wkplug.dataset.legacy.datasets import CONSTRUCTING, OlderDataset
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.open_options import OpenOptions
-from wkplug.dataset.paths import check_place_is_free, to_path
 from wkplug.errors import (
     DatasetExistsError,
     DatasetMismatchError,
@@ -24,6 +23,7 @@ from wkplug.errors import (
     InvalidArgumentError,
     ReadOnlyError,
 )
+from wkplug.model.places import check_place_is_free, to_path
 from wkplug.properties import (
     PropertiesStore,
     VoxelSize,

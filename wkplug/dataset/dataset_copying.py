@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.layer import Layer
     from wkplug.dataset.legacy.formats import FormatName
-    from wkplug.dataset.names import Category
     from wkplug.geometry import MagLike, NDBoundingBox, Vec3FloatLike, VecIntLike
+    from wkplug.model.names import Category
     from wkplug.properties import VoxelSize
 
 __all__ = ["DatasetCopying"]

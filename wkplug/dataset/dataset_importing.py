@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.layer import Layer
     from wkplug.dataset.legacy.formats import FormatName
-    from wkplug.dataset.names import Category, LayerMapping, MissingSlices, Mode, SamplingMode
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
+    from wkplug.model.names import Category, LayerMapping, MissingSlices, Mode, SamplingMode
     from wkplug.ops.importing.files import ConversionLayerMapping
     from wkplug.ops.importing.report import ImportReport
     from wkplug.ops.pyramids.sampling import SamplingModes

@@ -12,13 +12,10 @@ from typing import TYPE_CHECKING, Any
 from wkplug import registry
 from wkplug.dataset import creating
 from wkplug.dataset.data_format import DataFormat, default_data_format
-from wkplug.dataset.dtypes import check_category, check_layer_dtype
 from wkplug.dataset.layer import Layer
 from wkplug.dataset.legacy.datasets import ADDING_LAYERS, ONLY_SEGMENTATION
-from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.parts import DatasetPart, part_of
-from wkplug.dataset.paths import is_link
 from wkplug.dataset.segmentation_layer import SegmentationLayer, whole_number
 from wkplug.errors import (
     ArgumentConflictError,
@@ -27,10 +24,12 @@ from wkplug.errors import (
     LayerExistsError,
     LayerMismatchError,
     LayerNotFoundError,
-    warn_user,
 )
 from wkplug.geometry import BoundingBox, NDBoundingBox
 from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.model.dtypes import check_category, check_layer_dtype
+from wkplug.model.places import is_link
+from wkplug.notices import deprecated, warn_user
 from wkplug.properties import LayerProperties, SegmentationLayerProperties, check_layer_name
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.legacy.formats import FormatName
-    from wkplug.dataset.names import Category
+    from wkplug.model.names import Category
 
 __all__ = ["DatasetLayers"]
 

@@ -10,10 +10,11 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import execution, voxels
+from wkplug.dataset import execution
 from wkplug.dataset.chunks import over_axes
 from wkplug.errors import InvalidArgumentError, UnsupportedOperationError
 from wkplug.geometry import grids
+from wkplug.model import voxels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

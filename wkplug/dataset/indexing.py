@@ -13,8 +13,8 @@ import operator
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import voxels
 from wkplug.errors import InvalidArgumentError, ShapeMismatchError, VoxelIndexError
+from wkplug.model import voxels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

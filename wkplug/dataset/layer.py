@@ -17,9 +17,7 @@ from wkplug.dataset.layer_copying import LayerCopying
 from wkplug.dataset.layer_mags import LayerMags
 from wkplug.dataset.layer_sampling import LayerSampling
 from wkplug.dataset.legacy.layer import OlderLayer
-from wkplug.dataset.legacy.notices import names_from_the_package
 from wkplug.dataset.mags import Mags
-from wkplug.dataset.regions import Frame, Region, from_bounding_box, to_bounding_box
 from wkplug.errors import (
     CategoryError,
     LayerNameError,
@@ -27,6 +25,8 @@ from wkplug.errors import (
     ReadOnlyError,
 )
 from wkplug.geometry import NDBoundingBox, NormalizedBoundingBox, grids
+from wkplug.model.regions import Frame, Region, from_bounding_box, to_bounding_box
+from wkplug.notices import names_from_the_package
 
 if TYPE_CHECKING:
     import pathlib
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from wkplug.abc import Location
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.layer_export import LayerExport
-    from wkplug.dataset.names import Category
     from wkplug.dataset.segmentation_layer import SegmentationLayer
     from wkplug.dataset.sources import ArraySource
+    from wkplug.model.names import Category
     from wkplug.properties import CoordinateTransformation, LayerProperties, LayerViewConfiguration
 
 __all__ = ["Layer"]

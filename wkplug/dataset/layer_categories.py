@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.dataset.legacy.notices import names_from_the_package
+from wkplug.notices import names_from_the_package
 
 if not TYPE_CHECKING:
     __getattr__ = names_from_the_package(__name__)

@@ -12,9 +12,9 @@ from wkplug.dataset import creating
 from wkplug.dataset.legacy.layer import ADDING_MAGS
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.parts import LayerPart, part_of
-from wkplug.dataset.paths import is_link
 from wkplug.errors import MagExistsError, MagMismatchError, MagNotFoundError
 from wkplug.geometry import Mag
+from wkplug.model.places import is_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ class LayerMags(LayerPart):
         """
         layer = self._as_layer()
         layer.check_writable("get another mag")
-        from wkplug.dataset.layout import LayoutRequest
+        from wkplug.model.layout import LayoutRequest
 
         request = LayoutRequest(
             chunk_shape=chunk_shape,

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from wkplug.dataset.dataset import Dataset
     from wkplug.dataset.execution import AnyExecutor
     from wkplug.dataset.mag_view import MagView
-    from wkplug.dataset.names import Mode, SamplingMode
     from wkplug.geometry import MagLike, VecIntLike
+    from wkplug.model.names import Mode, SamplingMode
     from wkplug.ops.pyramids.sampling import SamplingModes
 
 __all__ = ["LayerSampling"]

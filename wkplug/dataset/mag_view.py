@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import voxels
-from wkplug.dataset.dtypes import as_stored
 from wkplug.dataset.legacy.mags import OlderMagView
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import COMPRESSING, WRITING_A_MAG
-from wkplug.dataset.regions import Frame, Region, in_mag, to_bounding_box
 from wkplug.dataset.sources import ArraySource, LayerFacts
 from wkplug.dataset.view import View
 from wkplug.errors import OutOfBoundsError, ReadOnlyError
 from wkplug.geometry import Mag, NDBoundingBox, grids
+from wkplug.model import voxels
+from wkplug.model.dtypes import as_stored
+from wkplug.model.regions import Frame, Region, in_mag, to_bounding_box
 
 if TYPE_CHECKING:
     import os
@@ -89,7 +89,7 @@ class MagView(OlderMagView, View):
     @property
     def path(self) -> pathlib.Path:
         """The path of the array's folder; a UPath where it isn't local."""
-        from wkplug.dataset.paths import to_path
+        from wkplug.model.places import to_path
 
         return to_path(self._source.location)
 
@@ -153,7 +153,7 @@ class MagView(OlderMagView, View):
         absolute_bounding_box: NDBoundingBox | None = None,
     ) -> None:
         """Write as `write` does, data being (c, x, y, z) whatever the order of the layer's axes."""
-        from wkplug.dataset.axis_order import from_cxyz
+        from wkplug.model.axes import from_cxyz
 
         self.write(
             from_cxyz(data, self._frame.axes),

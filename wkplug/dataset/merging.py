@@ -11,11 +11,12 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wkplug.dataset import execution, voxels
-from wkplug.dataset.regions import from_bounding_box, in_mag
+from wkplug.dataset import execution
 from wkplug.errors import InvalidArgumentError, MissingError, UnsupportedOperationError
 from wkplug.geometry import grids
 from wkplug.geometry.grids import hull
+from wkplug.model import voxels
+from wkplug.model.regions import from_bounding_box, in_mag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.dataset.layout import array_shape
+from wkplug.model.layout import array_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wkplug.dataset.mag_view import MagView
-    from wkplug.dataset.regions import Region
+    from wkplug.model.regions import Region
 
 __all__ = ["grow", "shrink"]
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.errors import InvalidArgumentError, warn_user
+from wkplug.errors import InvalidArgumentError
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
-    from wkplug.dataset.regions import Frame
+    from wkplug.model.regions import Frame
 
 __all__ = ["axis_of", "order_in_array", "slice_axes"]
 

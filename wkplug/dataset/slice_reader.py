@@ -10,12 +10,12 @@ import logging
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from wkplug.dataset import voxels
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import CONSTRUCTING_A_READER
-from wkplug.dataset.regions import check_readable, in_mag, resolve
 from wkplug.dataset.slice_axes import axis_of, order_in_array
 from wkplug.errors import InvalidArgumentError
+from wkplug.model import voxels
+from wkplug.model.regions import check_readable, in_mag, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

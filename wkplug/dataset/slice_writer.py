@@ -10,10 +10,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from wkplug.dataset.dtypes import as_stored
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import CONSTRUCTING_A_WRITER
-from wkplug.dataset.regions import resolve
 from wkplug.dataset.slice_axes import axis_of, order_in_array, slice_axes
 from wkplug.errors import (
     DtypeMismatchError,
@@ -21,9 +19,11 @@ from wkplug.errors import (
     InvalidArgumentError,
     ShapeMismatchError,
     UnalignedError,
-    warn_user,
 )
 from wkplug.geometry import VecInt
+from wkplug.model.dtypes import as_stored
+from wkplug.model.regions import resolve
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

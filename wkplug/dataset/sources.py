@@ -11,22 +11,22 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug import storage
-from wkplug.dataset.dtypes import WIDENED
-from wkplug.dataset.paths import places_of
 from wkplug.errors import (
     LayerNotFoundError,
     MagMismatchError,
     MissingError,
     PropertiesError,
     UnknownFormatError,
-    warn_user,
 )
+from wkplug.model.dtypes import WIDENED
+from wkplug.model.places import places_of
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from wkplug.abc import ArraySpec, Location
     from wkplug.dataset.dataset import Dataset
-    from wkplug.dataset.regions import Region
     from wkplug.geometry import Mag
+    from wkplug.model.regions import Region
     from wkplug.storage import ArrayHandle
 
 __all__ = ["ArraySource", "LayerFacts"]

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.errors import UnsupportedOperationError, warn_user
+from wkplug.errors import UnsupportedOperationError
 from wkplug.geometry import grids
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wkplug.abc import Box
     from wkplug.dataset.mag_view import MagView
-    from wkplug.dataset.regions import Region
+    from wkplug.model.regions import Region
 
 __all__ = ["stored_regions"]
 

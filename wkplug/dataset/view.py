@@ -19,7 +19,12 @@ from wkplug.dataset.legacy.views import (
     ZIPPED_CHUNKS,
     OlderView,
 )
-from wkplug.dataset.regions import (
+from wkplug.dataset.sources import ArraySource
+from wkplug.dataset.voxel_access import VoxelAccess, position_given
+from wkplug.errors import InvalidArgumentError, OutOfBoundsError
+from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
+from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.model.regions import (
     Frame,
     Region,
     check_readable,
@@ -28,11 +33,7 @@ from wkplug.dataset.regions import (
     resolve,
     to_bounding_box,
 )
-from wkplug.dataset.sources import ArraySource
-from wkplug.dataset.voxel_access import VoxelAccess, position_given
-from wkplug.errors import InvalidArgumentError, OutOfBoundsError, warn_user
-from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
-from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     import os

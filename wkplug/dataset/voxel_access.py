@@ -1,6 +1,6 @@
 """Reading and writing the voxels of a box of one mag: what `View` is beneath its smaller views, chunks and slices.
 
-Where voxels are asked for or go to is worked out by `wkplug.dataset.regions`, and `wkplug.dataset.voxels` brings
+Where voxels are asked for or go to is worked out by `wkplug.model.regions`, and `wkplug.model.voxels` brings
 them; here are the public methods, and the facts about the box. `View` inherits them.
 """
 
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import voxels
 from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import OFFSET_AND_SIZE, WRITING
 from wkplug.dataset.parts import UsersNames, part_of
-from wkplug.dataset.regions import Frame, Region, check_readable, in_mag, resolve, to_bounding_box
-from wkplug.errors import OutOfBoundsError, ReadOnlyError, ShapeMismatchError, warn_user
+from wkplug.errors import OutOfBoundsError, ReadOnlyError, ShapeMismatchError
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int, grids
+from wkplug.model import voxels
+from wkplug.model.regions import Frame, Region, check_readable, in_mag, resolve, to_bounding_box
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,7 +153,7 @@ class VoxelAccess(UsersNames):
         absolute_bounding_box: NDBoundingBox | None = None,
     ) -> NDArray[Any]:
         """Read as `read` does, but always as (c, x, y, z); other axes must have one voxel in the region."""
-        from wkplug.dataset.axis_order import to_cxyz
+        from wkplug.model.axes import to_cxyz
 
         data = self.read(
             size,
@@ -207,7 +208,7 @@ class VoxelAccess(UsersNames):
         absolute_bounding_box: NDBoundingBox | None = None,
     ) -> None:
         """Write as `write` does, data being (c, x, y, z) whatever the order of the layer's axes."""
-        from wkplug.dataset.axis_order import from_cxyz
+        from wkplug.model.axes import from_cxyz
 
         self.write(
             from_cxyz(data, self._frame.axes),

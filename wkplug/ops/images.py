@@ -15,7 +15,6 @@ import attrs
 
 from wkplug import storage
 from wkplug.dataset.dataset import Dataset
-from wkplug.dataset.paths import check_place_is_free
 from wkplug.dataset.progress import shown
 from wkplug.errors import (
     DatasetExistsError,
@@ -24,6 +23,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     WkplugError,
 )
+from wkplug.model.places import check_place_is_free
 from wkplug.ops import pools
 from wkplug.ops.importing.categories import telling_path
 from wkplug.ops.importing.files import ConversionLayerMapping

@@ -153,7 +153,7 @@ def _plane(view: MagView, section: BoundingBox, across: str, down: str) -> NDArr
     """Read a section as (down, across, channels)."""
     import numpy
 
-    from wkplug.dataset.axis_order import to_cxyz
+    from wkplug.model.axes import to_cxyz
 
     frame, (start, shape) = view.frame, view.layer.region
     first, extent = list(start), list(shape)
@@ -163,7 +163,7 @@ def _plane(view: MagView, section: BoundingBox, across: str, down: str) -> NDArr
     for index, axis in enumerate(frame.axes):
         if axis not in ("c", "x", "y", "z"):
             extent[index] = 1
-    from wkplug.dataset.regions import to_bounding_box
+    from wkplug.model.regions import to_bounding_box
 
     data = to_cxyz(
         view.read(absolute_bounding_box=to_bounding_box(frame, (tuple(first), tuple(extent)))), frame.axes

@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import voxels
 from wkplug.geometry import grids
+from wkplug.model import voxels
 from wkplug.ops import plan, pools
 from wkplug.ops.copying.rewriting import job_grid, stored_tasks, tile_shape
 

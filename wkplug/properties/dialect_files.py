@@ -18,7 +18,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from wkplug import abc
-from wkplug.errors import MissingError, warn_user
+from wkplug.errors import MissingError
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -28,8 +28,8 @@ from wkplug.errors import (
     PluginError,
     PluginIncompatibleError,
     PluginMissingError,
-    warn_user,
 )
+from wkplug.notices import warn_user
 from wkplug.registry import discovery, hookspecs
 from wkplug.registry.kinds import HOOK_SPECS
 from wkplug.registry.states import BUILTIN, Plugin, PluginWarning, State, cause_of

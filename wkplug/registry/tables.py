@@ -29,8 +29,8 @@ from wkplug.errors import (
     PluginMissingError,
     UnknownNameError,
     WkplugError,
-    warn_user,
 )
+from wkplug.notices import warn_user
 from wkplug.registry.kinds import BACKEND, SETTINGS, Kind
 from wkplug.registry.manager import Manager
 from wkplug.registry.states import Plugin, PluginWarning, cause_of

@@ -16,7 +16,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wkplug.abc import Array, ArrayBackend, CreateArray, OpenArray
-from wkplug.errors import MissingError, warn_user
+from wkplug.errors import MissingError
+from wkplug.notices import warn_user
 from wkplug.storage.handles import ArrayHandle, Fingerprint, folder_fingerprint, live_handles
 from wkplug.storage.locating import locate
 from wkplug.storage.marks import check_complete

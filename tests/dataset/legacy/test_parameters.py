@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import Renamed, older, older_names
 from wkplug.errors import ArgumentConflictError
+from wkplug.notices import deprecated
 
 
 class Thing:

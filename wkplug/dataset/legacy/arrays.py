@@ -178,7 +178,7 @@ class BaseArray:
 
     def read(self, bbox: NDBoundingBox) -> NDArray[Any]:
         """Read a box, all channels; zeros beyond the array."""
-        from wkplug.dataset import voxels
+        from wkplug.model import voxels
 
         return voxels.read(self._source.handle, self._box(bbox))
 
@@ -186,7 +186,7 @@ class BaseArray:
         """Write a box, all channels, inside the array."""
         import numpy
 
-        from wkplug.dataset import voxels
+        from wkplug.model import voxels
 
         start, shape = self._box(bbox)
         voxels.write(self._source.writing_handle, (start, shape), numpy.asarray(data).reshape(shape))
@@ -209,7 +209,7 @@ class BaseArray:
         self._source.close()
 
     def _box(self, bbox: NDBoundingBox) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        from wkplug.dataset.regions import Frame, from_bounding_box
+        from wkplug.model.regions import Frame, from_bounding_box
 
         spec = self._source.handle.spec
         lengths = tuple(spec.num_channels if axis == "c" else 1 for axis in spec.axes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from wkplug.dataset.legacy.notices import deprecated
+from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     import os

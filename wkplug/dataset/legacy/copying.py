@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from wkplug.dataset.legacy.notices import deprecated
 from wkplug.errors import InvalidArgumentError
+from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     import os

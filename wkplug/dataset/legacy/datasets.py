@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from wkplug.dataset.legacy.namespaces import ARGS
 from wkplug.dataset.legacy.nested import NestedConversionLayerMapping
-from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import Call
 from wkplug.dataset.parts import DatasetPart
 from wkplug.errors import DatasetNotFoundError, OnlyLayerError, UnsupportedDtypeError
+from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     import os

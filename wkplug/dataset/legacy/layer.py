@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.legacy.namespaces import ARGS
-from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.parts import LayerPart
+from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     import numpy as np

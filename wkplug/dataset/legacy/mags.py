@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.views import OlderView
 from wkplug.errors import InvalidArgumentError, UnsupportedOperationError
+from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     import os

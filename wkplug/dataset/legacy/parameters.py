@@ -18,8 +18,8 @@ import inspect
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
-from wkplug.dataset.legacy.notices import deprecated
 from wkplug.errors import ArgumentConflictError
+from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

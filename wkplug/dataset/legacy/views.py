@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from wkplug.dataset.legacy.namespaces import ARGS
-from wkplug.dataset.legacy.notices import deprecated
 from wkplug.dataset.legacy.parameters import Call, give
 from wkplug.errors import InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import Vec3Int
 from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

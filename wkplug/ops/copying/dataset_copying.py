@@ -9,9 +9,9 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
-from wkplug.dataset.paths import check_place_is_free
 from wkplug.dataset.progress import shown
 from wkplug.errors import DatasetExistsError, InvalidArgumentError
+from wkplug.model.places import check_place_is_free
 from wkplug.ops import pools
 from wkplug.ops.copying import layer_copying
 from wkplug.ops.copying.unfinished import UnfinishedCopy

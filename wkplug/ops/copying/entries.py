@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import ArrayBackend, ArraySpec, Location
     from wkplug.dataset import Dataset, MagView
-    from wkplug.dataset.layout import LayoutRequest
+    from wkplug.model.layout import LayoutRequest
     from wkplug.storage import ArrayHandle
 
 __all__ = ["FolderExistsError", "all_keys", "foreign_keys", "make_link", "recorded_path", "with_codecs_of"]

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
 from wkplug.dataset import creating, resizing
-from wkplug.dataset.dtypes import check_category, check_layer_dtype
-from wkplug.dataset.regions import Region, to_bounding_box
 from wkplug.errors import (
     ArrayException,
     InvalidArgumentError,
@@ -25,10 +23,12 @@ from wkplug.errors import (
     MissingError,
     UnsupportedOperationError,
     WkplugError,
-    warn_user,
 )
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
 from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.model.dtypes import check_category, check_layer_dtype
+from wkplug.model.regions import Region, to_bounding_box
+from wkplug.notices import warn_user
 from wkplug.properties import (
     LayerProperties,
     MagViewProperties,

@@ -28,9 +28,9 @@ from wkplug.errors import (
     UnlistableError,
     UnsafePathError,
     WkplugError,
-    warn_user,
 )
 from wkplug.geometry import BoundingBox, NormalizedBoundingBox
+from wkplug.notices import warn_user
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest, Transfer, missing_at

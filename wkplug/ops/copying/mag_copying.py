@@ -21,10 +21,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.dataset import creating, layout, resizing
-from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset import creating, resizing
 from wkplug.dataset.progress import shown
-from wkplug.dataset.regions import Region, to_bounding_box
 from wkplug.errors import (
     DatasetNotFoundError,
     IncompleteMagError,
@@ -37,6 +35,9 @@ from wkplug.errors import (
     UnsupportedOperationError,
 )
 from wkplug.geometry import Mag, grids
+from wkplug.model import layout
+from wkplug.model.layout import LayoutRequest
+from wkplug.model.regions import Region, to_bounding_box
 from wkplug.ops import pools
 from wkplug.ops.copying import entries
 from wkplug.ops.copying.reordering import in_order

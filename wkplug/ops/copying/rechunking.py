@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.dataset import creating, layout
-from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset import creating
 from wkplug.dataset.progress import shown
-from wkplug.errors import InvalidArgumentError, ReadOnlyError, warn_user
+from wkplug.errors import InvalidArgumentError, ReadOnlyError
 from wkplug.geometry import grids
+from wkplug.model import layout
+from wkplug.model.layout import LayoutRequest
+from wkplug.notices import warn_user
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, layer_copying, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest

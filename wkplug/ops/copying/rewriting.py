@@ -17,9 +17,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wkplug.dataset import voxels
 from wkplug.errors import UnsupportedOperationError
 from wkplug.geometry import grids
+from wkplug.model import voxels
 from wkplug.ops import plan
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from wkplug.dataset import Dataset, Layer
     from wkplug.dataset.legacy.formats import FormatName
-    from wkplug.dataset.names import Category
     from wkplug.geometry import MagLike, VecIntLike
+    from wkplug.model.names import Category
 
 __all__ = ["write_layer"]
 

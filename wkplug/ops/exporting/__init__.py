@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ExportVolume
 from wkplug.dataset.progress import shown
-from wkplug.errors import CategoryError, warn_user
+from wkplug.errors import CategoryError
 from wkplug.geometry import Mag
+from wkplug.notices import warn_user
 from wkplug.ops import plan
 from wkplug.ops.exporting import room, targets
 from wkplug.ops.exporting.levels import region_to_export, resolutions

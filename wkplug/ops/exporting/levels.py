@@ -14,10 +14,10 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.abc import ExportLevel
-from wkplug.dataset import voxels
-from wkplug.dataset.regions import from_bounding_box
 from wkplug.errors import OutOfBoundsError
 from wkplug.geometry import Mag, Vec3Int, grids
+from wkplug.model import voxels
+from wkplug.model.regions import from_bounding_box
 from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box
     from wkplug.dataset import Layer, MagView
-    from wkplug.dataset.regions import Region
     from wkplug.geometry import NDBoundingBox
+    from wkplug.model.regions import Region
     from wkplug.storage import ArrayHandle
 
 __all__ = ["Computed", "Stored", "region_to_export", "resolutions"]

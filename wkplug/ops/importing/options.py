@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from wkplug.builtin.executors import available_workers
-from wkplug.dataset.layout import LayoutRequest
-from wkplug.errors import InvalidArgumentError, UnalignedError, warn_user
+from wkplug.errors import InvalidArgumentError, UnalignedError
 from wkplug.geometry import Mag, Vec3Int
+from wkplug.model.layout import LayoutRequest
+from wkplug.notices import warn_user
 from wkplug.ops import memory as amounts
 from wkplug.ops.importing.axes import Part
 from wkplug.ops.pools import shares_memory

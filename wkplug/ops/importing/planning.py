@@ -15,9 +15,6 @@ import attrs
 from wkplug import registry, storage
 from wkplug.config.hints import counted
 from wkplug.dataset.data_format import DataFormat, default_data_format
-from wkplug.dataset.dtypes import check_category, dtype_name
-from wkplug.dataset.layout import array_spec
-from wkplug.dataset.regions import Frame
 from wkplug.errors import (
     InvalidArgumentError,
     LayerNameError,
@@ -25,6 +22,9 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
+from wkplug.model.dtypes import check_category, dtype_name
+from wkplug.model.layout import array_spec
+from wkplug.model.regions import Frame
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.categories import guess_category
 from wkplug.ops.importing.channels import Shown, channel_groups, left_notes, name_notes, shown
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wkplug.abc import ArraySpec, Location
-    from wkplug.dataset.layout import LayoutRequest
+    from wkplug.model.layout import LayoutRequest
     from wkplug.ops.importing.options import Budget, ImportOptions
     from wkplug.ops.importing.report import ImportReport
     from wkplug.ops.importing.stacks import Stack

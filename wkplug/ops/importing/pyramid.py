@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from wkplug.dataset.regions import Frame
 from wkplug.errors import TooLargeError
+from wkplug.model.regions import Frame
 from wkplug.ops import memory
 from wkplug.ops.importing import cutting
 from wkplug.ops.importing.planning import VolumePlan, spec_of

@@ -15,8 +15,8 @@ import attrs
 
 from wkplug.abc import Image
 from wkplug.builtin.raw import RawLayout, RawReader
-from wkplug.dataset.dtypes import dtype_name
 from wkplug.errors import InvalidArgumentError, MissingError, UnsupportedImageFormatError
+from wkplug.model.dtypes import dtype_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

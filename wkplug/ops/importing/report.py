@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import attrs
 
 from wkplug.config.hints import counted, first_of
-from wkplug.errors import warn_user
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset.dtypes import WIDENED, check_layer_dtype, dtype_name
 from wkplug.errors import UnsupportedDtypeError, UnsupportedImageDataError
+from wkplug.model.dtypes import WIDENED, check_layer_dtype, dtype_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

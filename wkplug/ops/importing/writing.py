@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box, Executor, Location
     from wkplug.dataset import Dataset, Layer
-    from wkplug.dataset.names import Category
+    from wkplug.model.names import Category
     from wkplug.ops.importing.options import ImportOptions
     from wkplug.ops.importing.planning import LayerPlan, VolumePlan
     from wkplug.properties import AffineCoordinateTransformation

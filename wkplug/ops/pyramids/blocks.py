@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.dataset import voxels
 from wkplug.errors import PluginError
 from wkplug.geometry import grids
+from wkplug.model import voxels
 from wkplug.ops.pyramids.cells import Cells
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from wkplug import registry, storage
-from wkplug.dataset import creating, execution, layout
-from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset import creating, execution
 from wkplug.dataset.progress import shown
 from wkplug.errors import (
     InvalidArgumentError,
@@ -27,9 +26,11 @@ from wkplug.errors import (
     MagNotFoundError,
     OutOfBoundsError,
     TooLargeError,
-    warn_user,
 )
 from wkplug.geometry import Mag, grids
+from wkplug.model import layout
+from wkplug.model.layout import LayoutRequest
+from wkplug.notices import warn_user
 from wkplug.ops import memory as budgets
 from wkplug.ops import plan
 from wkplug.ops.copying import rechunking

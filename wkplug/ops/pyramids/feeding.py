@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Box, Interpolation
     from wkplug.dataset import Layer
-    from wkplug.dataset.layout import LayoutRequest
     from wkplug.geometry import Mag
+    from wkplug.model.layout import LayoutRequest
     from wkplug.ops.pyramids.cells import Step
     from wkplug.ops.pyramids.passes import Pass
     from wkplug.storage import ArrayHandle

@@ -8,8 +8,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from wkplug.errors import InvalidArgumentError, MagError, warn_user
+from wkplug.errors import InvalidArgumentError, MagError
 from wkplug.geometry import Mag, Vec3Int
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

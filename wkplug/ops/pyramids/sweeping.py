@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from wkplug.abc import ArraySpec, Box, Interpolation
     from wkplug.dataset import Layer
     from wkplug.dataset.execution import Runner
-    from wkplug.dataset.regions import Frame, Region
     from wkplug.geometry import Mag
+    from wkplug.model.regions import Frame, Region
     from wkplug.ops.pyramids.stored import StoredShards
     from wkplug.storage import ArrayHandle
 

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 import attrs
 
 from wkplug import registry, storage
-from wkplug.dataset import creating, execution, voxels
-from wkplug.dataset.layout import LayoutRequest
+from wkplug.dataset import creating, execution
 from wkplug.dataset.progress import shown
 from wkplug.errors import MagError, TooLargeError
 from wkplug.geometry import Mag, grids
+from wkplug.model import voxels
+from wkplug.model.layout import LayoutRequest
 from wkplug.ops import plan
 from wkplug.ops.pyramids import downsampling, sweeping
 from wkplug.ops.pyramids.sampling import SamplingModes, mags_to_downsample

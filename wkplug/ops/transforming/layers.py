@@ -21,9 +21,9 @@ import attrs
 
 from wkplug import storage
 from wkplug.dataset import creating, execution
-from wkplug.dataset.layout import LayoutRequest
 from wkplug.errors import InvalidArgumentError, TooLargeError
 from wkplug.geometry import BoundingBox, Mag, grids
+from wkplug.model.layout import LayoutRequest
 from wkplug.ops import plan, pools
 from wkplug.ops.pyramids import downsampling, sweeping
 from wkplug.ops.transforming import checks

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.dataset import axis_order, voxels
 from wkplug.geometry import grids
+from wkplug.model import axes, voxels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box
-    from wkplug.dataset.regions import Frame
+    from wkplug.model.regions import Frame
     from wkplug.ops.plan import Task
     from wkplug.ops.transforming.maps import Coordinates, Places
     from wkplug.storage import ArrayHandle
@@ -64,11 +64,11 @@ class Grid:
 
     def _read(self, box: Box) -> NDArray[Any]:
         data = voxels.read(self.handle, self.whole(box))
-        return axis_order.to_cxyz(data, self.frame.axes).transpose(3, 2, 1, 0)
+        return axes.to_cxyz(data, self.frame.axes).transpose(3, 2, 1, 0)
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         """Write (z, y, x, c) to a box of x, y, z."""
-        stored = axis_order.from_cxyz(data.transpose(3, 2, 1, 0), self.frame.axes)
+        stored = axes.from_cxyz(data.transpose(3, 2, 1, 0), self.frame.axes)
         self.handle.write(self.whole(box), stored)
 
 

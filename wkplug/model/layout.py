@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wkplug.abc import ArraySpec, Layout, LayoutWish
-from wkplug.errors import InvalidArgumentError, LayoutError, warn_user
+from wkplug.errors import InvalidArgumentError, LayoutError
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wkplug.abc import ArrayBackend
-    from wkplug.dataset.regions import Frame, Region
     from wkplug.geometry import VecIntLike
+    from wkplug.model.regions import Frame, Region
 
 __all__ = ["LayoutRequest", "array_shape", "array_spec"]
 

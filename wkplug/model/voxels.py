@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset.dtypes import as_stored
 from wkplug.errors import MissingError, OutOfBoundsError, ShapeMismatchError, UnalignedError
 from wkplug.geometry import grids
+from wkplug.model.dtypes import as_stored
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box
-    from wkplug.dataset.regions import Frame
+    from wkplug.model.regions import Frame
     from wkplug.storage import ArrayHandle
 
 __all__ = ["check_aligned", "read", "with_all_axes", "write"]

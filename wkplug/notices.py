@@ -1,0 +1,65 @@
+"""What users are told beside errors: warnings one way, and deprecations one way.
+
+A warning points at the first line outside of this package, where people can act on it. Python shows deprecations by
+default only if that line is in `__main__`. `deprecated` names the older spelling and what to write instead.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from wkplug.errors import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["deprecated", "names_from_the_package", "warn_user"]
+
+
+def warn_user(text: str, category: type[Warning]) -> None:
+    """Warn at the line of the caller who is outside of this package: there people can act on it.
+
+    All warnings of the package are given by this function.
+    """
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+    warnings.warn_explicit(
+        redacted(text),
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__") or "<script>",  # None would silence it
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        source=None,
+    )
+
+
+def _is_ours(module: str) -> bool:
+    # `contextlib` runs our context managers, and importlib the `__getattr__` of our modules: they are never the caller.
+    return module in ("wkplug", "contextlib", "importlib._bootstrap") or module.startswith("wkplug.")
+
+
+def deprecated(spelling: str, instead: str) -> None:
+    """Warn that `spelling` is deprecated and that `instead` is today's; "" if it just can be left out."""
+    advice = f"please use `{instead}` instead" if instead else "please leave it out: it has no effect"
+    warn_user(f"[DEPRECATION] `{spelling}` is deprecated, {advice}.", DeprecationWarning)
+
+
+def names_from_the_package(module: str, *names: str) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module under which names of the package were once imported.
+
+    names: the only ones that it lends, all public ones if none are given. Each comes with a DeprecationWarning.
+    """
+
+    def get(name: str) -> Any:
+        import wkplug
+
+        if name.startswith("_") or (names and name not in names) or name not in dir(wkplug):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        deprecated(f"from {module} import {name}", f"from wkplug import {name}")
+        return getattr(wkplug, name)
+
+    return get
