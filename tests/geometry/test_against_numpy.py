@@ -230,3 +230,13 @@ def test_chunks_of_boxes_with_more_axes_tile_them_too(
         expected = np.zeros_like(count)
         expected[tuple(slice(a + 4, b + 4) for a, b in map(box.get_bounds, axes))] = 1
         assert np.array_equal(count, expected)
+
+
+@unhurried
+@given(tuple_boxes, cells)
+def test_coarser_boxes_are_the_touched_voxels(box: grids.Box, factors: tuple[int, ...]) -> None:
+    start, shape = coarser = grids.coarsened(box, factors)
+    touched = [{voxel // f for voxel in range(a, a + n)} for a, n, f in zip(*box, factors, strict=True)]
+    assert [set(range(a, a + n)) for a, n in zip(start, shape, strict=True)] == touched
+    assert grids.is_empty(box) or grids.covers(grids.refined(coarser, factors), box)
+    assert grids.coarsened(grids.refined(box, factors), factors) == box

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import pkgutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import wkplug.geometry as geometry
 from wkplug.errors import GeometryError
-from wkplug.geometry import BoundingBox, NDBoundingBox, derive_nd_bounding_box_from_shape
+from wkplug.geometry import BoundingBox, NDBoundingBox, Vec3Float, Vec3Int, derive_nd_bounding_box_from_shape
 
 
 def test_every_exported_name_is_there() -> None:
@@ -67,3 +68,36 @@ def test_a_shape_makes_a_box_and_a_number_of_channels(
 def test_shapes_that_make_no_box_say_why(shape: tuple[int, ...], axes: str | None, words: str) -> None:
     with pytest.raises(GeometryError, match=words):
         derive_nd_bounding_box_from_shape(shape, axes=axes)
+
+
+@pytest.mark.parametrize(
+    ("pickled", "value"),
+    [
+        (
+            b"cwkplug.geometry.vec_int\nmake_vec\n(cwkplug.geometry.vec3_int\nVec3Int\n(I1\nI2\nI3\nt(Vx\nVy\nVz\nttR.",
+            Vec3Int(1, 2, 3),
+        ),
+        (b"cwkplug.geometry.vec3_float\nVec3Float\n(F1.0\nF2.0\nF3.0\ntR.", Vec3Float(1, 2, 3)),
+        (
+            b"cwkplug.geometry.box_base\n_restore\n(cwkplug.geometry.bounding_box\nBoundingBox\n(Vx\nVy\nVz\ntNI01\n"
+            b"Va\n(I1\nI2\nI3\nt(I3\nI4\nI5\nt(I0\nI1\nI2\nttR.",
+            BoundingBox((0, 1, 2), (3, 4, 5), name="a"),
+        ),
+    ],
+)
+def test_older_pickles_are_read(pickled: bytes, value: Any) -> None:
+    read = pickle.loads(pickled)
+    assert read == value
+    assert type(read) is type(value)
+
+
+def test_classes_are_found_by_the_modules_that_they_had_first() -> None:
+    for module, name in (
+        ("bounding_box", "BoundingBox"),
+        ("nd_bounding_box", "NDBoundingBox"),
+        ("normalized_bounding_box", "NormalizedBoundingBox"),
+        ("vec_int", "VecInt"),
+        ("vec3_int", "Vec3Int"),
+        ("vec3_float", "Vec3Float"),
+    ):
+        assert getattr(import_module(f"wkplug.geometry.{module}"), name) is getattr(geometry, name)

@@ -26,7 +26,7 @@ from wkplug.errors import (
     LayerNotFoundError,
 )
 from wkplug.geometry import BoundingBox, NDBoundingBox
-from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.geometry.boxes import checked_box
 from wkplug.model.dtypes import check_category, check_layer_dtype
 from wkplug.model.places import is_link
 from wkplug.notices import deprecated, warn_user

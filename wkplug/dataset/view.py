@@ -23,7 +23,7 @@ from wkplug.dataset.sources import ArraySource
 from wkplug.dataset.voxel_access import VoxelAccess, position_given
 from wkplug.errors import InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
-from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.geometry.boxes import checked_box
 from wkplug.model.regions import (
     Frame,
     Region,

@@ -5,13 +5,13 @@ exactly `wkplug.abc.Box`. A grid is one positive cell size per axis; its lines r
 `origin` says otherwise. Integers of any size stay exact, nothing ever goes through floats.
 
 Nothing is validated here: lengths must agree and cells be positive. The classes of `wkplug.geometry` check
-users' input and then call these functions; so do storage, dataset and ops, where boxes are already sound.
+users' input and then call these functions; where boxes are already sound, they are called directly.
 """
 
 from __future__ import annotations
 
 from itertools import product
-from operator import add, sub
+from operator import add, mul, sub
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ __all__ = [
     "align_up",
     "cell_starts",
     "cells",
+    "coarsened",
     "count_cells",
     "covers",
     "hull",
     "intersect",
     "is_aligned",
     "is_empty",
+    "refined",
     "shifted",
     "slices",
     "stop_of",
@@ -59,6 +61,22 @@ def align_down(start: Ints, stop: Ints, grid: Sequence[int]) -> tuple[Ints, Ints
     """
     first = tuple([a + -a % g for a, g in zip(start, grid, strict=True)])
     return first, tuple([max(a, b - b % g) for a, b, g in zip(first, stop, grid, strict=True)])
+
+
+def coarsened(box: Box, factors: Sequence[int]) -> Box:
+    """Return the box in voxels that are `factors` times as long, enlarged to whole ones.
+
+    Along an axis where the box is empty it stays so.
+    """
+    start = tuple([a // f for a, f in zip(box[0], factors, strict=True)])
+    return start, tuple(
+        [-(-(a + n) // f) - low if n else 0 for a, n, f, low in zip(*box, factors, start, strict=True)]
+    )
+
+
+def refined(box: Box, factors: Sequence[int]) -> Box:
+    """Return the box in voxels of which `factors` make one of its own."""
+    return tuple(map(mul, box[0], factors)), tuple(map(mul, box[1], factors))
 
 
 def stop_of(box: Box) -> Ints:

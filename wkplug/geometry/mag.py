@@ -2,7 +2,7 @@
 
 Mag 1 is full resolution, mag 2 halves every axis, mag 4-4-1 keeps z. A value: hashable, and strictly ordered
 from fine to coarse, first by the largest component, then by (x, y, z). The layer's folders are named by
-`to_layer_name()`. Called by everybody; numpy is imported by `to_np` only.
+`to_layer_name()`. numpy is imported by `to_np` only.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Union, cast
 
 from wkplug.errors import GeometryError, MagError
-from wkplug.geometry.vec3_int import Vec3Int, Vec3IntLike
-from wkplug.geometry.vec_int import VecInt
+from wkplug.geometry.vectors import Vec3Int, Vec3IntLike, VecInt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from wkplug.abc import Box
 from wkplug.errors import AxisError, GeometryError, InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import BoundingBox, NDBoundingBox, NormalizedBoundingBox
-from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.geometry.boxes import checked_box
 
 __all__ = [
     "Frame",

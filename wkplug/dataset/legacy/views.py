@@ -15,7 +15,7 @@ from wkplug.dataset.legacy.namespaces import ARGS
 from wkplug.dataset.legacy.parameters import Call, give
 from wkplug.errors import InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import Vec3Int
-from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.geometry.boxes import checked_box
 from wkplug.notices import deprecated
 
 if TYPE_CHECKING:

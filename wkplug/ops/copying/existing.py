@@ -25,7 +25,7 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
-from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.geometry.boxes import checked_box
 from wkplug.model.dtypes import check_category, check_layer_dtype
 from wkplug.model.regions import Region, to_bounding_box
 from wkplug.notices import warn_user

@@ -19,7 +19,7 @@ from wkplug.errors import (
     ShapeMismatchError,
 )
 from wkplug.geometry import BoundingBox
-from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.geometry.boxes import checked_box
 from wkplug.ops.transforming.maps import AbstractTransform, AffinePlaces, AffineTransform, FreePlaces
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import attrs
 
 from wkplug.errors import InvalidArgumentError, ShapeMismatchError
 from wkplug.geometry import BoundingBox
-from wkplug.geometry.nd_bounding_box import checked_box
+from wkplug.geometry.boxes import checked_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
