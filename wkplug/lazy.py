@@ -8,8 +8,6 @@ imports beside it:
         from wkplug.abc.arrays import Array
     else:
         __getattr__ = names_of(__name__, {"arrays": ("Array",)})
-
-Who calls it: the `__init__` of packages, and nobody else. What `import wkplug` offers is more than a table; see there.
 """
 
 from __future__ import annotations

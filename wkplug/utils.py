@@ -1,6 +1,6 @@
 """Small helpers that scripts import beside the Dataset API: partial functions with a name, executors, trees of files.
 
-Kept for the scripts that use them; the library itself has its own ways. Who calls it: users' scripts.
+Kept for the scripts that use them; the library itself has its own ways.
 """
 
 from __future__ import annotations

@@ -160,16 +160,16 @@ def test_info_shows_what_is_unfinished(
 IMPORT = """
 import signal
 from wkplug.ops.importing import writing
-from wkplug.storage import handles
+from wkplug.storage import arrays
 count = 0
-write = handles.ArrayHandle.write
+write = arrays.ArrayHandle.write
 def dying(self, box, data):
     global count
     if count == arguments["at"]:
         os.kill(os.getpid(), signal.SIGKILL)
     count += 1
     write(self, box, data)
-handles.ArrayHandle.write = dying
+arrays.ArrayHandle.write = dying
 wk.Dataset.from_images(arguments["images"], arguments["path"], (1, 1, 1), data_format="zarr3",
                        layer_name="color", chunk_shape=32, shard_shape=32, batch_size=32)
 """
@@ -202,7 +202,7 @@ FED = """
 import signal
 from wkplug import storage
 from wkplug.dataset import creating
-from wkplug.storage import handles
+from wkplug.storage import arrays
 count = 0
 def dying(function):
     def call(*given, **named):
@@ -212,7 +212,7 @@ def dying(function):
         count += 1
         return function(*given, **named)
     return call
-handles.ArrayHandle.write = dying(handles.ArrayHandle.write)
+arrays.ArrayHandle.write = dying(arrays.ArrayHandle.write)
 storage.clear_mark = dying(storage.clear_mark)
 creating.list_mag = dying(creating.list_mag)
 wk.Dataset.from_images(arguments["images"], arguments["path"], (1, 1, 1), layer_name="color", chunk_shape=32,

@@ -13,7 +13,7 @@ import pytest
 
 import wkplug as wk
 from wkplug import errors, storage
-from wkplug.storage import writing
+from wkplug.storage import arrays
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,11 +116,11 @@ def test_a_write_looks_at_its_own_files_alone(
     last.symlink_to(precious)
     mag = again(layer, backends={kind: engine} if engine else None)
     with monkeypatch.context() as patched:
-        patched.setattr(writing, "_refuse_links_anywhere", pytest.fail)
+        patched.setattr(arrays, "_refuse_links_anywhere", pytest.fail)
         mag.write(np.full((32, 32, 32), 3, "u1"))
         with pytest.raises(errors.UnsafePathError, match="is a link that leads out of it, to"):
             mag.write(np.full((32, 32, 32), 3, "u1"), absolute_offset=(32, 32, 32))
-    monkeypatch.setattr(writing, "_MOST_CELLS", 7)
+    monkeypatch.setattr(arrays, "_MOST_CELLS", 7)
     with pytest.raises(errors.UnsafePathError, match="is a link that leads out of it, to"):
         mag.write(np.full((64, 64, 64), 4, "u1"))
     last.unlink()

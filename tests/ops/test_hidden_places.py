@@ -10,7 +10,7 @@ import pytest
 import wkplug as wk
 from tests.dataset import processes
 from wkplug import errors, storage
-from wkplug.storage.swapping import told_as
+from wkplug.storage.replacing import errors_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,9 +59,9 @@ def test_errors_of_engines_name_the_target_and_no_hidden_place(tmp_path: Path) -
 
 def test_hints_are_told_for_the_target_too() -> None:
     written, target = storage.locate("memory://hidden/place"), storage.locate("memory://asked/for")
-    with pytest.raises(errors.StorageError) as caught, told_as(written, target):
+    with pytest.raises(errors.StorageError) as caught, errors_named(written, target):
         raise errors.StorageError(f"{written.url}/a is bad.", hint=f"Look at {written.url}.")
     assert caught.value.message == "memory://asked/for/a is bad."
     assert caught.value.hint == "Look at memory://asked/for."
-    with pytest.raises(errors.StorageError, match=r"^bad$"), told_as(written, target):
+    with pytest.raises(errors.StorageError, match=r"^bad$"), errors_named(written, target):
         raise errors.StorageError("bad")

@@ -20,7 +20,7 @@ from wkplug.ops import images
 from wkplug.ops.importing import options
 from wkplug.ops.importing.options import PyramidOptions
 from wkplug.ops.pyramids import feeding
-from wkplug.storage.handles import ArrayHandle
+from wkplug.storage.arrays import ArrayHandle
 
 
 def stack(folder: Path, data: Any) -> Path:

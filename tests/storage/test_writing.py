@@ -20,7 +20,7 @@ from wkplug.abc import ArraySpec
 from wkplug.builtin.fsspec_places import FsspecLocation
 from wkplug.builtin.local import LocalLocation
 from wkplug.errors import LockTimeoutError
-from wkplug.storage.writing import partial_cells, pieces
+from wkplug.storage.arrays import partial_cells, pieces
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,6 @@ system, fsspec or an HTTP library raised into MissingError, ForbiddenError, Stor
 
 Nothing is read or written here, and no other library is imported: errors are told by errno, by the built-in
 type, and by the HTTP status that they or their causes carry.
-
-Who calls it: the locations in this package and filesystem plugins' own through them.
 """
 
 from __future__ import annotations

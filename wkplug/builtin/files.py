@@ -2,8 +2,6 @@
 
 Errors are those of the system, but for `sync_folder`, which sorts them; `sort_write_failure` finds the file that stands
 where a folder should be.
-
-Who calls it: `wkplug.builtin.local` and `wkplug.storage.copying`.
 """
 
 # The reason: paths are plain text here, since pathlib costs more than the system calls.

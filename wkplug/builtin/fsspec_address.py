@@ -5,8 +5,6 @@ Options come from the argument, from the setting `storage` (by URL prefix), and 
 pickle. A location that is unpickled elsewhere resolves its URL anew, from settings and environment there.
 
 Nothing is read or written here, and drivers are imported only when a filesystem is asked for.
-
-Who calls it: `wkplug.builtin.fsspec_places`.
 """
 
 from __future__ import annotations

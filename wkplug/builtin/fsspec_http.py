@@ -5,8 +5,6 @@ that mean something else. So reads and looks go through the driver's session, bu
 hands: 206 is the range, 200 the whole (cut here), 416 nothing, 404 missing, and everything else raises
 `HttpAnswer`, whose status `wkplug.builtin.failures` sorts. Folders are listed by their index pages
 (`wkplug.builtin.index_pages`), which must have come whole.
-
-Who calls it: `wkplug.builtin.fsspec_places`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ come (memory:// places have a lock of this process around both). HTTP places are
 
 Credentials given in code work in this process, but travel in no pickle: workers find theirs in the settings
 or the environment, by the URL.
-
-Who calls it: `wkplug.storage.locate`, through the registry.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Ranges of objects through fsspec's drivers: merged before, and no failure behind the end.
-
-Who calls it: `wkplug.builtin.fsspec_places`.
-"""
+"""Ranges of objects through fsspec's drivers: merged before, and no failure behind the end."""
 
 from __future__ import annotations
 

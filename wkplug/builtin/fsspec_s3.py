@@ -8,8 +8,6 @@ endpoint is spoken to by https, except on this machine or where settings or envi
 Credentials: the argument, then the setting `storage`, then AWS_ACCESS_KEY_ID__<SUFFIX> and
 AWS_SECRET_ACCESS_KEY__<SUFFIX> for the longest suffix made of host, bucket and key parts, then Amazon's own
 chain.
-
-Who calls it: `wkplug.builtin.fsspec_address` and `wkplug.builtin.fsspec_places`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ last, by the waiter's own clock, so that clocks need not agree.
 The limits: a killed holder's lease keeps others out until it has run out (30 s); a holder that can't renew
 for that long (stopped, cut off) loses it, and is told at the end; and stores without conditional puts have a
 moment between looking and writing in which two can both win.
-
-Who calls it: `FsspecLocation.lock`.
 """
 
 from __future__ import annotations

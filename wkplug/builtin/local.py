@@ -6,8 +6,6 @@ that the umask gives, or those of the file that is replaced; links are replaced 
 through; and errors arrive sorted (see `wkplug.builtin.failures`).
 
 It is no place for caches, retries (local calls either work or don't) or knowledge of what the bytes mean.
-
-Who calls it: `wkplug.storage.locate`, the registry through `LocalFilesystem`, and tests.
 """
 
 # ruff: noqa: PTH100, PTH103, PTH105, PTH106, PTH108, PTH112, PTH116, PTH118, PTH120

@@ -7,8 +7,6 @@ platform has no such locks (outside Linux), each key gets a file of its own that
 
 The lock file also holds who took each lock last, so that a timeout can name them. It is never deleted:
 another process may hold a lock on it. Locks are not reentrant; a forked child holds none of its parent's.
-
-Who calls it: `LocalLocation.lock`.
 """
 
 # ruff: noqa: PTH108, PTH116, PTH118

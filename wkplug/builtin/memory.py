@@ -7,8 +7,6 @@ that `wkplug.testing` is itself tested with.
 An array is known by the URL of its location, at which nothing is ever written. It lives until the process
 ends or `MemoryBackend.forget` drops it, and no other process sees it. Shards are replaced, never changed, so
 that readers need no lock and always see the old or the new one.
-
-Who calls it: the registry, for the data format "memory".
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Every `Location.child` goes through `safe_parts`, so that no name out of a file or a header leads out of the
 folder it belongs to. Names that wkplug itself leaves beside data (lock files, temporary files) are told
 apart from users' files here too, for whoever copies, sums up or verifies folders.
-
-Who calls it: the locations in this package, and `wkplug.storage`.
 """
 
 from __future__ import annotations

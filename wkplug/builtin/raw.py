@@ -3,8 +3,6 @@
 They are never recognised by their bytes or names, so no reader is registered for them: whoever knows the layout
 makes a `RawReader` of it, and opens files with that as with any other reader. Regions are read by their bytes alone,
 here and elsewhere.
-
-Who calls it: imports that were told the layout, and users of `wkplug.builtin.raw` who need an `Image` of such a file.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 An archive's table of contents is read once for all places in it. Entries that are stored as they are, as in zipped
 images, are read by ranges, here and on servers; compressed ones are unpacked from their beginning. Nothing is
 written, and names in the archive never lead out of it.
-
-Who calls it: imports, for containers that come as one file; and `wkplug.storage.locate`, through the registry.
 """
 
 from __future__ import annotations

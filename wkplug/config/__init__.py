@@ -6,8 +6,6 @@ WKPLUG_CONFIG < WKPLUG_* variables < `with wkplug.settings(...)`. An argument of
 Files and variables are read at the first use in a process, and again after `reload`. Executors carry
 `current()` to their workers, which `adopt` it; threads that are started by hand see the process' settings,
 not the context manager's, unless they run in a copy of the context (`contextvars.copy_context`).
-
-Who calls it: everything above `wkplug.abc`. It knows the names of no format and no plugin.
 """
 
 from __future__ import annotations

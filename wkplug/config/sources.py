@@ -4,8 +4,6 @@ Low to high: documented older variables, the system's file, the user's file, the
 WKPLUG_* variables. Nothing is looked up from the working directory: a library must not behave differently
 because of where it was started. An unknown key in a file is an error, an unknown variable a warning, because
 variables may be left over from something else.
-
-Called by `wkplug.config` once per process.
 """
 
 # ruff: noqa: PTH118, PTH123

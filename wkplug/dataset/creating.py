@@ -184,7 +184,7 @@ def create_array(
     make_room(layer, location, data_format)
     if mark is not None:
         storage.set_mark(location, mark)
-    return storage.create_array(location, data_format, spec, backend=explicit, told=True)
+    return storage.create_array(location, data_format, spec, backend=explicit, warn=False)
 
 
 @contextmanager

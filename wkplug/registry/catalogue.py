@@ -3,8 +3,6 @@
 These are different things, and the user must do something different about each. `known.toml`, written by
 `tools/known_plugins.py`, says which distribution offers what, also where it isn't installed; it is read when
 something is missing and never otherwise.
-
-Called by the registry's look-ups; builds errors, raises none.
 """
 
 from __future__ import annotations

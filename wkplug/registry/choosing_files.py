@@ -3,8 +3,6 @@
 Readers are picked by what a file is before what it is called: magic bytes beat suffixes, longer suffixes beat
 shorter ones. Only those that claim a file by one or the other are imported and asked. Two readers that are
 equally sure are an error that shows the line of configuration which settles it.
-
-Called by `wkplug.registry`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 First bytes and suffixes say what a file claims to be, not whether its flavour is one that a library knows. So where
 nobody named a reader, those that rank below are tried in their order, catch-alls last, until one opens the file. This
 is for looking at a file before anything is made of it; a failure while voxels are read is never papered over.
-
-Called by `wkplug.registry`.
 """
 
 from __future__ import annotations

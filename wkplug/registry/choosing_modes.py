@@ -4,8 +4,6 @@ A mode is one question, its implementation another: the mode's own spec says for
 is honest; specs that implement it ("median+numba" implements "median") are faster ways to the same bits. They
 come first by priority, and each block goes to the first that takes it, so that an engine which is slow to
 start is not started for a few voxels. One that is broken or missing is left out with a warning.
-
-Called by `wkplug.registry`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ zip file, a finder of somebody's own) is left to `importlib.metadata`, which is 
 
 As there, the first distribution of a name on `sys.path` wins. The API number is part of the group's name
 ("wkplug.v1"), so that plugins for another API are seen, and never imported.
-
-Called by the manager, once per process.
 """
 
 # ruff: noqa: PTH113, PTH118, PTH123, PTH208

@@ -1,7 +1,4 @@
-"""Renders a `Choice` as text: the ranking, what spoke for and against each, and who decided.
-
-Called by `wkplug explain`; also handy in a debugger: `print(render(choice))`.
-"""
+"""Renders a `Choice` as text: the ranking, what spoke for and against each, and who decided."""
 
 from __future__ import annotations
 

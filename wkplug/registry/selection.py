@@ -6,8 +6,6 @@ candidates' own `assess` does, and that is asked from the best candidate downwar
 because asking imports an engine. An explicit or configured choice that is unable is an error; a default
 makes room for the next able one. Nothing here, and nothing after opening, ever falls through a failure
 while reading.
-
-Called by `wkplug.registry.choosing`; rendered by `wkplug.registry.explain`.
 """
 
 from __future__ import annotations

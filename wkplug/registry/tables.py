@@ -6,8 +6,6 @@ are a PluginConflictError when that name is used; everything else keeps working.
 
 Everybody in a process asks the same tables, of one manager for each set of plugins that may run, made when they are
 first asked; tests bring a manager of their own.
-
-Called by `wkplug.registry` and the choosing functions beside this module.
 """
 
 from __future__ import annotations

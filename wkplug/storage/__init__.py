@@ -4,9 +4,9 @@ Here formats and engines end: above this package there are only locations, handl
 opens an array is the registry's decision, what the voxels mean the dataset's.
 """
 
+from wkplug.storage.arrays import ArrayHandle, create_array, forget, open_array
 from wkplug.storage.budget import check_unpacked_size
 from wkplug.storage.copying import can_be_listed, copy_tree
-from wkplug.storage.handles import ArrayHandle
 from wkplug.storage.locating import check_apart, is_inside, is_trusted, locate, relative_to, resolve_inside
 from wkplug.storage.marks import (
     MARK_NAME,
@@ -18,8 +18,7 @@ from wkplug.storage.marks import (
     refuse_mark,
     set_mark,
 )
-from wkplug.storage.opening import create_array, forget, open_array
-from wkplug.storage.swapping import place_of_new
+from wkplug.storage.replacing import place_of_new
 
 __all__ = [
     "MARK_NAME",

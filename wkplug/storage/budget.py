@@ -2,8 +2,6 @@
 
 The limit is the setting `max_read_bytes`; without it half of this machine's memory, or half of what the
 control group of this process allows, if that is less.
-
-Who calls it: `ArrayHandle.read`, and whoever reads through `handle.array` (`ArrayHandle.check_size`).
 """
 
 from __future__ import annotations

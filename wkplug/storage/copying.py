@@ -3,8 +3,6 @@
 Files appear at the target whole or not at all. Our own lock and temporary files stay behind. Links are
 never followed out of the source: what they lead to inside it is copied as files, what lies outside is left
 out with a warning. Files are held in memory one at a time per thread, unless both sides are local.
-
-Who calls it: `wkplug.dataset` and `wkplug.ops` (copying layers, mags, attachments).
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ What a dataset records is what somebody else wrote. A dataset on this machine ma
 could; one that came from elsewhere names nothing on this machine and nothing on other hosts, unless the setting
 `trusted_places` says so. A place that may not be named is a place all the same, so that the dataset opens; whatever
 is done with it is an UnsafePathError.
-
-Who calls it: everything above `wkplug.storage`.
 """
 
 from __future__ import annotations

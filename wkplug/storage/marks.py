@@ -10,8 +10,6 @@ or not.
 
 Folders of layers and datasets are marked likewise while they are copied or imported: they can be opened, because what
 they list is complete, but `wkplug info` tells that more was to come, and the same job goes on with them.
-
-Who calls it: `wkplug.storage.opening`, and the long operations of `wkplug.dataset` and `wkplug.ops`.
 """
 
 from __future__ import annotations

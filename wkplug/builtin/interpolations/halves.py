@@ -2,8 +2,6 @@
 
 The same as the general median, in fewer and longer passes, all into memory that stays: sorting goes along z and y,
 where whole rows are compared, and what is left over along x is cut out two bytes at a time.
-
-Who calls it: the medians of `ranks`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Storing a mag in another way: other chunks, other shards, compressed or not.
 
-In place, the new array is made beside the old one and swapped in when it is complete (`wkplug.storage.swapping`);
+In place, the new array is made beside the old one and swapped in when it is complete (`wkplug.storage.replacing`);
 a crash at any moment leaves a complete array, and the same call again cleans up. Everything stored is taken
 along, also voxels that the layer's box hides. With a target path the result is a dataset of its own, and the mag
 stays as it is; object stores, which can't rename folders, need that.
@@ -29,7 +29,7 @@ from wkplug.ops import pools
 from wkplug.ops.copying import entries, layer_copying, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest
 from wkplug.ops.copying.rewriting import copy_voxels
-from wkplug.storage import swapping
+from wkplug.storage import replacing
 
 if TYPE_CHECKING:
     import os
@@ -177,7 +177,7 @@ def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progre
         request = entries.with_codecs_of(
             old, request, request.compress, backend=choice.winner, place=place, spec_of=spec_of
         )
-        with swapping.told_as(place, location):
+        with replacing.errors_named(place, location):
             new = storage.create_array(place, data_format, spec_of(request), backend=explicit)
             # The layer's box comes first: around it there is rarely anything; shards are hardly written twice.
             shown = _whole_chunks(view._bounds_in_mag(layer.region), new.spec)
@@ -190,7 +190,7 @@ def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progre
         extra = entries.foreign_keys(view)
         storage.forget(place)
         view.array_source.forget()
-        swapping.swap(location)
+        replacing.swap(location)
         _complete(view, extra)
 
 
@@ -199,7 +199,7 @@ def _complete(view: MagView, extra: dict[str, Any]) -> None:
     source = view.array_source
     source.forget()
     creating.list_mag(view.layer, view.mag, source.writing_handle, extra=extra, replace=True)
-    swapping.finish(view.location)
+    replacing.finish(view.location)
     source.forget()
     view.layer.get_mag(view.mag).array_source.forget()
 
@@ -207,10 +207,10 @@ def _complete(view: MagView, extra: dict[str, Any]) -> None:
 def _clean_up(view: MagView) -> None:
     """Finish what a killed call has left of a swap."""
     location = view.location
-    if view.read_only or location.local_path() is None or not swapping.is_unfinished(location):
+    if view.read_only or location.local_path() is None or not replacing.is_unfinished(location):
         return
     with creating.claimed(view.layer, view.mag):
-        swapping.recover(location)
+        replacing.recover(location)
         _complete(view, entries.all_keys(view))
 
 

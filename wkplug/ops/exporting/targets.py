@@ -17,7 +17,7 @@ from wkplug.builtin.failures import sort_failure
 from wkplug.builtin.parts import TEMPORARY_PREFIX
 from wkplug.errors import ExportError, StorageError
 from wkplug.properties.document import FILE_NAME
-from wkplug.storage.swapping import told_as
+from wkplug.storage.replacing import errors_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,7 +66,7 @@ def finished(target: str, *, overwrite: bool, keep: Sequence[Location] = ()) -> 
     written = storage.locate(os.path.join(scratch, place.name))  # noqa: PTH118 - plain text
     try:
         try:
-            with told_as(written, place):
+            with errors_named(written, place):
                 yield written
         except OSError as error:
             if isinstance(error, StorageError):

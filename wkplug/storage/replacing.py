@@ -1,13 +1,10 @@
-"""Putting a new folder in the place of an old one, so that a complete copy is there after any crash.
+"""Replacing a folder by a new one, so that a complete copy is there after any crash.
 
 The new folder is made beside the old one (`place_of_new`). `swap` renames the old one aside and the new one in;
 `finish` deletes what was put aside. As long as the old folder lies aside, the swap is not finished: `recover`
-brings back a place that a crash between the two renames left empty. Opening an array that is missing asks for
-that, so that readers never have to know. Local places only: object stores have no renames. What goes wrong at a
-place that nobody has asked for is `told_as` going wrong at the one it stands for.
-
-Who calls it: `wkplug.ops.copying.rechunking` and `wkplug.ops.exporting`, and `wkplug.storage.opening` for what a crash
-left.
+brings back a place that a crash between the two renames left empty; opening an array that is missing asks for
+that. Local places only: object stores have no renames. `errors_named` lets errors at the place that is written
+name the one that it stands for.
 """
 
 # ruff: noqa: PTH104, PTH120
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Location
 
-__all__ = ["finish", "is_unfinished", "place_of_new", "recover", "swap", "told_as"]
+__all__ = ["errors_named", "finish", "is_unfinished", "place_of_new", "recover", "swap"]
 
 _NEW = ".wkplug-new-"
 _OLD = ".wkplug-old-"
@@ -41,7 +38,7 @@ def place_of_new(location: Location) -> Location:
 
 
 @contextmanager
-def told_as(written: Location, target: Location) -> Iterator[None]:
+def errors_named(written: Location, target: Location) -> Iterator[None]:
     """Let errors name `target` where they name `written`, the place that stands for it until all is written."""
     try:
         yield
