@@ -22,6 +22,8 @@ FLOORS = {
     "abc": 1,
     "config": 2,
     "registry": 2,
+    "filesystems": 3,
+    "interpolation": 3,
     "builtin": 3,
     "storage": 4,
     "properties": 5,

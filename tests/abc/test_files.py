@@ -23,7 +23,6 @@ from wkplug.abc.files import (
     quietly,
     reason_of,
 )
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     CorruptImageError,
     ForbiddenError,
@@ -34,6 +33,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing.images.thrift import CountingLocation
 from wkplug.testing.places import PlainLocation
 

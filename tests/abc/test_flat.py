@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wkplug.abc.flat import FlatVoxels
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing.places import PlainLocation
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from wkplug.abc import ArraySpec, LayoutWish, ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.builtin.memory import MemoryBackend
 from wkplug.errors import (
     ConflictError,
@@ -21,6 +20,7 @@ from wkplug.errors import (
     ShapeMismatchError,
     UnsupportedDtypeError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ArrayBackendSuite
 
 AXES = ("c", "x", "y", "z")
@@ -102,7 +102,7 @@ def test_a_forked_process_is_told_too_instead_of_losing_its_writes(place):
 import os
 import numpy as np
 from wkplug.abc import ArraySpec
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.builtin.memory import MemoryBackend
 from wkplug.errors import MissingError
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pytest
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.builtin.raw import RawLayout, RawReader
 from wkplug.errors import CorruptImageError, InvalidArgumentError, UnsupportedDtypeError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 
 if TYPE_CHECKING:

@@ -96,8 +96,8 @@ def test_values_are_rescaled_and_those_beyond_are_cut_off(data: Any, dtype: str,
 
 def test_equal_limits_make_zeros_and_64_bits_reach_their_largest_value(data: Any) -> None:
     del data
-    from wkplug.builtin.local import LocalLocation
     from wkplug.builtin.raw import RawLayout
+    from wkplug.filesystems.local import LocalLocation
     from wkplug.ops.importing.rawfiles import RawFile
 
     Path("b.raw").write_bytes(np.arange(8, dtype="uint8").tobytes())

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wkplug.abc import ArraySpec
-from wkplug.builtin.local import LocalLocation
 from wkplug.cli.main import main
+from wkplug.filesystems.local import LocalLocation
 from wkplug.registry import backend
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 import wkplug as wk
-from tests.builtin.servers import serve_s3
-from wkplug.builtin.fsspec_places import FsspecLocation
+from tests.filesystems.servers import serve_s3
+from wkplug.filesystems.fsspec import FsspecLocation
 from wkplug.testing.profiles import examples
 
 if TYPE_CHECKING:

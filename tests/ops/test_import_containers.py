@@ -13,7 +13,6 @@ import tifffile
 import zarr
 
 import wkplug as wk
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     AmbiguousChoiceError,
     CorruptDataError,
@@ -25,6 +24,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.ops import images
 from wkplug.ops.inspecting import inspect_container
 from wkplug.ops.memory import resident

@@ -12,7 +12,6 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug import registry, storage
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     CorruptImageError,
     DatasetExistsError,
@@ -28,6 +27,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.ops.inspecting import inspect_image
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def test_a_section_larger_than_the_memory_budget(tmp_path: Path) -> None:
 def test_a_file_that_a_known_plugin_would_read(tmp_path: Path) -> None:
     section(tmp_path / "in" / "s1.tif")
     (tmp_path / "in" / "big.czi").write_bytes(b"ZISRAWFILE" + b"\0" * 100)
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
     from wkplug.ops.importing.readers import ImageFile
 
     try:

@@ -406,7 +406,7 @@ def test_any_executor_gives_the_same_voxels(tmp_path: Path, dataset: wk.Dataset,
 
 
 def test_what_is_read_pickles(tmp_path: Path) -> None:
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
     from wkplug.ops.importing.readers import ImageFile
     from wkplug.ops.importing.volume import Volume
 

@@ -11,7 +11,7 @@ import tifffile
 from wkplug_tiff.reader import TiffReader
 
 import wkplug as wk
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.ops.importing.readers import Closed, ImageFile, Wanted
 
 OPTIONS: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}

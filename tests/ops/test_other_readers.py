@@ -13,9 +13,9 @@ import tifffile
 
 import wkplug as wk
 from wkplug import config, registry
-from wkplug.builtin.local import LocalLocation
 from wkplug.cli.main import main
 from wkplug.errors import CorruptImageError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.ops import images
 from wkplug.ops.inspecting import inspect_image
 from wkplug.registry import Manager, use_manager

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import wkplug as wk
-from tests.builtin.servers import serve_files, serve_s3
+from tests.filesystems.servers import serve_files, serve_s3
 from wkplug.errors import MissingError
 
 if TYPE_CHECKING:

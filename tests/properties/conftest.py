@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from wkplug.abc import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.geometry import BoundingBox, Mag
 from wkplug.properties import LayerProperties, MagViewProperties, PropertiesStore, VoxelSize, layer_facts
 from wkplug.properties import operations as op

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.geometry import BoundingBox, Mag
 from wkplug.properties import LayerProperties, MagViewProperties, PropertiesStore
 from wkplug.properties import operations as op

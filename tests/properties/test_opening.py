@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     DatasetNotFoundError,
     MissingPropertyError,
     PropertiesError,
     UnsupportedVersionError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.geometry import BoundingBox
 from wkplug.properties import PropertiesStore, operations
 

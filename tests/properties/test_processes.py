@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ WRITERS = 8
 
 WRITER = """
 import sys, time
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.geometry import BoundingBox, Mag
 from wkplug.properties import LayerProperties, MagViewProperties, PropertiesStore, operations as op
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox
 from wkplug.properties import (
     AffineCoordinateTransformation,

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     DatasetExistsError,
     DatasetNotFoundError,
@@ -22,6 +21,7 @@ from wkplug.errors import (
     StorageError,
     StorageFullError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.geometry import BoundingBox, Mag
 from wkplug.properties import LayerProperties, MagViewProperties, PropertiesStore, VoxelSize
 from wkplug.properties import operations as op

@@ -27,7 +27,7 @@ from wkplug.properties import (
 )
 
 if TYPE_CHECKING:
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
 
 OpenStore = Callable[[Any], PropertiesStore]
 OnDisk = Callable[[PropertiesStore], Any]
@@ -321,7 +321,7 @@ def test_the_converter_structures_and_unstructures_whole_documents(document: dic
 def test_opening_imports_neither_numpy_nor_cattrs(store: PropertiesStore) -> None:
     code = (
         "import sys\n"
-        "from wkplug.builtin.local import LocalLocation\n"
+        "from wkplug.filesystems.local import LocalLocation\n"
         "from wkplug.properties import PropertiesStore\n"
         f"store = PropertiesStore.open(LocalLocation({store.root.url!r}))\n"
         "store.layer('seg')\n"

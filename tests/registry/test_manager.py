@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from wkplug import config, registry
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     ConfigError,
     LayoutError,
@@ -25,6 +24,7 @@ from wkplug.errors import (
     UnknownFormatError,
     UnknownNameError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.registry import Manager, PluginWarning, State
 
 FAKES = Path(__file__).parent.parent / "fakes"
@@ -447,7 +447,7 @@ RANKING = """
 import sys, warnings
 warnings.simplefilter("ignore")
 from wkplug import registry
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.registry import Manager
 with registry.use_manager(Manager(paths=sys.argv[1:])) as manager:
     choice = registry.choose_backend(LocalLocation("/tmp"), data_format="npy", thorough=True)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from wkplug import config, registry
 from wkplug.abc import ArraySpec, ProbeScore, Problem
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     AmbiguousChoiceError,
     ConfigError,
@@ -31,6 +30,7 @@ from wkplug.errors import (
     UnsupportedDtypeError,
     UnsupportedImageFormatError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.registry import Manager, PluginWarning
 from wkplug.registry.explain import as_facts, render
 from wkplug.registry.selection import Candidate, Wish, select

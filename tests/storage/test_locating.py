@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from wkplug import storage
-from wkplug.builtin.fsspec_places import FsspecLocation
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     InvalidArgumentError,
     MissingError,
@@ -20,6 +18,8 @@ from wkplug.errors import (
     UnknownSchemeError,
     UnsafePathError,
 )
+from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from wkplug.abc import Location

@@ -13,7 +13,6 @@ import pytest
 import wkplug.config
 from wkplug import storage
 from wkplug.abc import ArraySpec
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     ConflictError,
     IncompleteMagError,
@@ -25,6 +24,7 @@ from wkplug.errors import (
     UnknownFormatError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import wkplug as wk
-from tests.builtin.servers import FileServer, serve_files
+from tests.filesystems.servers import FileServer, serve_files
 from wkplug import storage
 from wkplug.errors import UnlistableError, UnsupportedOperationError
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 import wkplug.config
 from wkplug import storage
 from wkplug.abc import ArraySpec
-from wkplug.builtin.fsspec_places import FsspecLocation
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import LockTimeoutError
+from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.storage.arrays import partial_cells, pieces
 
 if TYPE_CHECKING:

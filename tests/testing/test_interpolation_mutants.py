@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from wkplug.builtin.interpolations import Mean, Median, Min, Mode, Nearest
+from wkplug.interpolation import Mean, Median, Min, Mode, Nearest
 from wkplug.testing import BrokenPromiseError, InterpolationSuite
 from wkplug.testing.interpolations.mutants import MUTANTS, mutant
 from wkplug.testing.interpolations.samples import made

@@ -10,40 +10,40 @@ class BuiltIn(InterpolationSuite):
 
 
 class TestBicubic(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:Bicubic"
+    interpolation_factory = "wkplug.interpolation:Bicubic"
 
 
 class TestBilinear(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:Bilinear"
+    interpolation_factory = "wkplug.interpolation:Bilinear"
 
 
 class TestMax(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:Max"
+    interpolation_factory = "wkplug.interpolation:Max"
 
 
 class TestMean(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:Mean"
+    interpolation_factory = "wkplug.interpolation:Mean"
 
 
 class TestMedian(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:Median"
+    interpolation_factory = "wkplug.interpolation:Median"
 
 
 class TestMedianUnbiased(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:MedianUnbiased"
+    interpolation_factory = "wkplug.interpolation:MedianUnbiased"
 
 
 class TestMin(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:Min"
+    interpolation_factory = "wkplug.interpolation:Min"
 
 
 class TestMode(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:Mode"
+    interpolation_factory = "wkplug.interpolation:Mode"
 
 
 class TestModeSparse(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:ModeSparse"
+    interpolation_factory = "wkplug.interpolation:ModeSparse"
 
 
 class TestNearest(BuiltIn):
-    interpolation_factory = "wkplug.builtin.interpolations:Nearest"
+    interpolation_factory = "wkplug.interpolation:Nearest"

@@ -230,8 +230,8 @@ def test_a_history_can_be_tested_alone(tmp_path):
     from hypothesis.stateful import run_state_machine_as_test
 
     from wkplug.abc import Layout
-    from wkplug.builtin.local import LocalLocation
     from wkplug.builtin.memory import MemoryBackend
+    from wkplug.filesystems.local import LocalLocation
     from wkplug.testing.mutants import mutant
     from wkplug.testing.profiles import steps
 

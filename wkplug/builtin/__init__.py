@@ -1,6 +1,6 @@
 """The core's own plugin: what works without any other distribution.
 
-Memory arrays, local files, whatever fsspec opens, the basic interpolations and local executors. They come
-through the same hooks as everybody else's (`wkplug.builtin.plugin`) and have no other way in: the registry
+The hooks (`wkplug.builtin.plugin`), memory arrays, raw files and local executors. `wkplug.filesystems` and
+`wkplug.interpolation` come through the same hooks as everybody else's and have no other way in: the registry
 reaches each by the name that its spec gives.
 """

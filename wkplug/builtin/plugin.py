@@ -64,19 +64,19 @@ def wkplug_filesystems() -> Iterator[FilesystemSpec]:
     yield FilesystemSpec(
         name="local",
         schemes=("", "file"),
-        factory="wkplug.builtin.local:LocalFilesystem",
+        factory="wkplug.filesystems.local:LocalFilesystem",
         summary="files on this machine",
     )
     yield FilesystemSpec(
         name="zip",
         schemes=("zip",),
-        factory="wkplug.builtin.zipped:ZipFilesystem",
+        factory="wkplug.filesystems.zip:ZipFilesystem",
         summary="files in zip archives: zip://inner::outer",
     )
     yield FilesystemSpec(
         name="fsspec",
         schemes=_FSSPEC_SCHEMES,
-        factory="wkplug.builtin.fsspec_places:FsspecFilesystem",
+        factory="wkplug.filesystems.fsspec:FsspecFilesystem",
         priority=-10,
         summary="whatever fsspec has a driver for",
     )
@@ -88,19 +88,24 @@ def wkplug_interpolations() -> Iterator[InterpolationSpec]:
     for name, home, categories, summary in (
         ("bicubic", "sums:Bicubic", _COLOR, "a quadratic spline at each block's centre"),
         ("bilinear", "sums:Bilinear", _COLOR, "linear interpolation at each block's centre"),
-        ("max", "ranks:Max", _BOTH, "the largest value of each block"),
+        ("max", "order_statistics:Max", _BOTH, "the largest value of each block"),
         ("mean", "sums:Mean", _COLOR, "the mean of each block"),
-        ("median", "ranks:Median", _BOTH, "the median of each block; the default for colour layers"),
-        ("median_unbiased", "ranks:MedianUnbiased", _COLOR, "the median, rounded half to even"),
-        ("min", "ranks:Min", _BOTH, "the smallest value of each block"),
-        ("mode", "votes:Mode", _BOTH, "the most frequent value of each block; the default for segmentations"),
-        ("mode_sparse", "votes:ModeSparse", _LABELS, "the most frequent value of each block other than 0"),
-        ("nearest", "ranks:Nearest", _BOTH, "the first voxel of each block"),
+        (
+            "median",
+            "order_statistics:Median",
+            _BOTH,
+            "the median of each block; the default for colour layers",
+        ),
+        ("median_unbiased", "order_statistics:MedianUnbiased", _COLOR, "the median, rounded half to even"),
+        ("min", "order_statistics:Min", _BOTH, "the smallest value of each block"),
+        ("mode", "mode:Mode", _BOTH, "the most frequent value of each block; the default for segmentations"),
+        ("mode_sparse", "mode:ModeSparse", _LABELS, "the most frequent value of each block other than 0"),
+        ("nearest", "order_statistics:Nearest", _BOTH, "the first voxel of each block"),
     ):
         yield InterpolationSpec(
             name=name,
             categories=categories,
-            factory=f"wkplug.builtin.interpolations.{home}",
+            factory=f"wkplug.interpolation.{home}",
             summary=summary,
         )
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import attrs
 
 from wkplug import storage
-from wkplug.builtin.parts import is_scrap
 from wkplug.dataset.legacy.attachment_formats import (
     attachment_format,
     attachment_suffix,
@@ -24,6 +23,7 @@ from wkplug.dataset.legacy.attachment_formats import (
 )
 from wkplug.dataset.legacy.attachments import LegacyAttachments
 from wkplug.errors import AttachmentError, UnsafePathError
+from wkplug.filesystems.paths import is_scrap
 from wkplug.model.places import is_link, to_path
 from wkplug.properties import AttachmentsProperties, check_layer_name, operations
 

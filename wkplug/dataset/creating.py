@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug import registry, storage
-from wkplug.builtin.parts import is_scrap
 from wkplug.dataset.mag_view import MagView
 from wkplug.errors import (
     LayerExistsError,
@@ -23,6 +22,7 @@ from wkplug.errors import (
     UnsupportedOperationError,
     WkplugError,
 )
+from wkplug.filesystems.paths import is_scrap
 from wkplug.model.places import is_link, likely_place
 from wkplug.properties import MagViewProperties, check_layer_name
 

@@ -178,7 +178,7 @@ class Dataset(DatasetLayers, DatasetImporting, DatasetCopying, OlderDataset):
         """
         location = storage.locate(dataset_path)
         if location.name.lower().endswith(".zip"):
-            from wkplug.builtin.zipped import unzipped
+            from wkplug.filesystems.zip import unzipped
 
             location = unzipped(location)
         options = OpenOptions(

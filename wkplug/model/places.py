@@ -6,8 +6,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from wkplug.builtin.parts import is_scrap
 from wkplug.errors import DatasetExistsError, NotADatasetFolderError
+from wkplug.filesystems.paths import is_scrap
 from wkplug.storage.locating import resolve_inside
 from wkplug.storage.marks import MARK_NAME
 

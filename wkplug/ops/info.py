@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.builtin.parts import is_scrap
 from wkplug.dataset.attachments import attached_places
 from wkplug.errors import MagError, StorageError, WkplugError
+from wkplug.filesystems.paths import is_scrap
 from wkplug.geometry import Mag
 from wkplug.storage.removing import noted_deletions
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.builtin.zipped import is_zip
 from wkplug.errors import (
     CorruptDataError,
     ImageConversionError,
@@ -19,6 +18,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
 )
+from wkplug.filesystems.zip import is_zip
 from wkplug.ops.importing.axes import EVERYTHING, Meaning, has_alpha
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
 from wkplug.ops.importing.readers import HEAD_BYTES

@@ -11,9 +11,9 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from wkplug.builtin.files import check_is_file, sort_write_failure, sync_folder, write_fully
-from wkplug.builtin.parts import TEMPORARY_PREFIX, is_scrap
 from wkplug.errors import MissingError, StorageError, UnlistableError
+from wkplug.filesystems.files import check_is_file, sort_write_failure, sync_folder, write_fully
+from wkplug.filesystems.paths import TEMPORARY_PREFIX, is_scrap
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:

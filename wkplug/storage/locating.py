@@ -17,8 +17,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Location
-from wkplug.builtin.local import LocalFilesystem, LocalLocation
 from wkplug.errors import InvalidArgumentError, UnsafePathError, redacted
+from wkplug.filesystems.local import LocalFilesystem, LocalLocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,10 +16,10 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.files import sync_folder
-from wkplug.builtin.parts import DELETED_PREFIX, DELETING_PREFIX, TEMPORARY_PREFIX, safe_parts
 from wkplug.errors import MissingError, UnsafePathError
+from wkplug.filesystems.failures import sort_failure
+from wkplug.filesystems.files import sync_folder
+from wkplug.filesystems.paths import DELETED_PREFIX, DELETING_PREFIX, TEMPORARY_PREFIX, safe_parts
 
 if TYPE_CHECKING:
     from wkplug.abc import Location

@@ -16,9 +16,9 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.files import sync_folder
 from wkplug.errors import MissingError, UnsupportedOperationError, WkplugError
+from wkplug.filesystems.failures import sort_failure
+from wkplug.filesystems.files import sync_folder
 from wkplug.storage.marks import read_mark
 
 if TYPE_CHECKING:

@@ -183,7 +183,7 @@ class BackendFixtures:
     @pytest.fixture
     def location(self, tmp_path: Path) -> Location:
         """A fresh folder; override it to test on other storage."""
-        from wkplug.builtin.local import LocalLocation
+        from wkplug.filesystems.local import LocalLocation
 
         return LocalLocation(str(tmp_path / "arrays"))
 

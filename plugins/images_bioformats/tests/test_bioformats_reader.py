@@ -17,8 +17,8 @@ from wkplug_bioformats.java import find_jar
 from wkplug_bioformats.reader import BioFormatsReader
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, UnsupportedImageFormatError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 from wkplug.testing.bench import noise
 

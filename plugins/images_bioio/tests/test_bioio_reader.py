@@ -17,8 +17,8 @@ from wkplug_bioio import reader as bridge
 from wkplug_bioio.reader import BioioReader
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, UnsupportedImageFormatError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 from wkplug.testing.bench import noise
 
@@ -67,7 +67,7 @@ def test_without_bioio_readers_nothing_is_taken(tmp_path: Path) -> None:
     code = (
         "from importlib import metadata; real = metadata.entry_points\n"
         "metadata.entry_points = lambda **k: () if k.get('group') == 'bioio.readers' else real(**k)\n"
-        "from wkplug_bioio.reader import BioioReader; from wkplug.builtin.local import LocalLocation\n"
+        "from wkplug_bioio.reader import BioioReader; from wkplug.filesystems.local import LocalLocation\n"
         f"place = LocalLocation({str(tmp_path / 'a.tif')!r})\n"
         "print(int(BioioReader().probe(place, b'x')))\n"
         "BioioReader().open(place)"

@@ -16,8 +16,8 @@ from PIL import ImageOps
 from wkplug_images.reader import Picture, PictureReader
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.storage import locate
 
 if TYPE_CHECKING:

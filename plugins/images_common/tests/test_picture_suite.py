@@ -14,7 +14,7 @@ import sample_files
 from PIL import Image as Pillow
 from wkplug_images.reader import PictureReader
 
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 from wkplug.testing.bench import noise
 

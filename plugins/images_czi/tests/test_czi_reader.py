@@ -19,8 +19,8 @@ from wkplug_czi.metadata import Metadata
 from wkplug_czi.reader import CziImage, CziReader
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing.bench import noise
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import sample_files
 from wkplug_dm.reader import DmReader
 from wkplug_dm.tags import read_tags
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 
 if TYPE_CHECKING:

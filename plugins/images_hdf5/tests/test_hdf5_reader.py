@@ -12,7 +12,6 @@ import pytest
 from sample_files import python_package, second_reader
 from wkplug_hdf5.reader import Hdf5Image, Hdf5Reader
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     ConfigError,
     CorruptImageError,
@@ -20,6 +19,7 @@ from wkplug.errors import (
     UnsafePathError,
     UnsupportedImageDataError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 from wkplug.testing.bench import noise
 
@@ -258,7 +258,7 @@ def test_files_elsewhere_need_an_explicit_yes(parts: Path, kind: str, absolute: 
 def test_the_yes_of_the_environment_is_heeded(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = virtual(parts / "whole.h5", str(parts.parent / "part.h5"))
     code = (
-        "from wkplug import registry; from wkplug.builtin.local import LocalLocation\n"
+        "from wkplug import registry; from wkplug.filesystems.local import LocalLocation\n"
         f"place = LocalLocation({str(path)!r})\n"
         "print(registry.choose_reader(place, place.read(0, 4096)).winner.open(place).read().sum())"
     )
@@ -314,7 +314,7 @@ def test_a_compression_that_is_not_installed_is_named(tmp_path: Path) -> None:
         h5py.h5d.create(file.id, b"a", h5py.h5t.NATIVE_UINT8, space, properties)
     code = (
         "import sys; sys.modules['hdf5plugin'] = None\n"
-        "from wkplug_hdf5.reader import Hdf5Reader; from wkplug.builtin.local import LocalLocation\n"
+        "from wkplug_hdf5.reader import Hdf5Reader; from wkplug.filesystems.local import LocalLocation\n"
         f"Hdf5Reader().open(LocalLocation({str(tmp_path / 'a.h5')!r}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -13,8 +13,8 @@ from wkplug_lif.metadata import channel_colors, channel_names, voxel_size
 from wkplug_lif.reader import LifReader
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample, bench
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from wkplug_medical.dicom import DicomReader
 
 from wkplug import registry
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from wkplug_medical.dicom_probe import DicomImporter
 
 import wkplug as wk
 from wkplug.abc import ForeignLayer, ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.cli.main import main
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.ops import images
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import pytest
 from wkplug_medical.nifti import NiftiReader
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, MissingError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 
 if TYPE_CHECKING:

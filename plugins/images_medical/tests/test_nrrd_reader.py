@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from wkplug_medical.nrrd import NrrdReader
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, MissingError, UnsafePathError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import sample_files
 from wkplug_mrc.reader import MrcReader
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 
 if TYPE_CHECKING:

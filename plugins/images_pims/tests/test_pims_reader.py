@@ -17,13 +17,13 @@ import tifffile
 from PIL import Image as Pillow
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     CorruptImageError,
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing import ImageReaderSuite, ImageSample
 from wkplug.testing.bench import noise
 
@@ -186,7 +186,7 @@ def test_without_pims_nothing_is_taken(tmp_path: Path) -> None:
     code = (
         "import importlib.util as u; find = u.find_spec\n"
         "u.find_spec = lambda name, *a: None if name == 'pims' else find(name, *a)\n"
-        "from wkplug_pims.reader import PimsReader; from wkplug.builtin.local import LocalLocation\n"
+        "from wkplug_pims.reader import PimsReader; from wkplug.filesystems.local import LocalLocation\n"
         f"place = LocalLocation({str(tmp_path / 'a.png')!r})\n"
         "print(int(PimsReader().probe(place, b'x')))\n"
         "PimsReader().open(place)"
@@ -199,7 +199,7 @@ def test_without_pims_nothing_is_taken(tmp_path: Path) -> None:
 def test_files_that_another_reader_is_sure_of_load_no_pims(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise((4, 5), "uint8"))
     code = (
-        "import sys; from wkplug import registry; from wkplug.builtin.local import LocalLocation\n"
+        "import sys; from wkplug import registry; from wkplug.filesystems.local import LocalLocation\n"
         f"choice = registry.choose_reader(LocalLocation({str(tmp_path / 'a.tif')!r}), b'II*\\0')\n"
         "print(choice.name, 'pims' in sys.modules)"
     )

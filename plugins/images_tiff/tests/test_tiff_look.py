@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps
 from wkplug_tiff.reader import TiffReader
 
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing.bench import noise
 
 if TYPE_CHECKING:

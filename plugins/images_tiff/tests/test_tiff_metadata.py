@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 from wkplug_tiff.makers import maker_channels, maker_sizes
 from wkplug_tiff.reader import TiffReader
 
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from pathlib import Path

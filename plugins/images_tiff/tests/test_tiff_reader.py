@@ -13,8 +13,8 @@ from PIL import Image as Pillow
 from wkplug_tiff.reader import TiffImage, TiffReader
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, MissingError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.storage import locate
 
 if TYPE_CHECKING:

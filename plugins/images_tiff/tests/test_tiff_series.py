@@ -12,8 +12,8 @@ import tifffile
 from wkplug_tiff.reader import TiffImage, TiffReader
 
 import wkplug as wk
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, TooLargeError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing.bench import noise
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 import tifffile
 from wkplug_tiff.reader import TiffImage, TiffReader
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptImageError, MissingError, UnsupportedImageDataError
+from wkplug.filesystems.local import LocalLocation
 from wkplug.testing.bench import noise
 from wkplug.testing.places import PlainLocation
 

@@ -112,7 +112,7 @@ def test_a_wrong_setting_is_refused(value: Any) -> None:
 def test_a_mode_comes_with_its_compiled_implementation_first() -> None:
     mode: Any = registry.interpolation("median", category="color", dtype="uint8")
     assert [type(member).__module__ for member in mode.members] == [
-        "wkplug_numba.modes", "wkplug.builtin.interpolations.ranks",
+        "wkplug_numba.modes", "wkplug.interpolation.order_statistics",
     ]  # fmt: skip
     assert mode.name == "median"
     assert registry.interpolation("mean", category="color", dtype="int64").name == "mean"
@@ -132,7 +132,7 @@ def test_an_implementation_can_be_asked_for_by_name_and_is_not_listed_as_a_mode(
 def test_a_blocked_plugin_leaves_the_plain_mode() -> None:
     with wkplug.settings(plugins_blocked=["numba"]):
         mode = registry.interpolation("median", category="color", dtype="uint8")
-        assert type(mode).__module__ == "wkplug.builtin.interpolations.ranks"
+        assert type(mode).__module__ == "wkplug.interpolation.order_statistics"
 
 
 def test_the_plain_mode_takes_what_the_kernels_do_not() -> None:
@@ -162,12 +162,12 @@ def test_axes_before_x_are_refused_by_the_compiled_mode_alone() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 6), (8,), (0, 2, 2), (2, 0, 4, 4)])
 def test_few_axes_and_empty_blocks_are_reduced_as_the_plain_modes_do(shape: tuple[int, ...]) -> None:
-    from wkplug.builtin import interpolations
+    from wkplug import interpolation
 
     factors = tuple(1 if len(shape) == 4 and axis == 0 else 2 for axis in range(len(shape)))
     block = np.arange(np.prod(shape), dtype="u1").reshape(shape)
     for name in modes.__all__:
-        expected = getattr(interpolations, name)().reduce(block, factors)
+        expected = getattr(interpolation, name)().reduce(block, factors)
         np.testing.assert_array_equal(getattr(modes, name)().reduce(block, factors), expected)
 
 
@@ -183,7 +183,7 @@ with warnings.catch_warnings(record=True) as told:
 print(type(mode).__module__, [str(each.message).splitlines()[0] for each in told])
 """
     said = run(code)
-    assert said.startswith("wkplug.builtin.interpolations.ranks")
+    assert said.startswith("wkplug.interpolation.order_statistics")
     assert "failed to make 'median+numba': ModuleNotFoundError: No module named 'numba'" in said
 
 

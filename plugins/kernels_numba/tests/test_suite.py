@@ -15,47 +15,47 @@ class Compiled(InterpolationSuite):
 
 class TestMedian(Compiled):
     interpolation_factory = "wkplug_numba.modes:Median"
-    same_as = "wkplug.builtin.interpolations:Median"
+    same_as = "wkplug.interpolation:Median"
 
 
 class TestMedianUnbiased(Compiled):
     interpolation_factory = "wkplug_numba.modes:MedianUnbiased"
-    same_as = "wkplug.builtin.interpolations:MedianUnbiased"
+    same_as = "wkplug.interpolation:MedianUnbiased"
 
 
 class TestMin(Compiled):
     interpolation_factory = "wkplug_numba.modes:Min"
-    same_as = "wkplug.builtin.interpolations:Min"
+    same_as = "wkplug.interpolation:Min"
 
 
 class TestMax(Compiled):
     interpolation_factory = "wkplug_numba.modes:Max"
-    same_as = "wkplug.builtin.interpolations:Max"
+    same_as = "wkplug.interpolation:Max"
 
 
 class TestMode(Compiled):
     interpolation_factory = "wkplug_numba.modes:Mode"
-    same_as = "wkplug.builtin.interpolations:Mode"
+    same_as = "wkplug.interpolation:Mode"
 
 
 class TestModeSparse(Compiled):
     interpolation_factory = "wkplug_numba.modes:ModeSparse"
-    same_as = "wkplug.builtin.interpolations:ModeSparse"
+    same_as = "wkplug.interpolation:ModeSparse"
 
 
 class TestNearest(Compiled):
     interpolation_factory = "wkplug_numba.modes:Nearest"
-    same_as = "wkplug.builtin.interpolations:Nearest"
+    same_as = "wkplug.interpolation:Nearest"
 
 
 class TestMean(Compiled):
     interpolation_factory = "wkplug_numba.modes:Mean"
-    same_as = "wkplug.builtin.interpolations:Mean"
+    same_as = "wkplug.interpolation:Mean"
 
 
 class TestBilinear(Compiled):
     interpolation_factory = "wkplug_numba.modes:Bilinear"
-    same_as = "wkplug.builtin.interpolations:Bilinear"
+    same_as = "wkplug.interpolation:Bilinear"
 
 
 EVERY = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float32", "float64")

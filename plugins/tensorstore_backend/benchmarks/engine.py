@@ -64,7 +64,7 @@ def reads(folder: Path, shard: int, rounds: int) -> None:
     import tensorstore as ts
     from wkplug_tensorstore.backends import Zarr3Backend
 
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
 
     data = volume(512, 512, 512)
     path = folder / f"read-{shard}"
@@ -101,7 +101,7 @@ def writes(folder: Path, rounds: int) -> None:
     import tensorstore as ts
     from wkplug_tensorstore.backends import Zarr3Backend
 
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
 
     data = volume(256, 256, 256)
     plain = np.ascontiguousarray(data)
@@ -121,7 +121,7 @@ def small_write(folder: str) -> None:
     """One 128^3 write into an empty mag with the default shard; in a process of its own, for its peak."""
     from wkplug_tensorstore.backends import Zarr3Backend
 
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
 
     data = volume(128, 128, 128)
     array = Zarr3Backend().create(LocalLocation(Path(folder) / "small"), spec(1024, 1024))

@@ -19,13 +19,13 @@ from wkplug_tensorstore.backends import (
 from zarr.codecs import BloscCodec, BytesCodec
 
 from wkplug.abc import ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     CorruptDataError,
     MissingError,
     UnsupportedDtypeError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from pathlib import Path

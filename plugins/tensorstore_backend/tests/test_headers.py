@@ -19,8 +19,8 @@ from wkplug_tensorstore.backends import (
     Zarr3Backend,
 )
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptDataError, TooLargeError, WkplugError
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from pathlib import Path

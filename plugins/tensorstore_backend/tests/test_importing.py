@@ -23,7 +23,7 @@ from wkplug_tensorstore.n5_import import N5Importer
 from wkplug_tensorstore.precomputed_import import PrecomputedImporter
 
 import wkplug as wk
-from tests.builtin.servers import serve_files
+from tests.filesystems.servers import serve_files
 from wkplug import storage
 from wkplug.abc import ProbeScore
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from wkplug_tensorstore.backends import Zarr2Backend, Zarr3Backend
 
-from wkplug.builtin.fsspec_places import FsspecFilesystem
 from wkplug.errors import (
     ConflictError,
     MissingError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.fsspec import FsspecFilesystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from wkplug.abc import Location
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
 
 BOX = ((0, 3, 4, 5), (1, 40, 30, 20))
 VOXELS = np.random.default_rng(6).integers(1, 999, BOX[1]).astype(np.uint16)

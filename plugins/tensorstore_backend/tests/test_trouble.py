@@ -40,7 +40,7 @@ from wkplug.errors import (
 )
 
 if TYPE_CHECKING:
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
 
 Make = Callable[..., ArraySpec]
 SHARD: Box = ((0, 0, 0, 0), (1, 32, 32, 32))
@@ -189,7 +189,7 @@ def test_another_handles_resize_leaves_this_one_as_it_was(array: Array, place: L
 def test_another_process_writes_are_seen_despite_the_cache(array: Array, place: LocalLocation) -> None:
     script = f"""
         import numpy as np
-        from wkplug.builtin.local import LocalLocation
+        from wkplug.filesystems.local import LocalLocation
         from wkplug_tensorstore.backends import Zarr3Backend
         array = Zarr3Backend().open(LocalLocation({place.local_path()!r}), "r+")
         array.write({SHARD!r}, np.full({SHARD[1]!r}, 7, np.uint16))
@@ -265,7 +265,7 @@ def test_handles_pickle_small_and_open_lazily_in_spawned_processes(
 
 FORKED = """
     import os, pickle, sys
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
     from wkplug.errors import ForkError
     from wkplug_tensorstore.backends import Zarr2Backend, Zarr3Backend
     place = LocalLocation(sys.argv[1])
@@ -316,7 +316,7 @@ def test_a_forked_child_gets_an_error_for_every_use(array: Array, place: LocalLo
 def test_a_child_forked_before_the_first_use_works(array: Array, place: LocalLocation) -> None:
     script = """
         import os, sys
-        from wkplug.builtin.local import LocalLocation
+        from wkplug.filesystems.local import LocalLocation
         from wkplug_tensorstore.backends import Zarr3Backend
         backend, place = Zarr3Backend(), LocalLocation(sys.argv[1])
         assert not backend.problems(None, place, "r") and "tensorstore" not in sys.modules
@@ -358,7 +358,7 @@ def test_processes_write_parts_of_one_chunk_and_lose_nothing(
 FULL = """
     import resource, signal, sys
     import numpy as np
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
     from wkplug.errors import StorageFullError
     from wkplug_tensorstore.backends import Zarr3Backend
     array = Zarr3Backend().open(LocalLocation(sys.argv[1]), "r+")

@@ -15,7 +15,7 @@ from wkplug.abc import ArraySpec
 from wkplug.errors import InvalidArgumentError, LayoutError, UnsupportedDtypeError
 
 if TYPE_CHECKING:
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
 
 Make = Callable[..., ArraySpec]
 

@@ -24,7 +24,7 @@ import wkw
 from wkplug_wkw.backend import WkwBackend
 
 from wkplug.abc import ArraySpec
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from wkplug_wkw.array import WkwArray
 from wkplug_wkw.backend import WkwBackend
 
 from wkplug.abc import ArraySpec
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 
 Make = Callable[..., WkwArray]
 

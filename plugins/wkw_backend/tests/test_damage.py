@@ -19,7 +19,6 @@ from wkplug_wkw.array import WkwArray
 from wkplug_wkw.backend import WkwBackend
 from wkplug_wkw.rust import RustBackend
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     ConflictError,
     CorruptDataError,
@@ -28,6 +27,7 @@ from wkplug.errors import (
     StorageError,
     TooLargeError,
 )
+from wkplug.filesystems.local import LocalLocation
 
 from .conftest import Make, make_spec, noise
 

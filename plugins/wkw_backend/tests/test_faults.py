@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from wkplug_wkw.backend import WkwBackend
 
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 
 from .conftest import Make
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.faults
 WRITER = """
 import sys, numpy as np
 from wkplug_wkw.backend import WkwBackend
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 array = WkwBackend().open(LocalLocation(sys.argv[1]), "r+")
 box = ((0, 0, 0, 0), (1, 128, 64, 64))
 part = ((0, 3, 3, 3), (1, 120, 60, 60))

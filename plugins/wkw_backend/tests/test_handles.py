@@ -18,8 +18,8 @@ from wkplug_wkw.files import TEMPORARY_PREFIX
 from wkplug_wkw.kept import KeptFiles, kept_files
 from wkplug_wkw.shards import LocalShards
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import ConflictError, ForbiddenError, MissingError, ShapeMismatchError
+from wkplug.filesystems.local import LocalLocation
 
 from .conftest import Make, make_spec, noise
 

@@ -9,9 +9,9 @@ from wkplug_wkw.rust import RustBackend
 from wkplug_wkw.settings import WkwSettings
 
 from wkplug.abc import LayoutWish
-from wkplug.builtin.fsspec_places import FsspecLocation
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import InvalidArgumentError, LayoutError, UnsupportedDtypeError
+from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.filesystems.local import LocalLocation
 
 from .conftest import make_spec
 

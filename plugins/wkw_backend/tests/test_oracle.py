@@ -13,7 +13,7 @@ from .conftest import Make, make_spec, noise
 wkw = pytest.importorskip("wkw", reason="the Rust package wkw is not installed")
 from wkplug_wkw.backend import WkwBackend  # noqa: E402 - after the check for the oracle
 
-from wkplug.builtin.local import LocalLocation  # noqa: E402 - as above
+from wkplug.filesystems.local import LocalLocation  # noqa: E402 - as above
 
 TYPES = ("uint8", "uint16", "uint32", "uint64", "float32", "float64", "int8", "int16", "int32", "int64")
 BLOCKS = (("raw", 1), ("lz4", 2), ("lz4hc", 3))

@@ -10,8 +10,8 @@ from wkplug_wkw import remote
 from wkplug_wkw.array import WkwArray
 from wkplug_wkw.backend import WkwBackend
 
-from wkplug.builtin.fsspec_places import FsspecLocation
 from wkplug.errors import ConflictError, CorruptDataError, MissingError, TooLargeError
+from wkplug.filesystems.fsspec import FsspecLocation
 
 from .conftest import make_spec, noise
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from wkplug.builtin.fsspec_places import FsspecLocation
+from wkplug.filesystems.fsspec import FsspecLocation
 from wkplug.testing import ArrayBackendSuite
 
 _fresh = itertools.count()

@@ -8,7 +8,7 @@ import pytest
 from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArrayBackend, ArraySpec, Location
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArraySpec
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     DtypeMismatchError,
     MissingError,
@@ -25,6 +24,7 @@ from wkplug.errors import (
     ReadOnlyError,
     ShapeMismatchError,
 )
+from wkplug.filesystems.local import LocalLocation
 
 
 def box_in(draw, shape):

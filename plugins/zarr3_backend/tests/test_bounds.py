@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 from wkplug_zarr.bounds import ChunkBound
 
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import CorruptDataError
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from pathlib import Path

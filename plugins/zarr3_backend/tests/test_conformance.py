@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from wkplug.builtin.fsspec_places import FsspecLocation
+from wkplug.filesystems.fsspec import FsspecLocation
 from wkplug.testing import ArrayBackendSuite
 
 

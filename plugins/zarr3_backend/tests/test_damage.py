@@ -16,7 +16,6 @@ import pytest
 from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArraySpec, ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     ArrayException,
     CorruptDataError,
@@ -28,6 +27,7 @@ from wkplug.errors import (
     UnsupportedDtypeError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.local import LocalLocation
 
 WHOLE = ((0, 0, 0, 0), (1, 32, 32, 32))
 PART = ((0, 3, 3, 3), (1, 2, 2, 2))
@@ -310,7 +310,7 @@ def test_a_killed_writer_leaves_every_shard_old_or_new(tmp_path):
     backend.create(place, spec).write(((0, 0, 0, 0), spec.shape), np.full(spec.shape, 1, "uint16"))
     script = (
         "import sys, numpy as np\n"
-        "from wkplug.builtin.local import LocalLocation\n"
+        "from wkplug.filesystems.local import LocalLocation\n"
         "from wkplug_zarr.backend import Zarr3Backend\n"
         "a = Zarr3Backend().open(LocalLocation(sys.argv[1]), 'r+')\n"
         "print('go', flush=True)\n"

@@ -14,8 +14,8 @@ import zarr
 from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArraySpec, ProbeScore
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import ArrayException
+from wkplug.filesystems.local import LocalLocation
 
 DATA = np.random.default_rng(0).integers(0, 200, (3, 20, 30, 40))
 COMPRESSORS = [

@@ -11,7 +11,6 @@ import pytest
 from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArraySpec
-from wkplug.builtin.local import LocalLocation
 from wkplug.errors import (
     ConflictError,
     InvalidArgumentError,
@@ -19,6 +18,7 @@ from wkplug.errors import (
     UnsupportedDtypeError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.local import LocalLocation
 
 AXES = ("c", "x", "y", "z")
 ZSTD = {"name": "zstd", "configuration": {"level": 5, "checksum": True}}

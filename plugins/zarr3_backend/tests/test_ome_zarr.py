@@ -11,7 +11,7 @@ from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 from wkplug_zarr.ngff import Ngff04, Ngff05
 
 from wkplug.abc import ArraySpec, DatasetFacts, LayerFacts, MagFacts
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 
 pytestmark = pytest.mark.filterwarnings("default")  # ome-zarr and dask warn about themselves
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from wkplug.abc import Location
-from wkplug.builtin.fsspec_places import FsspecLocation
 from wkplug.errors import ConflictError, CorruptDataError, ForbiddenError, MissingError, StorageError
+from wkplug.filesystems.fsspec import FsspecLocation
 
 OBJECTS: dict[str, dict[str, bytes]] = {}
 

@@ -52,7 +52,7 @@ def test_dialects_are_what_their_specs_say():
         ("import wkplug_zarr.backend", "zarr numpy numcodecs"),
         (
             "import sys, tempfile\n"
-            "from wkplug.builtin.local import LocalLocation\n"
+            "from wkplug.filesystems.local import LocalLocation\n"
             "from wkplug_zarr.backend import Zarr3Backend\n"
             "place = LocalLocation(tempfile.mkdtemp())\n"
             "Zarr3Backend().probe(place), Zarr3Backend().problems(None, place, 'r')\n",

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from wkplug import registry, storage
-from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.parts import TEMPORARY_PREFIX
 from wkplug.errors import ExportError, StorageError
+from wkplug.filesystems.failures import sort_failure
+from wkplug.filesystems.paths import TEMPORARY_PREFIX
 from wkplug.properties.document import FILE_NAME
 from wkplug.storage.replacing import errors_named
 

@@ -19,7 +19,6 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.abc import ForeignLayer, Image, ImageInfo, ProbeScore
-from wkplug.builtin.zipped import OF_SYSTEMS, is_zip, unzipped
 from wkplug.errors import (
     CorruptDataError,
     MissingError,
@@ -28,6 +27,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.zip import OF_SYSTEMS, is_zip, unzipped
 from wkplug.geometry import grids
 from wkplug.ops.importing.readers import readable_suffixes
 from wkplug.ops.importing.report import ImportNote

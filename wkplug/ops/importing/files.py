@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.builtin.zipped import ZipLocation
 from wkplug.config.hints import counted, first_of
 from wkplug.errors import (
     CorruptImageError,
@@ -25,6 +24,7 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
     WkplugError,
 )
+from wkplug.filesystems.zip import ZipLocation
 from wkplug.ops.importing.axes import Meaning
 from wkplug.ops.importing.containers import OF_SYSTEMS, inside, is_container
 from wkplug.ops.importing.naming import stem_of

@@ -41,7 +41,7 @@ def try_damaged_images(
     reader: ImageReader, folder: str, samples: list[Any], rounds: int
 ) -> list[tuple[str, bool]]:
     """Give for each damage a line that says what came of it, and whether that is fine."""
-    from wkplug.builtin.local import LocalLocation
+    from wkplug.filesystems.local import LocalLocation
 
     with contextlib.suppress(ImportError):
         limit_memory()

@@ -71,7 +71,7 @@ class ImageBench:
 
     def place(self, path: Path) -> Location:
         """The place of a file."""
-        from wkplug.builtin.local import LocalLocation
+        from wkplug.filesystems.local import LocalLocation
 
         return LocalLocation(str(path))
 

@@ -17,4 +17,4 @@ def wkplug_image_readers() -> Iterator[ImageReaderSpec]:
 
 @hookimpl
 def wkplug_filesystems() -> Iterator[FilesystemSpec]:
-    yield FilesystemSpec(name="rival", schemes=("s3",), factory="wkplug.builtin.local:LocalFilesystem")
+    yield FilesystemSpec(name="rival", schemes=("s3",), factory="wkplug.filesystems.local:LocalFilesystem")

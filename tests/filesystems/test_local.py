@@ -16,8 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wkplug.abc import Location
-from wkplug.builtin.local import LocalFilesystem, LocalLocation
-from wkplug.builtin.parts import TEMPORARY_PREFIX
 from wkplug.errors import (
     ConflictError,
     ForbiddenError,
@@ -27,6 +25,8 @@ from wkplug.errors import (
     StorageFullError,
     UnsafePathError,
 )
+from wkplug.filesystems.local import LocalFilesystem, LocalLocation
+from wkplug.filesystems.paths import TEMPORARY_PREFIX
 
 IS_ROOT = os.name == "posix" and os.geteuid() == 0
 
@@ -305,7 +305,7 @@ def test_writable_tells_without_writing(root: LocalLocation) -> None:
 READ_ONLY_SCRIPT = """
 import hashlib, os, sys  # all of the standard library that is needed below: the interpreter may be out of reach then
 os.setuid(65534)
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 from wkplug.errors import ForbiddenError
 folder = LocalLocation(sys.argv[1])
 done = []
@@ -338,7 +338,7 @@ def test_refusals_are_forbidden_and_leave_everything_as_it_was(tmp_path: Path) -
         if path.stat().st_mode & 0o001 == 0 and str(path).startswith("/tmp/"):
             path.chmod(path.stat().st_mode | 0o055)
     # Imported before the user changes, since the other one may not be allowed to read the package.
-    script = "import wkplug.builtin.local, wkplug.builtin.locks\n" + READ_ONLY_SCRIPT
+    script = "import wkplug.filesystems.local, wkplug.filesystems.locks\n" + READ_ONLY_SCRIPT
     done = subprocess.run(
         [sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False
     )
@@ -387,7 +387,7 @@ def test_a_pipe_that_nobody_writes_to_is_an_error_at_once(tmp_path: Path) -> Non
 
 WRITER = """
 import sys
-from wkplug.builtin.local import LocalLocation
+from wkplug.filesystems.local import LocalLocation
 place = LocalLocation(sys.argv[1])
 print("ready", flush=True)
 number = 0

@@ -18,12 +18,6 @@ from urllib.parse import quote, unquote
 import attrs
 
 from wkplug.abc import Filesystem, Location
-from wkplug.builtin import fsspec_s3
-from wkplug.builtin.failures import with_retries
-from wkplug.builtin.fsspec_address import Address, resolve
-from wkplug.builtin.fsspec_ranges import cat, cat_all, merge
-from wkplug.builtin.leases import ProcessLocks, lease
-from wkplug.builtin.parts import is_scrap, safe_parts
 from wkplug.errors import (
     ConflictError,
     ForbiddenError,
@@ -32,6 +26,11 @@ from wkplug.errors import (
     UnlistableError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems import s3
+from wkplug.filesystems.addresses import Address, resolve
+from wkplug.filesystems.failures import http_status, with_retries
+from wkplug.filesystems.leases import ProcessLocks, lease
+from wkplug.filesystems.paths import is_scrap, safe_parts
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ _known: set[str] = set()
 """The stores that this process has seen to keep conditions, or not to."""
 _told: set[str] = set()
 """The stores of which this process has told that their locks are none in the strict sense."""
+_MERGE_GAP = 64 * 2**10  # reading so much for nothing is cheaper than another request
+_MERGE_LIMIT = 16 * 2**20
 
 
 class FsspecLocation(Location):
@@ -135,12 +136,12 @@ class FsspecLocation(Location):
         if kind == "fsspec":
             options = dict(address.options)
             if address.scheme == "s3":
-                options = fsspec_s3.driver_options(options, address.endpoint)
+                options = s3.driver_options(options, address.endpoint)
             return {"protocol": address.scheme, "path": self._target, "options": options}
         if kind != "tensorstore.kvstore" or not self._path:
             return None
         if address.scheme == "s3":
-            return fsspec_s3.kvstore(address.options, address.endpoint, self._path)
+            return s3.kvstore(address.options, address.endpoint, self._path)
         if address.scheme == "gs":
             bucket, _, key = self._path.partition("/")
             return {"driver": "gcs", "bucket": bucket, "path": f"{key}/" if key else ""}
@@ -187,11 +188,11 @@ class FsspecLocation(Location):
     def _read(self, ranges: Sequence[tuple[int | None, int | None]]) -> list[bytes]:
         wanted = [self._plain_range(*one) for one in ranges]
         if self._address.scheme in _HTTP:
-            from wkplug.builtin import fsspec_http
+            from wkplug.filesystems import http
 
-            return self._do("read", lambda driver: fsspec_http.fetch(driver, self._target, wanted))
+            return self._do("read", lambda driver: http.fetch(driver, self._target, wanted))
         if self._address.scheme == "s3" and wanted == [(None, None)]:
-            return [self._do("read", lambda driver: fsspec_s3.get(driver, self._path))]
+            return [self._do("read", lambda driver: s3.get(driver, self._path))]
         if len(wanted) == 1:
             return [self._do("read", lambda driver: cat(driver, self._target, *wanted[0]))]
         return self._do("read", lambda driver: cat_all(driver, self._target, wanted))
@@ -213,7 +214,7 @@ class FsspecLocation(Location):
             if self._address.scheme in _HTTP:
                 return str(self._head().version)
             if self._address.scheme == "s3" and "/" in self._path:
-                return self._do("looked at", lambda driver: fsspec_s3.etag(driver, self._path))
+                return self._do("looked at", lambda driver: s3.etag(driver, self._path))
             info = self._info()
             if info.get("type") == "directory":
                 return None
@@ -265,12 +266,12 @@ class FsspecLocation(Location):
         return iter(sorted(names))
 
     def _names_on_page(self) -> Sequence[str]:
-        from wkplug.builtin import fsspec_http
+        from wkplug.filesystems import http
 
         own, mark, query = self._target.partition("?")
         target = f"{own.rstrip('/')}/{mark}{query}"
         try:
-            return self._do("listed", lambda driver: fsspec_http.names(driver, target, self.url))
+            return self._do("listed", lambda driver: http.names(driver, target, self.url))
         except MissingError:
             return ()
         except UnlistableError:
@@ -319,9 +320,9 @@ class FsspecLocation(Location):
         return self._do("looked at", lambda driver: driver.info(self._target))
 
     def _head(self) -> Any:
-        from wkplug.builtin import fsspec_http
+        from wkplug.filesystems import http
 
-        return self._do("looked at", lambda driver: fsspec_http.look(driver, self._target))
+        return self._do("looked at", lambda driver: http.look(driver, self._target))
 
     # --- writing --------------------------------------------------------------------------------------
 
@@ -329,9 +330,7 @@ class FsspecLocation(Location):
         """Put the whole object and give its new version. ForbiddenError on HTTP."""
         self._check_writable("written")
         if self._address.scheme == "s3":
-            version = self._do(
-                "written", lambda driver: fsspec_s3.put(driver, self._path, data, if_match, self.url)
-            )
+            version = self._do("written", lambda driver: s3.put(driver, self._path, data, if_match, self.url))
             if version is not None:
                 return self._checked(data, version) if if_match == "" else version
         if if_match is None:
@@ -356,7 +355,7 @@ class FsspecLocation(Location):
             return version
         _known.add(self._address.root)
         try:
-            again = self._do("written", lambda driver: fsspec_s3.put(driver, self._path, data, "", self.url))
+            again = self._do("written", lambda driver: s3.put(driver, self._path, data, "", self.url))
         except ConflictError:
             return version
         self._tell_of_races()
@@ -400,7 +399,7 @@ class FsspecLocation(Location):
     # --- others ---------------------------------------------------------------------------------------
 
     def lock(self, key: str = "", *, timeout: float | None = None) -> AbstractContextManager[None]:
-        """Lock it: within this process for memory://, by a lease elsewhere (see `wkplug.builtin.leases`).
+        """Lock it: within this process for memory://, by a lease elsewhere (see `wkplug.filesystems.leases`).
 
         UserWarning, once per store, where the store has no conditional puts, or passes over the conditions.
         """
@@ -480,3 +479,47 @@ class FsspecFilesystem(Filesystem):
     def location(self, url: str, *, options: Mapping[str, Any] | None = None) -> FsspecLocation:
         """Open a place; nothing is read and no driver is loaded yet."""
         return FsspecLocation(url, options)
+
+
+# --- ranges of objects --------------------------------------------------------------------------------------
+
+
+def cat(driver: Any, target: str, start: int | None, stop: int | None) -> bytes:
+    """Read one range (or all, with None and None); what lies behind the end is empty."""
+    if start is not None and start == stop:
+        return b""
+    try:
+        return bytes(driver.cat_file(target, start=start, end=stop))
+    except Exception as error:
+        # A range behind the end is no failure here.
+        if start is not None and http_status(error) == 416:
+            return b""
+        raise
+
+
+def cat_all(driver: Any, target: str, ranges: Sequence[tuple[int | None, int | None]]) -> list[bytes]:
+    """Read several ranges of one object, side by side where the driver can."""
+    starts, stops = zip(*ranges, strict=True)
+    found = driver.cat_ranges([target] * len(ranges), list(starts), list(stops), on_error="return")
+    results: list[bytes] = []
+    for piece in found:
+        if isinstance(piece, Exception):
+            if http_status(piece) != 416:
+                raise piece
+            results.append(b"")
+        else:
+            results.append(bytes(piece))
+    return results
+
+
+def merge(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join ranges with small gaps between them; empty ones are left out."""
+    merged: list[tuple[int, int]] = []
+    for start, stop in sorted(one for one in ranges if one[1] > one[0]):
+        if merged:
+            first, last = merged[-1]
+            if start <= last + _MERGE_GAP and (max(stop, last) - first <= _MERGE_LIMIT or stop <= last):
+                merged[-1] = (first, max(stop, last))
+                continue
+        merged.append((start, stop))
+    return merged

@@ -23,9 +23,9 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.parts import LOCK_NAME
 from wkplug.errors import LockTimeoutError, MissingError, StorageError, UnsafePathError
+from wkplug.filesystems.failures import sort_failure
+from wkplug.filesystems.paths import LOCK_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from wkplug import storage
-from wkplug.builtin.local import LocalLocation
-from wkplug.builtin.zipped import ZipLocation, is_zip
 from wkplug.errors import (
     CorruptDataError,
     InvalidArgumentError,
@@ -18,6 +16,8 @@ from wkplug.errors import (
     TooLargeError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.local import LocalLocation
+from wkplug.filesystems.zip import ZipLocation, is_zip
 
 if TYPE_CHECKING:
     from pathlib import Path

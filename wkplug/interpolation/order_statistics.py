@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wkplug.builtin.interpolations.halves import halved_middles, is_halved
-from wkplug.builtin.interpolations.tiled import TiledMode, members, rows
+from wkplug.interpolation.halving import halved_middles, is_halved
+from wkplug.interpolation.tiled import TiledMode, members, rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

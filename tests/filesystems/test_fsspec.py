@@ -23,12 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wkplug.config
-from tests.builtin.servers import serve_s3
-from wkplug.builtin.fsspec_address import resolve
-from wkplug.builtin.fsspec_places import FsspecFilesystem, FsspecLocation
-from wkplug.builtin.fsspec_ranges import merge
-from wkplug.builtin.fsspec_s3 import suffix_credentials
-from wkplug.builtin.leases import lease
+from tests.filesystems.servers import serve_s3
 from wkplug.errors import (
     ConflictError,
     ForbiddenError,
@@ -40,6 +35,10 @@ from wkplug.errors import (
     UnknownSchemeError,
     UnsafePathError,
 )
+from wkplug.filesystems.addresses import resolve
+from wkplug.filesystems.fsspec import FsspecFilesystem, FsspecLocation, merge
+from wkplug.filesystems.leases import lease
+from wkplug.filesystems.s3 import suffix_credentials
 from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
@@ -427,11 +426,11 @@ def test_tensorstore_reads_what_was_written_and_the_other_way_round(bucket: Fssp
 
 HANDING_OVER = """
 import os, signal, sys, tempfile
-from wkplug.builtin import fsspec_s3
-from wkplug.builtin.fsspec_places import FsspecLocation
+from wkplug.filesystems import s3
+from wkplug.filesystems.fsspec import FsspecLocation
 tempfile.tempdir = sys.argv[1]
 if sys.argv[2] == "file":
-    fsspec_s3._OPEN_FILES = "/nowhere"
+    s3._OPEN_FILES = "/nowhere"
 place = FsspecLocation('s3://localhost:1/b/k', {'key': 'K', 'secret': 'S', 'token': 'T'})
 path = place.native('tensorstore.kvstore')['aws_credentials']['credentials_file']
 assert path == place.native('tensorstore.kvstore')['aws_credentials']['credentials_file']
@@ -480,8 +479,8 @@ def test_files_with_keys_of_the_killed_are_removed_by_the_next(tmp_path: Path) -
 
 HOLDER = """
 import sys, time
-from wkplug.builtin.fsspec_places import FsspecLocation
-from wkplug.builtin.leases import lease
+from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.filesystems.leases import lease
 place = FsspecLocation(sys.argv[1], {"key": "K", "secret": "S"})
 with lease(place, "k", 10, seconds=1.5):
     print("held", flush=True)

@@ -10,9 +10,9 @@ These are also what faster implementations of plugins are measured by: they must
 
 from __future__ import annotations
 
-from wkplug.builtin.interpolations.ranks import Max, Median, MedianUnbiased, Min, Nearest
-from wkplug.builtin.interpolations.sums import Bicubic, Bilinear, Mean
-from wkplug.builtin.interpolations.votes import Mode, ModeSparse
+from wkplug.interpolation.mode import Mode, ModeSparse
+from wkplug.interpolation.order_statistics import Max, Median, MedianUnbiased, Min, Nearest
+from wkplug.interpolation.sums import Bicubic, Bilinear, Mean
 
 __all__ = [
     "Bicubic",

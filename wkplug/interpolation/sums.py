@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wkplug.builtin.interpolations.tiled import TiledMode, members, rows
+from wkplug.interpolation.tiled import TiledMode, members, rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

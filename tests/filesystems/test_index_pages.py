@@ -10,10 +10,10 @@ import pytest
 import tifffile
 
 import wkplug as wk
-from tests.builtin.servers import FileServer, serve_files
+from tests.filesystems.servers import FileServer, serve_files
 from wkplug import registry, storage
-from wkplug.builtin.index_pages import names_on
 from wkplug.errors import StorageError, UnlistableError
+from wkplug.filesystems.index_pages import names_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,8 +3,8 @@
 fsspec's HTTP driver gives the whole file where a server ignores ranges, and "not found" for some answers
 that mean something else. So reads and looks go through the driver's session, but with the status in our
 hands: 206 is the range, 200 the whole (cut here), 416 nothing, 404 missing, and everything else raises
-`HttpAnswer`, whose status `wkplug.builtin.failures` sorts. Folders are listed by their index pages
-(`wkplug.builtin.index_pages`), which must have come whole.
+`HttpAnswer`, whose status `wkplug.filesystems.failures` sorts. Folders are listed by their index pages
+(`wkplug.filesystems.index_pages`), which must have come whole.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ async def _look(filesystem: Any, url: str) -> Head:
 
 
 async def _names(filesystem: Any, url: str, asked: str) -> list[str]:
-    from wkplug.builtin import index_pages
+    from wkplug.filesystems import index_pages
 
     async with await _request(filesystem, "GET", url, {}) as response:
         if response.status != 200:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from wkplug.abc import Filesystem, Location
 from wkplug.abc.files import open_file
-from wkplug.builtin.parts import safe_parts
 from wkplug.errors import (
     CorruptDataError,
     InvalidArgumentError,
@@ -24,6 +23,7 @@ from wkplug.errors import (
     UnsupportedOperationError,
     WkplugError,
 )
+from wkplug.filesystems.paths import safe_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -25,8 +25,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from wkplug.builtin.failures import http_status
 from wkplug.errors import ConflictError
+from wkplug.filesystems.failures import http_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,9 +14,9 @@ import os
 import stat
 from typing import Any
 
-from wkplug.builtin.failures import sort_failure
-from wkplug.builtin.parts import is_scrap
 from wkplug.errors import StorageError
+from wkplug.filesystems.failures import sort_failure
+from wkplug.filesystems.paths import is_scrap
 
 __all__ = ["check_is_file", "read_fully", "size_below", "sort_write_failure", "sync_folder", "write_fully"]
 

@@ -23,8 +23,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from wkplug.builtin.parts import LOCK_NAME
 from wkplug.errors import ConflictError, LockTimeoutError, MissingError, StorageError
+from wkplug.filesystems.paths import LOCK_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

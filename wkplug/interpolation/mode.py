@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from wkplug.builtin.interpolations.tiled import TiledMode, members
+from wkplug.interpolation.tiled import TiledMode, members
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wkplug.builtin.local import LocalLocation
-from wkplug.builtin.locks import HAS_RANGE_LOCKS, lock_folder
 from wkplug.errors import LockTimeoutError, MissingError, StorageError
+from wkplug.filesystems.local import LocalLocation
+from wkplug.filesystems.locks import HAS_RANGE_LOCKS, lock_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +110,7 @@ def test_threads_exclude_each_other(tmp_path: Path, ranges: bool) -> None:
 COUNTER = """
 import sys
 from pathlib import Path
-from wkplug.builtin.locks import lock_folder
+from wkplug.filesystems.locks import lock_folder
 folder, ranges = sys.argv[1], sys.argv[2] == "True"
 file = Path(folder, "count")
 for _ in range(50):
@@ -166,7 +166,7 @@ def test_group_members_may_lock_what_they_may_write(tmp_path: Path) -> None:
 
 HOLDER = """
 import os, sys, time
-from wkplug.builtin.locks import lock_folder
+from wkplug.filesystems.locks import lock_folder
 with lock_folder(sys.argv[1], "a", timeout=5, ranges=sys.argv[2] == "True"):
     child = os.fork() if sys.argv[3] == "fork" else 1
     if child == 0:

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wkplug import registry
-from wkplug.builtin import interpolations
+from wkplug import interpolation, registry
 from wkplug.testing.profiles import examples
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], Any]] = {
 
 
 CLASSES: dict[str, type[Interpolation]] = {
-    getattr(interpolations, name).name: getattr(interpolations, name) for name in interpolations.__all__
+    getattr(interpolation, name).name: getattr(interpolation, name) for name in interpolation.__all__
 }
 
 
@@ -142,7 +141,7 @@ def test_modes_do_to_every_block_what_plain_python_does(name: str) -> None:
 def reduce(name: str, values: Any, factor: int = 2, dtype: str = "int16") -> list[Any]:
     """Reduce one row along x."""
     data = np.array(values, dtype).reshape((1, -1, 1, 1))
-    result: list[Any] = getattr(interpolations, name)().reduce(data, (1, factor, 1, 1)).ravel().tolist()
+    result: list[Any] = getattr(interpolation, name)().reduce(data, (1, factor, 1, 1)).ravel().tolist()
     return result
 
 
@@ -165,13 +164,13 @@ def test_ties_of_mode_go_to_the_value_met_first() -> None:
     corner = np.zeros((1, 2, 2, 2), "u1")
     corner[0, :, :, 0] = [[1, 2], [3, 4]]
     corner[0, :, :, 1] = [[3, 2], [7, 8]]  # 2 and 3 twice each; along y first, 2 comes before 3
-    assert interpolations.Mode().reduce(corner, (1, 2, 2, 2)).ravel().tolist() == [2]
+    assert interpolation.Mode().reduce(corner, (1, 2, 2, 2)).ravel().tolist() == [2]
 
 
 def test_mode_counts_beyond_255_voxels() -> None:
     block = np.full((1, 8, 8, 8), 7, "u1")
     block.ravel()[:200] = 9  # 200 against 312
-    assert interpolations.Mode().reduce(block, (1, 8, 8, 8)).ravel().tolist() == [7]
+    assert interpolation.Mode().reduce(block, (1, 8, 8, 8)).ravel().tolist() == [7]
 
 
 def test_weighted_modes_round_to_the_nearest_and_stay_in_range() -> None:
@@ -184,7 +183,7 @@ def test_weighted_modes_round_to_the_nearest_and_stay_in_range() -> None:
     assert reduce("Mean", [2**32 - 1, 2**32 - 1], dtype="uint32") == [2**32 - 1]
     assert reduce("Mean", [0.25, 0.5], dtype="float32") == [0.375]
     for factor in (1, 2, 3, 4, 8):
-        assert sum(interpolations.Bicubic.weights(factor)) == pytest.approx(1)
+        assert sum(interpolation.Bicubic.weights(factor)) == pytest.approx(1)
 
 
 def test_labels_are_never_mixed() -> None:
@@ -211,7 +210,7 @@ def test_medians_of_bytes_are_the_same_in_blocks_of_many_tiles(shape: tuple[int,
     members = [data[:, x::2, y::2, z::fz].astype(int) for x, y, z in places]
     low, high = np.sort(members, axis=0)[4 * fz // 2 - 1 : 4 * fz // 2 + 1]
     for block in (data, np.asfortranarray(data), data[:, ::-1].copy()[:, ::-1]):
-        found = interpolations.Median().reduce(block, (1, 2, 2, fz))
+        found = interpolation.Median().reduce(block, (1, 2, 2, fz))
         np.testing.assert_array_equal(found, (low + high) // 2)
-        found = interpolations.MedianUnbiased().reduce(block, (1, 2, 2, fz))
+        found = interpolation.MedianUnbiased().reduce(block, (1, 2, 2, fz))
         np.testing.assert_array_equal(found, np.rint((low + high) / 2))

@@ -1,7 +1,7 @@
 """What a URL means to fsspec: which driver, which path, which options, and which of these are secrets.
 
 Options come from the argument, from the setting `storage` (by URL prefix), and for S3 from the environment
-(see `wkplug.builtin.fsspec_s3`). Secrets stay in `Address.options`; they are in no URL, no repr and no
+(see `wkplug.filesystems.s3`). Secrets stay in `Address.options`; they are in no URL, no repr and no
 pickle. A location that is unpickled elsewhere resolves its URL anew, from settings and environment there.
 
 Nothing is read or written here, and drivers are imported only when a filesystem is asked for.
@@ -18,7 +18,6 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from wkplug.builtin import fsspec_s3
 from wkplug.errors import (
     InvalidArgumentError,
     PluginMissingError,
@@ -27,6 +26,7 @@ from wkplug.errors import (
     UnsafePathError,
     redacted,
 )
+from wkplug.filesystems import s3
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +112,7 @@ class Address:
     def _options(self, driver: Any) -> dict[str, Any]:
         options = dict(self.options)
         if self.scheme == "s3":
-            return fsspec_s3.driver_options(options, self.endpoint)
+            return s3.driver_options(options, self.endpoint)
         # Servers with a login in their URLs (sftp, smb, ...) have the host among the options.
         return {**driver._get_kwargs_from_urls(self.root), **options}
 
@@ -200,7 +200,7 @@ def resolve(
             f"s3://{found.host}/" if found.host else "s3://",
             found.options,
             {**public, **({"endpoint_url": found.endpoint} if found.endpoint else {})},
-            secret=len(public_options(fsspec_s3.flat(given))) < len(fsspec_s3.flat(given)),
+            secret=len(public_options(s3.flat(given))) < len(s3.flat(given)),
             endpoint=found.endpoint,
             travelled=travelled,
         )
@@ -234,15 +234,15 @@ def _of_session(key: tuple[str, ...], given: dict[str, Any], *, secret: bool) ->
 
 def _with_credentials_of_session(
     parts: list[str], given: dict[str, Any], *, travelled: bool
-) -> tuple[fsspec_s3.Found, dict[str, Any]]:
+) -> tuple[s3.Found, dict[str, Any]]:
     """The same for S3, by endpoint and bucket, and only where settings and environment have no credentials."""
-    found = fsspec_s3.find(parts, given)
+    found = s3.find(parts, given)
     key = (f"s3://{found.host or ''}", *found.parts[:1])
-    if fsspec_s3.has_credentials(fsspec_s3.flat(given)):
+    if s3.has_credentials(s3.flat(given)):
         _SESSION[key] = dict(given)
-    elif key in _SESSION and not travelled and not fsspec_s3.has_credentials(found.options):
+    elif key in _SESSION and not travelled and not s3.has_credentials(found.options):
         given = {**_SESSION[key], **given}
-        found = fsspec_s3.find(parts, given)
+        found = s3.find(parts, given)
     return found, given
 
 
