@@ -30,7 +30,7 @@ HEADER = """\
 
 def describe(plugin: str, module: Any) -> dict[str, Any]:
     """Ask one plugin's hooks, and turn its specs into the lists of the catalogue."""
-    from wkplug.registry.kinds import KINDS, SETTINGS
+    from wkplug.registry.plugins import KINDS, SETTINGS
 
     found: defaultdict[str, set[str]] = defaultdict(set)
     for kind in KINDS:

@@ -129,7 +129,7 @@ def test_what_nobody_opens_is_an_error_that_helps(
     name: str,
     words: str,
 ) -> None:
-    from wkplug.registry.catalogue import known
+    from wkplug.registry.missing import known
 
     monkeypatch.setitem(known(), "wkplug-scan", {"plugin": "scan", "suffixes": [".scan"]})
     if "." in name:

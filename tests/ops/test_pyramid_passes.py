@@ -151,7 +151,7 @@ def test_each_voxel_is_read_once_and_each_shard_written_once(
 def test_an_interpolation_hears_beforehand_how_much_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wkplug.registry.choosing_modes import Implementations
+    from wkplug.registry.modes import Implementations
 
     heard: list[Any] = []
     reduce = Implementations.reduce

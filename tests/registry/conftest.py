@@ -70,7 +70,7 @@ def place(tmp_path: Path) -> Callable[..., LocalLocation]:
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Distributions that the catalogue knows and this environment lacks."""
-    from wkplug.registry.catalogue import known
+    from wkplug.registry.missing import known
 
     monkeypatch.setitem(known(), "wkplug-czi", {"plugin": "czi", "suffixes": [".czi"]})
     monkeypatch.setitem(known(), "wkplug-remote", {"plugin": "remote", "schemes": ["webknossos"]})

@@ -17,7 +17,7 @@ def test_the_catalogue_says_what_the_bundled_plugins_say() -> None:
 
 
 def test_the_catalogue_names_distributions_that_nobody_has_installed() -> None:
-    from wkplug.registry.catalogue import known
+    from wkplug.registry.missing import known
 
     assert known()["wkplug-tiff"]["suffixes"][0].startswith(".")
     assert "n5" in known()["wkplug-tensorstore"]["formats"]

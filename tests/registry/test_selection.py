@@ -33,7 +33,7 @@ from wkplug.errors import (
 from wkplug.filesystems.local import LocalLocation
 from wkplug.registry import Manager, PluginWarning
 from wkplug.registry.explain import as_facts, render
-from wkplug.registry.selection import Candidate, Wish, select
+from wkplug.registry.selection import Candidate, Preference, select
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def test_score_beats_priority_beats_name() -> None:
 
 def test_a_wish_beats_everything_and_its_source_decides() -> None:
     some = [candidate("a", score=100, priority=9), candidate("b")]
-    choice = select("thing", some, what="testing", wish=Wish(names=("b",), source="argument"))
+    choice = select("thing", some, what="testing", preference=Preference(names=("b",), source="argument"))
     assert (choice.name, choice.decided_by) == ("b", "argument")
 
 
@@ -104,7 +104,9 @@ def test_a_default_that_is_unable_makes_room_with_its_reason() -> None:
 def test_a_wish_that_is_unable_is_an_error_even_if_others_could() -> None:
     some = [candidate("a", error="too big"), candidate("b")]
     with pytest.raises(UnableError) as caught:
-        select("thing", some, what="opening 'x'", wish=Wish(names=("a",), source="the variable V"))
+        select(
+            "thing", some, what="opening 'x'", preference=Preference(names=("a",), source="the variable V")
+        )
     assert str(caught.value) == "Opening 'x': a can't do it (the variable V asks for it): too big"
 
 
@@ -493,7 +495,7 @@ def test_a_suffix_whose_plugin_is_not_installed_names_it(plugged: Plugged, tmp_p
 def test_a_file_of_a_plugin_that_is_not_installed_is_known_by_its_first_bytes(
     plugged: Plugged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wkplug.registry.catalogue import known
+    from wkplug.registry.missing import known
 
     magic = {"plugin": "czi", "suffixes": [".czi"], "magic": ["0:5a4953524157", "128:ff00ff"]}
     monkeypatch.setitem(known(), "wkplug-czi", magic)

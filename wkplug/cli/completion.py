@@ -80,10 +80,10 @@ def candidates(kind: str, ctx: click.Context) -> list[str]:
 
 
 def _offered(kind: str) -> Iterable[str]:
-    from wkplug.registry import kinds
-    from wkplug.registry.tables import tables_of_now
+    from wkplug.registry import plugins
+    from wkplug.registry.registry import current_registry
 
-    return tables_of_now().names(getattr(kinds, kind))
+    return current_registry().names(getattr(plugins, kind))
 
 
 def _formats(_: click.Context) -> Iterable[str]:

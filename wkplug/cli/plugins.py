@@ -16,7 +16,7 @@ from wkplug.errors import ConfigError, WkplugError
 
 if TYPE_CHECKING:
     from wkplug.registry import Manager, Plugin
-    from wkplug.registry.kinds import Kind
+    from wkplug.registry.plugins import Kind
 
 __all__ = ["plugins"]
 
@@ -35,7 +35,7 @@ def plugins(*, everything: bool, debug: str | None) -> None:
     States: loaded and fine; blocked by the configuration; incompatible (made for another plugin API);
     shadowed by another one of its name; broken.
     """
-    from wkplug.registry.states import BUILTIN
+    from wkplug.registry.plugins import BUILTIN
 
     manager = _manager()
     manager.survey()
@@ -68,12 +68,12 @@ def _manager() -> Manager:
 
 
 def _offers(manager: Manager) -> dict[Plugin, dict[str, list[str]]]:
-    from wkplug.registry import kinds
+    from wkplug.registry import plugins
 
     offers: dict[Plugin, dict[str, list[str]]] = {plugin: {} for plugin in manager.plugins}
-    for kind in kinds.KINDS:
+    for kind in plugins.KINDS:
         for offer in manager.collected(kind.hook):
-            if kind is not kinds.SETTINGS:
+            if kind is not plugins.SETTINGS:
                 offers[offer.plugin].setdefault(kind.words, []).append(offer.spec.name)
     return offers
 
@@ -109,7 +109,7 @@ def _below(manager: Manager) -> None:
 def _debug(manager: Manager, name: str) -> None:
     from wkplug.config.hints import did_you_mean, listed
     from wkplug.errors import UnknownNameError
-    from wkplug.registry import kinds
+    from wkplug.registry import plugins
 
     plugin = manager.plugin(name)
     if plugin is None:
@@ -118,7 +118,7 @@ def _debug(manager: Manager, name: str) -> None:
         raise UnknownNameError(f"No plugin '{name}' is installed.{guess}", hint=f"installed: {listed(names)}")
     offers = [
         (kind.words, offer.spec.name, _tried(manager, kind, offer))
-        for kind in kinds.KINDS
+        for kind in plugins.KINDS
         for offer in manager.collected(kind.hook)
         if offer.plugin is plugin
     ]
@@ -146,12 +146,12 @@ def _debug(manager: Manager, name: str) -> None:
 
 
 def _tried(manager: Manager, kind: Kind, offer: Any) -> str:
-    from wkplug.registry.kinds import SETTINGS
-    from wkplug.registry.tables import Tables
+    from wkplug.registry.plugins import SETTINGS
+    from wkplug.registry.registry import Registry
 
-    tables = Tables(manager)
+    registry = Registry(manager)
     try:
-        made = tables.settings_of(offer.plugin) if kind is SETTINGS else tables.make(kind, offer)
+        made = registry.settings_of(offer.plugin) if kind is SETTINGS else registry.make(kind, offer)
     except Exception as error:  # noqa: BLE001 - whatever a factory raises is what the user wants to see
         return "fails\n" + "".join(traceback.format_exception(error)).rstrip()
     return f"works, a {type(made).__name__}" + (f"; {offer.spec.summary}" if offer.spec.summary else "")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug.config import current
 from wkplug.errors import InvalidArgumentError
-from wkplug.registry.kinds import (
+from wkplug.registry.manager import Manager, Registered
+from wkplug.registry.plugins import (
     BACKEND,
     COMMAND,
     DIALECT,
@@ -23,11 +24,12 @@ from wkplug.registry.kinds import (
     FILESYSTEM,
     IMPORTER,
     REMOTE,
+    Plugin,
+    PluginWarning,
+    State,
 )
-from wkplug.registry.manager import Manager, Offer
+from wkplug.registry.registry import current_registry, get_manager, use_manager
 from wkplug.registry.selection import Choice, Ranked
-from wkplug.registry.states import Plugin, PluginWarning, State
-from wkplug.registry.tables import get_manager, tables_of_now, use_manager
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -53,10 +55,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Choice",
     "Manager",
-    "Offer",
     "Plugin",
     "PluginWarning",
     "Ranked",
+    "Registered",
     "State",
     "all_readers_failed",
     "axes_of_format",
@@ -96,14 +98,14 @@ __all__ = [
 
 def formats() -> tuple[str, ...]:
     """Give the data formats that enabled plugins offer, sorted."""
-    from wkplug.registry import choosing
+    from wkplug.registry import arrays
 
-    return choosing.formats(tables_of_now())
+    return arrays.formats(current_registry())
 
 
 def axes_of_format(name: str) -> tuple[str, ...] | None:
     """The one order of axes that arrays of a format have; None if it is free, or the format isn't known."""
-    return tables_of_now().axes_of_formats().get(name)
+    return current_registry().axes_of_formats().get(name)
 
 
 def check_format(name: str) -> str:
@@ -112,18 +114,18 @@ def check_format(name: str) -> str:
     UnknownFormatError (a ValueError) with a suggestion if nobody knows it; PluginMissingError,
     PluginBrokenError, PluginBlockedError or PluginIncompatibleError if the plugin that would is not at hand.
     """
-    from wkplug.registry import choosing
+    from wkplug.registry import arrays
 
-    tables = tables_of_now()
-    if name not in choosing.formats(tables):
-        raise choosing.no_such_format(tables, name)
+    registry = current_registry()
+    if name not in arrays.formats(registry):
+        raise arrays.no_such_format(registry, name)
     return name
 
 
 def backend(name: str) -> ArrayBackend:
     """Give the array backend "format+implementation", the same object each time."""
-    tables = tables_of_now()
-    made: ArrayBackend = tables.build(BACKEND, tables.find(BACKEND, name))
+    registry = current_registry()
+    made: ArrayBackend = registry.build(BACKEND, registry.find(BACKEND, name))
     return made
 
 
@@ -132,7 +134,7 @@ def check_backends(backends: Mapping[str, str]) -> dict[str, str]:
 
     The errors of `check_format` and `backend` for names that nobody has; InvalidArgumentError for another format's.
     """
-    tables = tables_of_now()
+    registry = current_registry()
     checked = {}
     for data_format, named in backends.items():
         check_format(str(data_format))
@@ -142,7 +144,7 @@ def check_backends(backends: Mapping[str, str]) -> dict[str, str]:
                 f"The backend {named!r} was asked for {data_format}, but it is for {name.partition('+')[0]}.",
                 hint=f"Name an implementation of {data_format}.",
             )
-        checked[str(data_format)] = tables.find(BACKEND, name).spec.name
+        checked[str(data_format)] = registry.find(BACKEND, name).spec.name
     return checked
 
 
@@ -165,10 +167,10 @@ def choose_backend(
     UnableError (or what a backend's Problem names) if the one asked for, or all, can't do it here;
     AmbiguousChoiceError if the place looks like two formats; MissingError if there is nothing to open.
     """
-    from wkplug.registry import choosing
+    from wkplug.registry import arrays
 
-    return choosing.choose_backend(
-        tables_of_now(),
+    return arrays.choose_backend(
+        current_registry(),
         location,
         data_format=data_format,
         mode=mode,
@@ -180,9 +182,9 @@ def choose_backend(
 
 def choose_format(location: Location, *, thorough: bool = False) -> Choice:
     """Find out which data format the array at `location` has; the choice's `winner` is its name."""
-    from wkplug.registry import choosing
+    from wkplug.registry import arrays
 
-    return choosing.choose_format(tables_of_now(), location, thorough=thorough)
+    return arrays.choose_format(current_registry(), location, thorough=thorough)
 
 
 def open_array(request: OpenArray) -> Array:
@@ -199,13 +201,13 @@ def create_array(request: CreateArray) -> Array:
 
 def dialects(data_format: str) -> tuple[MetadataDialect, ...]:
     """Give the metadata dialects for layers of a format, in the order of their names."""
-    tables = tables_of_now()
-    offers = [offer for offer in tables.offers(DIALECT) if data_format in offer.spec.formats]
+    registry = current_registry()
+    offers = [offer for offer in registry.offers(DIALECT) if data_format in offer.spec.formats]
     made: list[MetadataDialect] = []
     for name in sorted({offer.spec.name for offer in offers}):
         # Metadata for others must not keep anybody from writing voxels: a dialect that fails is left out.
-        with tables.left_out(name):
-            made.append(tables.build(DIALECT, tables.find(DIALECT, name)))
+        with registry.left_out(name):
+            made.append(registry.build(DIALECT, registry.find(DIALECT, name)))
     return tuple(made)
 
 
@@ -214,25 +216,25 @@ def dialects(data_format: str) -> tuple[MetadataDialect, ...]:
 
 def filesystem(url: str) -> Filesystem:
     """Give the filesystem for a URL or a plain path. UnknownSchemeError if there is none for its scheme."""
-    from wkplug.registry import choosing_files
+    from wkplug.registry import files
 
     # Every place of a dataset comes through here, so the last answer for a scheme is kept with its settings.
-    tables, settings, scheme = tables_of_now(), current(), choosing_files.scheme_of(url)
-    last = tables.last_filesystems.get(scheme)
+    registry, settings, scheme = current_registry(), current(), files.scheme_of(url)
+    last = registry.last_filesystems.get(scheme)
     if last is None or last[0] is not settings:
-        made = choosing_files.choose_filesystem(tables, url).winner
-        last = tables.last_filesystems[scheme] = (settings, made)
+        made = files.choose_filesystem(registry, url).winner
+        last = registry.last_filesystems[scheme] = (settings, made)
     filesystem: Filesystem = last[1]
     return filesystem
 
 
 def markers() -> frozenset[str]:
     """Give the names of all files that say of a folder that it is an array or a container some plugin reads."""
-    tables = tables_of_now()
+    registry = current_registry()
     return frozenset(
         marker
         for kind in (BACKEND, IMPORTER)
-        for offer in tables.offers(kind)
+        for offer in registry.offers(kind)
         for marker in offer.spec.markers
     )
 
@@ -240,7 +242,7 @@ def markers() -> frozenset[str]:
 def schemes() -> frozenset[str]:
     """Give all URL schemes that an installed filesystem says to open, in lower case."""
     return frozenset(
-        scheme for offer in tables_of_now().offers(FILESYSTEM) for scheme in offer.spec.schemes if scheme
+        scheme for offer in current_registry().offers(FILESYSTEM) for scheme in offer.spec.schemes if scheme
     )
 
 
@@ -259,18 +261,18 @@ def choose_reader(
     UnsupportedImageFormatError if nobody accepts it, ImageReaderMissingError if a plugin that isn't installed
     would; AmbiguousChoiceError if two are equally sure.
     """
-    from wkplug.registry import choosing_files
+    from wkplug.registry import files
 
-    return choosing_files.choose_reader(
-        tables_of_now(), location, head, explicit=explicit, folder=folder, thorough=thorough
+    return files.choose_reader(
+        current_registry(), location, head, explicit=explicit, folder=folder, thorough=thorough
     )
 
 
 def contents_of(head: bytes) -> str:
     """Say what a file surely is that is no image, from its first bytes: "it is empty"; "" if it may be one."""
-    from wkplug.registry import choosing_files
+    from wkplug.registry import files
 
-    return choosing_files.contents_of(head)
+    return files.contents_of(head)
 
 
 def open_with_another_reader(
@@ -288,46 +290,46 @@ def open_with_another_reader(
     The new choice tells why it fell on another reader. If no other reader is there, `error` is raised; if none of
     them opens the file, an error of its type that names all with their reasons. without: readers not to try.
     """
-    from wkplug.registry import choosing_files_again
+    from wkplug.registry import fallback
 
-    return choosing_files_again.open_with_another(
-        tables_of_now(), location, head, failed, error, scene=scene, folder=folder, without=without
+    return fallback.open_with_another(
+        current_registry(), location, head, failed, error, scene=scene, folder=folder, without=without
     )
 
 
 def all_readers_failed(location: Location, refused: Mapping[str, WkplugError], what: str) -> WkplugError:
     """Make the error where several readers failed to do `what` ("read"), by their names, the surest first."""
-    from wkplug.registry import choosing_files_again
+    from wkplug.registry import fallback
 
-    return choosing_files_again.all_failed(location, refused, what)
+    return fallback.all_failed(location, refused, what)
 
 
 def exporter(name: str) -> Exporter:
     """Give the exporter of that name."""
-    tables = tables_of_now()
-    made: Exporter = tables.build(EXPORTER, tables.find(EXPORTER, name))
+    registry = current_registry()
+    made: Exporter = registry.build(EXPORTER, registry.find(EXPORTER, name))
     return made
 
 
 def choose_exporter(consumes: str, name: str, explicit: str | None = None) -> Choice:
     """Choose who writes a "volume" or a "sheet" to a file of that name ("a.png"); `winner` is the Exporter."""
-    from wkplug.registry import choosing_files
+    from wkplug.registry import files
 
-    return choosing_files.choose_exporter(tables_of_now(), consumes, name, explicit)
+    return files.choose_exporter(current_registry(), consumes, name, explicit)
 
 
 def importer(name: str) -> Importer:
     """Give the importer of that name."""
-    tables = tables_of_now()
-    made: Importer = tables.build(IMPORTER, tables.find(IMPORTER, name))
+    registry = current_registry()
+    made: Importer = registry.build(IMPORTER, registry.find(IMPORTER, name))
     return made
 
 
 def choose_importer(location: Location, explicit: str | None = None) -> Choice:
     """Choose who describes the foreign container at `location`; `winner` is the Importer."""
-    from wkplug.registry import choosing_files
+    from wkplug.registry import files
 
-    return choosing_files.choose_importer(tables_of_now(), location, explicit)
+    return files.choose_importer(current_registry(), location, explicit)
 
 
 # --- work -------------------------------------------------------------------------------------------------
@@ -338,9 +340,9 @@ def interpolations(category: str | None = None) -> tuple[str, ...]:
 
     Further implementations of a mode ("median+numba") are not listed; they are found by name as well.
     """
-    from wkplug.registry import choosing_modes
+    from wkplug.registry import modes
 
-    return choosing_modes.modes(tables_of_now(), category)
+    return modes.modes(current_registry(), category)
 
 
 def interpolation(name: str, *, category: str, dtype: str) -> Interpolation:
@@ -352,20 +354,20 @@ def interpolation(name: str, *, category: str, dtype: str) -> Interpolation:
     UnknownNameError if there is none; UnableError if it would lie about such voxels (mean segment ids);
     UnsupportedDtypeError if it isn't made for the dtype.
     """
-    from wkplug.registry import choosing_modes
+    from wkplug.registry import modes
 
-    return choosing_modes.choose_mode(tables_of_now(), name, category, str(dtype))
+    return modes.choose_mode(current_registry(), name, category, str(dtype))
 
 
 def executors() -> tuple[str, ...]:
     """Give the names of all executors, sorted."""
-    return tables_of_now().names(EXECUTOR)
+    return current_registry().names(EXECUTOR)
 
 
 def executor(name: str, options: Mapping[str, Any] | None = None) -> Executor:
     """Give a new executor; `options` (such as {"workers": 4}) lie over its plugin's settings."""
-    tables = tables_of_now()
-    made: Executor = tables.make(EXECUTOR, tables.find(EXECUTOR, name), options)
+    registry = current_registry()
+    made: Executor = registry.make(EXECUTOR, registry.find(EXECUTOR, name), options)
     return made
 
 
@@ -374,13 +376,13 @@ def executor(name: str, options: Mapping[str, Any] | None = None) -> Executor:
 
 def remotes() -> tuple[str, ...]:
     """Give the names of all remote services, sorted."""
-    return tables_of_now().names(REMOTE)
+    return current_registry().names(REMOTE)
 
 
 def remote(name: str) -> RemoteService:
     """Give the remote service of that name."""
-    tables = tables_of_now()
-    made: RemoteService = tables.build(REMOTE, tables.find(REMOTE, name))
+    registry = current_registry()
+    made: RemoteService = registry.build(REMOTE, registry.find(REMOTE, name))
     return made
 
 
@@ -390,18 +392,18 @@ def remote_exports() -> dict[str, str]:
     Where two plugins export one name, the first by name wins, and `wkplug plugins` shows both.
     """
     exports: dict[str, str] = {}
-    for offer in sorted(tables_of_now().offers(REMOTE), key=lambda each: each.spec.name, reverse=True):
+    for offer in sorted(current_registry().offers(REMOTE), key=lambda each: each.spec.name, reverse=True):
         exports |= offer.spec.exports
     return exports
 
 
 def commands() -> dict[str, str]:
     """Give the commands that plugins add to the command line: name -> one line about it, sorted."""
-    offers = tables_of_now().offers(COMMAND)
+    offers = current_registry().offers(COMMAND)
     return {offer.spec.name: offer.spec.summary for offer in sorted(offers, key=lambda each: each.spec.name)}
 
 
 def command(name: str) -> Any:
     """Give a plugin's command, a `click.Command`."""
-    tables = tables_of_now()
-    return tables.build(COMMAND, tables.find(COMMAND, name))
+    registry = current_registry()
+    return registry.build(COMMAND, registry.find(COMMAND, name))

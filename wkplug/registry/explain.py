@@ -42,7 +42,7 @@ def _facts(ranked: Ranked) -> list[str]:
     facts = [f"priority {ranked.priority}"]
     if ranked.score:
         facts.insert(0, f"probe score {ranked.score}{_score_name(ranked.score)}")
-    if ranked.wished:
+    if ranked.preferred:
         facts.append("asked for")
     if not ranked.able:
         facts.append("unable")

@@ -6,7 +6,7 @@ by name, whatever the order on disk; nothing is skipped silently (one warning pe
 `strict` is set). pluggy's own call of a hook loses everybody's results when one implementation raises, so
 hooks that collect are called implementation by implementation, and generators are used up inside the guard.
 
-It knows specs, not what they make: that is `wkplug.registry.tables`. Called by `wkplug.registry`, which keeps
+It knows specs, not what they make: that is `wkplug.registry.registry`. Called by `wkplug.registry`, which keeps
 the one default manager; tests make their own.
 """
 
@@ -31,20 +31,19 @@ from wkplug.errors import (
 )
 from wkplug.notices import warn_user
 from wkplug.registry import discovery, hookspecs
-from wkplug.registry.kinds import HOOK_SPECS
-from wkplug.registry.states import BUILTIN, Plugin, PluginWarning, State, cause_of
+from wkplug.registry.plugins import BUILTIN, HOOK_SPECS, Plugin, PluginWarning, State, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wkplug.abc.specs import Spec
 
-__all__ = ["Manager", "Offer"]
+__all__ = ["Manager", "Registered"]
 
 _BUILTIN_MODULE = "wkplug.builtin.plugin"
 
 
-class Offer(NamedTuple):
+class Registered(NamedTuple):
     """A spec, and the plugin that gave it."""
 
     plugin: Plugin
@@ -71,7 +70,7 @@ class Manager:
         self._lock = threading.RLock()
         self._loaded = False
         self._accepted = False  # by what the configuration requires
-        self._collected: dict[str, tuple[Offer, ...]] = {}
+        self._collected: dict[str, tuple[Registered, ...]] = {}
         self._fatal: Plugin | None = None  # broken, and the configuration doesn't forgive that
         self._plugins: list[Plugin] = []
         if builtin is not None:
@@ -254,11 +253,11 @@ class Manager:
         plugin.hooks = tuple(caller.name for caller in callers if caller.has_spec())
         plugin.unknown_hooks = tuple(caller.name for caller in callers if not caller.has_spec())
 
-    def collected(self, hook: str) -> tuple[Offer, ...]:
+    def collected(self, hook: str) -> tuple[Registered, ...]:
         """What has been collected so far; nothing is called."""
         return self._collected.get(hook, ())
 
-    def collect(self, hook: str) -> tuple[Offer, ...]:
+    def collect(self, hook: str) -> tuple[Registered, ...]:
         """Give what all plugins offer through a hook, in the order of the plugins' names."""
         offers = self._collected.get(hook)
         if offers is not None and self._fatal is None:
@@ -271,9 +270,9 @@ class Manager:
         self._tell(news)
         return self._collected[hook]
 
-    def _collect(self, hook: str) -> tuple[tuple[Offer, ...], list[Plugin]]:
+    def _collect(self, hook: str) -> tuple[tuple[Registered, ...], list[Plugin]]:
         by_name = {plugin.name: plugin for plugin in self._plugins if plugin.state != State.SHADOWED}
-        offers: list[Offer] = []
+        offers: list[Registered] = []
         news: list[Plugin] = []
         implementations = getattr(self._hooks.hook, hook).get_hookimpls()
         for implementation in sorted(implementations, key=lambda each: str(each.plugin_name)):
@@ -285,7 +284,7 @@ class Manager:
                     news.append(plugin)
                 continue
             self.trace(f"{hook}: {plugin.name}: {', '.join(spec.name for spec in specs) or 'nothing'}")
-            offers += (Offer(plugin, spec) for spec in specs)
+            offers += (Registered(plugin, spec) for spec in specs)
         return tuple(offers), news
 
     def call(self, hook: str, **arguments: Any) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc.arrays import Problem
 
-__all__ = ["Candidate", "Choice", "Ranked", "Wish", "select", "unable"]
+__all__ = ["Candidate", "Choice", "Preference", "Ranked", "select", "unable"]
 
 
 class Candidate(NamedTuple):
@@ -37,7 +37,7 @@ class Candidate(NamedTuple):
     assess: Callable[[], Sequence[Problem]] = tuple
 
 
-class Wish(NamedTuple):
+class Preference(NamedTuple):
     """Names that somebody asked for, best first, and who that was: "argument", a variable, a file's line."""
 
     names: tuple[str, ...]
@@ -52,7 +52,7 @@ class Ranked(NamedTuple):
     priority: int
     score: int
     problems: tuple[Problem, ...] | None = None
-    wished: bool = False
+    preferred: bool = False
 
     @property
     def able(self) -> bool:
@@ -87,21 +87,21 @@ def select(
     candidates: Sequence[Candidate],
     *,
     what: str,
-    wish: Wish | None = None,
+    preference: Preference | None = None,
     advice: Callable[[Sequence[str]], str] | None = None,
     thorough: bool = False,
 ) -> Choice:
     """Choose among candidates, of which there is at least one.
 
-    what: the task in words, for errors ("opening 's3://...'"). wish: an argument or a configured choice; its
+    what: the task in words, for errors ("opening 's3://...'"). preference: an argument or a configured choice; its
     names are among the candidates'. advice: the hint that tells how to settle a tie between names. thorough:
     ask all candidates, for `wkplug explain`.
 
-    UnableError, or the problem's own error type, if nobody wished for or nobody at all is able;
+    UnableError, or the problem's own error type, if nobody asked for or nobody at all is able;
     AmbiguousChoiceError if candidates of two groups are equally good.
     """
-    wished = wish.names if wish is not None else ()
-    ordered = sorted(candidates, key=lambda each: _rank(each, wished))
+    preferred = preference.names if preference is not None else ()
+    ordered = sorted(candidates, key=lambda each: _rank(each, preferred))
     asked: dict[str, tuple[Problem, ...]] = {}
 
     def is_able(candidate: Candidate) -> bool:
@@ -109,16 +109,16 @@ def select(
             asked[candidate.name] = tuple(candidate.assess())
         return not any(problem.severity == "error" for problem in asked[candidate.name])
 
-    eligible = [each for each in ordered if each.name in wished] if wished else ordered
+    eligible = [each for each in ordered if each.name in preferred] if preferred else ordered
     winner = next((each for each in eligible if is_able(each)), None)
     if winner is None:
         refused = [(each.name, asked[each.name]) for each in eligible]
-        raise unable(kind, what, refused, wish)
+        raise unable(kind, what, refused, preference)
     rivals = [
         each
         for each in eligible
         if each.group != winner.group
-        and _strength(each, wished) == _strength(winner, wished)
+        and _strength(each, preferred) == _strength(winner, preferred)
         and is_able(each)
     ]
     if rivals:
@@ -137,11 +137,11 @@ def select(
             priority=each.priority,
             score=each.score,
             problems=asked.get(each.name),
-            wished=each.name in wished,
+            preferred=each.name in preferred,
         )
         for each in ordered
     ]
-    decided_by = wish.source if wish is not None else _decided_by(winner, ordered, asked)
+    decided_by = preference.source if preference is not None else _decided_by(winner, ordered, asked)
     return Choice(
         kind=kind,
         name=winner.name,
@@ -153,13 +153,13 @@ def select(
     )
 
 
-def _strength(candidate: Candidate, wished: Sequence[str]) -> tuple[int, int, int]:
-    position = wished.index(candidate.name) if candidate.name in wished else len(wished)
+def _strength(candidate: Candidate, preferred: Sequence[str]) -> tuple[int, int, int]:
+    position = preferred.index(candidate.name) if candidate.name in preferred else len(preferred)
     return position, -candidate.score, -candidate.priority
 
 
-def _rank(candidate: Candidate, wished: Sequence[str]) -> tuple[tuple[int, int, int], str]:
-    return _strength(candidate, wished), candidate.name
+def _rank(candidate: Candidate, preferred: Sequence[str]) -> tuple[tuple[int, int, int], str]:
+    return _strength(candidate, preferred), candidate.name
 
 
 def _decided_by(winner: Candidate, ordered: list[Candidate], asked: dict[str, tuple[Problem, ...]]) -> str:
@@ -183,13 +183,16 @@ def _reason(line: Ranked, winner: str, decided_by: str) -> str:
 
 
 def unable(
-    kind: str, what: str, refused: Sequence[tuple[str, Sequence[Problem]]], wish: Wish | None = None
+    kind: str,
+    what: str,
+    refused: Sequence[tuple[str, Sequence[Problem]]],
+    preference: Preference | None = None,
 ) -> Exception:
     """Build the error for when nobody is able; of the first problem's own type, if it has one."""
     errors = [(name, [p for p in problems if p.severity == "error"]) for name, problems in refused]
     first = errors[0][1][0]
     who = f"{errors[0][0]} can't do it" if len(errors) == 1 else f"no {kind} can do it"
-    by = f" ({wish.source} asks for it)" if wish is not None else ""
+    by = f" ({preference.source} asks for it)" if preference is not None else ""
     texts = [f"{name}: {problem.text}" for name, problems in errors for problem in problems]
     if len(texts) == 1:
         message = f"{what[:1].upper() + what[1:]}: {who}{by}: {first.text}"

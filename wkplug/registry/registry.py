@@ -4,7 +4,7 @@ A factory is imported here, when its spec was chosen, and under a guard: a facto
 PluginBrokenError with its cause, never a bare ImportError from somewhere inside. Two plugins with one name
 are a PluginConflictError when that name is used; everything else keeps working.
 
-Everybody in a process asks the same tables, of one manager for each set of plugins that may run, made when they are
+Everybody in a process asks the same registry, of one manager for each set of plugins that may run, made when they are
 first asked; tests bring a manager of their own.
 """
 
@@ -29,19 +29,18 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.notices import warn_user
-from wkplug.registry.kinds import BACKEND, SETTINGS, Kind
 from wkplug.registry.manager import Manager
-from wkplug.registry.states import Plugin, PluginWarning, cause_of
+from wkplug.registry.plugins import BACKEND, SETTINGS, Kind, Plugin, PluginWarning, cause_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from wkplug.registry.manager import Offer
+    from wkplug.registry.manager import Registered
 
-__all__ = ["Tables", "conflict", "get_manager", "tables_of_now", "use_manager"]
+__all__ = ["Registry", "conflict", "current_registry", "get_manager", "use_manager"]
 
 
-class Tables:
+class Registry:
     """What a manager's plugins offer, by kind and name, and the objects built so far."""
 
     def __init__(self, manager: Manager) -> None:
@@ -50,7 +49,7 @@ class Tables:
         self._built: dict[tuple[str, str, str], tuple[Table, Any]] = {}
         self._lock = threading.RLock()
         self._told: set[str] = set()
-        self._axes: tuple[tuple[Offer, ...], dict[str, tuple[str, ...]]] = ((), {})
+        self._axes: tuple[tuple[Registered, ...], dict[str, tuple[str, ...]]] = ((), {})
 
     def first_time(self, name: str) -> bool:
         """Whether nobody has asked this about `name` before; for what is told once per process."""
@@ -70,7 +69,7 @@ class Tables:
             if self.first_time(name):
                 warn_user(f"{error}\n  It is left out.", PluginWarning)
 
-    def offers(self, kind: Kind) -> tuple[Offer, ...]:
+    def offers(self, kind: Kind) -> tuple[Registered, ...]:
         """All offers of a kind, sorted by the plugins' names."""
         return self.manager.collect(kind.hook)
 
@@ -86,7 +85,7 @@ class Tables:
         """All names of a kind, sorted."""
         return tuple(sorted({offer.spec.name for offer in self.offers(kind)}))
 
-    def find(self, kind: Kind, name: str) -> Offer:
+    def find(self, kind: Kind, name: str) -> Registered:
         """Find the offer of that name or alias; one of the errors for missing things if there is none."""
         found = [o for o in self.offers(kind) if name == o.spec.name] or [
             o for o in self.offers(kind) if name in getattr(o.spec, "aliases", ())
@@ -95,7 +94,7 @@ class Tables:
             return found[0]
         if found:
             raise conflict(kind, name, found)
-        from wkplug.registry.catalogue import unavailable
+        from wkplug.registry.missing import unavailable
 
         raise unavailable(
             self.manager,
@@ -106,12 +105,12 @@ class Tables:
             unknown=UnknownNameError,
         )
 
-    def conflicts(self, kind: Kind, offer: Offer) -> list[Offer]:
+    def conflicts(self, kind: Kind, offer: Registered) -> list[Registered]:
         """The offers of one name, if there are several."""
         same = [other for other in self.offers(kind) if other.spec.name == offer.spec.name]
         return same if len(same) > 1 else []
 
-    def build(self, kind: Kind, offer: Offer) -> Any:
+    def build(self, kind: Kind, offer: Registered) -> Any:
         """Give what the factory makes: the same object each time, until the plugin's settings change."""
         table = current().plugin_table(offer.plugin.name)
         key = (kind.hook, offer.plugin.distribution, offer.spec.name)
@@ -121,7 +120,7 @@ class Tables:
                 built = self._built[key] = (table, self.make(kind, offer))
             return built[1]
 
-    def make(self, kind: Kind, offer: Offer, options: Mapping[str, Any] | None = None) -> Any:
+    def make(self, kind: Kind, offer: Registered, options: Mapping[str, Any] | None = None) -> Any:
         """Call the factory, with the plugin's settings and `options` laid over them.
 
         PluginBrokenError if it fails; wkplug's own errors pass.
@@ -194,7 +193,7 @@ class Tables:
         return PluginBrokenError(text, hint=hint)
 
 
-def conflict(kind: Kind, name: str, offers: Iterable[Offer]) -> PluginConflictError:
+def conflict(kind: Kind, name: str, offers: Iterable[Registered]) -> PluginConflictError:
     """Build the error for one name from several plugins; names their distributions with versions."""
     plugins = sorted({offer.plugin.described: offer.plugin for offer in offers}.items())
     said = " and ".join(described for described, _ in plugins)
@@ -223,10 +222,10 @@ class _Default:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.replacement: Tables | None = None
-        self.by_settings: dict[tuple[Any, ...], Tables] = {}
+        self.replacement: Registry | None = None
+        self.by_settings: dict[tuple[Any, ...], Registry] = {}
 
-    def tables(self) -> Tables:
+    def registry(self) -> Registry:
         if self.replacement is not None:
             return self.replacement
         key = _identity(current())
@@ -235,7 +234,7 @@ class _Default:
             with self.lock:
                 found = self.by_settings.get(key)
                 if found is None:
-                    found = self.by_settings[key] = Tables(Manager())
+                    found = self.by_settings[key] = Registry(Manager())
         return found
 
 
@@ -254,20 +253,20 @@ _default = _Default()
 
 def get_manager() -> Manager:
     """Give the manager that everything here uses."""
-    return _default.tables().manager
+    return _default.registry().manager
 
 
 @contextmanager
 def use_manager(manager: Manager) -> Iterator[Manager]:
     """Let everything in this process use another manager inside a `with` block; for tests."""
     before = _default.replacement
-    _default.replacement = Tables(manager)
+    _default.replacement = Registry(manager)
     try:
         yield manager
     finally:
         _default.replacement = before
 
 
-def tables_of_now() -> Tables:
+def current_registry() -> Registry:
     """Give what that manager offers, for the settings that hold here and now."""
-    return _default.tables()
+    return _default.registry()

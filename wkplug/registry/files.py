@@ -24,16 +24,16 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
     WkplugError,
 )
-from wkplug.registry.choosing import candidates_of, matching_rules
-from wkplug.registry.kinds import EXPORTER, FILESYSTEM, IMPORTER, READER, Kind
-from wkplug.registry.selection import Choice, Wish, select
+from wkplug.registry.arrays import candidates_of, matching_rules
+from wkplug.registry.plugins import EXPORTER, FILESYSTEM, IMPORTER, READER, Kind
+from wkplug.registry.selection import Choice, Preference, select
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wkplug.abc.locations import Location
-    from wkplug.registry.manager import Offer
-    from wkplug.registry.tables import Tables
+    from wkplug.registry.manager import Registered
+    from wkplug.registry.registry import Registry
 
 __all__ = [
     "choose_exporter",
@@ -64,38 +64,38 @@ def scheme_of(url: str) -> str:
     return ""
 
 
-def choose_filesystem(tables: Tables, url: str) -> Choice:
+def choose_filesystem(registry: Registry, url: str) -> Choice:
     """Choose who opens a URL, from its scheme alone. UnknownSchemeError if nobody does."""
     scheme = scheme_of(url)
-    offers = [offer for offer in tables.offers(FILESYSTEM) if scheme in offer.spec.schemes]
+    offers = [offer for offer in registry.offers(FILESYSTEM) if scheme in offer.spec.schemes]
     if not offers:
-        from wkplug.registry.catalogue import unavailable
+        from wkplug.registry.missing import unavailable
 
-        every = {s for offer in tables.offers(FILESYSTEM) for s in offer.spec.schemes if s}
+        every = {s for offer in registry.offers(FILESYSTEM) for s in offer.spec.schemes if s}
         raise unavailable(
-            tables.manager,
+            registry.manager,
             f"the URL scheme '{scheme}://'",
             "schemes",
             scheme,
             installed=every,
             unknown=UnknownSchemeError,
         )
-    wish = None
+    preference = None
     configured = current().filesystems.get(scheme)
     if configured is not None:
         source = current().source_of(("filesystems", scheme))
-        wish = _listed_wish((configured,), [offer.spec.name for offer in offers], source)
+        preference = _listed_preference((configured,), [offer.spec.name for offer in offers], source)
     made: dict[str, Any] = {}
 
-    def assess(offer: Offer) -> tuple[Problem, ...]:
-        made[offer.spec.name] = tables.build(FILESYSTEM, offer)
+    def assess(offer: Registered) -> tuple[Problem, ...]:
+        made[offer.spec.name] = registry.build(FILESYSTEM, offer)
         return ()
 
     choice = select(
         FILESYSTEM.words,
-        candidates_of(tables, FILESYSTEM, offers, assess, wish),
+        candidates_of(registry, FILESYSTEM, offers, assess, preference),
         what=f"opening '{url}'",
-        wish=wish,
+        preference=preference,
         advice=lambda names: (
             f'Choose in the configuration:\n[filesystems]\n{scheme or "file"} = "{names[0]}"'
         ),
@@ -107,7 +107,7 @@ def choose_filesystem(tables: Tables, url: str) -> Choice:
 
 
 def choose_reader(
-    tables: Tables,
+    registry: Registry,
     location: Location,
     head: bytes,
     *,
@@ -118,22 +118,24 @@ def choose_reader(
     """Choose who reads an image file (or folder), from its name and first bytes."""
     name = location.name.lower()
     if explicit is not None:
-        wish: Wish | None = Wish(names=(tables.find(READER, explicit).spec.name,), source="argument")
-        offers = [tables.find(READER, explicit)]
+        preference: Preference | None = Preference(
+            names=(registry.find(READER, explicit).spec.name,), source="argument"
+        )
+        offers = [registry.find(READER, explicit)]
     else:
-        offers = [o for o in tables.offers(READER) if not folder or o.spec.directories]
-        wish = _reader_wish(tables, name, location.url)
+        offers = [o for o in registry.offers(READER) if not folder or o.spec.directories]
+        preference = _reader_preference(registry, name, location.url)
     made: dict[str, Any] = {}
     scores: dict[str, int] = {}
-    claims: list[Offer] = []
+    claims: list[Registered] = []
     for offer in offers:
         claim = _claim(offer.spec, name, head)
-        if claim > ProbeScore.NO or (wish is not None and offer.spec.name in wish.names):
+        if claim > ProbeScore.NO or (preference is not None and offer.spec.name in preference.names):
             scores[offer.spec.name] = claim
             claims.append(offer)
 
-    def assess(offer: Offer) -> tuple[Problem, ...]:
-        reader: ImageReader = tables.build(READER, offer)
+    def assess(offer: Registered) -> tuple[Problem, ...]:
+        reader: ImageReader = registry.build(READER, offer)
         made[offer.spec.name] = reader
         if explicit is not None or type(reader).probe is ImageReader.probe:
             return ()
@@ -144,23 +146,27 @@ def choose_reader(
     if explicit is None:
         # Their own scores count, so all that claim the file are asked before any is ranked: but catch-alls, for
         # which any file is worth loading a heavy library, only where nobody else is sure.
-        asked: list[Offer] = []
+        asked: list[Registered] = []
         for offer in sorted(claims, key=lambda o: o.spec.priority < 0):
             sure = any(scores[o.spec.name] >= ProbeScore.MAGIC for o in asked)
-            if offer.spec.priority < 0 and sure and not thorough and not wish:
+            if offer.spec.priority < 0 and sure and not thorough and not preference:
                 continue
-            if wish or not _refused(candidates_of(tables, READER, [offer], assess, wish)):
+            if preference or not _refused(candidates_of(registry, READER, [offer], assess, preference)):
                 asked.append(offer)
         claims = asked
-        if not wish and all(offer.spec.priority < 0 for offer in claims) and _is_none(offers, name, head):
+        if (
+            not preference
+            and all(offer.spec.priority < 0 for offer in claims)
+            and _is_none(offers, name, head)
+        ):
             claims = []
     if not claims:
-        raise _no_reader(tables, location, name, head)
+        raise _no_reader(registry, location, name, head)
     choice = select(
         READER.words,
-        candidates_of(tables, READER, claims, assess, wish, scores),
+        candidates_of(registry, READER, claims, assess, preference, scores),
         what=f"reading '{location.name}'",
-        wish=wish,
+        preference=preference,
         advice=lambda names: (
             f'choose once:    reader="{names[0]}"\n'
             f'choose always:  [readers] "{_suffix(name, offers)}" = {_toml(names)}   in the configuration'
@@ -174,31 +180,31 @@ _PLAIN = (".raw", ".vol")
 """What files of nothing but voxels are called, which catch-alls take for photos."""
 
 
-def _is_none(offers: list[Offer], name: str, head: bytes) -> bool:
+def _is_none(offers: list[Registered], name: str, head: bytes) -> bool:
     """Whether a file that only catch-alls would take is none of theirs: its own reader has seen that it is something
     else, such as a web page, or it is plain voxels.
     """
     return (_is_known(offers, name) and bool(contents_of(head))) or name.endswith(_PLAIN)
 
 
-def _is_known(offers: Iterable[Offer], name: str) -> bool:
+def _is_known(offers: Iterable[Registered], name: str) -> bool:
     """Whether files of such a name have a reader of their own, beside those that try anything."""
     return any(name.endswith(offer.spec.suffixes) for offer in offers if offer.spec.priority >= 0)
 
 
 def none_of_its_name(
-    tables: Tables, location: Location, head: bytes, failed: Iterable[str]
+    registry: Registry, location: Location, head: bytes, failed: Iterable[str]
 ) -> WkplugError | None:
     """The error for a file that its own reader didn't take, and that catch-alls failed to open; None for others.
 
     What catch-alls say then is about libraries that nobody has asked for.
     """
     name = location.name.lower()
-    if not _is_known(tables.offers(READER), name):
+    if not _is_known(registry.offers(READER), name):
         return None
-    if any(tables.find(READER, each).spec.priority >= 0 for each in failed):
+    if any(registry.find(READER, each).spec.priority >= 0 for each in failed):
         return None
-    return _no_reader(tables, location, name, head)
+    return _no_reader(registry, location, name, head)
 
 
 _OTHERS = {
@@ -256,32 +262,34 @@ def _claim(spec: Any, name: str, head: bytes) -> int:
     return ProbeScore.SUFFIX - 1 if not spec.suffixes and not spec.magic else ProbeScore.NO
 
 
-def _reader_wish(tables: Tables, name: str, url: str) -> Wish | None:
-    names = tables.names(READER)
+def _reader_preference(registry: Registry, name: str, url: str) -> Preference | None:
+    names = registry.names(READER)
     for rule in matching_rules(url):
         for suffix in sorted(rule.readers, key=len, reverse=True):
             if name.endswith(suffix.lower()):
-                return _listed_wish(rule.readers[suffix], names, f"rule in {rule.source}")
+                return _listed_preference(rule.readers[suffix], names, f"rule in {rule.source}")
     settings = current()
     for suffix in sorted(settings.readers, key=len, reverse=True):
         if name.endswith(suffix.lower()):
-            return _listed_wish(settings.readers[suffix], names, settings.source_of(("readers", suffix)))
+            return _listed_preference(
+                settings.readers[suffix], names, settings.source_of(("readers", suffix))
+            )
     return None
 
 
-def _listed_wish(wished: tuple[str, ...], names: Any, source: str) -> Wish:
+def _listed_preference(preferred: tuple[str, ...], names: Any, source: str) -> Preference:
     """A configured list: those that are not installed are passed over, unless that leaves none."""
-    there = tuple(name for name in wished if name in names)
+    there = tuple(name for name in preferred if name in names)
     if not there:
-        guess = did_you_mean(wished[0], names) if wished else ""
+        guess = did_you_mean(preferred[0], names) if preferred else ""
         raise ConfigError(
-            f"None of the configured {', '.join(wished) or '(empty list)'} is installed ({source}).{guess}",
+            f"None of the configured {', '.join(preferred) or '(empty list)'} is installed ({source}).{guess}",
             hint=f"installed: {listed(names)}",
         )
-    return Wish(names=there, source=source)
+    return Preference(names=there, source=source)
 
 
-def _suffix(name: str, offers: list[Offer]) -> str:
+def _suffix(name: str, offers: list[Registered]) -> str:
     suffixes = [s for offer in offers for s in offer.spec.suffixes if name.endswith(s)]
     return min(suffixes, key=len, default="." + name.rpartition(".")[2])
 
@@ -290,21 +298,21 @@ def _toml(names: Any) -> str:
     return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
-def _no_reader(tables: Tables, location: Location, name: str, head: bytes) -> WkplugError:
+def _no_reader(registry: Registry, location: Location, name: str, head: bytes) -> WkplugError:
     """The error for a file that no working reader accepts.
 
     The longest suffix that somebody knows counts, or else the first bytes.
     """
-    from wkplug.registry.catalogue import candidates_for, known_magic, unavailable
+    from wkplug.registry.missing import candidates_for, known_magic, unavailable
 
     start = f"No installed reader accepts '{location.name}'."
-    installed = {suffix for offer in tables.offers(READER) for suffix in offer.spec.suffixes}
+    installed = {suffix for offer in registry.offers(READER) for suffix in offer.spec.suffixes}
     parts = name.split(".")
     for begin in range(1, len(parts)):
         suffix = "." + ".".join(parts[begin:])
-        if suffix not in installed and candidates_for(tables.manager, "suffixes", suffix):
+        if suffix not in installed and candidates_for(registry.manager, "suffixes", suffix):
             error = unavailable(
-                tables.manager,
+                registry.manager,
                 f"the suffix '{suffix}'",
                 "suffixes",
                 suffix,
@@ -314,14 +322,14 @@ def _no_reader(tables: Tables, location: Location, name: str, head: bytes) -> Wk
             )
             error.message = f"{start} {error.message}"
             return error
-    there = {entry for offer in tables.offers(READER) for entry in _entries(offer.spec)}
+    there = {entry for offer in registry.offers(READER) for entry in _entries(offer.spec)}
     for entry, magic in known_magic(head):
         if entry not in there:
             words = (
                 magic.decode("ascii") if magic.isascii() and magic.decode("ascii").isprintable() else magic
             )
             error = unavailable(
-                tables.manager,
+                registry.manager,
                 f"a file that starts like this one ({words!r})",
                 "magic",
                 entry,
@@ -343,7 +351,7 @@ def _no_reader(tables: Tables, location: Location, name: str, head: bytes) -> Wk
             hint=f"For a file of nothing but voxels: wkplug convert-raw {location.name} TARGET --shape x,y,z "
             "--voxel-size x,y,z. For a photo, name the reader.",
         )
-    claimed = [o.spec.name for o in tables.offers(READER) if any(name.endswith(s) for s in o.spec.suffixes)]
+    claimed = [o.spec.name for o in registry.offers(READER) if any(name.endswith(s) for s in o.spec.suffixes)]
     if claimed:
         return UnsupportedImageFormatError(
             f"{start} Its suffix is claimed by {listed(claimed)}, but its first bytes "
@@ -364,16 +372,16 @@ def _entries(spec: Any) -> set[str]:
 # --- exporters and importers ------------------------------------------------------------------------------
 
 
-def choose_exporter(tables: Tables, consumes: str, name: str, explicit: str | None = None) -> Choice:
+def choose_exporter(registry: Registry, consumes: str, name: str, explicit: str | None = None) -> Choice:
     """Choose who writes what `consumes` says ("volume" or "sheet") to a file of that name; long suffixes lead."""
-    mine = [offer for offer in tables.offers(EXPORTER) if offer.spec.consumes == consumes]
+    mine = [offer for offer in registry.offers(EXPORTER) if offer.spec.consumes == consumes]
     suffix = max(
         (s for offer in mine for s in offer.spec.suffixes if name.lower().endswith(s)), key=len, default=""
     )
-    wish = None
+    preference = None
     if explicit is not None:
-        offers = [tables.find(EXPORTER, explicit)]
-        wish = Wish(names=(offers[0].spec.name,), source="argument")
+        offers = [registry.find(EXPORTER, explicit)]
+        preference = Preference(names=(offers[0].spec.name,), source="argument")
         if offers[0].spec.consumes != consumes:
             raise UnknownNameError(
                 f"The exporter '{explicit}' writes a {offers[0].spec.consumes}, not a {consumes}."
@@ -381,36 +389,36 @@ def choose_exporter(tables: Tables, consumes: str, name: str, explicit: str | No
     else:
         offers = [offer for offer in mine if suffix in offer.spec.suffixes]
     if not offers:
-        from wkplug.registry.catalogue import unavailable
+        from wkplug.registry.missing import unavailable
 
         suffix = "".join(name.lower().rpartition(".")[1:])
         raise unavailable(
-            tables.manager,
+            registry.manager,
             f"how to write a {consumes} as '{suffix}'",
             f"{consumes}_suffixes",
             suffix,
             installed={s for o in mine for s in o.spec.suffixes},
             unknown=UnknownNameError,
         )
-    return _simple(tables, EXPORTER, offers, wish, f"writing a '{suffix}' file")
+    return _simple(registry, EXPORTER, offers, preference, f"writing a '{suffix}' file")
 
 
-def choose_importer(tables: Tables, location: Location, explicit: str | None = None) -> Choice:
+def choose_importer(registry: Registry, location: Location, explicit: str | None = None) -> Choice:
     """Choose who describes a foreign container, by its marker files, its suffix, and its importer's probe.
 
     UnlistableError if nobody recognises it by its files, and the place doesn't tell what is in it.
     """
     if explicit is not None:
-        offer = tables.find(IMPORTER, explicit)
+        offer = registry.find(IMPORTER, explicit)
         return _simple(
-            tables, IMPORTER, [offer], Wish(names=(offer.spec.name,), source="argument"), "importing"
+            registry, IMPORTER, [offer], Preference(names=(offer.spec.name,), source="argument"), "importing"
         )
     made: dict[str, Any] = {}
     scores: dict[str, int] = {}
     unlistable: list[UnlistableError] = []
 
-    def assess(offer: Offer) -> tuple[Problem, ...]:
-        made[offer.spec.name] = tables.build(IMPORTER, offer)
+    def assess(offer: Registered) -> tuple[Problem, ...]:
+        made[offer.spec.name] = registry.build(IMPORTER, offer)
         try:
             scores[offer.spec.name] = made[offer.spec.name].probe(location)
         except UnlistableError as error:
@@ -422,41 +430,43 @@ def choose_importer(tables: Tables, location: Location, explicit: str | None = N
 
     name = location.name.lower()
     claims = []
-    for offer in tables.offers(IMPORTER):
+    for offer in registry.offers(IMPORTER):
         spec = offer.spec
         hints = bool(spec.markers or spec.suffixes)
         named = any(name.endswith(suffix) for suffix in spec.suffixes)
         claimed = not hints or named or any(location.child(marker).exists() for marker in spec.markers)
-        if claimed and not _refused(candidates_of(tables, IMPORTER, [offer], assess, None)):
+        if claimed and not _refused(candidates_of(registry, IMPORTER, [offer], assess, None)):
             claims.append(offer)
     if not claims and unlistable:
         raise unlistable[0]
     if not claims:
         raise UnknownNameError(
             f"No installed importer knows what '{location.url}' is.",
-            hint=f"installed: {listed(tables.names(IMPORTER))}",
+            hint=f"installed: {listed(registry.names(IMPORTER))}",
         )
     choice = select(
         IMPORTER.words,
-        candidates_of(tables, IMPORTER, claims, assess, None, scores),
+        candidates_of(registry, IMPORTER, claims, assess, None, scores),
         what=f"importing '{location.url}'",
         advice=lambda names: f'Name one: importer="{names[0]}"',
     )
     return choice._replace(winner=made[choice.name])
 
 
-def _simple(tables: Tables, kind: Kind, offers: list[Offer], wish: Wish | None, what: str) -> Choice:
+def _simple(
+    registry: Registry, kind: Kind, offers: list[Registered], preference: Preference | None, what: str
+) -> Choice:
     made: dict[str, Any] = {}
 
-    def assess(offer: Offer) -> tuple[Problem, ...]:
-        made[offer.spec.name] = tables.build(kind, offer)
+    def assess(offer: Registered) -> tuple[Problem, ...]:
+        made[offer.spec.name] = registry.build(kind, offer)
         return ()
 
     choice = select(
         kind.words,
-        candidates_of(tables, kind, offers, assess, wish),
+        candidates_of(registry, kind, offers, assess, preference),
         what=what,
-        wish=wish,
+        preference=preference,
         advice=lambda names: f'Name one: {kind.words}="{names[0]}"',
     )
     return choice._replace(winner=made[choice.name])

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from wkplug.abc.arrays import Problem
 from wkplug.errors import ImageConversionError, PluginError, UnsupportedImageFormatError, WkplugError
-from wkplug.registry.choosing_files import choose_reader, none_of_its_name
-from wkplug.registry.kinds import READER
+from wkplug.registry.files import choose_reader, none_of_its_name
+from wkplug.registry.plugins import READER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from wkplug.abc.images import Image, ImageReader
     from wkplug.abc.locations import Location
+    from wkplug.registry.registry import Registry
     from wkplug.registry.selection import Choice
-    from wkplug.registry.tables import Tables
 
 __all__ = ["REFUSALS", "all_failed", "open_with_another"]
 
@@ -32,7 +32,7 @@ REFUSALS = (ImageConversionError, PluginError)
 
 
 def open_with_another(
-    tables: Tables,
+    registry: Registry,
     location: Location,
     head: bytes,
     failed: str,
@@ -47,20 +47,25 @@ def open_with_another(
     without: readers that are not wanted. Where the configuration names readers, others are not tried. If nobody
     else is there, `error` again; if nobody opens it, an error of its type with the reasons of all.
     """
-    every = choose_reader(tables, location, head, folder=folder, thorough=True)
-    listed = any(ranked.wished for ranked in every.ranking)
+    every = choose_reader(registry, location, head, folder=folder, thorough=True)
+    listed = any(ranked.preferred for ranked in every.ranking)
     refused = {failed: error}
     for ranked in every.ranking:
-        if ranked.name in refused or ranked.name in without or not ranked.able or ranked.wished is not listed:
+        if (
+            ranked.name in refused
+            or ranked.name in without
+            or not ranked.able
+            or ranked.preferred is not listed
+        ):
             continue
-        reader: ImageReader = tables.build(READER, tables.find(READER, ranked.name))
+        reader: ImageReader = registry.build(READER, registry.find(READER, ranked.name))
         with _left_open_closed():
             image = _opened(reader, location, scene)
         if isinstance(image, WkplugError):
             refused[ranked.name] = image
             continue
         return _told(every, ranked.name, reader, refused), image
-    strange = none_of_its_name(tables, location, head, refused)
+    strange = none_of_its_name(registry, location, head, refused)
     if strange is not None:
         raise strange from error
     if len(refused) == 1:

@@ -20,7 +20,7 @@ from wkplug.errors import (
     PluginIncompatibleError,
     PluginMissingError,
 )
-from wkplug.registry.states import Plugin, State
+from wkplug.registry.plugins import Plugin, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

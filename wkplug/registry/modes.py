@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from wkplug.abc.interpolations import Interpolation
 from wkplug.config.hints import listed
 from wkplug.errors import UnableError, UnsupportedDtypeError
-from wkplug.registry.kinds import INTERPOLATION
+from wkplug.registry.plugins import INTERPOLATION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wkplug.registry.manager import Offer
-    from wkplug.registry.tables import Tables
+    from wkplug.registry.manager import Registered
+    from wkplug.registry.registry import Registry
 
 __all__ = ["Implementations", "choose_mode", "modes"]
 
@@ -54,46 +54,48 @@ class Implementations(Interpolation):
         return self.members[-1].expand(block, factors)
 
 
-def modes(tables: Tables, category: str | None) -> tuple[str, ...]:
+def modes(registry: Registry, category: str | None) -> tuple[str, ...]:
     """The names of all modes, or of those that suit a category; sorted."""
-    specs = [offer.spec for offer in tables.offers(INTERPOLATION)]
+    specs = [offer.spec for offer in registry.offers(INTERPOLATION)]
     return tuple(sorted({s.implements or s.name for s in specs if category in (None, *s.categories)}))
 
 
-def choose_mode(tables: Tables, name: str, category: str, dtype: str) -> Interpolation:
+def choose_mode(registry: Registry, name: str, category: str, dtype: str) -> Interpolation:
     """Give the mode, with all implementations that are able to compute it for `dtype`."""
-    offers = tables.offers(INTERPOLATION)
+    offers = registry.offers(INTERPOLATION)
     others = [offer for offer in offers if offer.spec.implements == name]
     known = any(name in (offer.spec.name, *offer.spec.aliases) for offer in offers)
     if others and not known:  # a mode that exists in other packages' implementations only
         best = min(others, key=_order)
-        return _able(tables, best, name, category, dtype)
-    own = tables.find(INTERPOLATION, name)
-    made = _able(tables, own, name, category, dtype)
+        return _able(registry, best, name, category, dtype)
+    own = registry.find(INTERPOLATION, name)
+    made = _able(registry, own, name, category, dtype)
     found = []
     for offer in sorted((o for o in offers if o.spec.implements == own.spec.name), key=_order):
-        with tables.left_out(offer.spec.name):
-            other: Interpolation = tables.build(INTERPOLATION, tables.find(INTERPOLATION, offer.spec.name))
+        with registry.left_out(offer.spec.name):
+            other: Interpolation = registry.build(
+                INTERPOLATION, registry.find(INTERPOLATION, offer.spec.name)
+            )
             if other.dtypes is None or dtype in other.dtypes:
                 found.append(other)
     return Implementations((*found, made)) if found else made
 
 
-def _order(offer: Offer) -> tuple[int, str]:
+def _order(offer: Registered) -> tuple[int, str]:
     return -offer.spec.priority, offer.spec.name
 
 
-def _able(tables: Tables, offer: Offer, name: str, category: str, dtype: str) -> Interpolation:
+def _able(registry: Registry, offer: Registered, name: str, category: str, dtype: str) -> Interpolation:
     """Build one, or say why it isn't for such a layer."""
     if category not in offer.spec.categories:
         raise UnableError(
             f"The interpolation mode '{name}' is not for {category} layers.",
-            hint=f"For {category} layers there are: {listed(modes(tables, category))}.",
+            hint=f"For {category} layers there are: {listed(modes(registry, category))}.",
         )
-    made: Interpolation = tables.build(INTERPOLATION, offer)
+    made: Interpolation = registry.build(INTERPOLATION, offer)
     if made.dtypes is not None and dtype not in made.dtypes:
         raise UnsupportedDtypeError(
             f"The interpolation mode '{name}' is not made for {dtype}, only for {listed(made.dtypes)}.",
-            hint=f"For {category} layers there are: {listed(modes(tables, category))}.",
+            hint=f"For {category} layers there are: {listed(modes(registry, category))}.",
         )
     return made

@@ -1,4 +1,4 @@
-"""Choosing with the real world in it: turns offers, settings and probes into candidates for `select`.
+"""Choosing the backend and the format of an array: offers, settings and probes become candidates for `select`.
 
 Formats and implementations are two questions. Which format an array has is recorded, configured by a rule, or
 probed; who implements it is configured, or a matter of priority. Probing looks for the marker files that
@@ -26,20 +26,19 @@ from wkplug.errors import (
     UnsupportedOperationError,
     WkplugError,
 )
-from wkplug.registry.kinds import BACKEND
-from wkplug.registry.selection import Candidate, Choice, Wish, select
-from wkplug.registry.states import cause_of
-from wkplug.registry.tables import Tables, conflict
+from wkplug.registry.plugins import BACKEND, cause_of
+from wkplug.registry.registry import Registry, conflict
+from wkplug.registry.selection import Candidate, Choice, Preference, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from wkplug.abc.arrays import ArraySpec
     from wkplug.abc.locations import Location
-    from wkplug.registry.kinds import Kind
-    from wkplug.registry.manager import Offer
+    from wkplug.registry.manager import Registered
+    from wkplug.registry.plugins import Kind
 
-    Assess: TypeAlias = Callable[[Offer], Iterable[Problem]]
+    Assess: TypeAlias = Callable[[Registered], Iterable[Problem]]
 
 __all__ = [
     "assessed",
@@ -54,27 +53,27 @@ __all__ = [
 Purpose: TypeAlias = Literal["r", "r+", "create"]
 
 
-def formats(tables: Tables) -> tuple[str, ...]:
+def formats(registry: Registry) -> tuple[str, ...]:
     """All data formats that an enabled plugin offers, sorted."""
-    return tuple(sorted({offer.spec.format for offer in tables.offers(BACKEND)}))
+    return tuple(sorted({offer.spec.format for offer in registry.offers(BACKEND)}))
 
 
-def no_such_format(tables: Tables, name: str) -> Exception:
+def no_such_format(registry: Registry, name: str) -> Exception:
     """Build the error for a data format that no working plugin offers."""
-    from wkplug.registry.catalogue import unavailable
+    from wkplug.registry.missing import unavailable
 
     return unavailable(
-        tables.manager,
+        registry.manager,
         f"the data format '{name}'",
         "formats",
         name,
-        installed=formats(tables),
+        installed=formats(registry),
         unknown=UnknownFormatError,
     )
 
 
 def choose_backend(
-    tables: Tables,
+    registry: Registry,
     location: Location,
     *,
     data_format: str | None,
@@ -93,12 +92,12 @@ def choose_backend(
                 hint=f"Name an implementation of {data_format}, or none.",
             )
         data_format = named
-        tables.find(BACKEND, explicit)
+        registry.find(BACKEND, explicit)
     if data_format is None:
-        data_format = choose_format(tables, location).name
-    offers = [offer for offer in tables.offers(BACKEND) if offer.spec.format == data_format]
+        data_format = choose_format(registry, location).name
+    offers = [offer for offer in registry.offers(BACKEND) if offer.spec.format == data_format]
     if not offers:
-        raise no_such_format(tables, data_format)
+        raise no_such_format(registry, data_format)
     if purpose != "r" and not thorough and not any(offer.spec.writes for offer in offers):
         done = "created" if purpose == "create" else "written to"
         raise UnsupportedOperationError(
@@ -106,35 +105,35 @@ def choose_backend(
             f"{', '.join(offer.spec.name for offer in offers)} only reads it.",
             hint="Copy the layer with another data_format, and write to the copy.",
         )
-    wish = _backend_wish(tables, data_format, location.url, explicit)
+    preference = _backend_preference(registry, data_format, location.url, explicit)
     verb = {"r": "reading", "r+": "writing to", "create": "creating"}[purpose]
     made: dict[str, Any] = {}
 
-    def assess(offer: Offer) -> tuple[Problem, ...]:
+    def assess(offer: Registered) -> tuple[Problem, ...]:
         if purpose != "r" and not offer.spec.writes:
             return (Problem(code="read-only", text="it only reads"),)
-        return _problems(tables, offer, made, location, spec, purpose)
+        return _problems(registry, offer, made, location, spec, purpose)
 
     choice = select(
         BACKEND.words,
-        candidates_of(tables, BACKEND, offers, assess, wish),
+        candidates_of(registry, BACKEND, offers, assess, preference),
         what=f"{verb} '{location.url}'",
-        wish=wish,
+        preference=preference,
         thorough=thorough,
     )
     return choice._replace(winner=made[choice.name])
 
 
 def _problems(
-    tables: Tables,
-    offer: Offer,
+    registry: Registry,
+    offer: Registered,
     made: dict[str, Any],
     location: Location,
     spec: ArraySpec | None,
     purpose: Purpose,
 ) -> tuple[Problem, ...]:
     """Ask a backend, and check what its capabilities say where it has no objection of its own."""
-    backend: ArrayBackend = tables.build(BACKEND, offer)
+    backend: ArrayBackend = registry.build(BACKEND, offer)
     made[offer.spec.name] = backend
     found = tuple(backend.problems(spec, location, purpose))
     if any(problem.severity == "error" for problem in found):
@@ -153,27 +152,27 @@ def _problems(
 
 
 def candidates_of(
-    tables: Tables,
+    registry: Registry,
     kind: Kind,
-    offers: list[Offer],
+    offers: list[Registered],
     assess: Assess,
-    wish: Wish | None,
+    preference: Preference | None,
     scores: dict[str, int] | None = None,
 ) -> list[Candidate]:
     """Make candidates of offers, each name once; a name that two plugins claim is an unable candidate."""
-    wished = wish.names if wish is not None else ()
+    preferred = preference.names if preference is not None else ()
     candidates = {}
     check: Callable[[], tuple[Problem, ...]]
     for offer in offers:
         spec = offer.spec
-        if clash := tables.conflicts(kind, offer):
+        if clash := registry.conflicts(kind, offer):
             error = conflict(kind, spec.name, clash)
             problem = Problem(
                 code="conflict", text=error.message, remedy=error.hint or "", error_type=type(error)
             )
             check = partial(_constant, problem)
         else:
-            check = partial(assessed, tables, offer, assess, wished=spec.name in wished)
+            check = partial(assessed, registry, offer, assess, preferred=spec.name in preferred)
         candidates[spec.name] = Candidate(
             name=spec.name,
             group=getattr(spec, "format", spec.name),
@@ -189,19 +188,21 @@ def _constant(problem: Problem) -> tuple[Problem, ...]:
     return (problem,)
 
 
-def assessed(tables: Tables, offer: Offer, assess: Assess, *, wished: bool) -> tuple[Problem, ...]:
+def assessed(
+    registry: Registry, offer: Registered, assess: Assess, *, preferred: bool
+) -> tuple[Problem, ...]:
     """Ask a candidate under a guard: what it can't even say is a problem of its plugin.
 
-    Somebody who was wished for by name gets to see the error itself. wkplug's own errors pass where they are
+    Somebody who was asked for by name gets to see the error itself. wkplug's own errors pass where they are
     about the place or the data, because the next candidate would meet the same.
     """
     try:
         return tuple(assess(offer))
     except (PluginBrokenError, PluginMissingError) as error:
-        if wished:
+        if preferred:
             raise
         if isinstance(error, PluginBrokenError):
-            _tell_once(tables, offer, error)
+            _tell_once(registry, offer, error)
         return (Problem(code="broken", text=error.message, remedy=error.hint or "", error_type=type(error)),)
     except (WkplugError, OSError):
         raise
@@ -212,9 +213,9 @@ def assessed(tables: Tables, offer: Offer, assess: Assess, *, wished: bool) -> t
             f"can do it: {cause_of(error)}",
             hint=f"see: wkplug plugins --debug {plugin.name}",
         )
-        if wished:
+        if preferred:
             raise broken from error
-        _tell_once(tables, offer, broken)
+        _tell_once(registry, offer, broken)
         return (
             Problem(
                 code="broken", text=broken.message, remedy=broken.hint or "", error_type=PluginBrokenError
@@ -222,8 +223,8 @@ def assessed(tables: Tables, offer: Offer, assess: Assess, *, wished: bool) -> t
         )
 
 
-def _tell_once(tables: Tables, offer: Offer, error: PluginBrokenError) -> None:
-    with tables.left_out(offer.spec.name):
+def _tell_once(registry: Registry, offer: Registered, error: PluginBrokenError) -> None:
+    with registry.left_out(offer.spec.name):
         raise error
 
 
@@ -235,65 +236,71 @@ def matching_rules(url: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in current().rules if rule.matches(url))
 
 
-def _backend_wish(tables: Tables, data_format: str, url: str, explicit: str | None) -> Wish | None:
+def _backend_preference(
+    registry: Registry, data_format: str, url: str, explicit: str | None
+) -> Preference | None:
     settings = current()
     if explicit is not None:
         name = explicit if "+" in explicit else f"{data_format}+{explicit}"
-        if explicit == data_format and name not in tables.names(BACKEND):
+        if explicit == data_format and name not in registry.names(BACKEND):
             return None  # no engine's name, but the format's: any of its engines
-        tables.find(BACKEND, name)
-        return Wish(names=(name,), source="argument")
+        registry.find(BACKEND, name)
+        return Preference(names=(name,), source="argument")
     for rule in matching_rules(url):
         if data_format in rule.backends:
-            return _configured(tables, data_format, rule.backends[data_format], f"rule in {rule.source}")
+            return _configured(registry, data_format, rule.backends[data_format], f"rule in {rule.source}")
     # Variables can't say upper case, so a format's name is looked up in lower case, too.
     for key in (data_format, data_format.lower()):
         if key in settings.backends:
             source = settings.source_of(("backends", key))
-            return _configured(tables, data_format, settings.backends[key], source)
+            return _configured(registry, data_format, settings.backends[key], source)
     return None
 
 
-def _configured(tables: Tables, data_format: str, value: str, source: str) -> Wish:
+def _configured(registry: Registry, data_format: str, value: str, source: str) -> Preference:
     name = value if "+" in value else f"{data_format}+{value}"
     if name.partition("+")[0] != data_format:
         raise ConfigError(f"'{value}' is no implementation of {data_format} ({source}).")
     try:
-        tables.find(BACKEND, name)
+        registry.find(BACKEND, name)
     except WkplugError as error:
         error.message = f"{error.message} It is configured: {source}."
         raise
-    return Wish(names=(name,), source=source)
+    return Preference(names=(name,), source=source)
 
 
 # --- which format -----------------------------------------------------------------------------------------
 
 
-def choose_format(tables: Tables, location: Location, *, thorough: bool = False) -> Choice:
+def choose_format(registry: Registry, location: Location, *, thorough: bool = False) -> Choice:
     """Find out which format the array at `location` has: by a rule, or by probing.
 
     MissingError if there is nothing; UnknownFormatError if it is nothing that an installed plugin knows;
     AmbiguousChoiceError if it looks like two formats.
     """
-    names = formats(tables)
+    names = formats(registry)
     for rule in matching_rules(location.url):
         if rule.format is not None:
             if rule.format not in names:
-                raise no_such_format(tables, rule.format)
-            wish = Wish(names=(rule.format,), source=f"rule in {rule.source}")
+                raise no_such_format(registry, rule.format)
+            preference = Preference(names=(rule.format,), source=f"rule in {rule.source}")
             only = [Candidate(name=rule.format, group=rule.format, plugin="")]
             choice = select(
-                "data format", only, what=f"opening '{location.url}'", wish=wish, thorough=thorough
+                "data format",
+                only,
+                what=f"opening '{location.url}'",
+                preference=preference,
+                thorough=thorough,
             )
             return choice._replace(winner=rule.format)
     candidates = []
     present: dict[str, bool] = {}
     for name in names:
         offers = sorted(
-            (offer for offer in tables.offers(BACKEND) if offer.spec.format == name),
+            (offer for offer in registry.offers(BACKEND) if offer.spec.format == name),
             key=lambda offer: (-offer.spec.priority, offer.spec.name),
         )
-        score = _probe(tables, offers, location, present)
+        score = _probe(registry, offers, location, present)
         if score > ProbeScore.NO:
             best = offers[0]
             priority = best.spec.priority
@@ -320,7 +327,7 @@ def choose_format(tables: Tables, location: Location, *, thorough: bool = False)
     return choice._replace(winner=choice.name)
 
 
-def _probe(tables: Tables, offers: list[Offer], location: Location, present: dict[str, bool]) -> int:
+def _probe(registry: Registry, offers: list[Registered], location: Location, present: dict[str, bool]) -> int:
     """Score one format by its first implementation that works; imports none if no marker file is there."""
     markers = {marker for offer in offers for marker in offer.spec.markers}
     for marker in sorted(markers):
@@ -331,15 +338,15 @@ def _probe(tables: Tables, offers: list[Offer], location: Location, present: dic
     for offer in offers:
         score = ProbeScore.NO
 
-        def ask(offer: Offer) -> tuple[Problem, ...]:
+        def ask(offer: Registered) -> tuple[Problem, ...]:
             nonlocal score
-            backend: ArrayBackend = tables.build(BACKEND, offer)
+            backend: ArrayBackend = registry.build(BACKEND, offer)
             # A backend that doesn't probe leaves it to its markers.
             own = type(backend).probe is not ArrayBackend.probe
             score = backend.probe(location) if own or not markers else ProbeScore.MARKER
             return ()
 
-        if not tables.conflicts(BACKEND, offer) and not assessed(tables, offer, ask, wished=False):
+        if not registry.conflicts(BACKEND, offer) and not assessed(registry, offer, ask, preferred=False):
             return score
     return ProbeScore.NO
 
@@ -349,7 +356,7 @@ def _format_rule(url: str, name: str) -> str:
 
 
 def _no_array(location: Location, names: tuple[str, ...]) -> Exception:
-    from wkplug.registry.catalogue import known
+    from wkplug.registry.missing import known
 
     if not location.exists():
         return MissingError(f"There is nothing at '{location.url}'.")
