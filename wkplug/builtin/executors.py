@@ -11,6 +11,7 @@ import os
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from wkplug import config
 from wkplug.abc import Executor
 from wkplug.errors import ConfigError
 
@@ -87,8 +88,6 @@ class ProcessesExecutor(Executor):
         if self._pool is None:
             import multiprocessing
 
-            from wkplug import config
-
             self._pool = ProcessPoolExecutor(
                 self.workers,
                 mp_context=multiprocessing.get_context("spawn"),
@@ -106,7 +105,6 @@ class ProcessesExecutor(Executor):
 
 def _begin(settings: Any, quiet: bool) -> None:  # noqa: FBT001 - called by the pool, with positions
     """Make a worker follow its parent: the same settings, and as quiet about what libraries log."""
-    from wkplug import config
 
     config.adopt(settings)
     if quiet:

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from wkplug.config import current
 from wkplug.errors import (
     InvalidArgumentError,
     PluginMissingError,
@@ -272,7 +273,6 @@ def _resolve_http(
 
 
 def _configured(url: str) -> dict[str, Any]:
-    from wkplug.config import current
 
     return current().storage_options(url.rstrip("/"))
 

@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote
 import attrs
 
 from wkplug.abc import Filesystem, Location
+from wkplug.config import current
 from wkplug.errors import (
     ConflictError,
     ForbiddenError,
@@ -405,8 +406,6 @@ class FsspecLocation(Location):
         """
         self._check_writable("locked")
         if timeout is None:
-            from wkplug.config import current
-
             timeout = current().lock_timeout
         if self._address.scheme == "memory":
             return _locks.hold(self.url, key, timeout)

@@ -23,6 +23,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from wkplug.config import current
 from wkplug.errors import LockTimeoutError, MissingError, StorageError, UnsafePathError
 from wkplug.filesystems.failures import sort_failure
 from wkplug.filesystems.paths import LOCK_NAME
@@ -91,8 +92,6 @@ def lock_folder(
     if nobody may write there. `ranges=False` takes the way of platforms without byte-range locks.
     """
     if timeout is None:
-        from wkplug.config import current
-
         timeout = current().lock_timeout
     import hashlib  # late, as all that reading doesn't need: this module is part of every start
 

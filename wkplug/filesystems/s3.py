@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from wkplug.config import current
 from wkplug.errors import ConflictError
 from wkplug.filesystems.failures import http_status
 
@@ -76,7 +77,6 @@ def flat(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def find(parts: list[str], given: Mapping[str, Any]) -> Found:
     """Tell endpoint, bucket and key apart and collect the options of this place."""
-    from wkplug.config import current
 
     settings = current()
     explicit = flat(given)

@@ -13,6 +13,7 @@ import zlib
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from wkplug import registry
 from wkplug.abc import Filesystem, Location
 from wkplug.abc.files import open_file
 from wkplug.errors import (
@@ -261,7 +262,6 @@ class ZipFilesystem(Filesystem):
 
     def location(self, url: str, *, options: Mapping[str, Any] | None = None) -> ZipLocation:
         """Open a place in an archive; `options` are for the outer place."""
-        from wkplug import registry
 
         inner, separator, outer = url.partition("://")[2].partition("::")
         if not separator or not outer:

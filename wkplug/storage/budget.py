@@ -11,6 +11,7 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING
 
+from wkplug.config import current
 from wkplug.errors import TooLargeError
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def check_read_size(shape: Sequence[int], item_size: int, url: str) -> None:
     # The machine's own limit is never so small that it is worth looking at the settings.
     if needed <= 2**20:
         return
-    from wkplug.config import current
 
     configured = current().max_read_bytes
     limit = half_of_memory() if configured is None else configured
@@ -59,7 +59,6 @@ def check_read_size(shape: Sequence[int], item_size: int, url: str) -> None:
 
 def check_unpacked_size(size: int, url: str) -> None:
     """Raise TooLargeError if a file of an archive is more than the budget when it is unpacked."""
-    from wkplug.config import current
 
     configured = current().max_read_bytes
     limit = half_of_memory() if configured is None else configured

@@ -16,7 +16,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from wkplug import registry
 from wkplug.abc import Location
+from wkplug.config import current
 from wkplug.errors import InvalidArgumentError, UnsafePathError, redacted
 from wkplug.filesystems.local import LocalFilesystem, LocalLocation
 
@@ -93,7 +95,6 @@ def _url_in(text: str) -> str | None:
 
 
 def _is_scheme(name: str) -> bool:
-    from wkplug import registry
 
     return name.lower() in registry.schemes()
 
@@ -101,7 +102,6 @@ def _is_scheme(name: str) -> bool:
 def _by_url(url: str, options: Mapping[str, Any] | None) -> Location:
     if url.lower().startswith("file:"):
         return LocalFilesystem().location(url)
-    from wkplug import registry
 
     return registry.filesystem(url).location(url, options=options or None)
 
@@ -145,7 +145,6 @@ def _resolved(root: Location, text: str) -> Location:
 
 def is_trusted(location: Location) -> bool:
     """Whether the setting `trusted_places` allows foreign datasets to name this place."""
-    from wkplug.config import current
 
     for trusted in current().trusted_places:
         if trusted == "*":
