@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from wkplug.abc.lengths import nanometres
     from wkplug.abc.locations import Filesystem, Location
     from wkplug.abc.markers import API, PROJECT, hookimpl
+    from wkplug.abc.metadata import DatasetSource, MetadataStore
     from wkplug.abc.remotes import RemoteService
     from wkplug.abc.specs import (
         ArrayBackendSpec,
@@ -68,6 +69,7 @@ else:
             "lengths": ("nanometres",),
             "locations": ("Filesystem", "Location"),
             "markers": ("API", "PROJECT", "hookimpl"),
+            "metadata": ("DatasetSource", "MetadataStore"),
             "remotes": ("RemoteService",),
             "specs": (
                 "ArrayBackendSpec", "CommandSpec", "ExecutorSpec", "ExporterSpec", "Factory", "FilesystemSpec",
@@ -90,6 +92,7 @@ __all__ = [
     "ContactSheet",
     "CreateArray",
     "DatasetFacts",
+    "DatasetSource",
     "Executor",
     "ExecutorSpec",
     "ExportLevel",
@@ -117,6 +120,7 @@ __all__ = [
     "MagFacts",
     "MetadataDialect",
     "MetadataDialectSpec",
+    "MetadataStore",
     "Mode",
     "OpenArray",
     "Panel",

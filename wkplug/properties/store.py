@@ -20,6 +20,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
+from wkplug.abc.metadata import MetadataStore
 from wkplug.errors import (
     ConflictError,
     DatasetExistsError,
@@ -36,7 +37,7 @@ from wkplug.properties.unstructure import voxel_size_to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wkplug.abc import Location
+    from wkplug.abc.locations import Location
     from wkplug.errors import WkplugError
     from wkplug.properties.dialect_files import DialectsOf
     from wkplug.properties.models import DatasetProperties, LayerProperties
@@ -49,7 +50,7 @@ _ATTEMPTS = 30
 _READ_ATTEMPTS = 5
 
 
-class PropertiesStore:
+class PropertiesStore(MetadataStore["DatasetProperties", "LayerProperties", "Operation"]):
     """The properties of the dataset in the folder `root`. Thread-safe; pickles as the place, re-opens lazily.
 
     What `document`, `layer` and `dataset` give is for reading only: objects are shared until they change.
