@@ -15,7 +15,7 @@ import pytest
 from wkplug_wkw.array import WkwArray
 from wkplug_wkw.backend import WkwBackend
 from wkplug_wkw.files import TEMPORARY_PREFIX
-from wkplug_wkw.kept import KeptFiles, kept_files
+from wkplug_wkw.open_files import OpenFiles, open_files
 from wkplug_wkw.shards import LocalShards
 
 from wkplug.errors import ConflictError, ForbiddenError, MissingError, ShapeMismatchError
@@ -121,8 +121,8 @@ def test_many_threads_read_while_one_writes_elsewhere(make: Make) -> None:
 
 
 def test_all_arrays_share_a_budget_of_files(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    files = KeptFiles(16)
-    monkeypatch.setattr("wkplug_wkw.shards.kept_files", lambda process: files)
+    files = OpenFiles(16)
+    monkeypatch.setattr("wkplug_wkw.shards.open_files", lambda process: files)
     box, data = ((0, 0, 0, 0), (1, 12, 12, 1)), noise((1, 12, 12, 1))
     arrays = [make(name, chunk=1, shard=1) for name in ("one", "other")]
     for array in arrays:
@@ -146,7 +146,7 @@ def test_all_arrays_share_a_budget_of_files(make: Make, monkeypatch: pytest.Monk
 
 
 def test_large_jump_tables_are_kept_in_a_budget_too(make: Make) -> None:
-    files = KeptFiles(16, most_bytes=1000)
+    files = OpenFiles(16, most_bytes=1000)
     shards = LocalShards("/nowhere", make().header)
     for number in range(5):
         files.add(shards, (number, 0, 0), 300)
@@ -159,11 +159,11 @@ def test_the_budget_of_files_respects_the_limit_of_the_process() -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
-        kept_files.cache_clear()
-        assert kept_files(os.getpid()).most == 50
+        open_files.cache_clear()
+        assert open_files(os.getpid()).most == 50
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        kept_files.cache_clear()
+        open_files.cache_clear()
 
 
 def test_holes_of_raw_shards_are_not_read(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

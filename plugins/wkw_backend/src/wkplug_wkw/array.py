@@ -3,8 +3,6 @@
 The codec of `wkw+numpy`. Local shards are read through kept files, all others through ranges of their
 Location. Small boxes are read in a plain loop, large ones by a few threads. The object pickles as its place
 and its header, and compares the header with the one at the place before its first use.
-
-Callers: `wkplug.storage`, through the backend in `backend`.
 """
 
 from __future__ import annotations

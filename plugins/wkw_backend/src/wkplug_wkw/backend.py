@@ -1,7 +1,4 @@
-"""The backend "wkw+numpy": opens and creates WKW arrays, and knows what the format can't do.
-
-Callers: the registry (through the spec in `plugin`) and `wkplug.storage`.
-"""
+"""The backend "wkw+numpy": opens and creates WKW arrays, and knows what the format can't do."""
 
 from __future__ import annotations
 

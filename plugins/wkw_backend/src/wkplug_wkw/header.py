@@ -5,8 +5,6 @@ for it, so a crafted header ends in CorruptDataError or TooLargeError, never in 
 endian: "WKW", version (1), a byte with log2 of the block edge in its low and log2 of the blocks per shard
 edge in its high nibble, block type, voxel type, bytes per voxel, and the u64 offset of the first block
 (0 in `header.wkw`).
-
-Callers: `backend` for `header.wkw`, `shards` and `remote` for shards.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 A folder of one mag (it holds header.wkw), of one layer (its folders are named like mags), or of several layers. Where
 voxels begin and end is not written anywhere: it is the hull of the shards that are there.
-
-Who calls it: `wkplug.ops` through the factory that `wkplug_wkw.plugin` names.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ A `RemoteShard` is what is known about one object: its version and its jump tabl
 and the version is looked at afterwards: the same as when the table was read, and the bytes belong to it; not
 the same, and all is read again. So a shard that somebody replaces while it is read is never decoded with the
 wrong table, for one small request more than there are ranges.
-
-Callers: `array` for reading, `writing` for the bytes that a write keeps.
 """
 
 from __future__ import annotations

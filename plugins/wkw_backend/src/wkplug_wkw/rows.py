@@ -4,8 +4,6 @@ In a block and in an array in Fortran order, the channels of a voxel and the vox
 A row along x, all channels, is then one opaque item of numpy (dtype "V96"), and numpy moves it with one
 memmove where it would loop over voxels otherwise: 2 to 3 times faster for 8-bit data. Arrays with other
 strides take numpy's general path.
-
-Callers: `shards` and `remote` (decoded block to array), `writing` (array to block).
 """
 
 from __future__ import annotations

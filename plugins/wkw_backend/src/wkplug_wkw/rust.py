@@ -7,8 +7,6 @@ checks of header and jump table before the package sees the box, empty boxes nev
 closed when the last call has ended, calls take turns (its error text is one global), and only whole
 compressed shards are written by it, all else by our own codec. What can't be guarded is a shard that changes
 between check and read, and its fixed temporary name, which two writers of one shard would share.
-
-Caller: the registry, through the spec in `plugin`.
 """
 
 from __future__ import annotations

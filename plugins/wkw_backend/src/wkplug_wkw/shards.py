@@ -7,7 +7,6 @@ shard that somebody replaces finishes on the old one. Files are read with pread,
 cut short under a mapping kills the process.
 
 Only ENOENT means that a shard is missing, and only while `header.wkw` is still there.
-Callers: `array` for reading, `writing` for the blocks that a write keeps.
 """
 
 # ruff: noqa: PTH116
@@ -19,7 +18,7 @@ import errno
 import os
 import stat
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from wkplug.errors import CorruptDataError, MissingError
 from wkplug_wkw.codec import DamagedBlockError, decode, decoder_in_place, most_bytes
 from wkplug_wkw.failures import corrupt_shard, storage_error
 from wkplug_wkw.header import HEADER_BYTES, HEADER_NAME, Header, check_jump_table
-from wkplug_wkw.kept import kept_files
+from wkplug_wkw.open_files import Index, open_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from wkplug_wkw.rows import Voxels
 
 __all__ = ["Index", "LocalShard", "LocalShards", "Shard", "parse_table", "shard_name"]
-
-Index: TypeAlias = tuple[int, int, int]
-"""Which shard: (x, y, z), in shards."""
 
 _OPEN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _TOO_MANY_OPEN = (errno.EMFILE, errno.ENFILE)
@@ -303,7 +299,7 @@ class LocalShard(Shard):
 class LocalShards:
     """The shards of one array, by index; the ones opened last stay open. Threads may share it.
 
-    How many stay open is a budget of the whole process (`kept`), because a dataset may have a hundred arrays.
+    How many stay open is a budget of the whole process (`open_files`), because a dataset may have a hundred arrays.
     """
 
     def __init__(self, root: str, header: Header) -> None:
@@ -342,12 +338,12 @@ class LocalShards:
         try:
             shard = LocalShard(self._header, path, index)
         except OSError as error:
-            if error.errno not in _TOO_MANY_OPEN or not kept_files(os.getpid()).clear():
+            if error.errno not in _TOO_MANY_OPEN or not open_files(os.getpid()).clear():
                 raise
-            # Our own kept files were the ones too many.
+            # Our own open files were the ones too many.
             shard = LocalShard(self._header, path, index)
         self._open[index] = shard
-        kept_files(os.getpid()).add(self, index, self._table_bytes)
+        open_files(os.getpid()).add(self, index, self._table_bytes)
         return shard
 
     def _check_root(self, error: OSError) -> None:

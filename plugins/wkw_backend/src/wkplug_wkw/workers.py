@@ -1,7 +1,6 @@
 """The threads that decode and encode large boxes: LZ4 and numpy's copies let other threads run.
 
 One small pool per process, made when a box is first large enough to be worth it, remade in a forked child.
-Callers: `array` (reading), `writing`.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ A shard is always replaced as a whole, locally by a rename, elsewhere by one put
 crash, it is the old or the new one. Blocks that the box doesn't touch are copied as they are stored; blocks
 that nobody ever wrote are the encoded block of zeros, made once per layout, or holes where blocks are raw.
 Memory: what is encoded at a time locally; one encoded shard elsewhere.
-
-Caller: `array`, one call per shard.
 """
 
 from __future__ import annotations

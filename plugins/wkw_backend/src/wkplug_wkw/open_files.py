@@ -3,8 +3,6 @@
 The limit on open files is the process's, and everybody else in it needs some too; so arrays share a quarter of
 it, at most 256 files, and 64 MiB of jump tables. The file that was opened first goes first. An array that was
 let go of closes its files itself; what is written down here about it is struck out when room is needed.
-
-Caller: `shards`, with each file that it opens.
 """
 
 from __future__ import annotations
@@ -13,32 +11,39 @@ import threading
 import weakref
 from collections import OrderedDict
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    from wkplug_wkw.shards import Index, LocalShards
+__all__ = ["Index", "OpenFiles", "open_files"]
 
-__all__ = ["KeptFiles", "kept_files"]
+Index: TypeAlias = tuple[int, int, int]
+"""Which shard: (x, y, z), in shards."""
 
 _SHARE = 4
 _LEAST, _MOST = 8, 256
 _MOST_BYTES = 2**26
 
 
-class KeptFiles:
+class Owner(Protocol):
+    """An array that keeps files of shards open."""
+
+    def forget(self, index: Index) -> None:
+        """Close the file of one shard."""
+
+
+class OpenFiles:
     """The files that are open, oldest first, each with its array and the bytes of its jump table."""
 
     def __init__(self, most: int, most_bytes: int = _MOST_BYTES) -> None:
         self.most = most
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._entries: OrderedDict[tuple[int, Index], tuple[weakref.ref[LocalShards], int]] = OrderedDict()
+        self._entries: OrderedDict[tuple[int, Index], tuple[weakref.ref[Owner], int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, owner: LocalShards, index: Index, table_bytes: int) -> None:
+    def add(self, owner: Owner, index: Index, table_bytes: int) -> None:
         """Write down that `owner` keeps a file open; others are closed where these are too many."""
         with self._lock:
             self._remove((id(owner), index))
@@ -76,10 +81,10 @@ class KeptFiles:
 
 
 @lru_cache(maxsize=1)
-def kept_files(process: int) -> KeptFiles:
+def open_files(process: int) -> OpenFiles:
     """Give this process's; a forked child, which can't trust a lock that it inherited, gets one of its own."""
     del process
-    return KeptFiles(_budget())
+    return OpenFiles(_budget())
 
 
 def _budget() -> int:
