@@ -4,8 +4,6 @@ Beside the engine's own work this does what the engine leaves open: it refuses a
 local places that the array was deleted or replaced under the handle (the engine would read fill value and
 write shards without metadata), notices folders, pipes and devices where shards belong (read as fill value, or
 never), and sorts errors. Everything else was checked when the metadata were read.
-
-Who calls it: the core, through `wkplug.abc.Array`; `backends` makes them.
 """
 
 # ruff: noqa: PTH116 - paths are plain text here: each read looks at one, and pathlib costs more than that
@@ -17,7 +15,7 @@ import json
 import math
 import os
 import stat
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from tensorstore import IndexDomain
@@ -39,11 +37,11 @@ from wkplug_tensorstore.failures import ENGINE_ERRORS, sort_failure
 from wkplug_tensorstore.stored import StoredArray, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from wkplug_tensorstore.backends import TensorstoreBackend
+    from wkplug_tensorstore.settings import TensorstoreSettings
 
 __all__ = ["TensorstoreArray"]
 
@@ -56,12 +54,29 @@ _PATIENCE = 0.5
 """Seconds after which shards on local places are looked at: whether there is one that nobody can ever read."""
 
 
+class Format(Protocol):
+    """What an array asks its backend: where the metadata lie and what they say."""
+
+    name: ClassVar[str]
+    format: ClassVar[str]
+    writes: ClassVar[bool]
+    settings: TensorstoreSettings
+
+    def __init__(self, settings: object = None) -> None: ...
+
+    def metadata_file(self, location: Location) -> Location:
+        """The file whose change means that the array changed."""
+
+    def describe(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
+        """Read and check the metadata."""
+
+
 class TensorstoreArray(Array):
     """An array opened through tensorstore. Opened at construction, and again on first use after `close`."""
 
     def __init__(
         self,
-        maker: TensorstoreBackend,
+        maker: Format,
         location: Location,
         mode: Mode,
         axes: tuple[str, ...] | None,
@@ -390,7 +405,7 @@ def _stamp(path: str | None) -> tuple[int, int, int] | None:
 
 
 def _reopen(
-    kind: type[TensorstoreBackend],
+    kind: type[Format],
     settings: Any,
     location: Location,
     mode: Mode,

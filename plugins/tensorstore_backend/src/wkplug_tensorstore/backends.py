@@ -3,8 +3,6 @@
 They differ in their metadata alone, which the modules `zarr3`, `zarr2`, `n5` and `precomputed` read and
 write; voxels go through `array`. Nothing here needs the engine before an array is opened, so choosing among
 backends stays cheap, and a process that never opens one can still be forked.
-
-Who calls it: the registry, with the factories that `plugin` names.
 """
 
 from __future__ import annotations

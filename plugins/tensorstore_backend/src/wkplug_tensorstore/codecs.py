@@ -2,8 +2,6 @@
 
 A codec that is well formed but that the engine lacks is an UnsupportedOperationError, which the backend turns
 into a problem, so that another engine is chosen; what can't be right whoever reads it is CorruptDataError.
-
-Who calls it: `zarr3`.
 """
 
 from __future__ import annotations

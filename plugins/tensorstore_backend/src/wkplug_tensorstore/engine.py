@@ -7,8 +7,8 @@ it first is remembered, and a forked child gets a ForkError before the engine se
 One object, `PROCESS`, holds all that: tensorstore itself is one per process, whatever the number of backends.
 Arrays of all backends with the same settings share a context, so that the cache is one budget.
 
-Who calls it: `array` and `backends`. Importing this module imports tensorstore, which is safe before a fork;
-`backends` does it when the first array is opened.
+Importing this module imports tensorstore, which is safe before a fork; `backends` does it when the first array is
+opened.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 A piece is what the format stores as one file; pieces that are all zero are not stored. Pieces are computed and written
 in the executor of the operation, each once.
-
-Who calls it: `wkplug_tensorstore.n5_export` and `wkplug_tensorstore.precomputed_export`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The engine raises a handful of built-in types whose text starts with a status ("NOT_FOUND: ...") and, where
 the operating system had a say, ends with its error number. Only those two are looked at; the rest of the text
 is passed on as the reason.
-
-Who calls it: `engine` and `array`, wherever they call the engine.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Chunks are 32 along x, y and z, whole along c, 1 along all others. Shards of zarr3 are 1024 along x, y and z;
 where the extent is known (images, pyramids) they are no larger than needed, because the size of a shard is
 what its index costs; wide and flat for images and for flat pyramids. zarr has no shards.
-
-Who calls it: `backends`, for the core.
 """
 
 from __future__ import annotations

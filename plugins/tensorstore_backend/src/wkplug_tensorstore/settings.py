@@ -2,8 +2,6 @@
 
 Values are checked here, before the engine sees them, because its own errors name neither key nor table.
 The file locking of the engine is no setting on purpose: switching it off loses voxels and saves nothing.
-
-Who calls it: the registry, with the keys of the table; the backends, with the instance.
 """
 
 from __future__ import annotations
