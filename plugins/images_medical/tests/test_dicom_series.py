@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset as Header
 from pydicom.dataset import FileDataset
 from sample_files import second_reader
 from wkplug_medical.dicom import DicomReader
-from wkplug_medical.dicom_probe import DicomImporter
+from wkplug_medical.dicom_importer import DicomImporter
 
 import wkplug as wk
 from wkplug.abc import ForeignLayer, ProbeScore

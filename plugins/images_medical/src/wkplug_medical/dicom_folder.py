@@ -14,8 +14,8 @@ from wkplug.abc import ForeignLayer, ForeignMag, Image
 from wkplug.abc.files import image_errors, open_file, quietly
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
 from wkplug_medical.dicom import DicomReader
+from wkplug_medical.dicom_files import SUFFIXES, files_below, is_dicom
 from wkplug_medical.dicom_info import should_be_image
-from wkplug_medical.dicom_probe import SUFFIXES, files_below, is_dicom
 from wkplug_medical.dicom_slices import HEADER_TAGS, slices_of
 from wkplug_medical.dicom_stack import Stack, StackImage, arranged
 

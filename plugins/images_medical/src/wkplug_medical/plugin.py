@@ -13,7 +13,7 @@ def wkplug_importers() -> list[ImporterSpec]:
     return [
         ImporterSpec(
             name="dicom",
-            factory="wkplug_medical.dicom_probe:DicomImporter",
+            factory="wkplug_medical.dicom_importer:DicomImporter",
             summary="DICOM: folders of files, a layer per series, sorted by position",
         )
     ]

@@ -1,7 +1,7 @@
-"""Whether a folder holds DICOM files, and which they are; nothing of pydicom is imported for that.
+"""The importer of folders of DICOM files: whether a folder is one, told by a few of its files.
 
-Files are told by their mark, which stands at byte 128, whatever they are called. Each import of a folder asks:
-few files of it are looked into.
+Each import of any folder asks, so nothing of pydicom is imported for that; what its files become is described in
+`dicom_folder`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image, Importer, ProbeScore
-from wkplug.errors import StorageError
+from wkplug_medical.dicom_files import SUFFIXES, is_dicom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Location
 
-__all__ = ["SUFFIXES", "DicomImporter", "files_below", "is_dicom"]
+__all__ = ["DicomImporter"]
 
-SUFFIXES = (".dcm", ".dicom", ".ima")
 _INDEX = "DICOMDIR"
 _OTHER_IMAGES = (
     ".bmp",
@@ -36,8 +35,6 @@ _OTHER_IMAGES = (
     ".tif",
     ".tiff",
 )
-_MARK = b"DICM\x02\x00"
-_DEEPEST = 12
 _FEW_FILES = 4  # that are looked into in each folder before it is taken for one of something else
 _FEW_FOLDERS = 24
 
@@ -70,31 +67,6 @@ class DicomImporter(Importer):
         """Open a stack."""
         image: Image = mag.location.open()
         return image
-
-
-def is_dicom(location: Location) -> bool:
-    """Whether a file has the mark of DICOM; False for what can't be read."""
-    try:
-        return location.read(128, 134) == _MARK
-    except StorageError:
-        return False
-
-
-def files_below(location: Location, depth: int = 0) -> Iterator[Location]:
-    """All files of a folder and those below, hidden ones left out; StorageError where folders are nested too deep."""
-    if depth > _DEEPEST:
-        raise StorageError(
-            f"The folders of {location.url} are nested more than {_DEEPEST} deep.",
-            hint="Name a folder further below, or look for a link to a folder above.",
-        )
-    for name in location.list_all():
-        if name.startswith(".") or name == "__MACOSX/":
-            continue
-        place = location.child(name.rstrip("/"))
-        if name.endswith("/"):
-            yield from files_below(place, depth + 1)
-        else:
-            yield place
 
 
 def _first_folders(location: Location) -> Iterator[tuple[Location, list[str]]]:
