@@ -5,8 +5,7 @@ array's own order, mags and offsets are gone. A backend maps boxes to bytes, and
 between processes (the core takes them, see `ArrayCapabilities.concurrent_writes`), no zero padding outside
 the array, no knowledge of layers.
 
-Who calls it: `wkplug.storage`. Who implements it: storage plugins, tested by
-`wkplug.testing.ArrayBackendSuite`.
+`wkplug.testing.ArrayBackendSuite` tests what is promised here.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Dialects are pure: the core collects the facts, asks for the files, and writes those that changed, atomically.
 So that keys which others added to such a file stay, the core hands over what the files hold now: it reads
 those that `dataset_file_names` and `layer_file_names` list and passes the ones that exist as `existing`.
-
-Who calls it: `wkplug.properties`. Who implements it: format plugins (OME-NGFF and the like).
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Where chunked work runs: an `Executor` takes picklable calls and gives their results in order.
-
-Who calls it: `wkplug.ops` and the chunk-wise methods of views. Who implements it: `wkplug.builtin`
-(sequential, threads, processes) and executor plugins (clusters).
-"""
+"""Where chunked work runs: an `Executor` takes picklable calls and gives their results in order."""
 
 from __future__ import annotations
 

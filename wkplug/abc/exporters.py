@@ -3,8 +3,6 @@
 A volume comes as its resolutions, finest first, each of which reads any box; whether it is stored or computed on
 the way is no matter of the exporter. Plugins see neither datasets nor layers, so that what they write depends on
 nothing but this module.
-
-Who calls it: `wkplug.ops` (export and preview). Who implements it: exporter plugins.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Libraries take a path, or an object with `read` and `seek`; they fail on damaged files in any way they like. Here a
 place becomes the one or the other (elsewhere it is read by ranges, never as a whole), and what a library raises
 becomes the errors that the contract promises.
-
-Who calls it: image readers and importers of plugins. Nothing here is imported by the core itself.
 """
 
 from __future__ import annotations

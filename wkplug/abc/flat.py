@@ -3,8 +3,6 @@
 Many formats are a header and then numbers (DM, MRC, NIfTI, NRRD, raw). A local file is mapped into memory for the
 moment of a read, elsewhere the ranges that a region touches are fetched, and packed streams are read from front
 to back. What a header claims is compared with the file's size before anything is allocated.
-
-Who calls it: image readers of plugins and of `wkplug.builtin`. `wkplug.abc` itself doesn't import it.
 """
 
 from __future__ import annotations

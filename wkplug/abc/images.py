@@ -3,8 +3,7 @@
 A reader never guesses what the file doesn't say: a voxel size is given or None, axes keep the file's names,
 the dtype is the file's own. The core decides what becomes a layer.
 
-Who calls it: `wkplug.ops` (import and `wkplug inspect`). Who implements it: image plugins, with the help of
-`wkplug.abc.files`, tested by `wkplug.testing.ImageReaderSuite`.
+`wkplug.abc.files` helps to write readers, `wkplug.testing.ImageReaderSuite` tests them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Foreign containers: an `Importer` describes what a folder of another tool holds; it never writes.
-
-Who calls it: `wkplug.ops` (import). Who implements it: container plugins (OME-Zarr, precomputed, KNOSSOS).
-"""
+"""Foreign containers: an `Importer` describes what a folder of another tool holds; it never writes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Down- and upsampling modes: an `Interpolation` turns blocks of voxels into blocks of voxels.
 
-Who calls it: `wkplug.ops` (pyramids). Who implements it: `wkplug.builtin` and interpolation plugins. A mode may
-have several implementations that give the same bits, as in "median" and "median+numba"; see
+A mode may have several implementations that give the same bits, as in "median" and "median+numba"; see
 `InterpolationSpec.implements`. `wkplug.testing.InterpolationSuite` tests what is promised here.
 """
 

@@ -5,8 +5,7 @@ Upper and lower case are the same, and so are the two micro signs of Unicode ("Â
 escape that ImageJ writes for one, and the two signs for the angstrom. What isn't known is never guessed. Formats that
 write a unit as a number have tables of their own.
 
-Who calls it: image readers and importers of plugins. The units that datasets are stored with are others: see
-`wkplug.properties`.
+The units that datasets are stored with are others: see `wkplug.properties`.
 """
 
 from __future__ import annotations

@@ -3,9 +3,6 @@
 A Location is one file, object or folder. It knows how to read, write, list and lock, and nothing about what
 the bytes mean. Errors arrive sorted here, once for everybody: MissingError only for a definite "not there",
 ForbiddenError for a refusal, StorageError for everything else after the retries are used up.
-
-Who calls it: `wkplug.storage` and storage plugins. Who implements it: `wkplug.builtin` (local paths and
-anything fsspec knows) and filesystem plugins.
 """
 
 from __future__ import annotations

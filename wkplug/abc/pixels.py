@@ -2,8 +2,6 @@
 
 TIFF (tag 274) and EXIF know eight orientations, for cameras that are held sideways and scanners that begin at the far
 end; TIFF 6.0, section 8. Readers of both use this, so that they do the same.
-
-Who calls it: image readers of plugins. `wkplug.abc` itself doesn't import it.
 """
 
 from __future__ import annotations

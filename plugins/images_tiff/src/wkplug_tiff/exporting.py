@@ -4,8 +4,6 @@ A volume's axes are c, x, y, z and more, in any order; TIFF wants (y, x) planes,
 sections deep, so that a slab of sections is made at once; it is read in pieces, bands of rows or groups of tiles, which
 end at the chunks' own borders where the file's layout allows that. So each chunk is read about once, and what is
 held doesn't grow with the planes.
-
-Who calls it: `wkplug_tiff.stack` and `wkplug_tiff.ome`.
 """
 
 from __future__ import annotations

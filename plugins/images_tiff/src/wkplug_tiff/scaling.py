@@ -2,8 +2,6 @@
 
 A plane of n pixels along an axis becomes one of round(n / factor), whose first and last pixels lie on its own:
 linear interpolation between the pixels around each place, or the nearest one for labels.
-
-Who calls it: `wkplug_tiff.stack`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Pieces are several sections deep, and their tiles are encoded where they are read, in the executor of the operation.
 A file wants them one plane after the other, so the encoded ones of a slab wait in a spool: in memory while they are
 few, then in a nameless file beside the target.
-
-Who calls it: `wkplug_tiff.stack` and `wkplug_tiff.ome`.
 """
 
 from __future__ import annotations

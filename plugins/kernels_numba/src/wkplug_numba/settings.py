@@ -1,7 +1,4 @@
-"""The table `[plugin.numba]`: when starting the compiler pays.
-
-Who calls it: the registry, with the keys of the table; the modes, with the instance.
-"""
+"""The table `[plugin.numba]`: when starting the compiler pays."""
 
 from __future__ import annotations
 

@@ -6,8 +6,6 @@ told from absence; a shape that changes without deleting anything; pickles that 
 The engine is given a shape rounded up to whole shards. A shard at the array's edge is then never "completely
 covered" by a write that ends at the edge, so that voxels beyond it, which another process may have written
 after a resize that this handle doesn't know of, are read and kept.
-
-Who calls it: `wkplug_zarr.backend` makes it, the core uses it as `wkplug.abc.Array`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 zarr-python is imported here only when an array is made or opened, or when a codec is met that this module
 doesn't know by name; choosing between engines stays cheap.
-
-Who calls it: the registry, through the factories that `wkplug_zarr.plugin` names.
 """
 
 from __future__ import annotations

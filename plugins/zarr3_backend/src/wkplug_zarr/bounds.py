@@ -4,8 +4,7 @@ Compressors allocate what the compressed bytes claim, or go on as long as there 
 kilobytes become gigabytes. Here the claims are read before the engine sees the bytes; where a compressor makes none
 that can be believed, the bytes are unpacked piece by piece, and dropped, as far as the bound.
 
-Who calls it: `wkplug_zarr.headers` makes a `ChunkBound`, `wkplug_zarr.stores` asks it. Formats: RFC 8878 for zstd,
-RFC 1952 and 1950 for gzip and zlib, and the headers of blosc and of numcodecs' lz4.
+Formats: RFC 8878 for zstd, RFC 1952 and 1950 for gzip and zlib, and the headers of blosc and of numcodecs' lz4.
 """
 
 from __future__ import annotations

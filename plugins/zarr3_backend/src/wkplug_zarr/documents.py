@@ -8,8 +8,6 @@ Options that a spec may carry, all JSON values; None means the default:
 * both: `level` of zstd;
 * v3: `codecs` of the chunks (or one sharding_indexed codec, then taken as it is), `chunk_key_encoding`;
 * v2: `compressor`, `filters`, `order` ("F" or "C"), `dimension_separator` ("/" or ".").
-
-Who calls it: `wkplug_zarr.backend`, for new arrays.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A `Header` holds what this package needs to know of an array, and the document for the engine. Damage (no
 JSON, wrong types, shapes that can't be) is CorruptDataError and names file and key; what is sound but beyond
 this package (dtypes, chunk grids) is told apart; sizes beyond reason are TooLargeError.
-
-Who calls it: `wkplug_zarr.backend` (probe, problems, open, resize) and `wkplug_zarr.arrays`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Chunk keys: how a chunk's place in the grid becomes the name of a file or object, and back.
 
 Zarr v3 has the encodings "default" (c/0/1/2 or c.0.1.2) and "v2" (0/1/2 or 0.1.2), Zarr v2 only the latter.
-
-Who calls it: `wkplug_zarr.headers` makes a `KeyEncoding`, `wkplug_zarr.arrays` asks it.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Zarr v3 arrays have shards: 1024 voxels per spatial axis, or wide flat ones for images and flat pyramids. Where
 the extent is known they are never larger than it needs, because a shard costs the size of its index. In Zarr v2
 each chunk is a file, so chunk and shard are the same.
-
-Who calls it: `wkplug_zarr.backend`.
 """
 
 from __future__ import annotations

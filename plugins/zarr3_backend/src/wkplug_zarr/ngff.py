@@ -12,7 +12,7 @@ NGFF wants 2 to 5 axes: time first, then channels (or one axis of another kind),
 Layers whose axes are otherwise get a bare group, and `problems` says why. Keys of other tools (omero, labels)
 in the same files are kept; consolidated metadata are not: they are copies of what resizing changes.
 
-Pure functions of facts and bytes, no I/O, no zarr. Who calls it: `wkplug.properties`, through the registry.
+Pure functions of facts and bytes, no I/O, no zarr.
 """
 
 from __future__ import annotations

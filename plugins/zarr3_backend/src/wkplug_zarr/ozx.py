@@ -5,8 +5,6 @@ zarr.json come first, the root's before all others; the comment says what it is.
 the box, whose place is in the translations, and axes are stored as viewers expect them: time, channels, z, y, x. Colour
 and contrast are told as "omero" has it; segmentations are told by "image-label". Shards are encoded in the executor of
 the operation, and each goes into the archive, and away from the disk, as soon as it is whole.
-
-Who calls it: `layer.export`, through the factory that `wkplug_zarr.plugin` names.
 """
 
 from __future__ import annotations

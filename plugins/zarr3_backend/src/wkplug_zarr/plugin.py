@@ -2,8 +2,6 @@
 
 Only specs live here. The modules that they name are imported when they are chosen, and zarr-python itself
 only when an array is opened, created or asked for codecs that this package doesn't know by name.
-
-Who calls it: wkplug's plugin manager, through the entry point "zarr" of the group "wkplug.v1".
 """
 
 from __future__ import annotations

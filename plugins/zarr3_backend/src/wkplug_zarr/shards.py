@@ -3,9 +3,6 @@
 zarr-python reads chunks through the index but checks none of its claims, and it can't say whether a chunk was
 ever written. Here is just enough to do both, for the index encodings that are in use (little-endian numbers,
 with or without crc32c, at the start or the end); others give no `ShardIndex`.
-
-Who calls it: `wkplug_zarr.headers` makes it, the stores check whole shards with it, `wkplug_zarr.arrays`
-asks it for chunks that are missing.
 """
 
 from __future__ import annotations

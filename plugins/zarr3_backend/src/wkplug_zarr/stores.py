@@ -8,8 +8,6 @@ tree.
 `FolderStore` works on local paths (temporary file, then rename; not synced, bulk writes would crawl),
 `PlaceStore` on any `Location`, whatever filesystem made it. Both are thin: no caches, no locks, no listing
 beyond what zarr-python asks for.
-
-Who calls it: `wkplug_zarr.arrays`.
 """
 
 # ruff: noqa: PTH103, PTH105, PTH108, PTH112, PTH114, PTH116, PTH118, PTH120, PTH123
