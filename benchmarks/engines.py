@@ -98,7 +98,7 @@ def wkw_bulk_write(_: Any, folder: str, voxels: str, block_type: int, shard: int
 def overhead(m: Any, path: str, layer: str, edge: int, size: int, count: int, step: int) -> dict[str, Any]:
     """CPU seconds per `MagView.read` outside the backend's `read`, several times; the meter's own are in it."""
     mag = m.Dataset.open(path).get_layer(layer).get_mag(1)
-    array = mag.array_source.handle.array
+    array = mag.state.source.handle.array
     where = places(edge, size, count, step)
     shape = (size, size, size)
     read = array.read
@@ -162,7 +162,7 @@ class _Store:
 def outside_read(m: Any, path: str, layer: str) -> dict[str, float]:
     """The share of the CPU of a bulk read that is spent outside tensorstore's own calls."""
     mag = m.Dataset.open(path).get_layer(layer).get_mag(1)
-    array = mag.array_source.handle.array
+    array = mag.state.source.handle.array
     meter = _Meter()
     array._store = _Store(meter, array._store)
     gc.collect()
@@ -185,7 +185,7 @@ def outside_write(m: Any, folder: str, voxels: str, shard: int) -> dict[str, flo
     )
     mag = layer.add_mag(1, chunk_shape=32, shard_shape=shard)
     mag.write(data[:, :shard, :shard, :shard], absolute_offset=(0, 0, 0))
-    array = mag.array_source.writing_handle.array
+    array = mag.state.source.writing_handle.array
     meter = _Meter()
     array._store = _Store(meter, array._store)
     gc.collect()

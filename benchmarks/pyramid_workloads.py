@@ -128,7 +128,7 @@ def outside(
 ) -> dict[str, float]:
     """The share of a pyramid's CPU, in one thread, that is spent outside the reads and writes of arrays."""
     layer = m.Dataset.open(path).get_layer("made")
-    kind = type(layer.get_mag(1).array_source.handle.array)
+    kind = type(layer.get_mag(1).state.source.handle.array)
     inside = 0.0
     counted: list[float] = []
     originals = {name: getattr(kind, name) for name in ("read", "write", "flush")}

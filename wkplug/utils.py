@@ -51,7 +51,7 @@ def get_executor_for_args(args: Any, executor: Any = None) -> AbstractContextMan
 @contextmanager
 def wrap_executor(executor: Any = None) -> Iterator[Any]:
     """Give an executor for a `with` block: the given one, which stays open, one by name, or a sequential one."""
-    from wkplug.dataset.execution import adapted
+    from wkplug.execution import adapted
 
     with adapted(executor) as runner:
         yield runner

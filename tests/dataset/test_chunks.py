@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def place(view: wk.View, whole: wk.View) -> tuple[slice, ...]:
     """Where a chunk's voxels lie in those of the whole view."""
-    (first, length), (zero, _) = view._bounds_in_mag(view._region()), whole._bounds_in_mag(whole._region())
+    (first, length), (zero, _) = view.state.bounds, whole.state.bounds
     return tuple(slice(a - b, a - b + n) for a, n, b in zip(first, length, zero, strict=True))
 
 
@@ -53,7 +53,7 @@ def test_chunks_tile_the_view_on_the_absolute_grid(
             found.append(view)
             np.testing.assert_array_equal(view.read(), voxels[place(view, mag)])
             seen[place(view, mag)] += 1
-            start, length = view._bounds_in_mag(view._region())
+            start, length = view.state.bounds
             for axis, first, n in zip(sample.axes, start, length, strict=True):
                 if axis in "xyz":
                     cell = sample.shard * (1 if default else grid[axis])

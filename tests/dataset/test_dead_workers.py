@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import wkplug as wk
-from wkplug.dataset import execution
+from wkplug import execution
 from wkplug.ops import plan, pools
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wkplug as wk
-from wkplug.dataset import equality
 from wkplug.model import voxels
+from wkplug.ops import equality
 from wkplug.testing.profiles import examples
 
 from .samples import AXES, Sample, dataset_of, samples

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import wkplug as wk
-from wkplug.dataset import execution
+from wkplug import execution
 from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError
 from wkplug.geometry import grids
 from wkplug.ops import plan
@@ -313,11 +313,11 @@ def test_where_nothing_can_be_listed_all_shards_are_gone_through(tmp_path: Path)
 
     dataset = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1))
     mag = Sample("zarr3", shard=16, chunk=8).add_to(dataset, "color")
-    backend = mag.array_source.handle.backend
+    backend = mag.state.source.handle.backend
     blind = type(
         "Blind", (type(backend),), {"capabilities": attrs.evolve(backend.capabilities, lists_stored=False)}
     )
-    mag.array_source.handle.backend = blind()
+    mag.state.source.handle.backend = blind()
     with pytest.warns(UserWarning, match="can't be listed: all shards"):
         assert len(list(mag.get_bounding_boxes_on_disk())) == 8
 

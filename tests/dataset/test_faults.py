@@ -36,7 +36,7 @@ def filled(dataset: wk.Dataset, data_format: str = "zarr3") -> wk.Layer:
 DYING = """
 import signal
 from wkplug.ops.pyramids import blocks, downsampling
-from wkplug.dataset import creating
+from wkplug.model import changes
 from wkplug import storage
 
 def die(*unused, **also_unused):
@@ -52,7 +52,7 @@ if isinstance(at, int):
     blocks.ShardReduction.__call__ = counting
 else:
     module, _, name = at.partition(".")
-    setattr({"storage": storage, "creating": creating}[module], name, die)
+    setattr({"storage": storage, "changes": changes}[module], name, die)
 layer = wk.Dataset.open(arguments["path"]).get_layer("color")
 """
 NEW = DYING + 'layer.downsample(coarsest_mag=4, chunk_shape=32, shard_shape=32, sampling_mode="isotropic")'
@@ -64,7 +64,7 @@ def killed(script: str, folder: Path, arguments: Any) -> None:
         assert child.returncode == -9, err[-2000:]
 
 
-@pytest.mark.parametrize("at", [0, 3, 7, "storage.create_array", "creating.list_mag", "storage.clear_mark"])
+@pytest.mark.parametrize("at", [0, 3, 7, "storage.create_array", "changes.list_mag", "storage.clear_mark"])
 @pytest.mark.parametrize("data_format", ["wkw", "zarr", "zarr3"])
 def test_a_killed_downsample_leaves_no_mag_that_looks_complete(
     dataset: wk.Dataset, tmp_path: Path, at: Any, data_format: str
@@ -201,7 +201,7 @@ def test_a_killed_import_leaves_a_dataset_that_opens(tmp_path: Path, at: int) ->
 FED = """
 import signal
 from wkplug import storage
-from wkplug.dataset import creating
+from wkplug.model import changes
 from wkplug.storage import arrays
 count = 0
 def dying(function):
@@ -214,7 +214,7 @@ def dying(function):
     return call
 arrays.ArrayHandle.write = dying(arrays.ArrayHandle.write)
 storage.clear_mark = dying(storage.clear_mark)
-creating.list_mag = dying(creating.list_mag)
+changes.list_mag = dying(changes.list_mag)
 wk.Dataset.from_images(arguments["images"], arguments["path"], (1, 1, 1), layer_name="color", chunk_shape=32,
                        shard_shape=32, batch_size=32, pyramid=True)
 """
@@ -247,8 +247,8 @@ def test_a_killed_import_with_its_pyramid_goes_on_and_is_whole_in_the_end(tmp_pa
 
 BEGINNING = """
 import signal
-from wkplug.dataset import dataset
-dataset.check_place_is_free = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+from wkplug.model import changes
+changes.check_place_is_free = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 wk.Dataset.from_images(arguments["images"], arguments["path"], (1, 1, 1), layer_name="color")
 """
 

@@ -194,9 +194,7 @@ def test_a_dask_array_has_the_voxels_and_blocks_of_whole_shards(sample: Sample) 
     with dataset_of((sample, expected)) as (mag,):
         array = mag.to_dask()
         assert (array.shape, array.dtype) == (expected.shape, expected.dtype)
-        for axis, first, lengths in zip(
-            sample.axes, mag._bounds_in_mag(mag._region())[0], array.chunks, strict=True
-        ):
+        for axis, first, lengths in zip(sample.axes, mag.state.bounds[0], array.chunks, strict=True):
             borders = first + np.cumsum(lengths)[:-1]
             assert not (borders % (sample.shard if axis in "xyz" else 1)).any()
         np.testing.assert_array_equal(array.compute(scheduler="sync"), expected)

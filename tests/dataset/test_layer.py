@@ -383,14 +383,14 @@ def test_mags_in_old_files_are_found_without_a_path(make_layer: MakeLayer) -> No
 def test_a_mag_that_a_job_is_filling_is_not_deleted(
     make_layer: MakeLayer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wkplug.dataset import creating
     from wkplug.errors import LockTimeoutError
+    from wkplug.model import changes
 
-    monkeypatch.setattr(creating, "_WAIT_FOR_OTHERS", 0.05)
+    monkeypatch.setattr(changes, "_WAIT_FOR_OTHERS", 0.05)
     layer = make_layer()
     layer.add_mag(1)
     layer.add_mag(2)
-    with creating.claimed(layer, wk.Mag(2)):
+    with changes.exclusive(layer.state, wk.Mag(2)):
         with pytest.raises(LockTimeoutError, match="is being written by another job"):
             layer.delete_mag(2)
         with pytest.raises(TimeoutError, match="is being written by another job"):

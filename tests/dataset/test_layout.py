@@ -20,7 +20,7 @@ def test_a_single_section_is_one_wherever_it_lies(tmp_path: Path, data_format: s
         "flat", "color", data_format=data_format, bounding_box=wk.BoundingBox((3, 4, offset), (100, 90, 1))
     )
     for mag in ((1, 1, 1), (2, 2, 1), (4, 4, 2)):
-        wish = LayoutRequest().wish(layer.frame, layer.region, (1, *mag), "uint8", "images")
+        wish = LayoutRequest().wish(layer.state.frame, layer.state.region, (1, *mag), "uint8", "images")
         assert wish.shape[3] == 1
     layer.add_mag(1)
     view = layer.add_mag("2-2-1")
@@ -31,7 +31,10 @@ def test_two_sections_are_no_single_one(tmp_path: Path) -> None:
     layer = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).add_layer(
         "flat", "color", data_format="zarr3", bounding_box=wk.BoundingBox((0, 0, 5), (100, 90, 2))
     )
-    wish = LayoutRequest().wish(layer.frame, layer.region, (1, 1, 1, 1), "uint8", "images")
+    wish = LayoutRequest().wish(layer.state.frame, layer.state.region, (1, 1, 1, 1), "uint8", "images")
     assert wish.shape[3] == 7
     # Of which half a section of mag 2 each is in one and the next.
-    assert LayoutRequest().wish(layer.frame, layer.region, (1, 2, 2, 2), "uint8", "images").shape[3] == 4
+    assert (
+        LayoutRequest().wish(layer.state.frame, layer.state.region, (1, 2, 2, 2), "uint8", "images").shape[3]
+        == 4
+    )

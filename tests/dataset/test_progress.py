@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import wkplug as wk
-from wkplug.dataset import progress
+from wkplug import progress
 
 
 class Bars:
@@ -206,7 +206,7 @@ import nbformat, nbclient
 call = f"import site; [site.addsitedir(path) for path in {sys.argv[1]}]" + '''
 import time
 import wkplug as wk
-from wkplug.dataset import progress
+from wkplug import progress
 with progress.showing("work") as call:
     for part in range(8):
         time.sleep(0.1)

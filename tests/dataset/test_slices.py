@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import wkplug as wk
-from wkplug.dataset import slice_reader
+from wkplug.dataset import slices
 from wkplug.testing.profiles import examples
 
 from .samples import Sample, dataset_of, samples
@@ -267,9 +267,9 @@ def test_a_reader_takes_a_box_and_can_be_used_again(mag: wk.MagView) -> None:
 
 def test_the_readers_buffer_is_bounded_by_bytes(mag: wk.MagView, monkeypatch: pytest.MonkeyPatch) -> None:
     assert mag.get_buffered_slice_reader().buffer_size == 32
-    monkeypatch.setattr(slice_reader, "BUFFER_BYTES", 64 * 64 * 20)
+    monkeypatch.setattr(slices, "BUFFER_BYTES", 64 * 64 * 20)
     assert mag.get_buffered_slice_reader().buffer_size == 16
-    monkeypatch.setattr(slice_reader, "BUFFER_BYTES", 1)
+    monkeypatch.setattr(slices, "BUFFER_BYTES", 1)
     assert mag.get_buffered_slice_reader().buffer_size == 16
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import wkplug as wk
+from wkplug.model import changes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,17 +74,18 @@ def test_what_another_job_has_made_must_be_what_was_asked_for(
         late_layer.get_or_add_mag(1, chunk_shape=64)
     assert late_layer.get_or_add_mag(1, chunk_shape=32).info.shard_shape == (64, 64, 64)
     seen = []
+    store_at = changes._store_at
 
-    def not_seen_yet(location: object) -> None:
+    def not_seen_yet(location: Any) -> Any:
         seen.append(location)
         if len(seen) > 1:
             monkeypatch.undo()
-        return None if len(seen) == 1 else wk.Dataset._there(location)
+        return None if len(seen) == 1 else store_at(location)
 
-    monkeypatch.setattr(wk.Dataset, "_there", staticmethod(not_seen_yet))
+    monkeypatch.setattr(changes, "_store_at", not_seen_yet)
     assert wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1), exist_ok=True).voxel_size == (1, 1, 1)
     seen.clear()
-    monkeypatch.setattr(wk.Dataset, "_there", staticmethod(not_seen_yet))
+    monkeypatch.setattr(changes, "_store_at", not_seen_yet)
     with pytest.raises(RuntimeError, match=r"has the voxel size .* but .* was asked for"):
         wk.Dataset(tmp_path / "ds", voxel_size=(2, 2, 2), exist_ok=True)
     monkeypatch.undo()

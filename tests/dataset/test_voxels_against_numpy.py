@@ -156,7 +156,7 @@ def layer_of(data_format: str, engine: str, situation: Situation) -> Iterator[Or
             shard_shape=situation.shard,
             compress=situation.compress,
         )
-        assert layer.frame.axes == situation.axes
+        assert layer.state.frame.axes == situation.axes
         yield Oracle(mag, situation)
 
 

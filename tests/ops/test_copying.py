@@ -239,7 +239,7 @@ def test_a_second_call_finishes_what_a_first_one_began(tmp_path: Path) -> None:
     coarser = second.get_layer("color").get_mag(2)
     # As if the first call had been killed in the middle of mag 2: its folder is marked, and nobody lists it.
     storage.set_mark(coarser.location, storage.Mark(job="copy"))
-    second.store.apply(wk.properties.operations.RemoveMag("color", wk.Mag(2)))
+    second.state.store.apply(wk.properties.operations.RemoveMag("color", wk.Mag(2)))
     finer = (tmp_path / "b" / "color" / "1" / "zarr.json").stat().st_mtime_ns
     again = first.copy_dataset(tmp_path / "b", exists_ok=True)
     assert list(again.get_layer("color").mags) == list(first.get_layer("color").mags)
@@ -268,7 +268,7 @@ def test_copying_again_leaves_the_attachments_that_are_there(tmp_path: Path) -> 
 
 
 def options_of(view: wk.MagView) -> dict[str, Any]:
-    return dict(view.array_source.handle.spec.options)
+    return dict(view.state.source.handle.spec.options)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_what_a_killed_copy_has_left_is_replaced_and_other_files_are_not(tmp_pat
     layer.location.child("1", "z0", "y0", "x0.wkw").write(b"half")
     layer.add_mag_as_copy(first.get_layer("color").get_mag(1))
     assert layer.get_mag(1).content_is_equal(first.get_layer("color").get_mag(1))
-    second.store.apply(wk.properties.operations.RemoveMag("color", wk.Mag(1)))
+    second.state.store.apply(wk.properties.operations.RemoveMag("color", wk.Mag(1)))
     with pytest.raises(FileExistsError, match="don't list"):
         layer.add_mag_as_copy(first.get_layer("color").get_mag(1))
 

@@ -130,14 +130,16 @@ def test_a_mag_with_an_unfinished_jobs_mark_is_not_exported(tmp_path: Path) -> N
     storage.set_mark(place, storage.Mark(job="downsample", what="a test"))
     found = wk.Dataset.open(tmp_path / "ds").get_layer("em")
     view = found.get_mag(1)
-    level = resolutions(found, view, region_to_export(found, view, box.align_with_mag("2-2-1")), "xyz")[1]
+    level = resolutions(
+        found.state, view.state, region_to_export(found.state, view.state, box.align_with_mag("2-2-1")), "xyz"
+    )[1]
     assert level.read(((0, 0, 0, 0), level.shape)).any()
 
 
 def test_levels_pickle_and_work_runs_in_processes(tmp_path: Path) -> None:
     layer, voxels = layer_of(tmp_path / "ds")
     view = layer.get_mag(1)
-    levels = resolutions(layer, view, region_to_export(layer, view, None), "xyz")
+    levels = resolutions(layer.state, view.state, region_to_export(layer.state, view.state, None), "xyz")
     again = pickle.loads(pickle.dumps(levels))
     whole = tuple((level, ((0,) * 4, level.shape)) for level in levels)
     for level, box in whole:
@@ -376,7 +378,9 @@ def test_computed_resolutions_take_bounded_memory(tmp_path: Path, monkeypatch: p
 
     layer, _ = layer_of(tmp_path / "ds")
     view = layer.get_mag(1)
-    expected = resolutions(layer, view, region_to_export(layer, view, None), "xyz")[-1]
+    expected = resolutions(layer.state, view.state, region_to_export(layer.state, view.state, None), "xyz")[
+        -1
+    ]
     wanted = expected.read(((0,) * 4, expected.shape))
     sizes = []
     read = module.Stored.__call__
@@ -388,7 +392,7 @@ def test_computed_resolutions_take_bounded_memory(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(module, "_PIECE_BYTES", 1 << 15)
     monkeypatch.setattr(module.Stored, "__call__", recorded)
     monkeypatch.setattr(module, "_STEP", 4)
-    level = resolutions(layer, view, region_to_export(layer, view, None), "xyz")[-1]
+    level = resolutions(layer.state, view.state, region_to_export(layer.state, view.state, None), "xyz")[-1]
     np.testing.assert_array_equal(level.read(((0,) * 4, level.shape)), wanted)
     assert len(sizes) > 20
     assert max(sizes) <= 1 << 15
@@ -560,7 +564,7 @@ def test_each_resolution_is_computed_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert not reads[~inside].any()
     view = layer.get_mag(1)
     pyramid = "xy" if name.endswith("tif") else "xyz"
-    levels = resolutions(layer, view, region_to_export(layer, view, box), pyramid)
+    levels = resolutions(layer.state, view.state, region_to_export(layer.state, view.state, box), pyramid)
     assert len(levels) > 2
     assert list(computed.values()) == [int(np.prod(level.shape)) for level in levels[1:]]
     assert {path.name for path in tmp_path.iterdir()} == {"ds", name}
@@ -591,10 +595,15 @@ def test_what_is_kept_is_what_is_computed_on_the_way(
         np.zeros((64, 47, 43), "uint16"), absolute_offset=(64, 64, 32), allow_unaligned=True
     )
     wanted = wk.BoundingBox(tuple(a + b for a, b in zip(box[0], TOPLEFT, strict=True)), box[1])
-    levels = resolutions(layer, layer.get_mag(1), region_to_export(layer, layer.get_mag(1), wanted), pyramid)
+    levels = resolutions(
+        layer.state,
+        layer.get_mag(1).state,
+        region_to_export(layer.state, layer.get_mag(1).state, wanted),
+        pyramid,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_TILE_BYTES", tile_bytes)
-        scratch = module.Scratch(levels, str(folder / "kept"), layer.frame.axes)
+        scratch = module.Scratch(levels, str(folder / "kept"), layer.state.frame.axes)
         calls: list[tuple[int, int]] = []
         count = scratch.fill(None, lambda done, total: calls.append((done, total)), 7)
     assert calls == [(number, count + 7) for number in range(1, count + 1)]
@@ -618,8 +627,8 @@ def test_where_nothing_is_stored_nothing_is_computed_or_kept(
     layer = dataset.add_layer("em", "color", bounding_box=wk.BoundingBox((0, 0, 0), (1024, 1024, 256)))
     view = layer.add_mag(1, chunk_shape=32, shard_shape=32)
     view.write(np.full((32, 32, 32), 7, "uint8"), absolute_offset=(512, 256, 64))
-    levels = resolutions(layer, view, region_to_export(layer, view, None), "xyz")
-    scratch = Scratch(levels, str(tmp_path / "kept"), layer.frame.axes)
+    levels = resolutions(layer.state, view.state, region_to_export(layer.state, view.state, None), "xyz")
+    scratch = Scratch(levels, str(tmp_path / "kept"), layer.state.frame.axes)
     volumes = []
     read = module.Stored.__call__
 

@@ -179,7 +179,7 @@ def test_shards_of_zeros_are_not_stored(tmp_path: Path, data_format: str) -> Non
     layer = wk.Dataset(tmp_path / "out", (1, 1, 1)).add_layer_from_images(
         tiled(tmp_path / "a.tif", data), "a", "segmentation", data_format=data_format, **shape
     )
-    stored = list(layer.get_mag(1).array_source.handle.stored_boxes())
+    stored = list(layer.get_mag(1).state.source.handle.stored_boxes())
     assert stored == [((0, 0, 128, 32), (1, 32, 32, 32))]
     assert np.array_equal(layer.get_mag(1).read()[0], data.T)
     assert layer.as_segmentation_layer().largest_segment_id == 7
@@ -201,11 +201,12 @@ def test_executors_of_the_standard_library_write_boxes_side_by_side(
     from wkplug.ops import images
 
     with make() as executor:
-        layer = images.add_layer_from_images(
-            wk.Dataset(tmp_path / "out", (1, 1, 1)), path, "a", shard_shape=shard, executor=executor,
+        dataset = wk.Dataset(tmp_path / "out", (1, 1, 1))
+        images.add_layer_from_images(
+            dataset.state, path, "a", shard_shape=shard, executor=executor,
             progress=lambda done, total: told.append(total - done),
         )  # fmt: skip
-    assert np.array_equal(layer.get_mag(1).read()[0], data.T)
+    assert np.array_equal(dataset.get_layer("a").get_mag(1).read()[0], data.T)
     assert told[-1] == 0
 
 

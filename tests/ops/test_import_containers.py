@@ -62,7 +62,7 @@ def write_image(
 def convert(place: Path, **options: Any) -> wk.Dataset:
     """Import a container; the voxel size is what it says."""
     plan = images.plan_import(place, place.parent / "out", voxel_size_from_files=True, **options)
-    return plan.execute()
+    return wk.Dataset.of(plan.execute())
 
 
 def voxels(dataset: wk.Dataset, name: str) -> Any:
@@ -416,7 +416,9 @@ def test_labels_of_another_resolution_are_another_mag(
     place = write_levels(tmp_path / "a.zarr", {"0": 1}, data, unit)
     list_labels(place, "coarse")
     write_levels(place / "labels" / "coarse", {"0": 2}, labels, unit)
-    dataset = images.plan_import(place, tmp_path / "coarser", given, voxel_size_from_files=True).execute()
+    dataset = wk.Dataset.of(
+        images.plan_import(place, tmp_path / "coarser", given, voxel_size_from_files=True).execute()
+    )
     assert dataset.voxel_size == (250, 250, 500)
     assert dataset.get_layer("coarse").bounding_box == dataset.get_layer("a").bounding_box
     assert list(dataset.get_layer("coarse").mags) == [wk.Mag("2-2-1")]
@@ -426,7 +428,9 @@ def test_labels_of_another_resolution_are_another_mag(
     list_labels(place, "fine")
     write_levels(place / "labels" / "fine", {"0": 0.5}, fine, unit)
     size = None if given is None else (125.0, 125.0, 500.0)
-    dataset = images.plan_import(place, tmp_path / "finer", size, voxel_size_from_files=True).execute()
+    dataset = wk.Dataset.of(
+        images.plan_import(place, tmp_path / "finer", size, voxel_size_from_files=True).execute()
+    )
     assert dataset.voxel_size == (125, 125, 500)
     assert np.array_equal(voxels(dataset, "fine")[0], fine.T)
     assert np.array_equal(dataset.get_layer("a").get_mag("2-2-1").read()[0], data.T)
@@ -492,7 +496,7 @@ def test_a_coarser_level_alone_keeps_its_mag(tmp_path: Path) -> None:
     assert list(dataset.get_layer("a").mags) == [wk.Mag("2-2-1")]
     assert np.array_equal(dataset.get_layer("a").get_mag("2-2-1").read()[0], data[:, ::2, ::2].T)
     # What is asked for counts more than what the container says.
-    dataset = images.plan_import(place / "1", tmp_path / "asked", (1, 1, 1), mag=4).execute()
+    dataset = wk.Dataset.of(images.plan_import(place / "1", tmp_path / "asked", (1, 1, 1), mag=4).execute())
     assert list(dataset.get_layer("a").mags) == [wk.Mag(4)]
     # A layer of a dataset that is there is put at the same mag.
     whole = wk.Dataset(tmp_path / "whole", (250, 250, 500))
@@ -609,7 +613,9 @@ def test_a_plate_becomes_a_layer_per_field(tmp_path: Path) -> None:
         assert np.array_equal(voxels(dataset, name)[0], data.T)
     shutil.rmtree(tmp_path / "out")
     assert not (place / "out").exists()
-    well = images.plan_import(place / "B" / "12", tmp_path / "well", voxel_size_from_files=True).execute()
+    well = wk.Dataset.of(
+        images.plan_import(place / "B" / "12", tmp_path / "well", voxel_size_from_files=True).execute()
+    )
     assert list(well.layers) == ["B_12_0"]
 
 
@@ -709,7 +715,7 @@ def test_a_plain_group_of_images_or_arrays_is_a_container(tmp_path: Path, versio
     group.create_array("b", data=data, chunks=data.shape)
     group.create_array("index", data=np.arange(5), chunks=(5,))
     inner = group.create_group("inner")
-    dataset = images.plan_import(place, tmp_path / "arrays", (4, 4, 4)).execute()
+    dataset = wk.Dataset.of(images.plan_import(place, tmp_path / "arrays", (4, 4, 4)).execute())
     assert list(dataset.layers) == ["b"]
     assert np.array_equal(voxels(dataset, "b")[0], data)
     # Images say more than arrays: where there are some, the rest are tables.
@@ -727,7 +733,9 @@ def test_labels_that_are_listed_but_missing_are_left_out_and_told(tmp_path: Path
     plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
     assert "The labels 'gone' are listed, but not there: they are left out" in str(plan.report)
     assert list(plan.execute().layers) == ["a", "there"]
-    labels = images.plan_import(place / "labels", tmp_path / "labels", voxel_size_from_files=True).execute()
+    labels = wk.Dataset.of(
+        images.plan_import(place / "labels", tmp_path / "labels", voxel_size_from_files=True).execute()
+    )
     assert {name: layer.category for name, layer in labels.layers.items()} == {"there": "segmentation"}
 
 
@@ -782,7 +790,7 @@ def test_bool_voxels_become_0_and_1(tmp_path: Path, version: int, shards: bool) 
     group.create_array("0", data=data, chunks=(8, 8, 8), overwrite=True, **more)
     plan = images.plan_import(place, tmp_path / "out", (4, 4, 40))
     assert "bool" in str(plan.report)
-    dataset = plan.execute()
+    dataset = wk.Dataset.of(plan.execute())
     assert dataset.get_layer("mask").dtype == np.dtype("uint8")
     assert np.array_equal(voxels(dataset, "mask")[0], data.T.astype("uint8"))
 
@@ -793,6 +801,6 @@ def test_float16_voxels_become_float32(tmp_path: Path, version: int) -> None:
     place = write_image(tmp_path / "a.zarr", data, SPACE, version)
     plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
     assert "float16" in str(plan.report)
-    dataset = plan.execute()
+    dataset = wk.Dataset.of(plan.execute())
     assert dataset.get_layer("a").dtype == np.dtype("float32")
     assert np.array_equal(voxels(dataset, "a")[0], data.T.astype("float32"))

@@ -165,7 +165,7 @@ def test_time_is_an_axis_in_front(tmp_path: Path, dataset: wk.Dataset) -> None:
     data = noise((2, 5, 3, 20, 30))
     path = write(tmp_path / "a.tif", data, metadata={"axes": "TZCYX"}, ome=True)
     layer = dataset.add_layer_from_images(path, "a")
-    assert layer.frame.axes == ("t", "c", "x", "y", "z")
+    assert layer.state.frame.axes == ("t", "c", "x", "y", "z")
     assert np.array_equal(voxels(layer), data.transpose(0, 2, 4, 3, 1))
 
 

@@ -103,14 +103,14 @@ def test_a_pyramid_of_the_import_is_the_one_that_downsample_makes(data: st.DataO
         allow(patch, budget)
         source = stack(Path(folder, "em"), voxels)
         dataset = wk.Dataset(Path(folder, "out"), voxel_size)
-        add = {"dataset": dataset, "images": source, **parameters}
-        afterwards = images.add_layer_from_images(layer_name="afterwards", **add)
+        add = {"images": source, **parameters}
+        afterwards = dataset.add_layer_from_images(layer_name="afterwards", **add)
         afterwards.downsample(
             coarsest_mag=pyramid.coarsest_mag,
             interpolation_mode=pyramid.interpolation_mode,
             sampling_mode="constant_z" if shape[0] == 1 else pyramid.sampling_mode,
         )
-        same(images.add_layer_from_images(layer_name="together", pyramid=pyramid, **add), afterwards)
+        same(dataset.add_layer_from_images(layer_name="together", pyramid=pyramid, **add), afterwards)
 
 
 @pytest.mark.parametrize("data_format", ["zarr3", "zarr", "wkw"])
@@ -174,13 +174,13 @@ def test_what_does_not_fit_into_memory_is_computed_afterwards(
     plan = images.plan_import(source, tmp_path / "out", (1, 1, 1), pyramid=PyramidOptions())
     assert plan.volumes[0].fed is None
     assert plan.volumes[0].cutting.bytes <= 600_000
-    assert list(map(str, plan.execute().get_layer("em").mags)) == ["1", "2", "4"]
+    assert list(map(str, plan.execute().layer("em").mags)) == ["1", "2", "4"]
     assert counts == []
     allow(monkeypatch, 100_000_000)
     plan = images.plan_import(source, tmp_path / "more", (1, 1, 1), pyramid=PyramidOptions())
     assert plan.volumes[0].fed is not None
     assert plan.volumes[0].cutting.bytes < plan.memory <= 100_000_000
-    same(plan.execute().get_layer("em"), wk.Dataset.open(tmp_path / "out").get_layer("em"))
+    same(wk.Dataset.of(plan.execute()).get_layer("em"), wk.Dataset.open(tmp_path / "out").get_layer("em"))
     assert counts == [2]
 
 

@@ -27,7 +27,7 @@ def dataset(tmp_path: Path) -> wk.Dataset:
 
 
 def test_layers_and_mags_are_described(dataset: wk.Dataset) -> None:
-    report = describe(dataset)
+    report = describe(dataset.state)
     assert (report.name, report.voxel_size, report.path) == ("ds", (4, 4, 40), str(dataset.path))
     (layer,) = report.layers
     assert (layer.name, layer.category, layer.dtype, layer.num_channels) == ("em", "color", "uint8", 1)
@@ -44,14 +44,14 @@ def test_layers_and_mags_are_described(dataset: wk.Dataset) -> None:
 
 
 def test_sizes_may_be_left_out(dataset: wk.Dataset) -> None:
-    assert describe(dataset, sizes=False).layers[0].mags[0].size is None
+    assert describe(dataset.state, sizes=False).layers[0].mags[0].size is None
 
 
 def test_marks_are_shown_of_listed_and_of_unlisted_mags(dataset: wk.Dataset) -> None:
     layer = dataset.get_layer("em")
     storage.set_mark(layer.location.child("1"), storage.Mark(job="rewrite em"))
     storage.set_mark(layer.location.child("8-8-1"), storage.Mark(job="downsample em"))
-    mags = {mag.mag: mag for mag in describe(dataset).layers[0].mags}
+    mags = {mag.mag: mag for mag in describe(dataset.state).layers[0].mags}
     assert "rewrite em, started" in str(mags["1"].mark)
     assert mags["1"].listed
     assert "downsample em" in str(mags["8-8-1"].mark)
@@ -60,7 +60,7 @@ def test_marks_are_shown_of_listed_and_of_unlisted_mags(dataset: wk.Dataset) -> 
 
 def test_what_can_not_be_opened_is_reported_and_the_rest_is_too(dataset: wk.Dataset) -> None:
     shutil.rmtree(dataset.path / "em" / "1")
-    first, second = describe(wk.Dataset.open(dataset.path)).layers[0].mags
+    first, second = describe(wk.Dataset.open(dataset.path).state).layers[0].mags
     assert first.problem is not None
     assert second.problem is None
 
@@ -69,7 +69,7 @@ def test_layers_that_other_tools_do_not_see_are_noted(tmp_path: Path) -> None:
     made = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1))
     box = wk.NDBoundingBox((0, 0, 0, 0, 0, 0), (2, 2, 1, 9, 8, 7), ("q", "v", "c", "x", "y", "z"))
     made.add_layer("odd", "color", bounding_box=box, data_format="zarr3").add_mag(1)
-    assert describe(made).layers[0].notes
+    assert describe(made.state).layers[0].notes
 
 
 def test_mags_that_do_not_fit_or_are_not_listed_are_problems(dataset: wk.Dataset) -> None:
@@ -82,7 +82,7 @@ def test_mags_that_do_not_fit_or_are_not_listed_are_problems(dataset: wk.Dataset
     (stored,) = (each for each in document["dataLayers"] if each["name"] == name)
     stored["elementClass"] = "float"
     file.write_text(json.dumps(document))
-    (report,) = (each for each in describe(wk.Dataset.open(dataset.path)).layers if each.name == name)
+    (report,) = (each for each in describe(wk.Dataset.open(dataset.path).state).layers if each.name == name)
     listed, *others = report.mags
     assert listed.shape is not None
     assert "doesn't fit the layer" in str(listed.problem)

@@ -38,7 +38,7 @@ def ramp(*shape: int) -> Any:
 def test_three_planes_through_the_middle_with_physical_sizes(tmp_path: Path) -> None:
     dataset = make(tmp_path)
     add(dataset, "em", ramp(30, 20, 10), topleft=(5, 6, 7))
-    sheet = preview.contact_sheet(dataset)
+    sheet = preview.contact_sheet(dataset.state)
     ((title, panels),) = sheet.rows
     assert "em" in title
     assert [panel.caption for panel in panels] == ["xy at z = 12", "xz at y = 16", "zy at x = 20"]
@@ -52,14 +52,14 @@ def test_three_planes_through_the_middle_with_physical_sizes(tmp_path: Path) -> 
 def test_a_single_section_has_one_plane(tmp_path: Path) -> None:
     dataset = make(tmp_path)
     add(dataset, "em", ramp(30, 20, 1))
-    assert len(preview.contact_sheet(dataset).rows[0][1]) == 1
+    assert len(preview.contact_sheet(dataset.state).rows[0][1]) == 1
 
 
 def test_colours_are_shown_as_they_are(tmp_path: Path) -> None:
     dataset = make(tmp_path)
     data = np.random.default_rng(0).integers(0, 255, (3, 9, 8, 1)).astype("uint8")
     add(dataset, "rgb", data)
-    panel = preview.contact_sheet(dataset).rows[0][1][0]
+    panel = preview.contact_sheet(dataset.state).rows[0][1][0]
     assert np.array_equal(panel.pixels, data[..., 0].transpose(2, 1, 0))
 
 
@@ -69,7 +69,7 @@ def test_arrays_of_another_dtype_than_the_layers_are_shown(tmp_path: Path) -> No
     add(dataset, "rgb", np.random.default_rng(0).integers(0, 9999, (3, 9, 8, 1)).astype("uint16"))
     file = next(tmp_path.rglob("datasource-properties.json"))
     file.write_text(file.read_text().replace('"uint16"', '"uint24"'))
-    panel = preview.contact_sheet(wk.Dataset.open(file.parent)).rows[0][1][0]
+    panel = preview.contact_sheet(wk.Dataset.open(file.parent).state).rows[0][1][0]
     assert panel.pixels.dtype == np.uint8
 
 
@@ -80,7 +80,7 @@ def test_values_that_are_no_numbers_are_black(tmp_path: Path) -> None:
     add(dataset, "f", data)
     data[:] = np.nan
     add(dataset, "nothing", data)
-    first, second = preview.contact_sheet(dataset).rows
+    first, second = preview.contact_sheet(dataset.state).rows
     pixels = first[1][0].pixels[..., 0]
     assert (pixels[0, 0], pixels[0, 2]) == (0, 0)
     assert pixels[-1, -1] == 255
@@ -94,7 +94,7 @@ def test_ids_get_colours_of_their_own_also_huge_and_negative_ones(tmp_path: Path
     ids = np.array([0, *(first + step for step in range(11))], dtype)
     ids = ids if dtype == "uint8" or dtype.startswith("u") else np.concatenate([ids, -ids[1:]])
     add(dataset, "seg", ids.reshape(-1, 1, 1), "segmentation")
-    colours = preview.contact_sheet(dataset).rows[0][1][0].pixels[0]
+    colours = preview.contact_sheet(dataset.state).rows[0][1][0].pixels[0]
     assert not colours[0].any()
     assert len({tuple(colour) for colour in colours}) == len(ids)
 
@@ -104,11 +104,11 @@ def test_labels_lie_over_the_image_of_the_same_place(tmp_path: Path) -> None:
     labels = np.zeros((30, 20, 1), "uint8")
     labels[10:20] = 5
     add(dataset, "seg", labels, "segmentation")
-    alone = preview.contact_sheet(dataset).rows[0][1][0].pixels
+    alone = preview.contact_sheet(dataset.state).rows[0][1][0].pixels
     assert not alone[0, 0].any()
     add(dataset, "other", ramp(60, 60, 1))
     add(dataset, "em", ramp(30, 20, 1))
-    sheet = {title.split()[0]: panels for title, panels in preview.contact_sheet(dataset).rows}
+    sheet = {title.split()[0]: panels for title, panels in preview.contact_sheet(dataset.state).rows}
     over, image = sheet["seg"][0].pixels, sheet["em"][0].pixels
     assert np.array_equal(over[:, :10], image[:, :10])
     assert np.array_equal(over[:, 10:20], (alone[:, 10:20].astype(int) + image[:, 10:20]) // 2)
@@ -120,7 +120,7 @@ def test_further_axes_show_their_first_place(tmp_path: Path) -> None:
     layer = dataset.add_layer("t", "color", bounding_box=box)
     data = np.random.default_rng(0).integers(0, 255, (2, 1, 9, 8, 7)).astype("uint8")
     layer.add_mag(1).write(data)
-    panel = preview.contact_sheet(dataset).rows[0][1][0]
+    panel = preview.contact_sheet(dataset.state).rows[0][1][0]
     assert panel.pixels.shape == (8, 9, 3)
     plane = data[0, 0, :, :, 3].T
     assert panel.pixels[np.unravel_index(plane.argmax(), plane.shape)][0] == 255
@@ -134,7 +134,7 @@ def test_images_are_tinted_in_their_colour(tmp_path: Path, color: Any, brightest
     dataset = make(tmp_path)
     layer = add(dataset, "gfp", ramp(30, 20, 1))
     layer.default_view_configuration = wk.LayerViewConfiguration(color=color)
-    pixels = preview.contact_sheet(dataset).rows[0][1][0].pixels
+    pixels = preview.contact_sheet(dataset.state).rows[0][1][0].pixels
     assert pixels.reshape(-1, 3).max(axis=0).tolist() == brightest
     assert pixels.reshape(-1, 3).min(axis=0).tolist() == [0, 0, 0]
 
@@ -144,7 +144,7 @@ def test_the_title_says_which_time_point_is_shown(tmp_path: Path) -> None:
     box = wk.NDBoundingBox((2, 0, 0, 0, 0), (7, 1, 30, 20, 4), ("t", "c", "x", "y", "z"))
     layer = dataset.add_layer("live", "color", dtype="uint8", bounding_box=box)
     layer.add_mag(1)
-    ((title, _),) = preview.contact_sheet(dataset).rows
+    ((title, _),) = preview.contact_sheet(dataset.state).rows
     assert "30 x 20 x 4, t 7   mags 1   (shown: 1, t = 2)" in title
 
 
@@ -152,7 +152,7 @@ def test_the_mag_is_just_fine_enough(tmp_path: Path) -> None:
     dataset = make(tmp_path, (1, 1, 1))
     layer = add(dataset, "em", np.ones((2100, 40, 40), "uint8"))
     layer.downsample(coarsest_mag=8, sampling_mode="isotropic")
-    title, panels = preview.contact_sheet(dataset).rows[0]
+    title, panels = preview.contact_sheet(dataset.state).rows[0]
     assert "shown: 4" in title
     assert panels[0].pixels.shape[:2] == (10, 525)
     assert panels[0].pixel_size == (4, 4)
@@ -164,7 +164,7 @@ def test_of_a_huge_layer_without_a_pyramid_the_middle_is_shown(
     monkeypatch.setattr(preview, "_MOST", 64)
     dataset = make(tmp_path)
     add(dataset, "em", np.ones((300, 200, 1), "uint8"))
-    title, (panel,) = preview.contact_sheet(dataset).rows[0]
+    title, (panel,) = preview.contact_sheet(dataset.state).rows[0]
     assert panel.pixels.shape == (64, 64, 3)
     assert "the middle of it" in title
 
@@ -174,9 +174,9 @@ def test_layers_without_voxels_are_left_out(tmp_path: Path) -> None:
     dataset.add_layer("empty", "color")
     dataset.add_layer("boxed", "color", bounding_box=wk.BoundingBox((0, 0, 0), (9, 9, 9)))
     with pytest.raises(InvalidArgumentError, match="has no voxels to show"):
-        preview.contact_sheet(dataset)
+        preview.contact_sheet(dataset.state)
     dataset.get_layer("boxed").add_mag(1)
-    ((title, panels),) = preview.contact_sheet(dataset).rows
+    ((title, panels),) = preview.contact_sheet(dataset.state).rows
     assert "boxed" in title
     assert not panels[0].pixels.any()
 
@@ -188,20 +188,20 @@ def test_marked_mags_are_refused_unless_allowed(tmp_path: Path) -> None:
     layer = add(dataset, "em", ramp(30, 20, 10))
     storage.set_mark(layer.location.child("1"), storage.Mark(job="import em"))
     with pytest.raises(IncompleteMagError, match="import em"):
-        preview.contact_sheet(wk.Dataset.open(dataset.path))
-    assert preview.contact_sheet(wk.Dataset.open(dataset.path, allow_incomplete=True)).rows
+        preview.contact_sheet(wk.Dataset.open(dataset.path).state)
+    assert preview.contact_sheet(wk.Dataset.open(dataset.path, allow_incomplete=True).state).rows
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_the_picture_is_written(tmp_path: Path, suffix: str) -> None:
     dataset = make(tmp_path)
     add(dataset, "em", ramp(30, 20, 10))
-    preview.write_preview(dataset, tmp_path / f"p.{suffix}")
+    preview.write_preview(dataset.state, tmp_path / f"p.{suffix}")
     with Pillow.open(tmp_path / f"p.{suffix}") as picture:
         assert picture.format == {"png": "PNG", "jpg": "JPEG"}[suffix]
         assert picture.width > 300
     with pytest.raises(UnknownNameError, match=r"\.bmp2"):
-        preview.write_preview(dataset, tmp_path / "p.bmp2")
+        preview.write_preview(dataset.state, tmp_path / "p.bmp2")
 
 
 def test_large_planes_are_coloured_in_bounded_memory() -> None:

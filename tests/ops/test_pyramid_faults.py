@@ -105,7 +105,7 @@ def test_a_source_that_is_not_complete_is_refused_before_anything_is_written(tmp
     layer = make(tmp_path / "d", np.full((1, 32, 32, 32), 3, "u1"))
     view = layer.get_mag(1)
     storage.set_mark(view.location, storage.Mark(job="import a"))
-    view.array_source.forget()
+    view.state.source.forget()
     for call in (
         lambda: layer.downsample(from_mag=1, coarsest_mag=4),
         lambda: layer.downsample_mag(1, 2),

@@ -94,7 +94,7 @@ def test_other_axes_are_carried_through_all_mags(tmp_path: Path, axes: str) -> N
     order = layer.normalized_bounding_box.axes
     data = np.random.default_rng(3).integers(-99, 99, [sizes.get(axis, 1) for axis in order]).astype("i2")
     view = layer.get_mag(1)
-    view.array_source.writing_handle.write(layer.region, data)
+    view.state.source.writing_handle.write(layer.state.region, data)
     layer.downsample_mag_list(1, [2, 4], executor="sequential")
     interpolation = registry.interpolation("median", category="color", dtype="int16")
     low = [starts.get(axis, 0) for axis in order]
@@ -105,7 +105,7 @@ def test_other_axes_are_carried_through_all_mags(tmp_path: Path, axes: str) -> N
         low = [a // f for a, f in zip(low, factors, strict=True)]
         found = layer.get_mag(mag)
         np.testing.assert_array_equal(
-            found.array_source.handle.read((tuple(low), data.shape)), data, err_msg=str(mag)
+            found.state.source.handle.read((tuple(low), data.shape)), data, err_msg=str(mag)
         )
 
 
@@ -115,7 +115,7 @@ class Counted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, layer: wk.Layer) -> None:
         self.reads: list[tuple[str, Any]] = []
         self.writes: list[tuple[str, Any]] = []
-        kind: Any = type(layer.get_mag(1).array_source.handle.array)
+        kind: Any = type(layer.get_mag(1).state.source.handle.array)
         read, write = kind.read, kind.write
 
         def reading(array: Any, box: Any, **options: Any) -> Any:

@@ -383,7 +383,7 @@ def test_progress_counts_tiles(tmp_path: Path) -> None:
 
     layer = make(tmp_path / "d", np.full((1, 96, 64, 64), 3, "u1"))
     seen: list[tuple[int, int]] = []
-    downsampling.downsample_mag(layer, 1, 2, shard_shape=32, progress=lambda *done: seen.append(done))
+    downsampling.downsample_mag(layer.state, 1, 2, shard_shape=32, progress=lambda *done: seen.append(done))
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]  # the last step: all is on the disk
 
 

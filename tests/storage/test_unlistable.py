@@ -80,7 +80,7 @@ def test_an_unlistable_place_says_so(
 ) -> None:
     _, there = _served(tmp_path, server, kind)
     with pytest.raises(UnsupportedOperationError, match=r"can't be listed|could not be listed|can't list"):
-        list(there.get_layer("seg").get_mag(1).array_source.handle.stored_boxes())
+        list(there.get_layer("seg").get_mag(1).state.source.handle.stored_boxes())
 
 
 def test_folders_of_web_servers_are_not_copied_in_part(tmp_path: Path, server: FileServer) -> None:

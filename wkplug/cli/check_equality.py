@@ -34,7 +34,11 @@ def check_equality(source: str, target: str, layer_name: str | None, *, executor
     one, other = Dataset.open(source, read_only=True), Dataset.open(target, read_only=True)
     try:
         with progress_bar("compare") as advance:
-            found = list(differences(one, other, layer_name=layer_name, executor=executor, progress=advance))
+            found = list(
+                differences(
+                    one.state, other.state, layer_name=layer_name, executor=executor, progress=advance
+                )
+            )
     except LayerMismatchError as error:
         if not is_json():
             raise

@@ -26,11 +26,9 @@ _DATASETS = ("dataset", "source", "target", "path")
 """Parameters of commands that may be a dataset, in the order in which they are looked at."""
 
 
-def script(shell: str) -> str:
+def script(shell: str, cli: click.Command) -> str:
     """The lines that a shell has to read."""
     from click.shell_completion import get_completion_class
-
-    from wkplug.cli.main import cli
 
     found = get_completion_class(shell)
     if found is None:
@@ -50,7 +48,7 @@ def shell_in_use(given: str) -> str:
     return name
 
 
-def install(shell: str) -> list[Path]:
+def install(shell: str, cli: click.Command) -> list[Path]:
     """Write the script, and the line that reads it where the shell needs one; gives the files that were changed."""
     home = Path.home()
     if shell == "fish":
@@ -58,7 +56,7 @@ def install(shell: str) -> list[Path]:
     else:
         place = home / ".local" / "share" / "wkplug" / f"completion.{shell}"
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(script(shell), encoding="utf-8")
+    place.write_text(script(shell, cli), encoding="utf-8")
     if shell == "fish":
         return [place]
     start = home / f".{shell}rc"

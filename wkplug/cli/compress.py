@@ -45,7 +45,7 @@ def compress(target: str, layer_name: str | None, mags: tuple[Mag, ...], *, exec
             skipped.append({**facts, "reason": "it belongs to another dataset"})
             continue
         with progress_bar(what) as advance:
-            done = rechunking.compress(view, executor=executor, progress=advance)
+            done = rechunking.compress(view.state, executor=executor, progress=advance)
         say(f"Compressed {what}." if done else f"Skipping {what} as it is already compressed.")
         if done:
             compressed.append(facts)

@@ -67,7 +67,7 @@ def copy_dataset(
     ignored = [name for name in dataset.layers if layers and name not in layers]
     with progress_bars() as begin:
         copy = dataset_copying.copy_dataset(
-            dataset,
+            dataset.state,
             target,
             request=mag_copying.CopyRequest(chunk_shape=chunk_shape, shard_shape=shard_shape),
             data_format=data_format,

@@ -57,7 +57,7 @@ def add_mags(layer: Layer, executor: Executor, *, sampling_mode: str, **options:
     flat = layer.bounding_box.size_xyz.z == 1
     with progress_bars() as begin:
         return downsampling.downsample(
-            layer,
+            layer.state,
             sampling_mode="constant_z" if flat else sampling_mode,
             executor=executor,
             progress=begin(f"{layer.name}, pyramid"),

@@ -54,13 +54,16 @@ def export(
 ) -> None:  # fmt: skip
     """Write a layer of the dataset SOURCE in the format of another tool: .ozx, .ome.tif, .n5, .precomputed, ..."""
     from wkplug.dataset import Dataset
+    from wkplug.dataset.layer_export import id_mapping
     from wkplug.ops.exporting import export_layer
 
     dataset = Dataset.open(source, read_only=True)
     layer = _only_layer(dataset) if layer_name is None else dataset.get_layer(layer_name)
     options["bounding_box"] = _box(options.pop("bbox"))
+    if options["mapping"] is not None:
+        options["mapping"] = id_mapping(layer.state, options["mapping"])
     with progress_bar(f"export {layer.name}") as advance:
-        export_layer(layer, target, exporter, executor=executor, progress=advance, **options)
+        export_layer(layer.state, target, exporter, executor=executor, progress=advance, **options)
     tell({"source": source, "layer": layer.name, "target": target}, f"Wrote {target}")
 
 
@@ -108,7 +111,7 @@ def export_as_tiff(
         warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)
     with progress_bar(f"export {layer.name}") as advance:
         export_layer(
-            layer,
+            layer.state,
             target,
             "tiff_stack",
             bounding_box=_box(bbox),

@@ -19,8 +19,8 @@ from wkplug.ops.info import box_facts, describe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wkplug.dataset import Dataset
-    from wkplug.ops.importing.planning import LayerPlan, PlannedImport, VolumePlan
+    from wkplug.model.states import DatasetState
+    from wkplug.ops.importing.plans import LayerPlan, PlannedImport, VolumePlan
 
 
 __all__ = ["converted", "import_facts", "note_lines", "plan_facts", "plan_text", "whose"]
@@ -31,7 +31,7 @@ def import_facts(plan: PlannedImport) -> dict[str, Any]:
     return {"sources": list(plan.paths), "voxel_bytes": plan.bytes}
 
 
-def converted(dataset: Dataset, target: str, plan: PlannedImport, took: float) -> None:
+def converted(dataset: DatasetState, target: str, plan: PlannedImport, took: float) -> None:
     """Print what came to be: the dataset, the notes, and how long it took."""
     report, notes = describe(dataset), dataset.import_report or ImportReport()
     what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"

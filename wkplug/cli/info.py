@@ -25,7 +25,7 @@ def info(dataset: str, *, sizes: bool) -> None:
     from wkplug.dataset import Dataset
     from wkplug.ops.info import describe
 
-    report = describe(Dataset.open(dataset, read_only=True), sizes=sizes)
+    report = describe(Dataset.open(dataset, read_only=True).state, sizes=sizes)
     tell(report.to_json(), summary(report, dataset))
 
 

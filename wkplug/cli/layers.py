@@ -149,7 +149,7 @@ def _what_goes(layer: Layer) -> tuple[str, dict[str, Any]]:
     foreign = [view.name for view in layer.mags.values() if layer.is_mag_view_foreign(view)]
     own = [view.name for view in layer.mags.values() if view.name not in foreign]
     try:
-        size = layer.location.size() if layer.location.exists() else 0
+        size = layer.state.location.size() if layer.state.location.exists() else 0
     except StorageError:
         size = None
     kept = f"; {', '.join(foreign)} stay where they are, as they belong elsewhere" if foreign else ""

@@ -145,7 +145,7 @@ def _install_completion(ctx: click.Context, _: click.Parameter, value: str | Non
         return
     from wkplug.cli.completion import install, shell_in_use
 
-    for path in install(shell_in_use(value)):
+    for path in install(shell_in_use(value), ctx.command):
         click.echo(f"Wrote {path}")
     click.echo("It works in shells that are started from now on.")
     ctx.exit()
@@ -156,7 +156,7 @@ def _show_completion(ctx: click.Context, _: click.Parameter, value: str | None) 
         return
     from wkplug.cli.completion import script, shell_in_use
 
-    click.echo(script(shell_in_use(value)))
+    click.echo(script(shell_in_use(value), ctx.command))
     ctx.exit()
 
 

@@ -20,5 +20,5 @@ def preview(dataset: str, output: str, *, allow_incomplete: bool) -> None:
     from wkplug.dataset import Dataset
     from wkplug.ops.preview import write_preview
 
-    write_preview(Dataset.open(dataset, read_only=True, allow_incomplete=allow_incomplete), output)
+    write_preview(Dataset.open(dataset, read_only=True, allow_incomplete=allow_incomplete).state, output)
     tell({"dataset": dataset, "picture": output}, f"Wrote {output}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.cli.output import is_json
-from wkplug.dataset.progress import Update, is_wanted, showing
+from wkplug.progress import Update, is_wanted, showing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

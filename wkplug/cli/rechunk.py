@@ -78,7 +78,7 @@ def _rewritten(
             skipped.append({**facts, "reason": "it belongs to another dataset"})
             continue
         with progress_bar(what) as advance:
-            rechunking.rechunk(view, target_path=target, executor=executor, progress=advance, **layout)
+            rechunking.rechunk(view.state, target_path=target, executor=executor, progress=advance, **layout)
         say(f"Rechunked {what}.")
         done.append(facts)
     return done, skipped
@@ -94,14 +94,21 @@ def _copied(
 
     done = []
     if layers:
-        storage.check_apart(layers[0].dataset.location, storage.locate(target), "the dataset that is read")
+        storage.check_apart(
+            layers[0].dataset.state.location, storage.locate(target), "the dataset that is read"
+        )
     size = layers[0].dataset.voxel_size_with_unit if layers else None
     into = Dataset(target, voxel_size_with_unit=size, exist_ok=True)
     for layer in layers:
         with progress_bars() as begin:
             request = CopyRequest(**layout, files=False, defaults=True)
             copy = layer_copying.add_layer_as_copy(
-                into, layer, request=request, data_format=data_format, executor=executor, progress_of=begin
+                into.state,
+                layer.state,
+                request=request,
+                data_format=data_format,
+                executor=executor,
+                progress_of=begin,
             )
         for mag in copy.mags:
             say(f"Rechunked {layer.name} {mag}.")

@@ -57,7 +57,7 @@ def upsample(
     for layer in layers:
         with progress_bars() as begin:
             mags = upsampling.upsample(
-                layer,
+                layer.state,
                 from_mag,
                 finest_mag=finest_mag,
                 sampling_mode=sampling_mode,

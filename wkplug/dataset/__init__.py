@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from wkplug.dataset.array_info import ArrayInfo
     from wkplug.dataset.data_format import DataFormat
     from wkplug.dataset.dataset import Dataset
-    from wkplug.dataset.layer import Layer
+    from wkplug.dataset.layer import Layer, SegmentationLayer
     from wkplug.dataset.mag_view import MagView
-    from wkplug.dataset.segmentation_layer import SegmentationLayer
     from wkplug.dataset.view import View
 else:
 
@@ -28,9 +27,8 @@ else:
             "array_info": ("ArrayInfo",),
             "data_format": ("DataFormat",),
             "dataset": ("Dataset",),
-            "layer": ("Layer",),
+            "layer": ("Layer", "SegmentationLayer"),
             "mag_view": ("MagView",),
-            "segmentation_layer": ("SegmentationLayer",),
             "view": ("View",),
         },
         otherwise=_older_name,

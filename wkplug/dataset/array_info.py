@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.dataset.data_format import DataFormat
-from wkplug.geometry import NDBoundingBox, NormalizedBoundingBox, Vec3Int, VecInt
+from wkplug.geometry import NDBoundingBox, NormalizedBoundingBox, VecInt
+from wkplug.model.layout import spatial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,19 +57,11 @@ class ArrayInfo:
 def array_info(handle: ArrayHandle, data_format: str) -> ArrayInfo:
     """Collect the facts of an opened array."""
     spec = handle.array.spec
-    axes = [axis for axis in spec.axes if axis != "c"]
-
-    def spatial(shape: tuple[int, ...]) -> VecInt:
-        by_axis = dict(zip(spec.axes, shape, strict=True))
-        if axes == ["x", "y", "z"]:
-            return Vec3Int(by_axis["x"], by_axis["y"], by_axis["z"])
-        return VecInt([by_axis[axis] for axis in axes], axes=tuple(axes))
-
     return ArrayInfo(
         data_format=DataFormat.recorded(data_format),
         voxel_type=handle.array.dtype,
-        chunk_shape=spatial(spec.chunk_shape),
-        shard_shape=spatial(spec.shard_shape),
+        chunk_shape=spatial(spec.axes, spec.chunk_shape),
+        shard_shape=spatial(spec.axes, spec.shard_shape),
         bounding_box=NormalizedBoundingBox(
             (0,) * len(spec.axes), tuple(length or 0 for length in spec.shape), spec.axes
         ),

@@ -7,12 +7,14 @@ come from `wkplug.dataset.legacy`, because nothing here knows a format's name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from wkplug.dataset.legacy.formats import MEMBERS, Names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DataFormat", "default_data_format"]
+__all__ = ["DataFormat", "FormatName"]
 
 
 class _DataFormatType(type):
@@ -24,13 +26,9 @@ class _DataFormatType(type):
         return (DataFormat.recorded(name) for name in registry.formats())
 
     def __getitem__(cls, name: str) -> DataFormat:
-        from wkplug.dataset.legacy.formats import MEMBERS
-
         return DataFormat.recorded(MEMBERS[name])
 
     def __getattr__(cls, name: str) -> DataFormat:
-        from wkplug.dataset.legacy.formats import MEMBERS
-
         if name in MEMBERS:
             return DataFormat.recorded(MEMBERS[name])
         raise AttributeError(f"DataFormat has no member {name!r}.")
@@ -63,8 +61,6 @@ class DataFormat(str, metaclass=_DataFormatType):
     @property
     def name(self) -> str:
         """The member's name where there is one, otherwise the text."""
-        from wkplug.dataset.legacy.formats import MEMBERS
-
         return next((name for name, value in MEMBERS.items() if value == self), self.value)
 
     def __str__(self) -> str:
@@ -77,8 +73,5 @@ class DataFormat(str, metaclass=_DataFormatType):
         return (DataFormat.recorded, (str.__str__(self),))
 
 
-def default_data_format() -> DataFormat:
-    """The format of new layers: the setting `default_format`."""
-    from wkplug import config
-
-    return DataFormat(config.current().default_format)
+FormatName: TypeAlias = "Names | DataFormat"
+"""What `data_format=` may be for a type checker; `DataFormat(name)` for formats of other plugins."""

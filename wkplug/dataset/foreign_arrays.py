@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset.chunks import over_axes
 from wkplug.dataset.indexing import LazyVoxels
 from wkplug.errors import InvalidArgumentError, UnsupportedOperationError
 from wkplug.geometry import grids
+from wkplug.model.chunks import over_axes
 
 if TYPE_CHECKING:
-    from wkplug.dataset.view import View
     from wkplug.geometry import Vec3FloatLike
+    from wkplug.model.states import ViewState
 
 __all__ = ["BLOCK_BYTES", "to_dask", "to_xarray"]
 
@@ -23,7 +23,7 @@ BLOCK_BYTES = 1 << 27
 """The most that one block may have where nobody gave its shape: larger shards are cut on chunk borders."""
 
 
-def to_dask(view: View, chunk_shape: Any = None) -> Any:
+def to_dask(view: ViewState, chunk_shape: Any = None) -> Any:
     """Give the view as a dask array over the axes of the array; see `View.to_dask`."""
     try:
         import dask.array
@@ -32,8 +32,8 @@ def to_dask(view: View, chunk_shape: Any = None) -> Any:
 
     import numpy
 
-    lazy = LazyVoxels(view._sub_view(view._region(), read_only=True))
-    start, shape = view._bounds_in_mag(view._region())
+    lazy = LazyVoxels(view.part(view.region, read_only=True))
+    start, shape = view.bounds
     block = _block_shape(view, chunk_shape)
     chunks = tuple(
         tuple(extent for (_,), (extent,) in grids.cells((first,), (length,), (step,)))
@@ -44,30 +44,30 @@ def to_dask(view: View, chunk_shape: Any = None) -> Any:
         chunks=tuple(one or (0,) for one in chunks),
         # A name made from the place would be the same after the voxels have changed.
         name=False,
-        meta=numpy.empty((0,) * len(shape), dtype=view.get_dtype()),
+        meta=numpy.empty((0,) * len(shape), dtype=view.dtype),
     )
 
 
-def _block_shape(view: View, chunk_shape: Any) -> tuple[int, ...]:
+def _block_shape(view: ViewState, chunk_shape: Any) -> tuple[int, ...]:
     """The blocks' shape in voxels of the mag: as asked for, or a shard cut in halves until it is small enough."""
-    spec = view._source.handle.array.spec
+    spec = view.source.handle.array.spec
     if chunk_shape is not None:
         wanted = over_axes(
             view,
             chunk_shape,
-            tuple(a * b for a, b in zip(spec.shard_shape, view._factors, strict=True)),
+            tuple(a * b for a, b in zip(spec.shard_shape, view.factors, strict=True)),
             "chunk_shape",
         )
-        if min(wanted) <= 0 or any(a % b for a, b in zip(wanted, view._factors, strict=True)):
+        if min(wanted) <= 0 or any(a % b for a, b in zip(wanted, view.factors, strict=True)):
             raise InvalidArgumentError(
                 f"The chunk_shape {wanted} is no positive multiple of the mag {view.mag}.",
                 hint="It is in Mag(1) voxels.",
             )
-        return tuple(a // b for a, b in zip(wanted, view._factors, strict=True))
-    extent = view._bounds_in_mag(view._region())[1]
+        return tuple(a // b for a, b in zip(wanted, view.factors, strict=True))
+    extent = view.bounds[1]
     block = list(spec.shard_shape)
     while True:
-        size = view.get_dtype().itemsize
+        size = view.dtype.itemsize
         for length, most in zip(block, extent, strict=True):
             size *= min(length, most)
         divisible = [
@@ -80,7 +80,7 @@ def _block_shape(view: View, chunk_shape: Any) -> tuple[int, ...]:
         block[max(divisible, key=lambda axis: min(block[axis], extent[axis]))] //= 2
 
 
-def to_xarray(view: View, voxel_size: Vec3FloatLike | None = None) -> Any:
+def to_xarray(view: ViewState, voxel_size: Vec3FloatLike | None = None) -> Any:
     """Give the view as an xarray DataArray; see `View.to_xarray`."""
     try:
         import xarray
@@ -89,9 +89,9 @@ def to_xarray(view: View, voxel_size: Vec3FloatLike | None = None) -> Any:
     import numpy
 
     size = _voxel_size(view, voxel_size)
-    start, shape = view._bounds_in_mag(view._region())
+    start, shape = view.bounds
     coords: dict[str, Any] = {}
-    for axis, first, length, factor in zip(view._frame.axes, start, shape, view._factors, strict=True):
+    for axis, first, length, factor in zip(view.frame.axes, start, shape, view.factors, strict=True):
         positions = numpy.arange(first, first + length)
         if axis in size:
             # As in OME-NGFF: the centre of the first voxel of Mag 1 is 0.
@@ -103,15 +103,18 @@ def to_xarray(view: View, voxel_size: Vec3FloatLike | None = None) -> Any:
             )
         else:
             coords[axis] = (axis, positions)
-    attributes: dict[str, Any] = {"mag": str(view.mag), "data_format": str(view.data_format)}
+    attributes: dict[str, Any] = {
+        "mag": str(view.mag),
+        "data_format": str(view.source.data_format or view.source.handle.backend.format),
+    }
     if size:
         attributes |= {"units": "nanometer", "voxel_size": tuple(size[axis] for axis in "xyz")}
-    return xarray.DataArray(to_dask(view), dims=view._frame.axes, coords=coords, attrs=attributes)
+    return xarray.DataArray(to_dask(view), dims=view.frame.axes, coords=coords, attrs=attributes)
 
 
-def _voxel_size(view: View, given: Vec3FloatLike | None) -> dict[str, float]:
+def _voxel_size(view: ViewState, given: Vec3FloatLike | None) -> dict[str, float]:
     """The nanometres per Mag(1) voxel along x, y and z."""
-    numbers = view._voxel_size() if given is None else tuple(map(float, given))
+    numbers = view.source.voxel_size if given is None else tuple(map(float, given))
     if numbers is None:
         raise InvalidArgumentError(
             "This view was made without a dataset, so the size of its voxels is not known.",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
-    from wkplug.dataset.view import View
+    from wkplug.model.states import ViewState
 
 __all__ = ["LazyVoxels"]
 
@@ -37,7 +37,7 @@ class LazyVoxels:
 
     def __init__(
         self,
-        view: View,
+        view: ViewState,
         picked: tuple[range | int, ...] | None = None,
         order: tuple[int | None, ...] | None = None,
     ) -> None:
@@ -45,7 +45,7 @@ class LazyVoxels:
         # order: per axis of the result the array's axis, or None for one that was added.
         self._view = view
         if picked is None:
-            start, shape = view._bounds_in_mag(view._region())
+            start, shape = view.bounds
             picked = tuple(range(low, low + length) for low, length in zip(start, shape, strict=True))
         self._picked = picked
         self._order = tuple(range(len(picked))) if order is None else order
@@ -65,7 +65,7 @@ class LazyVoxels:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the voxels."""
-        return self._view.get_dtype()
+        return self._view.dtype
 
     @property
     def size(self) -> int:
@@ -83,7 +83,7 @@ class LazyVoxels:
     @property
     def axes(self) -> tuple[str | None, ...]:
         """The names of the axes; None for one that was added."""
-        names = self._view._frame.axes
+        names = self._view.frame.axes
         return tuple(None if axis is None else names[axis] for axis in self._order)
 
     def _range(self, axis: int) -> range:
@@ -149,7 +149,7 @@ class LazyVoxels:
 
         ranges = [self._range(axis) for axis in range(len(self._picked))]
         shape = tuple(map(len, ranges))
-        handle = self._view._source.handle
+        handle = self._view.source.handle
         whole = all(selected.step == 1 for selected in ranges) and 0 not in shape
         if whole:
             data = voxels.read(handle, (tuple(selected.start for selected in ranges), shape))
@@ -165,7 +165,7 @@ class LazyVoxels:
 
     def _gather(self, out: NDArray[Any], ranges: list[range]) -> None:
         """Read the chunks that hold selected voxels, piece by piece, and take those that were selected."""
-        handle = self._view._source.handle
+        handle = self._view.source.handle
         chunk_shape = handle.array.spec.chunk_shape
         pieces = [list(_pieces(selected, chunk)) for selected, chunk in zip(ranges, chunk_shape, strict=True)]
         for combination in product(*pieces):
@@ -213,8 +213,8 @@ class LazyVoxels:
             tuple(slice(None, None, -1 if selected.step < 0 else 1) for selected in ranges)
         ]
         lows = tuple(min(selected[0], selected[-1]) for selected in ranges)
-        self._view._check_writable()
-        voxels.write(self._view._source.writing_handle, (lows, data.shape), data)
+        self._view.check_writable()
+        voxels.write(self._view.source.writing_handle, (lows, data.shape), data)
 
     def __repr__(self) -> str:
         return f"LazyVoxels(shape={self.shape}, axes={self.axes}, dtype={self.dtype}, of {self._view!r})"

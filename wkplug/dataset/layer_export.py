@@ -10,22 +10,29 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from wkplug.dataset import verbs
+from wkplug.dataset.legacy import agglomerate_files
 from wkplug.dataset.legacy.exporting import NamedExports
+from wkplug.errors import AttachmentError, CategoryError
+from wkplug.model.attachments import KINDS, attached
 
 if TYPE_CHECKING:
     import os
 
-    from wkplug.dataset.execution import AnyExecutor
-    from wkplug.dataset.layer import Layer
+    from wkplug.execution import AnyExecutor
     from wkplug.geometry import MagLike, NDBoundingBox
+    from wkplug.model.states import HasState, LayerState
+    from wkplug.ops.exporting.mapping import IdMapping
 
-__all__ = ["LayerExport"]
+__all__ = ["LayerExport", "id_mapping"]
+
+_TABLE = "segment_to_agglomerate"
 
 
 class LayerExport(NamedExports):
     """Writes files of other tools; `layer.export` gives one."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: HasState) -> None:
         self._layer = layer
 
     def __call__(
@@ -53,16 +60,15 @@ class LayerExport(NamedExports):
         UnknownNameError for an exporter that isn't there, ExportError if there is something at `output_path` or if the
         format can't hold the layer, OutOfBoundsError (an AssertionError) for a box outside of the layer.
         """
-        from wkplug.ops.exporting import export_layer
-
-        export_layer(
-            self._layer,
+        ids = None if mapping is None else id_mapping(self._layer.state, mapping)
+        verbs.exporting.export_layer(
+            self._layer.state,
             output_path,
             exporter,
             bounding_box=bounding_box,
             mag=mag,
             downsample=downsample,
-            mapping=mapping,
+            mapping=ids,
             overwrite=overwrite,
             executor=executor,
             **options,
@@ -78,3 +84,22 @@ def _by_keyword(
     export: LayerExport, exporter: str, *, output_path: str | os.PathLike[str], **more: Any
 ) -> None:
     export(output_path, exporter, **more)
+
+
+def id_mapping(layer: LayerState, name: str) -> IdMapping:
+    """Read the new ids of segments from an agglomerate attachment; AttachmentError if the layer has none of that name.
+
+    CategoryError for a layer that is no segmentation.
+    """
+    if layer.category != "segmentation":
+        raise CategoryError(f"The mapping {name!r} can't be applied: {layer.name!r} is no segmentation.")
+    there = attached(layer, KINDS["agglomerates"])
+    item = next((each for each in there if each.name == name), None)
+    if item is None:
+        known = ", ".join(each.name for each in there) or "none"
+        raise AttachmentError(
+            f"The layer {layer.name!r} has no agglomerate attachment {name!r}; it has {known}.",
+            hint="Give one of these as the mapping.",
+        )
+    table = agglomerate_files.read(item.location, item.data_format, [_TABLE])[_TABLE]
+    return verbs.mapping.IdMapping(name, table)

@@ -1,7 +1,8 @@
 """`View`: a box of one mag, to read from, write to and cut into smaller views.
 
-A view knows its array, its mag and its box; it has no link to the layer, never resizes anything and pickles
-in a few hundred bytes. `MagView` adds the layer. All public coordinates are Mag(1) voxels.
+A view holds its state (`wkplug.model.states.ViewState`): its array, its mag and its box. It has no link to the layer,
+never resizes anything and pickles in a few hundred bytes. `MagView` adds the layer. All public coordinates are Mag(1)
+voxels.
 """
 
 from __future__ import annotations
@@ -9,53 +10,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
+from wkplug.dataset import verbs
+from wkplug.dataset.completion import UsersNames
+from wkplug.dataset.data_format import DataFormat
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.views import (
     CHUNKS,
     EQUALITY,
+    OFFSET_AND_SIZE,
     READING_SLICES,
     VIEWING,
+    WRITING,
     WRITING_SLICES,
     ZIPPED_CHUNKS,
     OlderView,
 )
-from wkplug.dataset.sources import ArraySource
-from wkplug.dataset.voxel_access import VoxelAccess, position_given
-from wkplug.errors import InvalidArgumentError, OutOfBoundsError
-from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
+from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
 from wkplug.geometry.boxes import checked_box
-from wkplug.model.regions import (
-    Frame,
-    Region,
-    check_readable,
-    from_bounding_box,
-    in_mag,
-    resolve,
-    to_bounding_box,
-)
+from wkplug.model import chunks, voxels
+from wkplug.model.arrays import ArraySource
+from wkplug.model.axes import from_cxyz, to_cxyz
+from wkplug.model.regions import Frame, Position, Region, check_readable, from_bounding_box, in_mag, resolve
+from wkplug.model.states import ViewState
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
 
-    from numpy.typing import DTypeLike, NDArray
+    import numpy as np
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.dataset.array_info import ArrayInfo
     from wkplug.dataset.indexing import LazyVoxels
-    from wkplug.dataset.slice_reader import BufferedSliceReader
-    from wkplug.dataset.slice_writer import BufferedSliceWriter
+    from wkplug.dataset.slices import BufferedSliceReader, BufferedSliceWriter
+    from wkplug.execution import AnyExecutor
     from wkplug.geometry import MagLike, Vec3FloatLike, Vec3IntLike, VecIntLike
 
 __all__ = ["View"]
 
 
-class View(VoxelAccess, OlderView):
+class View(UsersNames, OlderView):
     """A box of the voxels of one mag.
 
     Made by `MagView.get_view` and `View.get_view`. Voxels come and go as numpy arrays with the axes of the
     layer, (c, x, y, z) as a rule, Fortran-ordered.
     """
+
+    state: ViewState
 
     def __init__(
         self,
@@ -80,17 +82,178 @@ class View(VoxelAccess, OlderView):
         frame = Frame.of(dimension_names)
         channels = source.handle.spec.num_channels if "c" in dimension_names else 1
         whole = ((0,) * len(frame.axes), tuple(channels if axis == "c" else 1 for axis in frame.axes))
-        self._setup(source, frame, mag, from_bounding_box(frame, bounding_box, whole), read_only=read_only)
+        region = from_bounding_box(frame, bounding_box, whole)
+        self.state = ViewState(source, frame, mag, region, read_only=read_only)
 
-    def _sub_view(self, region: Region, *, read_only: bool) -> View:
+    @classmethod
+    def _of(cls, state: ViewState) -> View:
         view = View.__new__(View)
-        view._source = self._source
-        view._frame = self._frame
-        view._mag = self._mag
-        view._factors = self._factors
-        view._own_region = region
-        view._read_only = read_only
+        view.state = state
         return view
+
+    def _part(self, region: Region, *, read_only: bool | None = None) -> View:
+        view, state = View.__new__(View), self.state
+        view.state = state.part(region, read_only=state.read_only if read_only is None else read_only)
+        return view
+
+    # --- facts --------------------------------------------------------------------------------------------
+
+    @property
+    def bounding_box(self) -> NDBoundingBox:
+        """The view's box in Mag(1) voxels: a BoundingBox for layers with the axes x, y, z."""
+        return self.state.bounding_box
+
+    @property
+    def normalized_bounding_box(self) -> NormalizedBoundingBox:
+        """The view's box with the axes of the array, in Mag(1) voxels; index 0 of the array is 0."""
+        return NormalizedBoundingBox(*self.state.region, self.state.frame.axes)
+
+    @property
+    def mag(self) -> Mag:
+        """The magnification."""
+        return self.state.mag
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing is refused."""
+        return self.state.read_only
+
+    @property
+    def num_channels(self) -> int:
+        """The number of channels, 1 where the layer has no channel axis."""
+        return self.state.num_channels
+
+    @property
+    def data_format(self) -> DataFormat:
+        """The storage format of the array."""
+        return DataFormat.recorded(self.state.source.data_format or self.info.data_format)
+
+    @property
+    def info(self) -> ArrayInfo:
+        """The facts of the array: dtype, chunk and shard shape, compression."""
+        from wkplug.dataset.legacy.arrays import described
+
+        return described(self.state.source.handle)
+
+    def get_dtype(self) -> np.dtype[Any]:
+        """The dtype of the voxels, per channel."""
+        return self.state.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of voxels of this mag along every axis of the array, (c, x, y, z) as a rule."""
+        return self.state.bounds[1]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes of the array."""
+        return len(self.state.frame.axes)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the voxels, per channel."""
+        return self.get_dtype()
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    @older(**OFFSET_AND_SIZE)
+    def read(
+        self,
+        size: Vec3IntLike | None = None,
+        *,
+        relative_offset: VecIntLike | None = None,
+        absolute_offset: VecIntLike | None = None,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+    ) -> NDArray[Any]:
+        """Read voxels: the view's whole box, or the box given by an offset and a size, or by a bounding box.
+
+        All arguments are Mag(1) voxels and multiples of the mag; relative ones count from the view's top-left.
+        The box may reach beyond the view, where other voxels of the mag are returned, and beyond the array,
+        where voxels are zero. `size` alone is deprecated: it counts from the view's top-left in voxels of this mag.
+
+        Gives an array of the layer's axes, (c, x, y, z) as a rule, in Fortran order.
+
+        InvalidArgumentError (an AssertionError) for an empty region or more than one position, GeometryError
+        for one that is not a multiple of the mag, IncompleteMagError for a mag that a job has left unfinished.
+        """
+        state = self.state
+        position = Position(relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
+        if size is not None and not position.is_given:
+            size = self._size_in_mag1(size, "read")
+        region = resolve(state.frame, state.region, position, size)
+        check_readable(state.frame, region)
+        return voxels.read(state.source.handle, in_mag(state.frame, region, state.factors))
+
+    @older(**OFFSET_AND_SIZE)
+    def read_cxyz(
+        self,
+        size: Vec3IntLike | None = None,
+        *,
+        relative_offset: VecIntLike | None = None,
+        absolute_offset: VecIntLike | None = None,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+    ) -> NDArray[Any]:
+        """Read as `read` does, but always as (c, x, y, z); other axes must have one voxel in the region."""
+        data = self.read(
+            size,
+            relative_offset=relative_offset,
+            absolute_offset=absolute_offset,
+            relative_bounding_box=relative_bounding_box,
+            absolute_bounding_box=absolute_bounding_box,
+        )
+        return to_cxyz(data, self.state.frame.axes)
+
+    def _size_in_mag1(self, size: Any, method: str) -> Any:
+        warn_user(
+            f"[DEPRECATION] `{method}(size=...)` without an offset counts in voxels of the current mag; "
+            "please use `relative_offset=(0, 0, 0), size=...` in Mag(1) voxels instead.",
+            DeprecationWarning,
+        )
+        return Vec3Int(size) * self.state.mag.to_vec3_int()
+
+    # --- writing ------------------------------------------------------------------------------------------
+
+    @older(**WRITING)
+    def write(
+        self,
+        data: ArrayLike,
+        *,
+        allow_unaligned: bool = False,
+        relative_offset: VecIntLike | None = None,
+        absolute_offset: VecIntLike | None = None,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+    ) -> None:
+        """Write voxels at the view's top-left, or at an offset, or to a bounding box of just their size.
+
+        `data` have the layer's axes, (c, x, y, z) as a rule; a single channel's axis may be left out. Offsets and
+        boxes are Mag(1) voxels. All must lie inside the view (OutOfBoundsError, an AssertionError). Faces must lie
+        on shard borders or on the view's own faces, unless `allow_unaligned` (UnalignedError, a ValueError).
+        """
+        position = Position(relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
+        voxels.write_to_view(self.state, data, position, allow_unaligned=allow_unaligned)
+
+    def write_cxyz(
+        self,
+        data: ArrayLike,
+        *,
+        allow_unaligned: bool = False,
+        relative_offset: VecIntLike | None = None,
+        absolute_offset: VecIntLike | None = None,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+    ) -> None:
+        """Write as `write` does, data being (c, x, y, z) whatever the order of the layer's axes."""
+        self.write(
+            from_cxyz(data, self.state.frame.axes),
+            allow_unaligned=allow_unaligned,
+            relative_offset=relative_offset,
+            absolute_offset=absolute_offset,
+            relative_bounding_box=relative_bounding_box,
+            absolute_bounding_box=absolute_bounding_box,
+        )
 
     # --- smaller views ------------------------------------------------------------------------------------
 
@@ -111,50 +274,10 @@ class View(VoxelAccess, OlderView):
         AssertionError) and warns if it isn't aligned with the shards; a read-only one may reach beyond.
         `read_only=None` inherits; a writable view of a read-only one is refused (ReadOnlyError).
         """
-        positioned = position_given(
-            relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box
-        )
-        nothing_given = size is None and not positioned
-        if size is not None and not positioned:
+        position = Position(relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
+        if size is not None and not position.is_given:
             size = self._size_in_mag1(size, "get_view")
-        if read_only is None:
-            read_only = self._read_only
-        elif self._read_only and not read_only:
-            raise InvalidArgumentError(
-                "A read-only view can't have a writable part.",
-                hint="Leave read_only out, or start from a writable view.",
-            )
-        own = self._region()
-        if nothing_given:
-            return self._sub_view(own, read_only=read_only)
-        region = resolve(
-            self._frame,
-            own,
-            size=size,
-            relative_offset=relative_offset,
-            absolute_offset=absolute_offset,
-            relative_bounding_box=relative_bounding_box,
-            absolute_bounding_box=absolute_bounding_box,
-        )
-        check_readable(self._frame, region)
-        box = in_mag(self._frame, region, self._factors)
-        if not read_only:
-            if not grids.covers(own, region):
-                raise OutOfBoundsError(
-                    f"The writable view {to_bounding_box(self._frame, region)} leaves its "
-                    f"parent, which is {to_bounding_box(self._frame, own)}.",
-                    hint="Pass read_only=True to look beyond the parent, or extend layer.bounding_box first.",
-                )
-            if not grids.is_aligned(
-                box, self._source.handle.array.spec.shard_shape, self._bounds_in_mag(own)
-            ):
-                warn_user(
-                    "[WARNING] get_view() was called without shard alignment: "
-                    "the view is not aligned with the shard shape, "
-                    "so that writing to it rewrites parts of shards. Pass read_only=True if it is for reading.",
-                    UserWarning,
-                )
-        return self._sub_view(region, read_only=read_only)
+        return View._of(chunks.view_of(self.state, position, size, read_only=read_only))
 
     def chunk(
         self,
@@ -169,9 +292,11 @@ class View(VoxelAccess, OlderView):
         multiples of these. `read_only=None` inherits; writable views that are not aligned with the shards come with
         a UserWarning.
         """
-        from wkplug.dataset import chunks
-
-        return chunks.cut(self, chunk_shape, chunk_border_alignments, read_only=read_only)
+        read_only = self.state.read_only if read_only is None else read_only
+        return (
+            self._part(region, read_only=read_only)
+            for region in chunks.cut(self.state, chunk_shape, chunk_border_alignments, read_only=read_only)
+        )
 
     # --- work on chunks -----------------------------------------------------------------------------------
 
@@ -196,9 +321,14 @@ class View(VoxelAccess, OlderView):
 
         InvalidArgumentError (an AssertionError) for other chunk shapes; the first failing call's own error.
         """
-        from wkplug.dataset import chunks
-
-        chunks.for_each(self, func_per_chunk, chunk_shape, executor, progress_desc)
+        work = [
+            (self._part(region), index)
+            for index, region in enumerate(chunks.regions(self.state, chunk_shape))
+        ]
+        for _ in verbs.execution.run(
+            func_per_chunk, work, executor=executor, progress_desc=progress_desc, views=[self.state]
+        ):
+            pass
 
     @older(**CHUNKS)
     def map_chunk(
@@ -213,9 +343,12 @@ class View(VoxelAccess, OlderView):
 
         All else is as with `for_each_chunk`; results that come from other processes must pickle.
         """
-        from wkplug.dataset import chunks
-
-        return chunks.map_each(self, func_per_chunk, chunk_shape, executor, progress_desc)
+        work = [self._part(region) for region in chunks.regions(self.state, chunk_shape)]
+        return list(
+            verbs.execution.run(
+                func_per_chunk, work, executor=executor, progress_desc=progress_desc, views=[self.state]
+            )
+        )
 
     @older(**ZIPPED_CHUNKS)
     def for_zipped_chunks(
@@ -237,11 +370,15 @@ class View(VoxelAccess, OlderView):
 
         InvalidArgumentError (an AssertionError) for shapes that don't fit.
         """
-        from wkplug.dataset import chunks
-
-        chunks.zipped(
-            self, target_view, func_per_chunk, source_chunk_shape, target_chunk_shape, executor, progress_desc
-        )
+        source, target = self.state, target_view.state
+        regions = chunks.zipped(source, target, source_chunk_shape, target_chunk_shape)
+        work = [
+            (self._part(one), target_view._part(other), index) for index, (one, other) in enumerate(regions)
+        ]
+        for _ in verbs.execution.run(
+            func_per_chunk, work, executor=executor, progress_desc=progress_desc, views=[source, target]
+        ):
+            pass
 
     @older(**EQUALITY)
     def content_is_equal(
@@ -258,9 +395,9 @@ class View(VoxelAccess, OlderView):
         axes; NaN equals NaN. `chunk_shape` is how much is compared at once, in Mag(1) voxels. By default blocks are of
         bounded size and compared in threads. What neither view has stored is not read.
         """
-        from wkplug.dataset import equality
-
-        return equality.content_is_equal(self, other, chunk_shape, executor, progress_desc)
+        return verbs.equality.content_is_equal(
+            self.state, other.state, chunk_shape, executor=executor, progress_desc=progress_desc
+        )
 
     # --- slice by slice -----------------------------------------------------------------------------------
 
@@ -291,7 +428,7 @@ class View(VoxelAccess, OlderView):
         UnalignedError (a ValueError) for an offset or buffer that would write shards twice; `allow_unaligned=True`
         turns it into a UserWarning. InvalidArgumentError (an AssertionError) for read-only views and other dimensions.
         """
-        from wkplug.dataset.slice_writer import BufferedSliceWriter
+        from wkplug.dataset.slices import BufferedSliceWriter
 
         return BufferedSliceWriter(
             self,
@@ -322,7 +459,7 @@ class View(VoxelAccess, OlderView):
         for x. Further axes, such as time, are gone through one by one, outermost, and stay as axes of length 1.
         buffer_size: how many slices are read at once; by default the depth of a shard, less for very large slices.
         """
-        from wkplug.dataset.slice_reader import BufferedSliceReader
+        from wkplug.dataset.slices import BufferedSliceReader
 
         return BufferedSliceReader(
             self,
@@ -344,7 +481,8 @@ class View(VoxelAccess, OlderView):
         """
         from wkplug.dataset.indexing import LazyVoxels
 
-        return LazyVoxels(self._sub_view(self._region(), read_only=True))[key]
+        own = self.state
+        return LazyVoxels(own.part(own.region, read_only=True))[key]
 
     def __setitem__(self, key: Any, values: Any) -> None:
         """Write voxels as in numpy: `view[...] = array`, `view[0, :64, :64] = 7`.
@@ -354,7 +492,7 @@ class View(VoxelAccess, OlderView):
         """
         from wkplug.dataset.indexing import LazyVoxels
 
-        LazyVoxels(self)[key].write(values)
+        LazyVoxels(self.state)[key].write(values)
 
     def __iter__(self) -> Iterator[LazyVoxels]:
         return iter(self[...])
@@ -370,7 +508,7 @@ class View(VoxelAccess, OlderView):
         """
         from wkplug.dataset.foreign_arrays import to_dask
 
-        return to_dask(self, chunk_shape)
+        return to_dask(self.state, chunk_shape)
 
     def to_xarray(self, *, voxel_size: Vec3FloatLike | None = None) -> Any:
         """Give the voxels as a lazy xarray DataArray (on dask) with named axes.
@@ -382,9 +520,9 @@ class View(VoxelAccess, OlderView):
         """
         from wkplug.dataset.foreign_arrays import to_xarray
 
-        return to_xarray(self, voxel_size)
+        return to_xarray(self.state, voxel_size)
 
     # --- being an object ----------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        return f"View({self._source.location.url!r}, bounding_box={self.bounding_box!r})"
+        return repr(self.state)

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wkplug.abc import ArraySpec, Layout, LayoutWish
 from wkplug.errors import InvalidArgumentError, LayoutError
+from wkplug.geometry import Vec3Int, VecInt
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from wkplug.abc import ArrayBackend
     from wkplug.geometry import VecIntLike
     from wkplug.model.regions import Frame, Region
 
-__all__ = ["LayoutRequest", "array_shape", "array_spec"]
+__all__ = ["LayoutRequest", "array_shape", "array_spec", "spatial"]
 
 _DEFAULT_CHUNK = 32
 
@@ -35,7 +36,7 @@ class LayoutRequest(NamedTuple):
     chunk_shape: VecIntLike | int | None = None
     shard_shape: VecIntLike | int | None = None
     chunks_per_shard: VecIntLike | int | None = None
-    compress: bool | Mapping[str, Any] = True
+    compress: bool | Mapping[str, Any] | None = True
 
     def wish(
         self,
@@ -105,6 +106,21 @@ class LayoutRequest(NamedTuple):
                 result[position] = number
         return tuple(result)
 
+    def differences(self, spec: ArraySpec) -> Iterator[tuple[str, Any, Any]]:
+        """Iterate over (what, there, asked) for all that is asked for and that an array has otherwise."""
+        chunk, shard = spatial(spec.axes, spec.chunk_shape), spatial(spec.axes, spec.shard_shape)
+        for what, asked, there in (
+            ("chunk_shape", self.chunk_shape, chunk),
+            ("shard_shape", self.shard_shape, shard),
+            ("chunks_per_shard", self.chunks_per_shard, shard // chunk),
+        ):
+            if asked is not None:
+                numbers = (asked,) * len(there) if isinstance(asked, int) else tuple(int(n) for n in asked)
+                if numbers != there.to_tuple():
+                    yield what, there.to_tuple(), numbers
+        if self.compress is not None and bool(self.compress) != spec.compressed:
+            yield "compress", spec.compressed, bool(self.compress)
+
     def check_power_of_two(self) -> None:
         """Refuse x, y, z edges that aren't powers of two, and remark on unusual chunks."""
         for what, value in (("chunk_shape", self.chunk_shape), ("shard_shape", self.shard_shape)):
@@ -127,6 +143,14 @@ class LayoutRequest(NamedTuple):
                 "best for viewing, (64, 64, 64) is an alternative.",
                 UserWarning,
             )
+
+
+def spatial(axes: tuple[str, ...], shape: tuple[int, ...]) -> VecInt:
+    """Give lengths over all axes of an array as users know them: x, y, z, or all axes but the channels'."""
+    by_axis = {axis: length for axis, length in zip(axes, shape, strict=True) if axis != "c"}
+    if tuple(by_axis) == ("x", "y", "z"):
+        return Vec3Int(*by_axis.values())
+    return VecInt(list(by_axis.values()), axes=tuple(by_axis))
 
 
 def array_shape(
@@ -154,8 +178,14 @@ def array_spec(
     purpose: Literal["new", "images", "pyramid"],
 ) -> ArraySpec:
     """Complete a layout through the format and give the spec of the array to come."""
+    compress = True if request.compress is None else request.compress
+    meant_for = getattr(compress, "data_format", backend.format)
+    if meant_for != backend.format:
+        raise InvalidArgumentError(
+            f"A {type(compress).__name__} was given for an array in the format {backend.format}.",
+            hint="Give compress=True or False, or a mapping of options that the format knows.",
+        )
     layout: Layout = backend.default_layout(request.wish(frame, region, mag_factors, dtype, purpose))
-    compress = request.compress
     if not isinstance(compress, bool) and not hasattr(compress, "keys"):
         raise InvalidArgumentError(
             f"compress is {compress!r}.",

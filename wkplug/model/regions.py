@@ -19,6 +19,7 @@ from wkplug.geometry.boxes import checked_box
 
 __all__ = [
     "Frame",
+    "Position",
     "Region",
     "check_readable",
     "from_bounding_box",
@@ -32,7 +33,19 @@ _XYZ = ("x", "y", "z")
 Region: TypeAlias = Box
 """(start, shape), all axes, x, y and z in Mag(1) voxels."""
 
-_POSITIONS = ("relative_offset", "absolute_offset", "relative_bounding_box", "absolute_bounding_box")
+
+class Position(NamedTuple):
+    """Where, as the public methods are told: at most one of these, in Mag(1) voxels; relative ones to a view."""
+
+    relative_offset: Any = None
+    absolute_offset: Any = None
+    relative_bounding_box: NDBoundingBox | None = None
+    absolute_bounding_box: NDBoundingBox | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any of them is."""
+        return any(value is not None for value in self)
 
 
 class Frame(NamedTuple):
@@ -142,23 +155,14 @@ def _add(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(a + b for a, b in zip(left, right, strict=True))
 
 
-def resolve(
-    frame: Frame,
-    bounds: Region,
-    *,
-    size: Any = None,
-    relative_offset: Any = None,
-    absolute_offset: Any = None,
-    relative_bounding_box: NDBoundingBox | None = None,
-    absolute_bounding_box: NDBoundingBox | None = None,
-) -> Region:
+def resolve(frame: Frame, bounds: Region, position: Position, size: Any = None) -> Region:
     """Turn the position arguments of the public methods into a region; `bounds` is the view's own.
 
     At most one position may be given; an offset wants a size, a box brings its own. Nothing given means all of
     `bounds`. InvalidArgumentError (an AssertionError) otherwise.
     """
-    positions = (relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
-    given = [name for name, value in zip(_POSITIONS, positions, strict=True) if value is not None]
+    relative_offset, absolute_offset, relative_box, absolute_box = position
+    given = [name for name, value in zip(Position._fields, position, strict=True) if value is not None]
     if len(given) > 1:
         raise InvalidArgumentError(
             f"More than one position was given: {' and '.join(given)}.", hint="Give one of them."
@@ -167,7 +171,7 @@ def resolve(
         if size is None:
             return bounds
         return bounds[0], _vector(frame, size, bounds[1], "size")
-    if given[0].endswith("offset"):
+    if relative_box is None and absolute_box is None:
         if size is None:
             raise InvalidArgumentError(
                 f"{given[0]} was given without a size.", hint="Add size=(x, y, z), in Mag(1)."
@@ -181,10 +185,10 @@ def resolve(
         raise InvalidArgumentError(
             f"Both a size and {given[0]} were given.", hint="The box has a size of its own; leave size out."
         )
-    if absolute_bounding_box is not None:
-        return from_bounding_box(frame, absolute_bounding_box, bounds)
+    if absolute_box is not None:
+        return from_bounding_box(frame, absolute_box, bounds)
     zeros = (0,) * len(frame.axes)
-    start, shape = from_bounding_box(frame, relative_bounding_box, (zeros, bounds[1]))  # type: ignore[arg-type]
+    start, shape = from_bounding_box(frame, relative_box, (zeros, bounds[1]))  # type: ignore[arg-type]
     return _add(bounds[0], start), shape
 
 

@@ -1,29 +1,47 @@
 """Voxels between a user and an array: padding on reads; shapes, alignment and dtypes on writes.
 
-The array sees boxes inside its bounds only; what lies outside reads as the fill value. Works on the array's
-own box (start, shape) in voxels of its mag, all axes; no layer is known here.
+`read` and `write` work on the array's own box (start, shape), in voxels of its mag, over all axes. The array sees boxes
+inside its bounds only; what lies outside reads as the fill value. `write_to_view` and `write_to_mag` take what users
+give: data of any matching shape, and a position in Mag(1) voxels. All is checked before anything is touched.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.errors import MissingError, OutOfBoundsError, ShapeMismatchError, UnalignedError
+from wkplug.errors import (
+    MissingError,
+    OutOfBoundsError,
+    ShapeMismatchError,
+    UnalignedError,
+    UnsupportedOperationError,
+)
 from wkplug.geometry import grids
 from wkplug.model.dtypes import as_stored
+from wkplug.model.regions import Frame, Position, Region, check_readable, in_mag, resolve, to_bounding_box
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike, NDArray
 
     from wkplug.abc import Box
-    from wkplug.model.regions import Frame
+    from wkplug.model.states import MagState, ViewState
     from wkplug.storage import ArrayHandle
 
-__all__ = ["check_aligned", "read", "with_all_axes", "write"]
+__all__ = [
+    "check_aligned",
+    "read",
+    "stored_regions",
+    "with_all_axes",
+    "write",
+    "write_to_mag",
+    "write_to_view",
+]
 
-_GUARD_FROM = (
-    1 << 24
-)  # voxels from which on the memory budget is asked; below, asking would cost more than it saves
+_GUARD_FROM = 1 << 24
+"""Voxels from which on the memory budget is asked; below, asking would cost more than it saves."""
 
 
 def read(handle: ArrayHandle, box: Box) -> NDArray[Any]:
@@ -125,3 +143,112 @@ def _write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
                 hint="Pass allow_resize=True to MagView.write, or extend layer.bounding_box first.",
             )
     handle.write(box, data)
+
+
+# --- what users write -------------------------------------------------------------------------------------
+
+
+def write_to_view(
+    view: ViewState, data: ArrayLike, position: Position, *, allow_unaligned: bool = False
+) -> None:
+    """Write voxels at the view's top-left, or at a position inside of it."""
+    array, region = _prepared(view, data, position)
+    if not grids.covers(view.region, region):
+        raise OutOfBoundsError(
+            f"The write to {to_bounding_box(view.frame, region)} leaves the "
+            f"view, which is {to_bounding_box(view.frame, view.region)}.",
+            hint="Write inside the view, or use MagView.write(..., allow_resize=True) to extend the layer.",
+        )
+    _store(view, array, region, allow_unaligned=allow_unaligned)
+
+
+def write_to_mag(
+    mag: MagState,
+    data: ArrayLike,
+    position: Position,
+    *,
+    allow_resize: bool = False,
+    allow_unaligned: bool = False,
+) -> None:
+    """Write voxels to a mag; with `allow_resize` the layer's bounding box is extended to hold them."""
+    array, region = _prepared(mag, data, position)
+    if not grids.covers(mag.region, region):
+        if not allow_resize:
+            raise OutOfBoundsError(
+                f"The write to {to_bounding_box(mag.frame, region)} does not fit in the layer's bounding box "
+                f"{mag.layer.bounding_box}.",
+                hint="Pass allow_resize=True to extend it, or set layer.bounding_box first.",
+            )
+        from wkplug.model import changes  # most writers never extend a layer
+
+        # What would fail after the layer is extended is refused before.
+        array = as_stored(array, mag.source.writing_handle.array.dtype)
+        _box_to_write(mag, region, grids.hull(mag.region, region), allow_unaligned=allow_unaligned)
+        changes.extend_box(mag.layer, region)
+    _store(mag, array, region, allow_unaligned=allow_unaligned)
+
+
+def _prepared(view: ViewState, data: ArrayLike, position: Position) -> tuple[NDArray[Any], Region]:
+    """Check what can be checked before anything is touched; give the data and where they go."""
+    import numpy
+
+    view.check_writable()
+    frame, bounds = view.frame, view.region
+    array = with_all_axes(frame, numpy.asarray(data), view.num_channels)
+    shape = tuple(length * factor for length, factor in zip(array.shape, view.factors, strict=True))
+    boxed = position.relative_bounding_box is not None or position.absolute_bounding_box is not None
+    region = resolve(frame, bounds, position, shape if position.is_given and not boxed else None)
+    if boxed and region[1] != shape:
+        raise ShapeMismatchError(
+            f"The data have the shape {array.shape}, which is {shape} in "
+            f"Mag(1) voxels, but the bounding box is {region[1]}.",
+            hint="Give a box of the data's size, or just an offset.",
+        )
+    region = (region[0], shape)
+    check_readable(frame, region)
+    return array, region
+
+
+def _store(view: ViewState, data: NDArray[Any], region: Region, *, allow_unaligned: bool) -> None:
+    box = _box_to_write(view, region, view.region, allow_unaligned=allow_unaligned)
+    write(view.source.writing_handle, box, data)
+
+
+def _box_to_write(view: ViewState, region: Region, bounds: Region, *, allow_unaligned: bool) -> Box:
+    """Give the array's box of a region, unless writing it would rewrite parts of shards; `bounds` may be cut shards."""
+    box = in_mag(view.frame, region, view.factors)
+    if not allow_unaligned:
+        shard_shape = view.source.writing_handle.array.spec.shard_shape
+        check_aligned(view.frame, box, shard_shape, grids.coarsened(bounds, view.factors))
+    return box
+
+
+# --- what is stored ---------------------------------------------------------------------------------------
+
+
+def stored_regions(mag: MagState) -> Iterator[Region]:
+    """Give the regions of the stored shards, whole ones; all of the mag's own box with a warning where unknown."""
+    return (grids.refined(box, mag.factors) for box in _stored_boxes(mag))
+
+
+def _stored_boxes(mag: MagState) -> Iterator[Box]:
+    handle = mag.source.handle
+    if handle.backend.capabilities.lists_stored:
+        try:
+            boxes = iter(handle.stored_boxes())
+            first = next(boxes, None)
+        except UnsupportedOperationError:
+            pass
+        else:
+            if first is not None:
+                yield first
+                yield from boxes
+            return
+    warn_user(
+        f"[WARNING] {handle.location.url} can't be listed: all shards of the layer's bounding box are gone through, "
+        "also those that were never written.",
+        UserWarning,
+    )
+    shard_shape = handle.array.spec.shard_shape
+    for start in grids.cell_starts(*mag.bounds, shard_shape):
+        yield start, shard_shape

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import storage
-from wkplug.dataset.dataset import Dataset
-from wkplug.dataset.progress import shown
 from wkplug.errors import (
     DatasetExistsError,
     InvalidArgumentError,
@@ -23,6 +21,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     WkplugError,
 )
+from wkplug.model import changes
 from wkplug.model.places import check_place_is_free
 from wkplug.ops import pools
 from wkplug.ops.importing.categories import telling_path
@@ -30,13 +29,15 @@ from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.frames import is_frames
 from wkplug.ops.importing.journal import Record
 from wkplug.ops.importing.options import Budget, ImportOptions
-from wkplug.ops.importing.planning import PlannedImport, VolumePlan, check_target, plan_volumes
+from wkplug.ops.importing.planning import plan_volumes
+from wkplug.ops.importing.plans import PlannedImport, VolumePlan, check_target
 from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
 from wkplug.ops.importing.readers import Wanted
 from wkplug.ops.importing.report import ImportReport
 from wkplug.ops.importing.sources import group_input, resolve_input
 from wkplug.ops.importing.voxel_sizes import compared, known_size
 from wkplug.ops.importing.writing import check_free, told_refusal, write_volume
+from wkplug.progress import shown
 from wkplug.properties.document import FILE_NAME
 from wkplug.storage.marks import digest
 from wkplug.storage.removing import delete_folder
@@ -45,9 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from wkplug.abc import Location
-    from wkplug.dataset import Layer
-    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.execution import AnyExecutor
     from wkplug.geometry import Vec3FloatLike
+    from wkplug.model.states import DatasetState, LayerState
     from wkplug.ops.plan import Progress
     from wkplug.properties import VoxelSize
 
@@ -83,7 +84,7 @@ class ImportPlan(PlannedImport):
         executor: AnyExecutor = None,
         progress: Progress | None = None,
         more_progress: Callable[[str], Progress] | None = None,
-    ) -> Dataset:
+    ) -> DatasetState:
         """Create the dataset and write it, or go on with it; `progress` counts bytes, decoded and written.
 
         more_progress: begins to show a further step of that name: mags that are computed afterwards.
@@ -96,12 +97,7 @@ class ImportPlan(PlannedImport):
             check_place_is_free(self.target)  # before a folder is made for the record
             record.begin(self.fingerprint)
         try:
-            dataset = Dataset(
-                self.target,  # type: ignore[arg-type]  # a Location is a place, too
-                name=self.name,
-                voxel_size_with_unit=self.voxel_size,
-                exist_ok=self.continues,
-            )
+            dataset = changes.create_dataset(self.target, self.voxel_size, self.name, exist_ok=self.continues)
         except WkplugError:
             if not self.continues:
                 record.end()
@@ -128,7 +124,7 @@ def from_images(
     executor: AnyExecutor = None,
     progress: Progress | None = None,
     **parameters: Any,
-) -> Dataset:
+) -> DatasetState:
     """Make a dataset of image files; see `Dataset.from_images`. `parameters` as of `plan_import`."""
     with pools.pool(executor) as runner:
         described = plan_import(input_path, output_path, voxel_size, name, executor=runner, **parameters)
@@ -278,7 +274,7 @@ def _as_given(images: Any) -> Callable[[str], str]:
 
 @shown(lambda _dataset, _images, name, *_: f"import {name}")
 def add_layer_from_images(
-    dataset: Dataset,
+    dataset: DatasetState,
     images: Any,
     layer_name: str,
     category: str | None = "color",
@@ -291,7 +287,7 @@ def add_layer_from_images(
     scene: int | str | None = None,
     progress: Progress | None = None,
     **options: Any,
-) -> Layer:
+) -> LayerState:
     """Add one layer, or several, from image files; see `Dataset.add_layer_from_images`. Gives the first.
 
     options: the fields of `ImportOptions`.
@@ -345,14 +341,14 @@ def add_layer_from_images(
 
 
 def write_volumes(
-    dataset: Dataset,
+    dataset: DatasetState,
     volumes: Iterable[VolumePlan],
     options: ImportOptions,
     report: ImportReport,
     executor: AnyExecutor,
     progress: Progress | None,
     more_progress: Callable[[str], Progress] | None = None,
-) -> tuple[list[Layer], ImportReport]:
+) -> tuple[list[LayerState], ImportReport]:
     """Write all volumes, counting bytes that are decoded and written; then the coarser mags that are still to be made.
 
     Gives the layers, and the report of what was planned, completed with what the voxels show; the dataset has it, too.
@@ -367,7 +363,7 @@ def write_volumes(
         if progress is not None:
             progress(min(done, total), total)  # what goes on may be cut another way
 
-    layers: list[Layer] = []
+    layers: list[LayerState] = []
     with pools.pool(executor) as runner:
         for volume in volumes:
             written, notes = write_volume(dataset, volume, options, executor=runner, advance=advance)

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.dataset.attachments import attached_places
 from wkplug.errors import MagError, StorageError, WkplugError
 from wkplug.filesystems.paths import is_scrap
 from wkplug.geometry import Mag
+from wkplug.model.attachments import attached
 from wkplug.storage.removing import noted_deletions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from wkplug.abc import Location
-    from wkplug.dataset import Dataset, Layer, MagView
     from wkplug.geometry import NDBoundingBox
+    from wkplug.model.states import DatasetState, LayerState, MagState
 
 __all__ = ["LayerReport", "MagReport", "Report", "box_facts", "describe"]
 
@@ -112,7 +112,7 @@ def box_facts(box: NDBoundingBox) -> dict[str, Any]:
     return {**facts, "additionalAxes": others} if others else facts
 
 
-def describe(dataset: Dataset, *, sizes: bool = True) -> Report:
+def describe(dataset: DatasetState, *, sizes: bool = True) -> Report:
     """Look at everything without reading voxels; what can't be opened is reported, not raised."""
     size = dataset.voxel_size
     return Report(
@@ -125,18 +125,18 @@ def describe(dataset: Dataset, *, sizes: bool = True) -> Report:
     )
 
 
-def _layer_or_problem(dataset: Dataset, name: str, *, sizes: bool) -> LayerReport:
+def _layer_or_problem(dataset: DatasetState, name: str, *, sizes: bool) -> LayerReport:
     problem = dataset.store.layer_problem(name)
     if problem is None:
-        return _layer(dataset.get_layer(name), sizes=sizes)
+        return _layer(dataset.layer(name), sizes=sizes)
     return LayerReport(
         name=name, category="", dtype="", num_channels=0, data_format="", axes=(), bounding_box=None, mags=(),
         problem=problem.message,
     )  # fmt: skip
 
 
-def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
-    own = [view.location.name for view in layer.mags.values() if not layer.is_mag_view_foreign(view)]
+def _layer(layer: LayerState, *, sizes: bool) -> LayerReport:
+    own = [view.location.name for view in layer.mags.values() if not layer.is_foreign(view)]
     return LayerReport(
         name=layer.name,
         category=layer.category,
@@ -155,7 +155,7 @@ def _layer(layer: Layer, *, sizes: bool) -> LayerReport:
     )
 
 
-def _notes(layer: Layer) -> tuple[str, ...]:
+def _notes(layer: LayerState) -> tuple[str, ...]:
     from wkplug.properties import layer_facts
 
     facts = layer_facts(layer.properties, layer.dataset.voxel_size_with_unit)
@@ -166,7 +166,7 @@ def _notes(layer: Layer) -> tuple[str, ...]:
     return tuple(text for dialect in dialects for text in dialect.problems(facts))
 
 
-def _unlisted(layer: Layer) -> Iterator[MagReport]:
+def _unlisted(layer: LayerState) -> Iterator[MagReport]:
     """Report the folders of mags that aren't listed: an unfinished job has marked them, or nobody knows them."""
     listed = {view.location for view in layer.mags.values()}
     try:
@@ -202,12 +202,12 @@ def _mark_of(folder: Location) -> str | None:
     return f"{mark.what or mark.job}, started {mark.started}, {how}"
 
 
-def _outside(layer: Layer) -> Iterator[str]:
+def _outside(layer: LayerState) -> Iterator[str]:
     """Tell which mags and attachments lie outside of the dataset."""
     root = layer.dataset.location
     named = [
         *((f"the mag {view.name}", view.location) for view in layer.mags.values()),
-        *((f"the attachment {name!r}", place) for name, place in attached_places(layer)),
+        *((f"the attachment {item.name!r}", item.location) for item in attached(layer)),
     ]
     for what, place in named:
         if not storage.is_inside(root, place):
@@ -244,7 +244,7 @@ def _size(location: Location) -> dict[str, Any]:
         return {"size_unknown": error.message}
 
 
-def _mag(view: MagView, *, sizes: bool) -> MagReport:
+def _mag(view: MagState, *, sizes: bool) -> MagReport:
     known: dict[str, Any] = {"mag": view.name, "path": view.location.url}
     try:
         mark = storage.read_mark(view.location)
@@ -254,7 +254,7 @@ def _mag(view: MagView, *, sizes: bool) -> MagReport:
             view.location,
             str(view.data_format),
             axes=view.frame.axes,
-            backend=view.array_source.backend,
+            backend=view.source.backend,
             allow_incomplete=True,
         )
         spec = handle.spec
@@ -267,7 +267,7 @@ def _mag(view: MagView, *, sizes: bool) -> MagReport:
         }
         if sizes:
             known |= _size(view.location)
-        if (facts := view.array_source.facts) is not None:
+        if (facts := view.source.facts) is not None:
             facts.check(spec, view.location.url)
             known["problem"] = " ".join(facts.remarks(spec, view.location.url)) or None
     except WkplugError as error:

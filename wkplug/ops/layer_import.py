@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import storage
-from wkplug.dataset.dataset import Dataset
 from wkplug.errors import DatasetExistsError, UnsupportedImageDataError
+from wkplug.model import changes
+from wkplug.model.states import DatasetState
 from wkplug.ops.images import take_back, write_volumes
 from wkplug.ops.importing.options import Budget, ImportOptions
-from wkplug.ops.importing.planning import PlannedImport, plan_volumes
+from wkplug.ops.importing.planning import plan_volumes
+from wkplug.ops.importing.plans import PlannedImport
 from wkplug.ops.importing.pyramid import with_pyramids
 from wkplug.ops.importing.report import ImportReport
 from wkplug.ops.importing.voxel_sizes import Known, compared, filled, known_size
@@ -27,9 +29,9 @@ from wkplug.properties.document import FILE_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wkplug.dataset import Layer
-    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.execution import AnyExecutor
     from wkplug.geometry import Mag
+    from wkplug.model.states import LayerState
     from wkplug.ops.importing.stacks import Stack
     from wkplug.ops.plan import Progress
     from wkplug.properties import VoxelSize
@@ -47,10 +49,10 @@ class LayerImport(PlannedImport):
         executor: AnyExecutor = None,
         progress: Progress | None = None,
         more_progress: Callable[[str], Progress] | None = None,
-    ) -> tuple[Dataset, list[Layer]]:
+    ) -> tuple[DatasetState, list[LayerState]]:
         """Create or open the dataset, and write the layers; progress, more_progress: as of `ImportPlan.execute`."""
         was_there, is_new = self.target.exists(), FILE_NAME not in self.target.list()
-        dataset = Dataset(self.target, voxel_size_with_unit=self.voxel_size, exist_ok=True)  # type: ignore[arg-type]  # a Location is a place, too
+        dataset = changes.create_dataset(self.target, self.voxel_size, exist_ok=True)
         try:
             layers, _ = write_volumes(
                 dataset, self.volumes, self.options, self.report, executor, progress, more_progress
@@ -80,12 +82,12 @@ def plan_layer(
     """
     place = storage.locate(target)
     names = list(place.list())
-    dataset: Dataset | None = None
+    dataset: DatasetState | None = None
     if FILE_NAME in names and not overwrite:
-        dataset = Dataset.open(place)  # type: ignore[arg-type]  # a Location is a place, too
+        dataset = DatasetState.open(place)
         if voxel_size is not None:
             wanted = filled(voxel_size, dataset.voxel_size_with_unit)
-            dataset = Dataset(place, voxel_size_with_unit=wanted, exist_ok=True)  # type: ignore[arg-type]  # likewise
+            dataset = changes.create_dataset(place, wanted, exist_ok=True)
     elif names and not overwrite:
         raise DatasetExistsError(
             f"There is already something at {place.url}, which is no dataset.",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.builtin.executors import available_workers
-from wkplug.dataset.execution import deaths_explained
+from wkplug.execution import deaths_explained
 from wkplug.geometry import grids
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset import execution
+from wkplug import execution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ def described(description: str | None) -> Iterator[Progress | None]:
     if description is None:
         yield None
         return
-    from wkplug.dataset.progress import showing
+    from wkplug.progress import showing
 
     with showing(description) as call:
         yield call.update

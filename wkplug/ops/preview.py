@@ -14,13 +14,15 @@ from wkplug import registry, storage
 from wkplug.abc import ContactSheet, Panel
 from wkplug.errors import InvalidArgumentError
 from wkplug.geometry import BoundingBox, Vec3Int
+from wkplug.model import voxels
+from wkplug.model.regions import in_mag
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
 
-    from wkplug.dataset import Dataset, Layer, MagView
+    from wkplug.model.states import DatasetState, LayerState, MagState
 
 __all__ = ["contact_sheet", "write_preview"]
 
@@ -30,14 +32,16 @@ _BAND = 256  # rows that are coloured at once
 _PLANES = (("x", "y", "z"), ("x", "z", "y"), ("z", "y", "x"))  # across, down, and the axis that is cut
 
 
-def write_preview(dataset: Dataset, target: str | os.PathLike[str], *, exporter: str | None = None) -> None:
+def write_preview(
+    dataset: DatasetState, target: str | os.PathLike[str], *, exporter: str | None = None
+) -> None:
     """Write the contact sheet to a picture file; the suffix chooses the exporter."""
     place = storage.locate(target)
     chosen = registry.choose_exporter("sheet", place.name, explicit=exporter)
     chosen.winner.write(contact_sheet(dataset), place, {})
 
 
-def contact_sheet(dataset: Dataset) -> ContactSheet:
+def contact_sheet(dataset: DatasetState) -> ContactSheet:
     """Choose, read and colour the planes of all layers; InvalidArgumentError if there is no voxel to show."""
     rows = []
     for layer in dataset.layers.values():
@@ -58,7 +62,7 @@ def contact_sheet(dataset: Dataset) -> ContactSheet:
     return ContactSheet(title=f"{dataset.name}   {size.x:g} x {size.y:g} x {size.z:g} nm", rows=tuple(rows))
 
 
-def _title(layer: Layer) -> str:
+def _title(layer: LayerState) -> str:
     size = layer.bounding_box.size_xyz
     channels = f", {layer.num_channels} channels" if layer.num_channels > 1 else ""
     mags = ", ".join(str(mag) for mag in layer.mags)
@@ -68,14 +72,14 @@ def _title(layer: Layer) -> str:
     return f"{layer.name}   {what}   mags {mags}"
 
 
-def _others(layer: Layer) -> list[tuple[str, int, int]]:
+def _others(layer: LayerState) -> list[tuple[str, int, int]]:
     """The axes beside channels, x, y and z that have several places: their names, first places and lengths."""
     box = layer.bounding_box
     every = zip(box.axes, box.topleft, box.size, strict=True)
     return [(axis, low, length) for axis, low, length in every if axis not in "cxyz" and length > 1]
 
 
-def _fine_enough(layer: Layer) -> MagView | None:
+def _fine_enough(layer: LayerState) -> MagState | None:
     """The coarsest mag that still has enough voxels for a panel; None if there is nothing to show."""
     if layer.bounding_box.is_empty() or not layer.mags:
         return None
@@ -87,7 +91,7 @@ def _fine_enough(layer: Layer) -> MagView | None:
     return views[0]
 
 
-def _layer_below(dataset: Dataset, layer: Layer) -> Layer | None:
+def _layer_below(dataset: DatasetState, layer: LayerState) -> LayerState | None:
     """The image that a segmentation belongs to: the first one whose box is the same, else one that holds it."""
     if layer.category != "segmentation":
         return None
@@ -98,12 +102,12 @@ def _layer_below(dataset: Dataset, layer: Layer) -> Layer | None:
     return next(iter(same + around), None)
 
 
-def _xyz(layer: Layer) -> BoundingBox:
+def _xyz(layer: LayerState) -> BoundingBox:
     box = layer.bounding_box
     return BoundingBox(box.topleft_xyz, box.size_xyz)
 
 
-def _shown_box(layer: Layer, view: MagView) -> BoundingBox:
+def _shown_box(layer: LayerState, view: MagState) -> BoundingBox:
     """The layer's box, or the middle of it where even the coarsest mag has too many voxels for a picture."""
     box = _xyz(layer)
     size = Vec3Int(min(n, _MOST * factor) for n, factor in zip(box.size, view.mag, strict=True))
@@ -113,7 +117,9 @@ def _shown_box(layer: Layer, view: MagView) -> BoundingBox:
     return BoundingBox(box.topleft + offset, size)
 
 
-def _panels(layer: Layer, view: MagView, box: BoundingBox, under: Layer | None) -> tuple[Panel, ...]:
+def _panels(
+    layer: LayerState, view: MagState, box: BoundingBox, under: LayerState | None
+) -> tuple[Panel, ...]:
     voxel = layer.dataset.voxel_size
     panels = []
     for across, down, cut in _PLANES:
@@ -136,7 +142,7 @@ def _panels(layer: Layer, view: MagView, box: BoundingBox, under: Layer | None) 
     return tuple(panels)
 
 
-def _section(box: BoundingBox, view: MagView, cut: str) -> BoundingBox:
+def _section(box: BoundingBox, view: MagState, cut: str) -> BoundingBox:
     """One voxel of the mag thick, through the middle, aligned with the mag."""
     aligned = box.align_with_mag(view.mag, ceil=True)
     position = ("x", "y", "z").index(cut)
@@ -149,7 +155,7 @@ def _section(box: BoundingBox, view: MagView, cut: str) -> BoundingBox:
     return BoundingBox(Vec3Int(topleft), Vec3Int(size))
 
 
-def _plane(view: MagView, section: BoundingBox, across: str, down: str) -> NDArray[Any]:
+def _plane(view: MagState, section: BoundingBox, across: str, down: str) -> NDArray[Any]:
     """Read a section as (down, across, channels)."""
     import numpy
 
@@ -163,29 +169,28 @@ def _plane(view: MagView, section: BoundingBox, across: str, down: str) -> NDArr
     for index, axis in enumerate(frame.axes):
         if axis not in ("c", "x", "y", "z"):
             extent[index] = 1
-    from wkplug.model.regions import to_bounding_box
-
-    data = to_cxyz(
-        view.read(absolute_bounding_box=to_bounding_box(frame, (tuple(first), tuple(extent)))), frame.axes
-    )
+    region = (tuple(first), tuple(extent))
+    data = to_cxyz(voxels.read(view.source.handle, in_mag(frame, region, view.factors)), frame.axes)
     cut = next(axis for axis in "xyz" if axis not in (across, down))
     kept = data.take(0, axis=("c", "x", "y", "z").index(cut))
     order = [axis for axis in ("c", "x", "y", "z") if axis != cut]
     return numpy.transpose(kept, [order.index(down), order.index(across), order.index("c")])
 
 
-def _plane_of(layer: Layer, section: BoundingBox, across: str, down: str) -> NDArray[Any]:
+def _plane_of(layer: LayerState, section: BoundingBox, across: str, down: str) -> NDArray[Any]:
     view = _fine_enough(layer)
     if view is None:
         raise InvalidArgumentError(f"The layer {layer.name!r} has no voxels.")
     return _coloured(layer, view, section.align_with_mag(view.mag, ceil=True), across, down)
 
 
-def _coloured(layer: Layer, view: MagView, section: BoundingBox, across: str, down: str) -> NDArray[Any]:
+def _coloured(
+    layer: LayerState, view: MagState, section: BoundingBox, across: str, down: str
+) -> NDArray[Any]:
     plane = _plane(view, section, across, down)
     if layer.category == "segmentation":
         return _label_colours(plane[..., 0])
-    view_configuration = layer.default_view_configuration
+    view_configuration = layer.properties.default_view_configuration
     color = None if view_configuration is None else view_configuration.color
     return _stretched(plane, color)
 

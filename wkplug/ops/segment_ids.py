@@ -9,23 +9,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wkplug.geometry import grids
-from wkplug.model import voxels
+from wkplug.model import changes, voxels
 from wkplug.ops import plan, pools
 from wkplug.ops.copying.rewriting import job_grid, stored_tasks, tile_shape
 
 if TYPE_CHECKING:
-    from wkplug.dataset import SegmentationLayer
+    from wkplug.model.states import LayerState
     from wkplug.storage import ArrayHandle
 
 __all__ = ["refresh_largest_segment_id"]
 
 
-def refresh_largest_segment_id(layer: SegmentationLayer, *, executor: Any = None) -> int | None:
+def refresh_largest_segment_id(layer: LayerState, *, executor: Any = None) -> int | None:
     """Set and give the largest id: None for an empty box, 0 where nothing is stored."""
     layer.check_metadata_writable("change its largest segment id")
-    view = layer.get_finest_mag()
-    handle = view.array_source.handle
-    bounds = view._bounds_in_mag(view._region())
+    view = layer.finest_mag()
+    handle = view.source.handle
+    bounds = view.bounds
     largest: int | None = None
     if 0 not in bounds[1]:
         spec, itemsize = handle.spec, handle.array.dtype.itemsize
@@ -34,7 +34,7 @@ def refresh_largest_segment_id(layer: SegmentationLayer, *, executor: Any = None
         with pools.pool(executor) as pool:
             tasks = stored_tasks([handle], bounds, grid)
             largest = max(plan.run(tasks, work, executor=pool), default=0)
-    layer.largest_segment_id = largest
+    changes.set_layer_key(layer, "largestSegmentId", largest, "change its largest segment id")
     return largest
 
 

@@ -196,7 +196,7 @@ def test_copies_of_trees_take_threads_and_show_progress(
     import contextlib
     import threading
 
-    from wkplug.dataset import progress
+    from wkplug import progress
     from wkplug.storage import copying
 
     names, shown = set(), []

@@ -163,7 +163,6 @@ def test_vectors_take_axes_under_their_older_name() -> None:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("wkplug.dataset.layer", "SegmentationLayer"),
         ("wkplug.dataset", "COLOR_CATEGORY"),
         ("wkplug.dataset", "SEGMENTATION_CATEGORY"),
         ("wkplug.dataset.properties", "LayerProperties"),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from wkplug.storage import ArrayHandle
 
-__all__ = ["BaseArray", "TensorStoreArray", "Zarr3ArrayInfo", "Zarr3Config", "check_options", "described"]
+__all__ = ["BaseArray", "TensorStoreArray", "Zarr3ArrayInfo", "Zarr3Config", "described"]
 
 _KEYS = {"name": "default", "configuration": {"separator": "/"}}
 
@@ -34,6 +34,9 @@ _KEYS = {"name": "default", "configuration": {"separator": "/"}}
 @attrs.frozen
 class Zarr3Config:
     """The codecs of a Zarr v3 array's chunks and how chunks are named; None: the default."""
+
+    data_format: ClassVar[str] = "zarr3"
+    """The only format that understands these options."""
 
     codecs: Sequence[Mapping[str, Any]] | None = None
     chunk_key_encoding: Mapping[str, Any] | None = None
@@ -64,15 +67,6 @@ class Zarr3Config:
             raise KeyError(name)
         value = getattr(self, name)
         return [dict(codec) for codec in value] if name == "codecs" else dict(value)
-
-
-def check_options(compress: Any, data_format: str) -> None:
-    """Refuse a `Zarr3Config` for an array of another format; InvalidArgumentError, an AssertionError."""
-    if isinstance(compress, Zarr3Config) and data_format != "zarr3":
-        raise InvalidArgumentError(
-            f"A Zarr3Config was given for an array in the format {data_format}.",
-            hint="Give compress=True or False, or a mapping of options that the format knows.",
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -120,7 +114,7 @@ class BaseArray:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         from wkplug import storage
-        from wkplug.dataset.sources import ArraySource
+        from wkplug.model.arrays import ArraySource
 
         data_format = None if self.data_format is None else str(self.data_format)
         self._source = ArraySource(storage.locate(path), data_format, None)

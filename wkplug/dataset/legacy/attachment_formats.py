@@ -7,7 +7,7 @@ from typing import Any
 
 from wkplug.errors import AttachmentError
 
-__all__ = ["AttachmentDataFormat", "attachment_format", "attachment_suffix", "formats_of", "recorded_format"]
+__all__ = ["AttachmentDataFormat", "attachment_format", "formats_of", "recorded_format"]
 
 
 class AttachmentDataFormat(StrEnum):
@@ -38,8 +38,6 @@ _FORMATS = {
 }
 """What attachments of a kind, by its key in the properties file, may be stored as; the others as Zarr or HDF5."""
 
-_SUFFIXES = {AttachmentDataFormat.HDF5: ".hdf5", AttachmentDataFormat.JSON: ".json"}
-
 
 def attachment_format(value: Any) -> AttachmentDataFormat:
     """Give the member of that value; AttachmentError (a ValueError) for others."""
@@ -57,8 +55,3 @@ def recorded_format(text: str) -> str:
 def formats_of(kind: str) -> tuple[AttachmentDataFormat, ...]:
     """Give the data formats that attachments of a kind (its key in the properties file) may have."""
     return _FORMATS.get(kind, (AttachmentDataFormat.Zarr3, AttachmentDataFormat.HDF5))
-
-
-def attachment_suffix(data_format: str) -> str:
-    """The suffix of files of that format; "" for folders."""
-    return _SUFFIXES.get(data_format, "")  # type: ignore[call-overload, no-any-return]  # members are their texts

@@ -5,19 +5,18 @@ Who calls it: `wkplug.dataset.layer_copying` and `wkplug.dataset.dataset_copying
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from wkplug.dataset import verbs
 from wkplug.errors import InvalidArgumentError
+from wkplug.model.states import state_of
 from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable
 
-    from wkplug.dataset.dataset import Dataset
-    from wkplug.dataset.layer import Layer
-    from wkplug.dataset.legacy.formats import FormatName
-    from wkplug.dataset.mag_view import MagView
+    from wkplug.dataset.data_format import FormatName
     from wkplug.geometry import MagLike
 
 __all__ = ["OlderCopyingDataset", "OlderCopyingLayer"]
@@ -30,8 +29,8 @@ class OlderCopyingLayer:
     """The methods of layers that copy and link as they were once called; each warns."""
 
     def add_copy_mag(
-        self,
-        foreign_mag_view_or_path: MagView | str | os.PathLike[str],
+        self: Any,
+        foreign_mag_view_or_path: Any,
         extend_layer_bounding_box: bool = True,
         chunk_shape: Any = None,
         chunks_per_shard: Any = None,
@@ -41,10 +40,10 @@ class OlderCopyingLayer:
         shard_shape: Any = None,
         exists_ok: bool = False,
         progress_desc: str | None = None,
-    ) -> MagView:
+    ) -> Any:
         """Deprecated: `add_mag_as_copy`."""
         deprecated("Layer.add_copy_mag", "Layer.add_mag_as_copy")
-        return _layer(self).add_mag_as_copy(
+        return self.add_mag_as_copy(
             foreign_mag_view_or_path,
             extend_layer_bounding_box=extend_layer_bounding_box,
             chunk_shape=chunk_shape,
@@ -57,22 +56,21 @@ class OlderCopyingLayer:
         )
 
     def add_remote_mag(
-        self,
-        foreign_mag_view_or_path: MagView | str | os.PathLike[str],
+        self: Any,
+        foreign_mag_view_or_path: Any,
         extend_layer_bounding_box: bool = True,
-    ) -> MagView:
+    ) -> Any:
         """Deprecated: `add_mag_as_ref`."""
         deprecated("Layer.add_remote_mag", "Layer.add_mag_as_ref")
-        return _layer(self).add_mag_as_ref(
+        return self.add_mag_as_ref(
             foreign_mag_view_or_path, extend_layer_bounding_box=extend_layer_bounding_box
         )
 
     def add_existing_remote_mag_view(
-        self, mag_view_maybe: MagView | MagLike | str | os.PathLike[str]
-    ) -> MagView:
+        self: Any, mag_view_maybe: Any | MagLike | str | os.PathLike[str]
+    ) -> Any:
         """Deprecated: `add_mag_as_ref`; a mag (2, "2-2-1") means the array that lies in the layer's own folder."""
         from wkplug.geometry import Mag
-        from wkplug.ops.copying import existing
 
         deprecated("Layer.add_existing_remote_mag_view", "Layer.add_mag_as_ref")
         try:
@@ -80,56 +78,54 @@ class OlderCopyingLayer:
         except (TypeError, ValueError):
             wanted = None
         if wanted is not None:
-            return existing.add_mag_for_existing_files(_layer(self), wanted)
-        foreign = cast("MagView | str", mag_view_maybe)
-        return _layer(self).add_mag_as_ref(foreign, extend_layer_bounding_box=False)
+            made = verbs.existing.add_mag_for_existing_files(self.state, wanted)
+            return self._view(made)
+        return self.add_mag_as_ref(mag_view_maybe, extend_layer_bounding_box=False)
 
     def add_symlink_mag(
-        self,
-        foreign_mag_view_or_path: MagView | str | os.PathLike[str],
+        self: Any,
+        foreign_mag_view_or_path: Any,
         make_relative: bool = False,
         extend_layer_bounding_box: bool = True,
-    ) -> MagView:
+    ) -> Any:
         """Deprecated: `add_mag_as_ref`. Links a mag's folder into the layer's; local ones only."""
-        from wkplug.ops.copying import mag_copying
-
         deprecated("Layer.add_symlink_mag", "Layer.add_mag_as_ref")
-        return mag_copying.add_mag(
-            _layer(self),
-            foreign_mag_view_or_path,
-            mag_copying.Transfer.LINK,
+        made = verbs.mag_copying.add_mag(
+            self.state,
+            state_of(foreign_mag_view_or_path),
+            verbs.mag_copying.Transfer.LINK,
             make_relative=make_relative,
             extend_layer_bounding_box=extend_layer_bounding_box,
         )
+        return self._view(made)
 
     def add_fs_copy_mag(
-        self,
-        foreign_mag_view_or_path: MagView | str | os.PathLike[str],
+        self: Any,
+        foreign_mag_view_or_path: Any,
         extend_layer_bounding_box: bool = True,
         *,
         exists_ok: bool = False,
-    ) -> MagView:
+    ) -> Any:
         """Deprecated: `add_mag_as_copy`, which copies files where nothing changes."""
-        from wkplug.ops.copying import mag_copying
-
         deprecated("Layer.add_fs_copy_mag", "Layer.add_mag_as_copy")
-        return mag_copying.add_mag(
-            _layer(self),
-            foreign_mag_view_or_path,
-            mag_copying.Transfer.FILES,
+        made = verbs.mag_copying.add_mag(
+            self.state,
+            state_of(foreign_mag_view_or_path),
+            verbs.mag_copying.Transfer.FILES,
             exists_ok=exists_ok,
             extend_layer_bounding_box=extend_layer_bounding_box,
         )
+        return self._view(made)
 
     def add_mag_from_zarrarray(
-        self,
+        self: Any,
         mag: MagLike,
         path: str | os.PathLike[str],
         move: bool = False,
         extend_layer_bounding_box: bool = True,
-    ) -> MagView:
+    ) -> Any:
         """`add_mag_from_array`, for layers in a Zarr format; InvalidArgumentError (a ValueError) for others."""
-        layer = _layer(self)
+        layer = self
         if not layer.data_format.startswith("zarr"):
             raise InvalidArgumentError(
                 f"The layer {layer.name!r} is stored as {layer.data_format}, not as Zarr.",
@@ -144,8 +140,8 @@ class OlderCopyingDataset:
     """The methods of datasets that copy and link as they were once called; each warns."""
 
     def add_copy_layer(
-        self,
-        foreign_layer: Layer | str | os.PathLike[str],
+        self: Any,
+        foreign_layer: Any,
         new_layer_name: str | None = None,
         chunk_shape: Any = None,
         chunks_per_shard: Any = None,
@@ -160,12 +156,12 @@ class OlderCopyingDataset:
         block_len: Any = None,
         file_len: Any = None,
         args: Any = None,
-    ) -> Layer:
+    ) -> Any:
         """Deprecated: `add_layer_as_copy`."""
         from wkplug.dataset.legacy.namespaces import executor_of
 
         deprecated("Dataset.add_copy_layer", "Dataset.add_layer_as_copy")
-        return _dataset(self).add_layer_as_copy(
+        return self.add_layer_as_copy(
             foreign_layer,
             new_layer_name,
             chunk_shape=_first(chunk_shape, chunk_size, block_len),
@@ -178,74 +174,62 @@ class OlderCopyingDataset:
             with_attachments=with_attachments,
         )
 
-    def add_remote_layer(
-        self, foreign_layer: Layer | str | os.PathLike[str], new_layer_name: str | None = None
-    ) -> Layer:
+    def add_remote_layer(self: Any, foreign_layer: Any, new_layer_name: str | None = None) -> Any:
         """Deprecated: `add_layer_as_ref`."""
         deprecated("Dataset.add_remote_layer", "Dataset.add_layer_as_ref")
-        return _dataset(self).add_layer_as_ref(foreign_layer, new_layer_name)
+        return self.add_layer_as_ref(foreign_layer, new_layer_name)
 
     def add_symlink_layer(
-        self,
-        foreign_layer: Layer | str | os.PathLike[str],
+        self: Any,
+        foreign_layer: Any,
         new_layer_name: str | bool | None = None,
         make_relative: str | bool | None = False,
-    ) -> Layer:
+    ) -> Any:
         """Deprecated: `add_layer_as_ref`. Links a layer's folder into the dataset's; local ones only.
 
         Name and make_relative are told apart by their types, because their order changed over the years.
         The layer is read-only here.
         """
-        from wkplug.ops.copying import layer_copying
-
         deprecated("Dataset.add_symlink_layer", "Dataset.add_layer_as_ref")
         if isinstance(new_layer_name, bool):
             new_layer_name, make_relative = (
                 make_relative if isinstance(make_relative, str) else None,
                 new_layer_name,
             )
-        return layer_copying.add_symlink_layer(
-            _dataset(self), foreign_layer, new_layer_name, make_relative=bool(make_relative)
+        made = verbs.layer_copying.add_symlink_layer(
+            self.state, state_of(foreign_layer), new_layer_name, make_relative=bool(make_relative)
         )
+        return self._layer(made)
 
-    def add_fs_copy_layer(
-        self, foreign_layer: Layer | str | os.PathLike[str], new_layer_name: str | None = None
-    ) -> Layer:
+    def add_fs_copy_layer(self: Any, foreign_layer: Any, new_layer_name: str | None = None) -> Any:
         """Deprecated: `add_layer_as_copy`, which copies files where nothing changes."""
-        from wkplug.ops.copying import layer_copying, mag_copying
-
         deprecated("Dataset.add_fs_copy_layer", "Dataset.add_layer_as_copy")
-        return layer_copying.add_layer_as_copy(
-            _dataset(self), foreign_layer, new_layer_name, request=mag_copying.CopyRequest(files=True)
+        made = verbs.layer_copying.add_layer_as_copy(
+            self.state,
+            state_of(foreign_layer),
+            new_layer_name,
+            request=verbs.mag_copying.CopyRequest(files=True),
         )
+        return self._layer(made)
 
     def fs_copy_dataset(
-        self,
+        self: Any,
         new_dataset_path: str | os.PathLike[str],
         *,
         exists_ok: bool = False,
         layers_to_ignore: Iterable[str] | None = None,
-    ) -> Dataset:
+    ) -> Any:
         """Deprecated: `copy_dataset`, which copies files where nothing changes."""
-        from wkplug.ops.copying import dataset_copying, mag_copying
-
         deprecated("Dataset.fs_copy_dataset", "Dataset.copy_dataset")
-        return dataset_copying.copy_dataset(
-            _dataset(self),
+        made = verbs.dataset_copying.copy_dataset(
+            self.state,
             new_dataset_path,
-            request=mag_copying.CopyRequest(files=True),
+            request=verbs.mag_copying.CopyRequest(files=True),
             exists_ok=exists_ok,
             layers_to_ignore=layers_to_ignore,
         )
+        return type(self).of(made)
 
 
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
-
-
-def _layer(layer: OlderCopyingLayer) -> Layer:
-    return cast("Layer", layer)
-
-
-def _dataset(dataset: OlderCopyingDataset) -> Dataset:
-    return cast("Dataset", dataset)

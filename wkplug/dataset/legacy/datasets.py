@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from wkplug.dataset.legacy.namespaces import ARGS
 from wkplug.dataset.legacy.nested import NestedConversionLayerMapping
 from wkplug.dataset.legacy.parameters import Call
-from wkplug.dataset.parts import DatasetPart
 from wkplug.errors import DatasetNotFoundError, OnlyLayerError, UnsupportedDtypeError
 from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     import os
 
-    from wkplug.dataset.dataset import Dataset
-    from wkplug.dataset.layer import Layer
     from wkplug.geometry import Vec3Float, Vec3FloatLike
 
 __all__ = [
@@ -34,7 +31,7 @@ __all__ = [
 ]
 
 
-class OlderDataset(DatasetPart):
+class OlderDataset:
     """The properties and methods that datasets once had; each warns and names what to write instead."""
 
     ConversionLayerMapping = NestedConversionLayerMapping()
@@ -50,7 +47,8 @@ class OlderDataset(DatasetPart):
     ) -> Self:
         """Deprecated: the constructor; what is there already is a DatasetExistsError (a RuntimeError)."""
         deprecated("Dataset.create", "Dataset(path, voxel_size)")
-        return cast("Self", cls._constructor()(dataset_path, _either(voxel_size, scale, "create"), name))
+        constructor: Any = cls
+        return cast("Self", constructor(dataset_path, _either(voxel_size, scale, "create"), name))
 
     @classmethod
     def get_or_create(
@@ -64,25 +62,22 @@ class OlderDataset(DatasetPart):
         """Deprecated: the constructor with `exist_ok=True`."""
         deprecated("Dataset.get_or_create", "Dataset(path, voxel_size, exist_ok=True)")
         size = _either(voxel_size, scale, "get_or_create")
-        return cast("Self", cls._constructor()(dataset_path, size, name, exist_ok=True))
+        constructor: Any = cls
+        return cast("Self", constructor(dataset_path, size, name, exist_ok=True))
 
     @property
-    def scale(self) -> Vec3Float:
+    def scale(self: Any) -> Vec3Float:
         """Deprecated: `voxel_size`."""
         deprecated("Dataset.scale", "Dataset.voxel_size")
-        return self._as_dataset().voxel_size
+        return self.voxel_size
 
-    def get_color_layer(self) -> Layer:
+    def get_color_layer(self: Any) -> Any:
         """Deprecated: `get_color_layers`. Gives the only color layer.
 
         OnlyLayerError (an IndexError and a RuntimeError) if there are several, or none.
         """
         deprecated("Dataset.get_color_layer()", "Dataset.get_color_layers()")
-        return cast("Layer", _only(self._as_dataset().get_color_layers(), "color"))
-
-    @classmethod
-    def _constructor(cls) -> type[Dataset]:
-        return cast("type[Dataset]", cls)
+        return cast("Any", _only(self.get_color_layers(), "color"))
 
 
 def _either(voxel_size: Any, scale: Any, method: str) -> Any:

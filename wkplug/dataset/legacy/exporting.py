@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.execution import AnyExecutor
     from wkplug.geometry import MagLike, NDBoundingBox, VecIntLike
 
 __all__ = ["NamedExports"]

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wkplug.dataset.data_format import DataFormat
 
-__all__ = ["MEMBERS", "FormatName"]
-
-FormatName: TypeAlias = (
-    'Literal["wkw", "zarr", "zarr3", "n5", "neuroglancerPrecomputed", "memory"] | DataFormat'
-)
-"""What `data_format=` may be for a type checker; `DataFormat(name)` for formats of other plugins."""
+__all__ = ["MEMBERS", "Names"]
 
 MEMBERS: Mapping[str, str] = MappingProxyType(
     {
@@ -26,3 +20,6 @@ MEMBERS: Mapping[str, str] = MappingProxyType(
         "NeuroglancerPrecomputed": "neuroglancerPrecomputed",
     }
 )
+
+Names: TypeAlias = Literal["wkw", "zarr", "zarr3", "n5", "neuroglancerPrecomputed", "memory"]
+"""The formats that the API has always named, for type checkers."""

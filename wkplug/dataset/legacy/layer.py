@@ -9,45 +9,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset.legacy.namespaces import ARGS
-from wkplug.dataset.parts import LayerPart
 from wkplug.notices import deprecated
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from wkplug.dataset.mag_view import MagView
 
 __all__ = ["ADDING_MAGS", "DOWNSAMPLING", "UPSAMPLING", "OlderLayer"]
 
 
-class OlderLayer(LayerPart):
+class OlderLayer:
     """The properties and methods that layers once had; each warns and names what to write instead."""
 
     @property
-    def dtype_per_channel(self) -> np.dtype[Any]:
+    def dtype_per_channel(self: Any) -> np.dtype[Any]:
         """Deprecated: `dtype`."""
         deprecated("Layer.dtype_per_channel", "Layer.dtype")
-        return self._as_layer().dtype
+        return self.dtype
 
     @property
-    def dtype_per_layer(self) -> str:
+    def dtype_per_layer(self: Any) -> str:
         """Deprecated: the dtype with the bits of all channels, "uint24" for three channels of uint8."""
         deprecated("Layer.dtype_per_layer", "Layer.dtype")
-        layer = self._as_layer()
-        name = layer.dtype.name
+        name: str = self.dtype.name
         kind = name.rstrip("0123456789")
-        return f"{kind}{int(name[len(kind) :]) * layer.num_channels}"
+        return f"{kind}{int(name[len(kind) :]) * self.num_channels}"
 
     @property
-    def is_remote_to_dataset(self) -> bool:
+    def is_remote_to_dataset(self: Any) -> bool:
         """Deprecated: `is_foreign`."""
         deprecated("Layer.is_remote_to_dataset", "Layer.is_foreign")
-        return self._as_layer().is_foreign
+        return self.is_foreign
 
-    def get_best_mag(self) -> MagView:
+    def get_best_mag(self: Any) -> Any:
         """Deprecated: `get_finest_mag`."""
         deprecated("Layer.get_best_mag()", "Layer.get_finest_mag()")
-        return self._as_layer().get_finest_mag()
+        return self.get_finest_mag()
 
 
 ADDING_MAGS: dict[str, Any] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from wkplug.dataset import verbs
 from wkplug.dataset.legacy.views import OlderView
 from wkplug.errors import InvalidArgumentError, UnsupportedOperationError
 from wkplug.notices import deprecated
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from wkplug.dataset.layer import Layer
-    from wkplug.dataset.mag_view import MagView
     from wkplug.geometry import MagLike, NDBoundingBox, Vec3IntLike, VecIntLike
 
 __all__ = ["OlderMagView"]
@@ -29,30 +28,30 @@ class HandleError(UnsupportedOperationError, ValueError):
 class OlderMagView(OlderView):
     """The properties and methods that mags once had; each warns and names what to write instead."""
 
+    offsets_are_absolute = True
+
     @property
-    def is_foreign(self) -> bool:
+    def is_foreign(self: Any) -> bool:
         """Deprecated: `Layer.is_mag_view_foreign`."""
         deprecated("MagView.is_foreign", "Layer.is_mag_view_foreign(mag)")
-        mag = self._as_mag()
-        return mag.layer.is_mag_view_foreign(mag)
+        return self.layer.is_mag_view_foreign(self)
 
-    def get_zarr_array(self) -> Any:
+    def get_zarr_array(self: Any) -> Any:
         """Give the engine's own array of a mag in a Zarr format: see `native_handle`.
 
         HandleError (a ValueError) for other formats.
         """
-        mag = self._as_mag()
-        if not mag.data_format.startswith("zarr"):
+        if not self.data_format.startswith("zarr"):
             raise HandleError(
-                f"The mag {mag.name} of {mag.layer.name!r} is stored as {mag.data_format}, not as Zarr.",
+                f"The mag {self.name} of {self.layer.name!r} is stored as {self.data_format}, not as Zarr.",
                 hint="mag.native_handle() gives whatever its engine calls its array.",
             )
-        return mag.native_handle()
+        return self.native_handle()
 
     @classmethod
     def create(
         cls,
-        layer: Layer,
+        layer: Any,
         mag: MagLike,
         *,
         path: str | os.PathLike[str],
@@ -61,7 +60,7 @@ class OlderMagView(OlderView):
         chunks_per_shard: Vec3IntLike | int | None = None,
         compression_mode: bool,
         read_only: bool = False,
-    ) -> MagView:
+    ) -> Any:
         """Deprecated: `Layer.add_mag`. Adds a mag to a layer at the place where the layer keeps its mags.
 
         InvalidArgumentError (a ValueError) unless exactly one of shard_shape and chunks_per_shard is given, or for
@@ -76,7 +75,7 @@ class OlderMagView(OlderView):
                 "Exactly one of shard_shape and chunks_per_shard is needed.",
                 hint="Give shard_shape, in voxels.",
             )
-        own = layer.location.child(Mag(mag).to_layer_name())
+        own = layer.state.location.child(Mag(mag).to_layer_name())
         if storage.locate(path) != own:
             raise InvalidArgumentError(
                 f"{path} is not where the layer keeps its mag {Mag(mag)}, which is {own.url}.",
@@ -89,24 +88,20 @@ class OlderMagView(OlderView):
             chunks_per_shard=chunks_per_shard,
             compress=compression_mode,
         )
-        return cls._read_only_one(made) if read_only else made
+        if not read_only:
+            return made
+        kind: Any = cls
+        return cast(
+            "Any",
+            kind(layer, made.mag, made.state.location, read_only=True, data_format=made.data_format),
+        )
 
-    def merge_chunk(self, args: tuple[MagView, NDBoundingBox, Sequence[NDBoundingBox]]) -> None:
+    def merge_chunk(self: Any, args: tuple[Any, NDBoundingBox, Sequence[NDBoundingBox]]) -> None:
         """Deprecated: `merge_with_view`, of which it was one step.
 
         `args` are another mag, a box of this one, and the boxes in it, in Mag(1) voxels, that the other replaces here;
         what reaches beyond either layer's bounding box stays as it is.
         """
         deprecated("MagView.merge_chunk", "MagView.merge_with_view")
-        from wkplug.dataset.merging import merge_boxes
-
         other, _shard, boxes = args
-        merge_boxes(self._as_mag(), other, boxes)
-
-    @classmethod
-    def _read_only_one(cls, mag: MagView) -> MagView:
-        kind = cast("type[MagView]", cls)
-        return kind(mag.layer, mag.mag, mag.location, read_only=True, data_format=mag.data_format)
-
-    def _as_mag(self) -> MagView:
-        return cast("MagView", self)
+        verbs.merging.merge_boxes(self.state, other.state, boxes)

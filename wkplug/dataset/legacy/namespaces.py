@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wkplug.dataset.legacy.parameters import Renamed
 
 if TYPE_CHECKING:
-    from wkplug.dataset.execution import NamedExecutor
+    from wkplug.execution import NamedExecutor
 
 __all__ = ["ARGS", "executor_of"]
 
@@ -45,7 +45,7 @@ def executor_of(namespace: Any) -> NamedExecutor | None:
         import json
 
         options["job_resources"] = json.loads(resources) if isinstance(resources, str) else dict(resources)
-    from wkplug.dataset.execution import NamedExecutor
+    from wkplug.execution import NamedExecutor
 
     return NamedExecutor(name, options)
 

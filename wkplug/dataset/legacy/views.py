@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.dataset.array_info import ArrayInfo
-    from wkplug.dataset.view import View
     from wkplug.geometry import BoundingBox
 
 __all__ = [
@@ -48,9 +47,7 @@ def _in_mag1(view: Any, value: Any) -> Vec3Int:
 
 def _offset_name(view: Any) -> str:
     """What an old offset is in today's words: absolute for a mag, relative for a view."""
-    from wkplug.dataset.mag_view import MagView
-
-    return "absolute_offset" if isinstance(view, MagView) else "relative_offset"
+    return "absolute_offset" if view.offsets_are_absolute else "relative_offset"
 
 
 def _old_offset_and_size(call: Call) -> None:
@@ -66,8 +63,6 @@ def _old_offset_and_size(call: Call) -> None:
 
 def _old_write(call: Call) -> None:
     """Write as writes once did: `offset` in voxels of the mag, extending the layer's box, at any alignment."""
-    from wkplug.dataset.mag_view import MagView
-
     offset = call.take("offset")
     update_allowed = call.take("json_update_allowed")
     if offset is None and update_allowed is None:
@@ -78,7 +73,7 @@ def _old_write(call: Call) -> None:
         name = _offset_name(call.target)
         call.rename("offset", name, _in_mag1(call.target, offset), shown=f"{name}=... in Mag(1) voxels")
     call.arguments.setdefault("allow_unaligned", True)
-    if isinstance(call.target, MagView):
+    if call.target.offsets_are_absolute:
         call.arguments.setdefault("allow_resize", update_allowed is None or bool(update_allowed))
 
 
@@ -86,7 +81,7 @@ def _first_write(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether voxels go, without a word where, to a layer without any: once they made its bounding box."""
     if kwargs.keys() - {"data", "allow_unaligned"}:
         return False
-    return len(args) + ("data" in kwargs) == 2 and 0 in args[0]._region()[1]
+    return len(args) + ("data" in kwargs) == 2 and 0 in args[0].state.region[1]
 
 
 # --- slices -----------------------------------------------------------------------------------------------
@@ -129,47 +124,46 @@ def _old_slices(call: Call) -> None:
 class OlderView:
     """The properties and methods that views once had; each warns and names what to write instead."""
 
-    @property
-    def header(self) -> ArrayInfo:
-        """Deprecated: `info`."""
-        deprecated("View.header", "View.info")
-        return self._as_view().info
+    offsets_are_absolute = False
+    """Whether offsets of old, in voxels of the mag, count from voxel 0: those of whole mags did."""
 
     @property
-    def global_offset(self) -> Vec3Int:
+    def header(self: Any) -> ArrayInfo:
+        """Deprecated: `info`."""
+        deprecated("View.header", "View.info")
+        return self.info
+
+    @property
+    def global_offset(self: Any) -> Vec3Int:
         """Deprecated: where the view starts, in voxels of its mag; 0 for a whole mag."""
         deprecated("View.global_offset", "view.bounding_box.in_mag(view.mag).topleft")
         return self._old_corners()[0]
 
     @property
-    def size(self) -> Vec3Int:
+    def size(self: Any) -> Vec3Int:
         """Deprecated: the view's size in voxels of its mag; for a whole mag from voxel 0 on."""
         deprecated("View.size", "view.bounding_box.in_mag(view.mag).size")
         start, stop = self._old_corners()
         return stop - start
 
-    def _old_corners(self) -> tuple[Vec3Int, Vec3Int]:
-        from wkplug.dataset.mag_view import MagView
-
-        view = self._as_view()
-        box = view.bounding_box
-        mag = view.mag.to_vec3_int()
+    def _old_corners(self: Any) -> tuple[Vec3Int, Vec3Int]:
+        box = self.bounding_box
+        mag = self.mag.to_vec3_int()
         stop = box.bottomright_xyz // mag
-        return (Vec3Int.zeros() if isinstance(self, MagView) else box.topleft_xyz // mag), stop
+        return (Vec3Int.zeros() if self.offsets_are_absolute else box.topleft_xyz // mag), stop
 
-    def read_bbox(self, bounding_box: BoundingBox | None = None) -> NDArray[Any]:
+    def read_bbox(self: Any, bounding_box: BoundingBox | None = None) -> NDArray[Any]:
         """Deprecated: read a box in voxels of the mag, absolute for a mag and relative for a view."""
         deprecated("View.read_bbox", "View.read(absolute_bounding_box=...)")
-        view = self._as_view()
         if bounding_box is None:
-            return view.read()
-        mag1 = checked_box(bounding_box).from_mag_to_mag1(view.mag)
-        if _offset_name(view) == "absolute_offset":
-            return view.read(absolute_bounding_box=mag1)
-        return view.read(relative_bounding_box=mag1)
+            return self.read()
+        mag1 = checked_box(bounding_box).from_mag_to_mag1(self.mag)
+        if _offset_name(self) == "absolute_offset":
+            return self.read(absolute_bounding_box=mag1)
+        return self.read(relative_bounding_box=mag1)
 
     def read_xyz(
-        self,
+        self: Any,
         relative_bounding_box: BoundingBox | None = None,
         absolute_bounding_box: BoundingBox | None = None,
     ) -> NDArray[Any]:
@@ -180,7 +174,7 @@ class OlderView:
                 "read_xyz needs a relative_bounding_box or an absolute_bounding_box.",
                 hint="Use read_cxyz, which reads everything without one.",
             )
-        return self._as_view().read_cxyz(
+        return self.read_cxyz(
             relative_bounding_box=relative_bounding_box, absolute_bounding_box=absolute_bounding_box
         )
 
@@ -189,7 +183,7 @@ class OlderView:
         deprecated("View.open()", "")
         return self
 
-    def close(self) -> None:
+    def close(self: Any) -> None:
         """Deprecated: views close their arrays themselves."""
         deprecated("View.close()", "")
 
@@ -197,11 +191,8 @@ class OlderView:
         deprecated("with view: ...", "")
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self: Any, *exception: object) -> None:
         """Nothing was opened, so nothing is closed."""
-
-    def _as_view(self) -> View:
-        return cast("View", self)
 
 
 OFFSET_AND_SIZE: dict[str, Any] = {

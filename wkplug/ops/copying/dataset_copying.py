@@ -9,12 +9,13 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
-from wkplug.dataset.progress import shown
 from wkplug.errors import DatasetExistsError, InvalidArgumentError
+from wkplug.model import changes
 from wkplug.model.places import check_place_is_free
 from wkplug.ops import pools
 from wkplug.ops.copying import layer_copying
 from wkplug.ops.copying.unfinished import UnfinishedCopy
+from wkplug.progress import shown
 from wkplug.properties import operations
 from wkplug.properties.document import FILE_NAME
 from wkplug.storage.marks import check_complete
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from wkplug.abc import Location
-    from wkplug.dataset import Dataset
     from wkplug.geometry import NDBoundingBox, Vec3FloatLike
+    from wkplug.model.states import DatasetState
     from wkplug.ops.copying.mag_copying import CopyRequest
     from wkplug.ops.plan import Progress
     from wkplug.properties import VoxelSize
@@ -37,7 +38,7 @@ _NOT_COPIED = frozenset({"id", "scale", "dataLayers", "version"})
 
 @shown(lambda dataset, *_: f"copy {dataset.name}", "progress_of")
 def copy_dataset(
-    dataset: Dataset,
+    dataset: DatasetState,
     new_dataset_path: str | os.PathLike[str],
     *,
     voxel_size: Vec3FloatLike | None = None,
@@ -49,13 +50,13 @@ def copy_dataset(
     layers_to_ignore: Iterable[str] | None = None,
     bounding_box: NDBoundingBox | None = None,
     progress_of: Callable[[str], Progress] | None = None,
-) -> Dataset:
+) -> DatasetState:
     """Copy everything; see `Dataset.copy_dataset`. progress_of: makes the progress of one mag, by its description."""
     ignored = _checked(dataset, layers_to_ignore)
     if not dataset.allow_incomplete:
         check_complete(dataset.location)
     # Before anything is made, since one may be described wrongly.
-    layers = [dataset.get_layer(layer) for layer in dataset.layers if layer not in ignored]
+    layers = [dataset.layer(layer) for layer in dataset.layers if layer not in ignored]
     for layer in layers:
         layer_copying.check_attachments(layer)
     location = _place(dataset, new_dataset_path, exists_ok=exists_ok)
@@ -109,7 +110,7 @@ def copy_dataset(
     return target
 
 
-def _is_complete(dataset: Dataset, layer_name: str) -> bool:
+def _is_complete(dataset: DatasetState, layer_name: str) -> bool:
     """Whether a copy that goes on has brought a layer already."""
     return (
         layer_name in dataset.store.layer_names()
@@ -118,38 +119,38 @@ def _is_complete(dataset: Dataset, layer_name: str) -> bool:
 
 
 def shallow_copy_dataset(
-    dataset: Dataset,
+    dataset: DatasetState,
     new_dataset_path: str | os.PathLike[str],
     *,
     name: str | None = None,
     layers_to_ignore: Iterable[str] | None = None,
     make_relative: bool = False,
-) -> Dataset:
+) -> DatasetState:
     """Make a dataset of references; see `Dataset.shallow_copy_dataset`."""
     ignored = _checked(dataset, layers_to_ignore)
     # Before anything is made, since one may be described wrongly.
-    layers = [dataset.get_layer(layer) for layer in dataset.layers if layer not in ignored]
+    layers = [dataset.layer(layer) for layer in dataset.layers if layer not in ignored]
     location = _place(dataset, new_dataset_path, exists_ok=False)
     target = _target(dataset, location, None, None, name=name or dataset.name)
     with target.update():
         for layer in layers:
             layer_copying.add_layer_as_ref(target, layer, make_relative=make_relative)
     for layer in layers:
-        layer_copying.link_other_entries(layer, target.get_layer(layer.name))
+        layer_copying.link_other_entries(layer, target.layer(layer.name))
     return target
 
 
-def _checked(dataset: Dataset, layers_to_ignore: Iterable[str] | None) -> frozenset[str]:
+def _checked(dataset: DatasetState, layers_to_ignore: Iterable[str] | None) -> frozenset[str]:
     """Refuse names of layers that aren't there: a slip would copy what was not to be copied."""
     if isinstance(layers_to_ignore, str):
         layers_to_ignore = [layers_to_ignore]
     ignored = frozenset(layers_to_ignore or ())
     for name in ignored - set(dataset.layers):
-        dataset.get_layer(name)
+        dataset.layer(name)
     return ignored
 
 
-def _place(dataset: Dataset, path: str | os.PathLike[str], *, exists_ok: bool) -> Location:
+def _place(dataset: DatasetState, path: str | os.PathLike[str], *, exists_ok: bool) -> Location:
     """Where the copy is to be, which is not where the dataset is."""
     location = storage.locate(path)
     if location == dataset.location:
@@ -163,20 +164,16 @@ def _place(dataset: Dataset, path: str | os.PathLike[str], *, exists_ok: bool) -
 
 
 def _target(
-    dataset: Dataset,
+    dataset: DatasetState,
     location: Location,
     voxel_size: Vec3FloatLike | None,
     voxel_size_with_unit: VoxelSize | None,
     *,
     name: str | None = None,
     exists_ok: bool = False,
-) -> Dataset:
-    from wkplug.dataset import Dataset
-
-    unit = voxel_size_with_unit
-    if voxel_size is None and unit is None:
-        unit = dataset.voxel_size_with_unit
-    target = Dataset(location, voxel_size, name, exists_ok, voxel_size_with_unit=unit)  # type: ignore[arg-type]  # locations are taken as they are
+) -> DatasetState:
+    size = changes.one_voxel_size(voxel_size, voxel_size_with_unit) or dataset.voxel_size_with_unit
+    target = changes.create_dataset(location, size, name, exist_ok=exists_ok)
     with target.update():
         for key, value in dataset.store.document.items():
             if key not in _NOT_COPIED and value is not None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wkplug.abc import ArrayBackend, ArraySpec, Location
-    from wkplug.dataset import Dataset, MagView
     from wkplug.model.layout import LayoutRequest
+    from wkplug.model.states import DatasetState, MagState
     from wkplug.storage import ArrayHandle
 
 __all__ = ["FolderExistsError", "all_keys", "foreign_keys", "make_link", "recorded_path", "with_codecs_of"]
@@ -29,15 +29,15 @@ class FolderExistsError(MagExistsError, FileExistsError):
     """Something nobody lists stands where a mag is to go."""
 
 
-def all_keys(source: MagView) -> dict[str, Any]:
+def all_keys(source: MagState) -> dict[str, Any]:
     """The keys of a mag's entry but mag and path, copied."""
     entry = source.layer.properties.get_mag(source.mag)
     return copy.deepcopy(entry.extra) if entry is not None else {}
 
 
-def foreign_keys(source: MagView) -> dict[str, Any]:
+def foreign_keys(source: MagState) -> dict[str, Any]:
     """The same without those that belong to the storage format, which may differ in the copy."""
-    handle = source.array_source.handle
+    handle = source.source.handle
     own = handle.backend.mag_properties(handle.array)
     return {key: value for key, value in all_keys(source).items() if key not in own}
 
@@ -66,7 +66,7 @@ def with_codecs_of(
     return request._replace(compress=True) if refused else kept
 
 
-def recorded_path(dataset: Dataset, location: Location, *, make_relative: bool = False) -> str:
+def recorded_path(dataset: DatasetState, location: Location, *, make_relative: bool = False) -> str:
     """Say where a foreign place is, as `dataset` records it: absolute, or "../other/color/1" if that is wanted."""
     root, local = dataset.location.local_path(), location.local_path()
     if make_relative and root is not None and local is not None:

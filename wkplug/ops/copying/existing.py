@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
-from wkplug.dataset import creating, resizing
 from wkplug.errors import (
     ArrayException,
     InvalidArgumentError,
@@ -26,8 +25,8 @@ from wkplug.errors import (
 )
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
 from wkplug.geometry.boxes import checked_box
+from wkplug.model import changes
 from wkplug.model.dtypes import check_category, check_layer_dtype
-from wkplug.model.regions import Region, to_bounding_box
 from wkplug.notices import warn_user
 from wkplug.properties import (
     LayerProperties,
@@ -42,8 +41,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wkplug.abc import Location
-    from wkplug.dataset import Dataset, Layer, MagView
     from wkplug.geometry import MagLike
+    from wkplug.model.regions import Region
+    from wkplug.model.states import DatasetState, LayerState, MagState
 
 __all__ = [
     "MissingArrayError",
@@ -71,7 +71,7 @@ class MissingArrayError(MissingError, ArrayException):
 
 
 def add_layer_for_existing_files(
-    dataset: Dataset,
+    dataset: DatasetState,
     layer_name: str,
     category: str,
     *,
@@ -81,7 +81,7 @@ def add_layer_for_existing_files(
     bounding_box: NDBoundingBox | None = None,
     largest_segment_id: int | None = None,
     mappings: Iterable[str] | None = None,
-) -> Layer:
+) -> LayerState:
     """List a layer whose folder is there; see `Dataset.add_layer_for_existing_files`."""
     dataset.check_writable("its layers")
     check_layer_name(layer_name)
@@ -91,7 +91,7 @@ def add_layer_for_existing_files(
             f"The dataset {dataset.name!r} already lists a layer {layer_name!r}.",
             hint="Use layer.add_mag_for_existing_files to list further mags of it.",
         )
-    with creating.claimed_layer(dataset, layer_name):
+    with changes.exclusive_layer(dataset, layer_name):
         properties = _layer_found(
             dataset,
             layer_name,
@@ -104,11 +104,11 @@ def add_layer_for_existing_files(
             mappings,
         )
         dataset.store.apply(operations.AddLayer(properties))
-    return dataset.get_layer(layer_name)
+    return dataset.layer(layer_name)
 
 
 def _layer_found(
-    dataset: Dataset,
+    dataset: DatasetState,
     layer_name: str,
     category: str,
     dtype: Any,
@@ -233,11 +233,11 @@ def _over_axes(box: NDBoundingBox, axes: tuple[str, ...], channels: int) -> Norm
 # --- mags -------------------------------------------------------------------------------------------------
 
 
-def add_mag_for_existing_files(layer: Layer, mag: MagLike) -> MagView:
+def add_mag_for_existing_files(layer: LayerState, mag: MagLike) -> MagState:
     """List a mag whose array lies in the layer's folder; see `Layer.add_mag_for_existing_files`."""
     layer.check_writable("get another mag")
     wanted = Mag(mag)
-    with creating.claimed(layer, wanted):
+    with changes.exclusive(layer, wanted):
         _check_free(layer, wanted)
         names = dict.fromkeys((wanted.to_layer_name(), wanted.to_long_layer_name()))
         for name in names:
@@ -257,17 +257,17 @@ def add_mag_for_existing_files(layer: Layer, mag: MagLike) -> MagView:
                 hint="The layer's data format can't differ from its mags'.",
             ) from error
         _check_kind(layer, handle)
-        return creating.list_mag(layer, wanted, handle)
+        return changes.list_mag(layer, wanted, handle)
 
 
 def add_mag_from_array(
-    layer: Layer,
+    layer: LayerState,
     mag: MagLike,
     path: str | os.PathLike[str],
     *,
     move: bool = False,
     extend_layer_bounding_box: bool = True,
-) -> MagView:
+) -> MagState:
     """Take an array from elsewhere into the layer; see `Layer.add_mag_from_array`."""
     layer.check_writable("get another mag")
     wanted, source = Mag(mag), storage.locate(path)
@@ -282,9 +282,9 @@ def add_mag_from_array(
             hint="Leave move out to copy it.",
         )
     found.close()
-    with creating.claimed(layer, wanted):
+    with changes.exclusive(layer, wanted):
         data_format = str(layer.data_format)
-        creating.make_room(layer, target, data_format)
+        changes.remove_abandoned(layer, target, data_format)
         if not (move and _renamed(source, target)):
             storage.set_mark(
                 target, storage.Mark(job=f"copy to {layer.name} {wanted}", what=f"copy of {source.url}")
@@ -298,13 +298,13 @@ def add_mag_from_array(
         if extend_layer_bounding_box:
             region = _reached(layer, wanted, handle)
             if region != layer.region:
-                layer.extend_bounding_box(to_bounding_box(layer.frame, region))
-        creating.list_finished(layer, {wanted: handle})
-        view = layer.get_mag(wanted)
-        resizing.grow([view], layer.region)
+                changes.extend_box(layer, region)
+        changes.list_finished(layer, {wanted: handle})
+        view = layer.mag(wanted)
+        changes.grow([view], layer.region)
         if move and source.exists():
             source.delete(recursive=True)
-    return layer.get_mag(wanted)
+    return layer.mag(wanted)
 
 
 def _renamed(source: Location, target: Location) -> bool:
@@ -320,7 +320,7 @@ def _renamed(source: Location, target: Location) -> bool:
     return True
 
 
-def _probed(source: Location, layer: Layer) -> storage.ArrayHandle:
+def _probed(source: Location, layer: LayerState) -> storage.ArrayHandle:
     try:
         handle = storage.open_array(source)
     except WkplugError as error:
@@ -337,7 +337,7 @@ def _probed(source: Location, layer: Layer) -> storage.ArrayHandle:
     return handle
 
 
-def _take_axes(layer: Layer, handle: storage.ArrayHandle) -> None:
+def _take_axes(layer: LayerState, handle: storage.ArrayHandle) -> None:
     """Give a layer without mags the array's axes, if it has no channels to lose."""
     count = len(handle.spec.axes)
     if count == len(layer.frame.axes) or layer.properties.mags:
@@ -352,7 +352,7 @@ def _take_axes(layer: Layer, handle: storage.ArrayHandle) -> None:
     layer.dataset.store.apply(operations.SetBox(layer.name, box))
 
 
-def _reached(layer: Layer, mag: Mag, handle: storage.ArrayHandle) -> Region:
+def _reached(layer: LayerState, mag: Mag, handle: storage.ArrayHandle) -> Region:
     """The layer's box, made to reach the array's end along x, y and z."""
     start, shape = layer.region
     factors = layer.frame.factors(mag.to_tuple())
@@ -366,7 +366,7 @@ def _reached(layer: Layer, mag: Mag, handle: storage.ArrayHandle) -> Region:
     return start, tuple(end - low for low, end in zip(start, stop, strict=True))
 
 
-def _check_free(layer: Layer, mag: Mag) -> None:
+def _check_free(layer: LayerState, mag: Mag) -> None:
     if mag in layer.mags:
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {mag}.",
@@ -374,7 +374,7 @@ def _check_free(layer: Layer, mag: Mag) -> None:
         )
 
 
-def _check_kind(layer: Layer, handle: storage.ArrayHandle) -> None:
+def _check_kind(layer: LayerState, handle: storage.ArrayHandle) -> None:
     spec = handle.spec
     facts = {
         "dtype": (layer.dtype.name, spec.dtype),

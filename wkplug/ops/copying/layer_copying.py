@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.dataset import creating
-from wkplug.dataset.progress import shown
 from wkplug.errors import (
     InvalidArgumentError,
     LayerExistsError,
@@ -30,11 +28,15 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.geometry import BoundingBox, NormalizedBoundingBox
+from wkplug.model import changes
+from wkplug.model.attachments import KINDS, Attached, add_copy, attached, list_path
+from wkplug.model.states import DatasetState, LayerState, OpenOptions
 from wkplug.notices import warn_user
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest, Transfer, missing_at
 from wkplug.ops.copying.unfinished import UnfinishedCopy
+from wkplug.progress import shown
 from wkplug.properties import (
     AttachmentsProperties,
     LayerProperties,
@@ -50,15 +52,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wkplug.abc import Location
-    from wkplug.dataset import Dataset, Layer, MagView
-    from wkplug.dataset.attachments import Attachment
     from wkplug.geometry import NDBoundingBox
+    from wkplug.model.states import MagState
     from wkplug.ops.plan import Progress
 
 __all__ = [
     "add_layer_as_copy",
     "add_layer_as_ref",
     "add_layer_like",
+    "add_symlink_attachment",
     "add_symlink_layer",
     "asked_of",
     "check_attachments",
@@ -79,34 +81,32 @@ _LOOKS = 16
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def layer_of(layer_or_path: Layer | str | os.PathLike[str]) -> Layer:
+def layer_of(layer_or_path: LayerState | str | os.PathLike[str]) -> LayerState:
     """Take a layer as it is, or open the one at `<dataset>/<layer>`, for reading."""
-    from wkplug.dataset import Dataset, Layer
-
-    if isinstance(layer_or_path, Layer):
+    if isinstance(layer_or_path, LayerState):
         return layer_or_path
     location = storage.locate(layer_or_path)
     with missing_at(location, "layer", "DATASET/LAYER"):
-        return Dataset.open(location.parent, read_only=True).get_layer(location.name)  # type: ignore[arg-type]  # locations are taken as they are
+        return DatasetState.open(location.parent, OpenOptions({}, read_only=True)).layer(location.name)
 
 
 def add_layer_like(
-    dataset: Dataset, other_layer: Layer, layer_name: str, *, data_format: str | None = None
-) -> Layer:
+    dataset: DatasetState, other_layer: LayerState, layer_name: str, *, data_format: str | None = None
+) -> LayerState:
     """Add a layer with the properties of another, without its mags and attachments; see `Dataset.add_layer_like`."""
     dataset.check_writable("its layers")
     check_layer_name(layer_name)
     _check_free(dataset, layer_name)
     _warn_of_place(dataset, layer_name, data_format or str(other_layer.data_format))
-    with creating.claimed_layer(dataset, layer_name):
+    with changes.exclusive_layer(dataset, layer_name):
         dataset.store.apply(*_describe(other_layer, layer_name, data_format=data_format))
-    return dataset.get_layer(layer_name)
+    return dataset.layer(layer_name)
 
 
 @shown(lambda _, layer, *__: f"copy {getattr(layer, 'name', layer)}", "progress_of")
 def add_layer_as_copy(
-    dataset: Dataset,
-    foreign_layer: Layer | str | os.PathLike[str],
+    dataset: DatasetState,
+    foreign_layer: LayerState | str | os.PathLike[str],
     new_layer_name: str | None = None,
     *,
     request: CopyRequest | None = None,
@@ -116,7 +116,7 @@ def add_layer_as_copy(
     with_attachments: bool = True,
     bounding_box: NDBoundingBox | None = None,
     progress_of: Callable[[str], Progress] | None = None,
-) -> Layer:
+) -> LayerState:
     """Copy a layer; see `Dataset.add_layer_as_copy`."""
     dataset.check_writable("its layers")
     source = layer_of(foreign_layer)
@@ -142,8 +142,8 @@ def add_layer_as_copy(
     if listed:
         if not (exists_ok or goes_on):
             _check_free(dataset, name)
-        layer = dataset.get_or_add_layer(
-            name, source.category, dtype=source.dtype, num_channels=source.num_channels
+        layer = changes.get_or_add_layer(
+            dataset, name, changes.LayerRequest(source.category, source.dtype, source.num_channels)
         )
         if layer == source:
             raise InvalidArgumentError(
@@ -153,15 +153,15 @@ def add_layer_as_copy(
         unfinished.begin(into=not goes_on)
         dataset.store.apply(*_keys_of(source, name))
     else:
-        with creating.claimed_layer(dataset, name):
+        with changes.exclusive_layer(dataset, name):
             pass  # what a killed deletion has left of that name goes before anything is marked there
         with unfinished.making():
             layer = add_layer_like(dataset, source, name, data_format=data_format)
             if box is not None:
-                layer.bounding_box = box
+                changes.set_box(layer, box)
     with pools.pool(executor) as pool:
         for view in source.mags.values():
-            if goes_on and not exists_ok and creating.is_finished(layer, view.mag):
+            if goes_on and not exists_ok and changes.is_finished(layer, view.mag):
                 continue
             try:
                 mag_copying.add_mag(
@@ -177,23 +177,23 @@ def add_layer_as_copy(
             except LayoutError:
                 # Said before the mag is made. What can't be finished must not be in the way of the next try.
                 if not (listed or layer.mags or goes_on):
-                    dataset.delete_layer(name)
+                    changes.delete_layer(layer)
                 raise
     # What a call before this one has brought is there; an attachment is listed when its files are complete.
-    there = {(item.container_name, item.name): item for item in _attachments(layer)}
-    for attachment in _attachments(source) if with_attachments else []:
-        listed_one = there.get((attachment.container_name, attachment.name))
+    there = {(item.kind, item.name): item for item in attached(layer)}
+    for item in attached(source) if with_attachments else []:
+        listed_one = there.get((item.kind, item.name))
         if listed_one is not None:
             if storage.is_inside(layer.location, listed_one.location):
                 storage.clear_mark(listed_one.location)  # of a call that was killed after it was listed
             continue
-        layer.as_segmentation_layer().attachments.add_attachment_as_copy(attachment)
+        add_copy(layer, item, item.name)
     _copy_other_entries(source, layer)
     unfinished.end()
     return layer
 
 
-def cropped(layer: Layer, box: NDBoundingBox | None, *, exists_ok: bool) -> NDBoundingBox | None:
+def cropped(layer: LayerState, box: NDBoundingBox | None, *, exists_ok: bool) -> NDBoundingBox | None:
     """The part of a layer's box that lies in another one of x, y, z; InvalidArgumentError if they don't meet."""
     if box is None:
         return None
@@ -221,12 +221,12 @@ def asked_of(box: NDBoundingBox | None) -> list[Any]:
 
 
 def add_layer_as_ref(
-    dataset: Dataset,
-    foreign_layer: Layer | str | os.PathLike[str],
+    dataset: DatasetState,
+    foreign_layer: LayerState | str | os.PathLike[str],
     new_layer_name: str | None = None,
     *,
     make_relative: bool = False,
-) -> Layer:
+) -> LayerState:
     """List a layer whose files stay where they are; see `Dataset.add_layer_as_ref`."""
     dataset.check_writable("its layers")
     source = layer_of(foreign_layer)
@@ -235,18 +235,18 @@ def add_layer_as_ref(
     check_layer_name(name)
     _check_free(dataset, name)
     _tell_of_missing_mags(source)
-    with creating.claimed_layer(dataset, name):
+    with changes.exclusive_layer(dataset, name):
         dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
-    return dataset.get_layer(name)
+    return dataset.layer(name)
 
 
 def add_symlink_layer(
-    dataset: Dataset,
-    foreign_layer: Layer | str | os.PathLike[str],
+    dataset: DatasetState,
+    foreign_layer: LayerState | str | os.PathLike[str],
     new_layer_name: str | None = None,
     *,
     make_relative: bool = False,
-) -> Layer:
+) -> LayerState:
     """Link a layer's folder and list the layer; see `Dataset.add_symlink_layer`."""
     dataset.check_writable("its layers")
     source = layer_of(foreign_layer)
@@ -255,17 +255,37 @@ def add_symlink_layer(
     check_layer_name(name)
     _check_free(dataset, name)
     _tell_of_missing_mags(source)
-    with creating.claimed_layer(dataset, name):
+    with changes.exclusive_layer(dataset, name):
         link = entries.make_link(dataset.location.child(name), source.location, make_relative=make_relative)
         try:
             dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
         except BaseException:
             link.unlink()
             raise
-    return dataset.get_layer(name)
+    return dataset.layer(name)
 
 
-def _tell_of_missing_mags(source: Layer) -> None:
+def add_symlink_attachment(layer: LayerState, item: Attached, *, make_relative: bool = False) -> None:
+    """Link an attachment to `<layer>/<kind>/<name>`, and list what it links to, as for layers and mags.
+
+    InvalidArgumentError (an AssertionError) unless both are on a local disk.
+    """
+    layer.check_writable("get attachments")
+    source = item.location
+    suffix = source.name.rpartition(".")[2] if "." in source.name else ""
+    name = f"{item.name}.{suffix}" if suffix and not item.name.endswith(f".{suffix}") else item.name
+    link = entries.make_link(
+        layer.location.child(item.kind.json_key, name), source, make_relative=make_relative
+    )
+    try:
+        path = entries.recorded_path(layer.dataset, source, make_relative=make_relative)
+        list_path(layer, item, path)
+    except BaseException:
+        link.unlink()
+        raise
+
+
+def _tell_of_missing_mags(source: LayerState) -> None:
     """Warn of mags that the layer lists and that are not there: what refers to it lists them, too."""
     views = list(source.mags.values())
     if source.location.local_path() is not None:
@@ -283,9 +303,9 @@ def _tell_of_missing_mags(source: Layer) -> None:
         )
 
 
-def _is_there(view: MagView) -> bool:
+def _is_there(view: MagState) -> bool:
     try:
-        view.array_source.handle  # noqa: B018 - opens it
+        view.source.handle  # noqa: B018 - opens it
     except MissingError:
         return False
     except WkplugError:
@@ -297,11 +317,11 @@ def _is_there(view: MagView) -> bool:
 
 
 def _describe(
-    source: Layer,
+    source: LayerState,
     name: str,
     *,
     data_format: str | None = None,
-    pointing_from: Dataset | None = None,
+    pointing_from: DatasetState | None = None,
     make_relative: bool = False,
 ) -> list[operations.Operation]:
     """The changes that list a layer like `source`; `pointing_from` with its mags and attachments, as references."""
@@ -328,15 +348,15 @@ def _describe(
         operations.AddLayer(entry, like=_raw(source)),
         *_keys_of(source, name),
     ]
-    attached = _raw(source).get("attachments") if pointing_from is not None else None
-    if pointing_from is not None and attached:
+    listed = _raw(source).get("attachments") if pointing_from is not None else None
+    if pointing_from is not None and listed:
         places = {
-            (item.container_name, item.name): entries.recorded_path(
+            (item.kind.container_name, item.name): entries.recorded_path(
                 pointing_from, item.location, make_relative=make_relative
             )
-            for item in _attachments(source)
+            for item in attached(source)
         }
-        value = _with_paths(copy.deepcopy(attached), places)
+        value = _with_paths(copy.deepcopy(listed), places)
         changes.append(operations.SetLayerKey(name, "attachments", value))
     return changes
 
@@ -354,9 +374,7 @@ def _box_for_format(entry: LayerProperties) -> NormalizedBoundingBox:
 
 def _with_paths(raw: dict[str, Any], places: dict[tuple[str, str], str]) -> dict[str, Any]:
     """Put the recorded places into the JSON of attachments, leaving what else it says."""
-    from wkplug.dataset.attachments import KINDS
-
-    for kind in KINDS:
+    for kind in KINDS.values():
         entries = raw.get(kind.json_key)
         for entry in entries if isinstance(entries, list) else [entries]:
             if isinstance(entry, dict) and (kind.container_name, entry.get("name")) in places:
@@ -364,13 +382,13 @@ def _with_paths(raw: dict[str, Any], places: dict[tuple[str, str], str]) -> dict
     return raw
 
 
-def _raw(layer: Layer) -> dict[str, Any]:
+def _raw(layer: LayerState) -> dict[str, Any]:
     """The layer's JSON object, for looking at."""
     raw: dict[str, Any] = layer.dataset.store.raw_layer(layer.name)
     return raw
 
 
-def _keys_of(source: Layer, name: str) -> list[operations.Operation]:
+def _keys_of(source: LayerState, name: str) -> list[operations.Operation]:
     """The changes that give layer `name` the keys of `source`, known and unknown ones, as copies."""
     return [
         operations.SetLayerKey(name, key, copy.deepcopy(value))
@@ -379,25 +397,19 @@ def _keys_of(source: Layer, name: str) -> list[operations.Operation]:
     ]
 
 
-def _attachments(layer: Layer) -> list[Attachment]:
-    from wkplug.dataset import SegmentationLayer
-
-    return list(layer.attachments) if isinstance(layer, SegmentationLayer) else []
-
-
-def check_attachments(source: Layer) -> None:
+def check_attachments(source: LayerState) -> None:
     """Refuse attachments that lie outside of the dataset and are no scientific data: a dataset may name any file.
 
     UnsafePathError, unless the setting `trusted_places` holds the place. What says by its first bytes or by its
     metadata that it is data may lie anywhere, like the arrays of mags: references are made by the API itself.
     """
     root = source.dataset.location
-    for attachment in _attachments(source):
+    for attachment in attached(source):
         place = attachment.location
         if storage.is_inside(root, place) or storage.is_trusted(place) or _is_data(place):
             continue
         raise UnsafePathError(
-            f"The {attachment.type_name} attachment {attachment.name!r} of the layer {source.name!r} lies outside "
+            f"The {attachment.kind.type_name} attachment {attachment.name!r} of the layer {source.name!r} lies outside "
             f"of its dataset, at {place.url}, and is not evidently data: it is not copied.",
             hint="If it is what it should be, name its place in the setting trusted_places, as in "
             f"wkplug.settings(trusted_places=[{place.url!r}]); or pass with_attachments=False to leave it out.",
@@ -417,7 +429,7 @@ def _is_data(place: Location) -> bool:
 # --- checks -----------------------------------------------------------------------------------------------
 
 
-def _check_free(dataset: Dataset, name: str) -> None:
+def _check_free(dataset: DatasetState, name: str) -> None:
     if name in dataset.store.layer_names():
         raise LayerExistsError(
             f"The dataset {dataset.name!r} already has a layer {name!r}.",
@@ -425,7 +437,7 @@ def _check_free(dataset: Dataset, name: str) -> None:
         )
 
 
-def _check_foreign(dataset: Dataset, source: Layer) -> None:
+def _check_foreign(dataset: DatasetState, source: LayerState) -> None:
     if source.dataset.location == dataset.location:
         raise InvalidArgumentError(
             f"The layer {source.name!r} belongs to the dataset {dataset.name!r} itself.",
@@ -433,7 +445,7 @@ def _check_foreign(dataset: Dataset, source: Layer) -> None:
         )
 
 
-def _warn_of_place(dataset: Dataset, name: str, data_format: str) -> None:
+def _warn_of_place(dataset: DatasetState, name: str, data_format: str) -> None:
     choice = registry.choose_backend(
         dataset.location.child(name),
         data_format=data_format,
@@ -447,7 +459,7 @@ def _warn_of_place(dataset: Dataset, name: str, data_format: str) -> None:
 # --- what else lies in the folder -------------------------------------------------------------------------
 
 
-def _other_entries(layer: Layer) -> list[str]:
+def _other_entries(layer: LayerState) -> list[str]:
     """The names in a layer's folder that nothing else of a copy takes care of, such as "mappings/"."""
     described = {
         file for dialect in registry.dialects(str(layer.data_format)) for file in dialect.layer_file_names
@@ -463,10 +475,10 @@ def _other_entries(layer: Layer) -> list[str]:
     ]
 
 
-def _unlisted(layer: Layer, name: str) -> tuple[bool, list[str]]:
+def _unlisted(layer: LayerState, name: str) -> tuple[bool, list[str]]:
     """Whether an entry of the folder holds listed attachments, and what it holds besides."""
     folder = layer.location.child(name.rstrip("/"))
-    own = {item.location for item in _attachments(layer)}
+    own = {item.location for item in attached(layer)}
     if folder in own:
         return True, []
     if not name.endswith("/") or not any(place.parent == folder for place in own):
@@ -474,7 +486,7 @@ def _unlisted(layer: Layer, name: str) -> tuple[bool, list[str]]:
     return True, [entry for entry in folder.list_all() if folder.child(entry.rstrip("/")) not in own]
 
 
-def _copy_other_entries(source: Layer, layer: Layer) -> None:
+def _copy_other_entries(source: LayerState, layer: LayerState) -> None:
     for entry in _other_entries(source):
         name = entry.rstrip("/")
         shared, besides = _unlisted(source, entry)
@@ -496,7 +508,7 @@ def _is_foreign_link(location: Location, root: Location) -> bool:
     return True
 
 
-def link_other_entries(source: Layer, layer: Layer) -> None:
+def link_other_entries(source: LayerState, layer: LayerState) -> None:
     """Link whatever else is in the source's folder, such as mappings; says what can't be linked."""
     failed = []
     for entry in _other_entries(source):

@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.dataset import creating, resizing
-from wkplug.dataset.progress import shown
 from wkplug.errors import (
     DatasetNotFoundError,
     IncompleteMagError,
@@ -35,13 +33,14 @@ from wkplug.errors import (
     UnsupportedOperationError,
 )
 from wkplug.geometry import Mag, grids
-from wkplug.model import layout
+from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
-from wkplug.model.regions import Region, to_bounding_box
+from wkplug.model.states import DatasetState, MagState, OpenOptions
 from wkplug.ops import pools
 from wkplug.ops.copying import entries
 from wkplug.ops.copying.reordering import in_order
 from wkplug.ops.copying.rewriting import copy_voxels
+from wkplug.progress import shown
 from wkplug.properties import MagViewProperties, operations
 
 if TYPE_CHECKING:
@@ -49,8 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wkplug.abc import ArraySpec, Location
-    from wkplug.dataset import Layer, MagView
     from wkplug.geometry import MagLike
+    from wkplug.model.regions import Region
+    from wkplug.model.states import LayerState
     from wkplug.ops.plan import Progress
     from wkplug.storage import ArrayHandle
 
@@ -89,9 +89,9 @@ class CopyRequest:
                 if min(numbers, default=0) < 1:
                     raise LayoutError(f"{what} is {numbers}: every number must be at least 1.")
 
-    def layout(self, source: MagView) -> LayoutRequest:
+    def layout(self, source: MagState) -> LayoutRequest:
         """What is asked for, completed from the source; its shards or chunks give way where they must."""
-        spec = source.array_source.handle.spec
+        spec = source.source.handle.spec
         chunk, shard = self.chunk_shape, self.shard_shape
         if not self.defaults:
             axes = source.frame.axes
@@ -111,23 +111,12 @@ class CopyRequest:
             compress=spec.compressed if self.compress is None else self.compress,
         )
 
-    def keeps(self, source: MagView) -> bool:
+    def keeps(self, source: MagState) -> bool:
         """Whether the source is stored as is asked for already; never one whose values are widened when read."""
-        info = source.info
-        if source.array_source.handle.array.stored_dtype is not None:
+        if source.source.handle.array.stored_dtype is not None:
             return False
-        for wanted, found in (
-            (self.chunk_shape, info.chunk_shape),
-            (self.shard_shape, info.shard_shape),
-            (self.chunks_per_shard, info.chunks_per_shard),
-        ):
-            if wanted is not None:
-                numbers = (wanted,) * len(found) if isinstance(wanted, int) else tuple(int(n) for n in wanted)
-                if numbers != found.to_tuple():
-                    return False
-        return self.compress is None or (
-            isinstance(self.compress, bool) and self.compress == info.compression_mode
-        )
+        asked = LayoutRequest(self.chunk_shape, self.shard_shape, self.chunks_per_shard, self.compress)
+        return isinstance(asked.compress, bool | None) and not any(asked.differences(source.spec))
 
 
 def _over_axes(axes: tuple[str, ...], value: Any, spec: ArraySpec) -> tuple[int, ...] | None:
@@ -141,17 +130,15 @@ def _over_axes(axes: tuple[str, ...], value: Any, spec: ArraySpec) -> tuple[int,
     return tuple(by_axis.get(axis, length) for axis, length in zip(axes, spec.chunk_shape, strict=True))
 
 
-def mag_view_of(mag_view_or_path: MagView | str | os.PathLike[str]) -> MagView:
+def mag_view_of(mag_view_or_path: MagState | str | os.PathLike[str]) -> MagState:
     """Take a mag as it is, or open the one at `<dataset>/<layer>/<mag>`, for reading."""
-    from wkplug.dataset import Dataset, MagView
-
-    if isinstance(mag_view_or_path, MagView):
+    if isinstance(mag_view_or_path, MagState):
         return mag_view_or_path
     location = storage.locate(mag_view_or_path)
     folder = location.parent
     with missing_at(location, "mag", "DATASET/LAYER/MAG"):
-        dataset = Dataset.open(folder.parent, read_only=True)  # type: ignore[arg-type]  # locations are taken as they are
-        return dataset.get_layer(folder.name).get_mag(location.name)
+        dataset = DatasetState.open(folder.parent, OpenOptions({}, read_only=True))
+        return dataset.layer(folder.name).mag(location.name)
 
 
 @contextmanager
@@ -170,8 +157,8 @@ def missing_at(location: Location, what: str, form: str) -> Iterator[None]:
 
 @shown(lambda layer, source, *_: f"copy {layer.name}, mag {getattr(source, 'name', source)}")
 def add_mag(
-    layer: Layer,
-    mag_view_or_path: MagView | str | os.PathLike[str],
+    layer: LayerState,
+    mag_view_or_path: MagState | str | os.PathLike[str],
     transfer: Transfer = Transfer.DATA,
     *,
     mag: MagLike | None = None,
@@ -181,7 +168,7 @@ def add_mag(
     make_relative: bool = False,
     executor: Any = None,
     progress: Progress | None = None,
-) -> MagView:
+) -> MagState:
     """Add the mag of another layer, as `mag` if that is given (voxels stay what they are, the box follows).
 
     MagExistsError (an IndexError) if the layer has it, unless a copy with `exists_ok`: then voxels are written
@@ -211,11 +198,11 @@ def add_mag(
                 hint="A reference leads to another layer; use add_mag_as_copy for a copy of its own.",
             )
         with suppress(IncompleteMagError):  # whoever writes it may go on
-            source.array_source.handle  # noqa: B018 - refuses a mag whose files are gone or don't fit its layer
+            source.source.handle  # noqa: B018 - refuses a mag whose files are gone or don't fit its layer
         return _point_to(
             layer, source, target, transfer, region if extend_layer_bounding_box else None, make_relative
         )
-    source.array_source.handle  # noqa: B018 - refuses a source that an unfinished job has marked
+    source.source.handle  # noqa: B018 - refuses a source that an unfinished job has marked
     wanted = region if extend_layer_bounding_box else layer.region
     with pools.pool(executor) as pool:
         if target in layer.mags:
@@ -227,13 +214,13 @@ def add_mag(
                 progress(1, 1)
         else:
             _copy_data(layer, source, target, wanted, region, request, pool, progress)
-    return layer.get_mag(target)
+    return layer.mag(target)
 
 
 # --- checks -----------------------------------------------------------------------------------------------
 
 
-def _check_kind(layer: Layer, source: MagView, *, formats: bool) -> None:
+def _check_kind(layer: LayerState, source: MagState, *, formats: bool) -> None:
     other = source.layer
     facts = {
         "dtype": (layer.dtype.name, other.dtype.name),
@@ -253,7 +240,7 @@ def _check_kind(layer: Layer, source: MagView, *, formats: bool) -> None:
             )
 
 
-def reorders(layer: Layer, source: MagView) -> bool:
+def reorders(layer: LayerState, source: MagState) -> bool:
     """Whether the layer's format has an order of axes of its own, which the source's voxels can be brought into."""
     own, given = layer.frame.axes, source.frame.axes
     return (
@@ -263,19 +250,19 @@ def reorders(layer: Layer, source: MagView) -> bool:
     )
 
 
-def _read_handle(layer: Layer, source: MagView) -> ArrayHandle:
-    return in_order(source.array_source.handle, layer.frame.axes)
+def _read_handle(layer: LayerState, source: MagState) -> ArrayHandle:
+    return in_order(source.source.handle, layer.frame.axes)
 
 
-def _check_layout(layer: Layer, mag: Mag, request: CopyRequest) -> None:
-    if not request.keeps(layer.get_mag(mag)):
+def _check_layout(layer: LayerState, mag: Mag, request: CopyRequest) -> None:
+    if not request.keeps(layer.mag(mag)):
         raise MagMismatchError(
             f"The mag {mag} of {layer.name!r} exists and is stored in another way than asked for.",
             hint="Leave the shapes and compress out to write into it as it is, or rewrite it with rechunk.",
         )
 
 
-def _region_as(source: MagView, layer: Layer, target: Mag) -> Region:
+def _region_as(source: MagState, layer: LayerState, target: Mag) -> Region:
     """The part of the source that its layer shows, in Mag(1) voxels of the mag that it is to become."""
     own = source.layer.region
     if source.mag != target:
@@ -300,12 +287,12 @@ def _box(region: Region, factors: tuple[int, ...]) -> Region:
     return first, tuple(b - a for a, b in zip(first, stop, strict=True))
 
 
-def _by_files(layer: Layer, source: MagView, request: CopyRequest, transfer: Transfer) -> bool:
+def _by_files(layer: LayerState, source: MagState, request: CopyRequest, transfer: Transfer) -> bool:
     """Whether files can be copied as they are: the same storage, on places that list what they hold."""
     wanted = True if transfer is Transfer.FILES else request.files
     if wanted is False:
         return False
-    capabilities = source.array_source.handle.backend.capabilities
+    capabilities = source.source.handle.backend.capabilities
     reason = None
     if source.data_format != layer.data_format:
         reason = f"the data format changes from {source.data_format} to {layer.data_format}"
@@ -326,13 +313,13 @@ def _by_files(layer: Layer, source: MagView, request: CopyRequest, transfer: Tra
 # --- the four ways ----------------------------------------------------------------------------------------
 
 
-def _mark(layer: Layer, source: MagView, target: Mag) -> storage.Mark:
+def _mark(layer: LayerState, source: MagState, target: Mag) -> storage.Mark:
     return storage.Mark(job=f"copy to {layer.name} {target}", what=f"copy of {source.location.url}")
 
 
 def _copy_data(
-    layer: Layer,
-    source: MagView,
+    layer: LayerState,
+    source: MagState,
     target: Mag,
     wanted: Region,
     region: Region,
@@ -341,11 +328,11 @@ def _copy_data(
     progress: Progress | None,
 ) -> None:
     whole = grids.hull(layer.region, wanted)
-    making = creating.new_mag(
+    making = changes.new_mag(
         layer,
         target,
         _for_format(layer, source, target, request, whole),
-        creating.purpose_of_next_mag(layer),
+        changes.purpose_of_next_mag(layer),
         _mark(layer, source, target),
         region=whole,
         extra=entries.foreign_keys(source),
@@ -359,7 +346,7 @@ def _copy_data(
 
 
 def _for_format(
-    layer: Layer, source: MagView, target: Mag, request: CopyRequest, region: Region
+    layer: LayerState, source: MagState, target: Mag, request: CopyRequest, region: Region
 ) -> LayoutRequest:
     """What is asked for; in the source's format with its codecs, in another one with its plain chunks and shards."""
     asked = request.layout(source)
@@ -370,9 +357,9 @@ def _for_format(
             place, data_format=data_format, mode="create", explicit=explicit
         ).winner
         factors, dtype = layer.frame.factors(target.to_tuple()), layer.dtype.name
-        purpose = creating.purpose_of_next_mag(layer)
+        purpose = changes.purpose_of_next_mag(layer)
         return entries.with_codecs_of(
-            source.array_source.handle,
+            source.source.handle,
             asked,
             request.compress,
             backend=backend,
@@ -383,7 +370,7 @@ def _for_format(
         )
     chunk, shard = request.chunk_shape, request.shard_shape
     if chunk is None:
-        found = source.array_source.handle.spec.chunk_shape
+        found = source.source.handle.spec.chunk_shape
         edges = {found[position] for position in source.frame.xyz if position is not None}
         edge = edges.pop()
         if not edges and edge & (edge - 1) == 0:
@@ -399,9 +386,9 @@ def _for_format(
     return asked._replace(chunk_shape=chunk, shard_shape=shard)
 
 
-def _shards_of(source: MagView, chunk: Any) -> tuple[int, ...] | None:
+def _shards_of(source: MagState, chunk: Any) -> tuple[int, ...] | None:
     """The source's shards along x, y and z, in whole chunks; None if it has none, or ones that no format shares."""
-    spec = source.array_source.handle.spec
+    spec = source.source.handle.spec
     edges = [spec.shard_shape[position] for position in source.frame.xyz if position is not None]
     if chunk is None or len(edges) != 3 or spec.shard_shape == spec.chunk_shape or len(set(edges)) > 1:
         return None
@@ -411,7 +398,7 @@ def _shards_of(source: MagView, chunk: Any) -> tuple[int, ...] | None:
     return tuple(map(max, edges, chunks))
 
 
-def _has_shards(layer: Layer, target: Mag) -> bool:
+def _has_shards(layer: LayerState, target: Mag) -> bool:
     data_format = str(layer.data_format)
     choice = registry.choose_backend(
         layer.location.child(target.to_layer_name()), data_format=data_format, mode="create",
@@ -422,21 +409,21 @@ def _has_shards(layer: Layer, target: Mag) -> bool:
 
 
 def _overwrite(
-    layer: Layer,
-    source: MagView,
+    layer: LayerState,
+    source: MagState,
     target: Mag,
     wanted: Region,
     region: Region,
     pool: Any,
     progress: Progress | None,
 ) -> None:
-    if layer.get_mag(target).read_only:
+    if layer.mag(target).read_only:
         raise MagExistsError(
             f"The mag {target} of {layer.name!r} belongs to another dataset and can't be overwritten.",
             hint="Copy into a layer whose mags are its own.",
         )
     _extend(layer, wanted)
-    with creating.overwritten_mag(layer, target, _mark(layer, source, target)) as handle:
+    with changes.overwritten_mag(layer, target, _mark(layer, source, target)) as handle:
         factors = layer.frame.factors(target.to_tuple())
         bounds = grids.intersect(_box(region, factors), _box(layer.region, factors))
         if bounds is not None:
@@ -445,12 +432,12 @@ def _overwrite(
             )
 
 
-def _copy_files(layer: Layer, source: MagView, target: Mag, wanted: Region) -> None:
+def _copy_files(layer: LayerState, source: MagState, target: Mag, wanted: Region) -> None:
     location = layer.location.child(target.to_layer_name())
     data_format = str(layer.data_format)
-    with creating.claimed(layer, target):
+    with changes.exclusive(layer, target):
         try:
-            creating.make_room(layer, location, data_format)
+            changes.remove_abandoned(layer, location, data_format)
         except MagExistsError as error:
             raise entries.FolderExistsError(error.message, hint=error.hint) from error
         storage.set_mark(location, _mark(layer, source, target))
@@ -465,22 +452,22 @@ def _copy_files(layer: Layer, source: MagView, target: Mag, wanted: Region) -> N
             allow_incomplete=True,
         )
         _extend(layer, wanted)
-        creating.list_finished(layer, {target: handle}, extra=entries.foreign_keys(source))
-        view = layer.get_mag(target)
-        resizing.grow([view], layer.region)
+        changes.list_finished(layer, {target: handle}, extra=entries.foreign_keys(source))
+        view = layer.mag(target)
+        changes.grow([view], layer.region)
 
 
 def _point_to(
-    layer: Layer,
-    source: MagView,
+    layer: LayerState,
+    source: MagState,
     target: Mag,
     transfer: Transfer,
     wanted: Region | None,
     make_relative: bool,  # noqa: FBT001 - internal
-) -> MagView:
+) -> MagState:
     path = entries.recorded_path(layer.dataset, source.location, make_relative=make_relative)
     entry = MagViewProperties(mag=target, path=path, extra=entries.all_keys(source))
-    with creating.claimed(layer, target):
+    with changes.exclusive(layer, target):
         link = None
         if transfer is Transfer.LINK:
             link = entries.make_link(
@@ -495,10 +482,10 @@ def _point_to(
             if link is not None:
                 link.unlink()
             raise
-    return layer.get_mag(target)
+    return layer.mag(target)
 
 
-def _extend(layer: Layer, region: Region) -> None:
+def _extend(layer: LayerState, region: Region) -> None:
     """Let the layer's box hold `region` too; no write where it does already, or where `region` is empty."""
     if 0 not in region[1] and grids.hull(layer.region, region) != layer.region:
-        layer.extend_bounding_box(to_bounding_box(layer.frame, region))
+        changes.extend_box(layer, region)

@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
-from wkplug.dataset import creating
-from wkplug.dataset.progress import shown
 from wkplug.errors import InvalidArgumentError, ReadOnlyError
 from wkplug.geometry import grids
-from wkplug.model import layout
+from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
 from wkplug.notices import warn_user
 from wkplug.ops import pools
 from wkplug.ops.copying import entries, layer_copying, mag_copying
 from wkplug.ops.copying.mag_copying import CopyRequest
 from wkplug.ops.copying.rewriting import copy_voxels
+from wkplug.progress import shown
 from wkplug.storage import replacing
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wkplug.abc import ArraySpec, Box
-    from wkplug.dataset import Dataset, MagView
+    from wkplug.model.states import DatasetState, MagState
     from wkplug.ops.plan import Progress
 
 __all__ = ["compress", "compress_dataset", "rechunk"]
@@ -46,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @shown(lambda view: f"compress {view.layer.name} {view.name}")
 def compress(
-    view: MagView,
+    view: MagState,
     *,
     target_path: str | os.PathLike[str] | None = None,
     executor: Any = None,
@@ -54,7 +53,7 @@ def compress(
 ) -> bool:
     """Compress a mag, keeping its chunks and shards; gives whether there was something to do."""
     _clean_up(view)
-    spec = view.array_source.handle.spec
+    spec = view.source.handle.spec
     if spec.compressed:
         _log.info("Skipping the mag %s of %s as it is already compressed.", view.name, view.layer.name)
         return False
@@ -65,7 +64,7 @@ def compress(
 
 @shown(lambda view: f"rechunk {view.layer.name} {view.name}")
 def rechunk(
-    view: MagView,
+    view: MagState,
     *,
     chunk_shape: Any = None,
     shard_shape: Any = None,
@@ -84,8 +83,8 @@ def rechunk(
 
 
 def compress_dataset(
-    dataset: Dataset, *, executor: Any = None, progress: Progress | None = None
-) -> list[MagView]:
+    dataset: DatasetState, *, executor: Any = None, progress: Progress | None = None
+) -> list[MagState]:
     """Compress all mags of the dataset that are its own and aren't compressed; gives these."""
     dataset.check_writable("its mags")
     done = []
@@ -100,7 +99,7 @@ def compress_dataset(
 
 
 def _rewrite(
-    view: MagView,
+    view: MagState,
     request: LayoutRequest,
     target_path: str | os.PathLike[str] | None,
     executor: Any,
@@ -124,10 +123,8 @@ def _rewrite(
 
 
 def _to_dataset(
-    view: MagView, request: LayoutRequest, target_path: Any, pool: Any, progress: Progress | None
+    view: MagState, request: LayoutRequest, target_path: Any, pool: Any, progress: Progress | None
 ) -> None:
-    from wkplug.dataset import Dataset
-
     source = view.layer
     place = storage.locate(target_path)
     if place == source.dataset.location:
@@ -135,12 +132,10 @@ def _to_dataset(
             "target_path is the mag's own dataset.", hint="Leave it out to rewrite in place."
         )
     storage.check_apart(source.dataset.location, place, "the dataset that is read")
-    dataset = Dataset(
-        target_path, None, exist_ok=True, voxel_size_with_unit=source.dataset.voxel_size_with_unit
-    )
+    dataset = changes.create_dataset(place, source.dataset.voxel_size_with_unit, exist_ok=True)
     if source.name in dataset.store.layer_names():
-        layer = dataset.get_or_add_layer(
-            source.name, source.category, dtype=source.dtype, num_channels=source.num_channels
+        layer = changes.get_or_add_layer(
+            dataset, source.name, changes.LayerRequest(source.category, source.dtype, source.num_channels)
         )
     else:
         layer = layer_copying.add_layer_like(dataset, source, source.name)
@@ -154,11 +149,11 @@ def _to_dataset(
     mag_copying.add_mag(layer, view, request=wish, executor=pool, progress=progress)
 
 
-def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progress | None) -> None:
+def _in_place(view: MagState, request: LayoutRequest, pool: Any, progress: Progress | None) -> None:
     layer, location = view.layer, view.location
     _check_own(view)
-    with creating.claimed(layer, view.mag):
-        old = view.array_source.handle
+    with changes.exclusive(layer, view.mag):
+        old = view.source.handle
         place = storage.place_of_new(location)
         place.delete(recursive=True)
         storage.set_mark(
@@ -180,7 +175,7 @@ def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progre
         with replacing.errors_named(place, location):
             new = storage.create_array(place, data_format, spec_of(request), backend=explicit)
             # The layer's box comes first: around it there is rarely anything; shards are hardly written twice.
-            shown = _whole_chunks(view._bounds_in_mag(layer.region), new.spec)
+            shown = _whole_chunks(grids.coarsened(layer.region, view.factors), new.spec)
             for whole in _bounds(old):
                 for bounds in _shown_and_hidden(whole, shown):
                     copy_voxels(old, new, bounds, executor=pool, progress=progress)
@@ -189,32 +184,32 @@ def _in_place(view: MagView, request: LayoutRequest, pool: Any, progress: Progre
         storage.clear_mark(place)
         extra = entries.foreign_keys(view)
         storage.forget(place)
-        view.array_source.forget()
+        view.source.forget()
         replacing.swap(location)
         _complete(view, extra)
 
 
-def _complete(view: MagView, extra: dict[str, Any]) -> None:
+def _complete(view: MagState, extra: dict[str, Any]) -> None:
     """After the swap: the entry says what the new array is, then the old one goes."""
-    source = view.array_source
+    source = view.source
     source.forget()
-    creating.list_mag(view.layer, view.mag, source.writing_handle, extra=extra, replace=True)
+    changes.list_mag(view.layer, view.mag, source.writing_handle, extra=extra, replace=True)
     replacing.finish(view.location)
     source.forget()
-    view.layer.get_mag(view.mag).array_source.forget()
+    view.layer.mag(view.mag).source.forget()
 
 
-def _clean_up(view: MagView) -> None:
+def _clean_up(view: MagState) -> None:
     """Finish what a killed call has left of a swap."""
     location = view.location
     if view.read_only or location.local_path() is None or not replacing.is_unfinished(location):
         return
-    with creating.claimed(view.layer, view.mag):
+    with changes.exclusive(view.layer, view.mag):
         replacing.recover(location)
         _complete(view, entries.all_keys(view))
 
 
-def _check_own(view: MagView) -> None:
+def _check_own(view: MagState) -> None:
     view.layer.check_writable("rewrite its mags")
     if view.read_only:
         raise ReadOnlyError(

@@ -9,35 +9,36 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.errors import InvalidArgumentError, ShapeMismatchError
 from wkplug.geometry import Mag, NormalizedBoundingBox
+from wkplug.model import changes, voxels
+from wkplug.model.layout import LayoutRequest
+from wkplug.model.regions import Position
+from wkplug.ops.pyramids import downsampling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
 
-    from wkplug.dataset import Dataset, Layer
-    from wkplug.dataset.legacy.formats import FormatName
     from wkplug.geometry import MagLike, VecIntLike
     from wkplug.model.names import Category
+    from wkplug.model.states import DatasetState, LayerState
 
 __all__ = ["write_layer"]
 
 
 def write_layer(
-    dataset: Dataset,
+    dataset: DatasetState,
     layer_name: str,
     category: Category,
     data: ArrayLike,
     *,
-    data_format: FormatName | None = None,
+    data_format: str | None = None,
     downsample: bool = True,
-    chunk_shape: Any = None,
-    shard_shape: Any = None,
-    chunks_per_shard: Any = None,
+    layout: LayoutRequest = LayoutRequest(),  # noqa: B008 - a frozen value
     axes: Sequence[str] | None = None,
     absolute_offset: VecIntLike | None = None,
     mag: MagLike = 1,
-) -> Layer:
+) -> LayerState:
     """Add a layer that holds an array; see `Dataset.write_layer`."""
     import numpy
 
@@ -51,24 +52,22 @@ def write_layer(
     factors = dict(zip("xyz", target.to_tuple(), strict=True))
     start = _offset(names, absolute_offset)
     shape = [length * factors.get(axis, 1) for axis, length in zip(names, array.shape, strict=True)]
-    layer = dataset.add_layer(
-        layer_name,
+    request = changes.LayerRequest(
         category,
         dtype=array.dtype,
         num_channels=array.shape[names.index("c")] if "c" in names else 1,
         data_format=data_format,
         bounding_box=NormalizedBoundingBox(start, shape, names),
     )
+    layer = changes.add_layer(dataset, layer_name, request)
     try:
-        view = layer.add_mag(
-            target, chunk_shape=chunk_shape, shard_shape=shard_shape, chunks_per_shard=chunks_per_shard
-        )
-        view.write(array)
+        new = changes.add_mag(layer, target, layout)
+        voxels.write_to_mag(new, array, Position())
     except BaseException:
-        dataset.delete_layer(layer_name)
+        changes.delete_layer(layer)
         raise
     if downsample:
-        layer.downsample()
+        downsampling.downsample(layer)
     return layer
 
 

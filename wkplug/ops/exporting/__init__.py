@@ -12,16 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import ExportVolume
-from wkplug.dataset.progress import shown
-from wkplug.errors import CategoryError
 from wkplug.geometry import Mag
 from wkplug.notices import warn_user
 from wkplug.ops import plan
 from wkplug.ops.exporting import room, targets
 from wkplug.ops.exporting.levels import region_to_export, resolutions
-from wkplug.ops.exporting.mapping import keeps_zero, mapped
+from wkplug.ops.exporting.mapping import IdMapping, keeps_zero, mapped
 from wkplug.ops.exporting.scratch import Scratch, all_cells
 from wkplug.ops.pools import pool
+from wkplug.progress import shown
 from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
@@ -29,34 +28,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from wkplug.abc import Box
-    from wkplug.dataset import Layer
     from wkplug.geometry import MagLike, NDBoundingBox
+    from wkplug.model.states import LayerState
 
 __all__ = ["export_layer"]
 
 
 @shown(lambda layer, *_: f"export {layer.name}")
 def export_layer(
-    layer: Layer,
+    layer: LayerState,
     output_path: str | os.PathLike[str],
     exporter: str | None = None,
     *,
     bounding_box: NDBoundingBox | None = None,
     mag: MagLike | None = None,
     downsample: bool = True,
-    mapping: str | None = None,
+    mapping: IdMapping | None = None,
     overwrite: bool = False,
     executor: Any = None,
     progress: plan.Progress | None = None,
     **options: Any,
 ) -> None:
-    """Write a box of a layer; see `LayerExport.__call__`. options: those of the exporter."""
+    """Write a box of a layer; see `LayerExport.__call__`.
+
+    mapping: new ids of the segments. options: those of the exporter.
+    """
     writer = targets.choose(str(output_path), exporter)
-    view = layer.get_finest_mag() if mag is None else layer.get_mag(Mag(mag))
+    view = layer.finest_mag() if mag is None else layer.mag(Mag(mag))
     region = region_to_export(layer, view, bounding_box)
     levels = resolutions(layer, view, region, writer.pyramid if downsample else "")
-    if mapping is not None and layer.category != "segmentation":
-        raise CategoryError(f"The mapping {mapping!r} can't be applied: {layer.name!r} is no segmentation.")
     folder = layer.dataset.location
     sources = [folder, folder.child(FILE_NAME), *(mag.location for mag in layer.mags.values())]
     # The pool ends first: what is still running when something fails writes into the place that is deleted then.
@@ -68,7 +68,7 @@ def export_layer(
         scratch = Scratch(levels, str(folder.local_path()), layer.frame.axes)
         levels = scratch.levels
         if mapping is not None:
-            levels = mapped(layer, levels, mapping, view.get_dtype())
+            levels = mapped(levels, mapping, view.dtype)
 
         def run(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
             tasks = tuple(items)
@@ -85,12 +85,12 @@ def export_layer(
                 return scratch.pieces(number, shape)
             return all_cells((0,) * len(shape), levels[number].shape, shape)
 
-        view_configuration = layer.default_view_configuration
+        view_configuration = layer.properties.default_view_configuration
         volume = ExportVolume(
             name=layer.name,
             category=layer.category,
             axes=layer.frame.axes,
-            dtype=view.get_dtype().name,
+            dtype=view.dtype.name,
             voxel_size=layer.dataset.voxel_size.to_tuple(),
             levels=levels,
             map=run,
@@ -112,7 +112,7 @@ def export_layer(
         )
 
 
-def _not_said(layer: Layer, volume: ExportVolume, dropped: frozenset[str], *, chosen: bool) -> list[str]:
+def _not_said(layer: LayerState, volume: ExportVolume, dropped: frozenset[str], *, chosen: bool) -> list[str]:
     """What is true of the exported box, and not in the file; no format has the layer's transformations.
 
     chosen: whether the caller has said which box it is, and so knows where it begins.
@@ -125,4 +125,7 @@ def _not_said(layer: Layer, volume: ExportVolume, dropped: frozenset[str], *, ch
         ("color", volume.color is not None, f"is shown in the colour {volume.color}"),
     ]
     told = [text for name, has_it, text in facts if has_it and name in dropped]
-    return [*told, *(["has a coordinate transformation"] if layer.coordinate_transformations else [])]
+    return [
+        *told,
+        *(["has a coordinate transformation"] if layer.properties.coordinate_transformations else []),
+    ]

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box
-    from wkplug.dataset import Layer, MagView
     from wkplug.geometry import NDBoundingBox
     from wkplug.model.regions import Region
+    from wkplug.model.states import LayerState, MagState
     from wkplug.storage import ArrayHandle
 
 __all__ = ["Computed", "Stored", "region_to_export", "resolutions"]
@@ -39,7 +39,7 @@ _PIECE_BYTES = 1 << 25  # of a resolution, from which the next one is computed
 _STEP = 32  # voxels: pieces are cut at multiples, so that few chunks are decoded twice
 
 
-def region_to_export(layer: Layer, view: MagView, bounding_box: NDBoundingBox | None) -> Region:
+def region_to_export(layer: LayerState, view: MagState, bounding_box: NDBoundingBox | None) -> Region:
     """Cut a box with the layer's and shrink it to whole voxels of the mag; Mag(1) voxels, all axes.
 
     At the layer's own borders it is enlarged to them instead, so that nothing is lost. OutOfBoundsError if nothing is
@@ -62,7 +62,7 @@ def region_to_export(layer: Layer, view: MagView, bounding_box: NDBoundingBox | 
     return tuple(start), tuple(b - a for a, b in zip(start, stop, strict=True))
 
 
-def resolutions(layer: Layer, view: MagView, region: Region, pyramid: str) -> tuple[ExportLevel, ...]:
+def resolutions(layer: LayerState, view: MagState, region: Region, pyramid: str) -> tuple[ExportLevel, ...]:
     """Give the mag of `view` and, as `pyramid` says ("xyz", "xy" or ""), coarser ones."""
     levels = [_stored(view, region)]
     mags = (
@@ -77,15 +77,15 @@ def resolutions(layer: Layer, view: MagView, region: Region, pyramid: str) -> tu
         if there is not None and _fits(layer, there, region) and _serves(there, view):
             levels.append(_stored(there, region))
         else:
-            levels.append(_computed(layer, levels[-1], mag, view.get_dtype().name))
+            levels.append(_computed(layer, levels[-1], mag, view.dtype.name))
     return tuple(levels)
 
 
-def _size(layer: Layer, region: Region) -> Vec3Int:
+def _size(layer: LayerState, region: Region) -> Vec3Int:
     return Vec3Int(*(1 if position is None else region[1][position] for position in layer.frame.xyz))
 
 
-def _coarser_xyz(layer: Layer, view: MagView, region: Region) -> list[Mag]:
+def _coarser_xyz(layer: LayerState, view: MagState, region: Region) -> list[Mag]:
     """The scheme of `layer.downsample`; the layer's own mags lead."""
     size = _size(layer, region)
     others = [] if size.z == 1 else [_chain(view.mag, layer.mags)]
@@ -102,7 +102,7 @@ def _chain(finest: Mag, mags: Iterable[Mag]) -> list[Mag]:
     return result
 
 
-def _coarser_xy(view: MagView, region: Region) -> list[Mag]:
+def _coarser_xy(view: MagState, region: Region) -> list[Mag]:
     start_mag = view.mag
     mags: list[Mag] = []
     x, y, _ = view.frame.xyz
@@ -114,7 +114,7 @@ def _coarser_xy(view: MagView, region: Region) -> list[Mag]:
     return mags
 
 
-def _fits(layer: Layer, view: MagView, region: Region) -> bool:
+def _fits(layer: LayerState, view: MagState, region: Region) -> bool:
     ends = (low + length for low, length in zip(*layer.region, strict=True))
     return all(
         first % factor == 0 and ((first + extent) % factor == 0 or first + extent >= end)
@@ -122,15 +122,15 @@ def _fits(layer: Layer, view: MagView, region: Region) -> bool:
     )
 
 
-def _serves(view: MagView, finest: MagView) -> bool:
+def _serves(view: MagState, finest: MagState) -> bool:
     """Whether the mag is complete and of the dtype of the finest: arrays may differ from what the layer says."""
-    return storage.is_complete(view.location) and view.get_dtype() == finest.get_dtype()
+    return storage.is_complete(view.location) and view.dtype == finest.dtype
 
 
-def _stored(view: MagView, region: Region) -> ExportLevel:
+def _stored(view: MagState, region: Region) -> ExportLevel:
     start = tuple(low // factor for low, factor in zip(region[0], view.factors, strict=True))
     stop = (-(-(low + n) // factor) for low, n, factor in zip(*region, view.factors, strict=True))
-    handle = view.array_source.handle
+    handle = view.source.handle
     return ExportLevel(
         mag=view.mag.to_tuple(),
         start=start,
@@ -140,7 +140,7 @@ def _stored(view: MagView, region: Region) -> ExportLevel:
     )
 
 
-def _computed(layer: Layer, finer: ExportLevel, mag: Mag, dtype: str) -> ExportLevel:
+def _computed(layer: LayerState, finer: ExportLevel, mag: Mag, dtype: str) -> ExportLevel:
     relative = Mag([coarse // fine for coarse, fine in zip(mag, finer.mag, strict=True)])
     factors = layer.frame.factors(relative.to_tuple())
     name = "mode" if layer.category == "segmentation" else "median"

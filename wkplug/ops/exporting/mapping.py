@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
 
-from wkplug.errors import AttachmentError, ExportError
+from wkplug.errors import ExportError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, ExportLevel
-    from wkplug.dataset import Layer
 
-__all__ = ["keeps_zero", "mapped"]
+__all__ = ["IdMapping", "keeps_zero", "mapped"]
 
-_TABLE = "segment_to_agglomerate"
+
+class IdMapping(NamedTuple):
+    """New ids of segments: `table` has the new one at the place of the old one."""
+
+    name: str
+    table: NDArray[Any]
 
 
 def mapped(
-    layer: Layer, levels: tuple[ExportLevel, ...], name: str, dtype: np.dtype[Any]
+    levels: tuple[ExportLevel, ...], mapping: IdMapping, dtype: np.dtype[Any]
 ) -> tuple[ExportLevel, ...]:
-    """Give the levels, of `dtype`, with ids of the agglomerate attachment `name`; ids beyond its table become 0.
+    """Give the levels, of `dtype`, with new ids; ids beyond the table become 0.
 
-    AttachmentError if the layer has no such attachment, ExportError if one of its ids is too large for it.
+    ExportError if a new id is too large for the dtype.
     """
     import numpy
 
-    from wkplug.dataset import SegmentationLayer
-    from wkplug.dataset.legacy import agglomerate_files
-
-    there = layer.attachments.agglomerates if isinstance(layer, SegmentationLayer) else ()
-    attachment = next((each for each in there if each.name == name), None)
-    if attachment is None:
-        known = ", ".join(each.name for each in there) or "none"
-        raise AttachmentError(
-            f"The layer {layer.name!r} has no agglomerate attachment {name!r}; it has {known}.",
-            hint="Give one of these as the mapping.",
-        )
-    table = agglomerate_files.read(attachment.location, str(attachment.data_format), [_TABLE])[_TABLE]
+    name, table = mapping
     if table.size and int(table.max()) > numpy.iinfo(dtype).max:
         raise ExportError(
             f"The mapping {name!r} has ids up to {table.max()}, more than {dtype} can hold.",

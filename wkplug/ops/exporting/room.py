@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wkplug.abc import Box, Least, Location
-    from wkplug.dataset import Layer, MagView
+    from wkplug.model.states import LayerState, MagState
 
 __all__ = ["check"]
 
 
-def check(layer: Layer, view: MagView, stored: Sequence[Box] | None, least: Least, folder: Location) -> None:
+def check(
+    layer: LayerState, view: MagState, stored: Sequence[Box] | None, least: Least, folder: Location
+) -> None:
     """ExportError if the disk of `folder` has no room for an export.
 
     stored: boxes of the mag beside which nothing is stored, in its voxels; None where that isn't known.
@@ -51,7 +53,7 @@ def check(layer: Layer, view: MagView, stored: Sequence[Box] | None, least: Leas
     raise ExportError(text + where, hint=f"Export only a part, bounding_box={inner}, or choose {sparse}.")
 
 
-def _hull(layer: Layer, view: MagView, stored: Sequence[Box]) -> BoundingBox | None:
+def _hull(layer: LayerState, view: MagState, stored: Sequence[Box]) -> BoundingBox | None:
     """Give the box of what is stored of the layer, in voxels of Mag(1)."""
     boxes = [
         (

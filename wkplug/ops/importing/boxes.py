@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from wkplug.ops.importing.cutting import Cutting
     from wkplug.ops.importing.options import ImportOptions
     from wkplug.ops.importing.pipeline import Sights
-    from wkplug.ops.importing.planning import VolumePlan
+    from wkplug.ops.importing.plans import VolumePlan
     from wkplug.ops.importing.volume import Reading, Span
     from wkplug.ops.pyramids.feeding import Feed
 

@@ -10,37 +10,22 @@ import colorsys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from wkplug.config.hints import counted
 from wkplug.errors import InvalidArgumentError, UnsupportedImageDataError
 from wkplug.ops.importing.naming import part_of_name, told_letters
+from wkplug.ops.importing.plans import LayerPlan, Shown
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.planning import LayerPlan
     from wkplug.ops.importing.volume import Volume
 
-__all__ = ["Shown", "channel_groups", "name_notes", "shown"]
+__all__ = ["channel_groups", "name_notes", "shown"]
 
 _PLAIN = frozenset({"red", "green", "blue", "alpha", "grey", "gray"})
 """Names that say nothing but the place of a sample."""
-
-
-@attrs.frozen
-class Shown:
-    """How viewers show a layer at first, as far as its file says; range: the darkest and the brightest value.
-
-    inverted: whether the darkest is shown as the brightest.
-    """
-
-    color: tuple[int, int, int] | None = None
-    range: tuple[float, float] | None = None
-    visible: bool | None = None
-    inverted: bool | None = None
 
 
 def channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[tuple[str, range]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wkplug.geometry import Vec3Float
     from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.planning import VolumePlan
+    from wkplug.ops.importing.plans import VolumePlan
     from wkplug.ops.importing.volume import Volume
 
 __all__ = ["place_notes", "transformation_of"]

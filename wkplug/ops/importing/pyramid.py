@@ -17,7 +17,8 @@ from wkplug.errors import TooLargeError
 from wkplug.model.regions import Frame
 from wkplug.ops import memory
 from wkplug.ops.importing import cutting
-from wkplug.ops.importing.planning import VolumePlan, spec_of
+from wkplug.ops.importing.planning import spec_of
+from wkplug.ops.importing.plans import VolumePlan
 from wkplug.ops.pyramids import downsampling
 from wkplug.ops.pyramids.passes import plan_feed
 from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from wkplug.abc import Executor, Location
-    from wkplug.dataset import Layer
     from wkplug.geometry import Mag, Vec3Float
+    from wkplug.model.states import LayerState
     from wkplug.ops.importing.cutting import Cutting
     from wkplug.ops.importing.options import ImportOptions, PyramidOptions
     from wkplug.ops.plan import Progress
@@ -116,7 +117,7 @@ def _feeds(volume: VolumePlan, sizes: Sizes, cut: Cutting) -> Iterable[Pass]:
 
 
 def add_coarser_mags(
-    layers: Iterable[Layer],
+    layers: Iterable[LayerState],
     wanted: PyramidOptions,
     options: ImportOptions,
     executor: Executor,

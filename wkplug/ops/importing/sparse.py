@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Box
     from wkplug.ops.importing.cutting import Cutting
     from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.planning import VolumePlan
+    from wkplug.ops.importing.plans import VolumePlan
 
 __all__ = ["FEW", "boxes"]
 

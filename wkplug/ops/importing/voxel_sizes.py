@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wkplug.geometry import Mag
-    from wkplug.ops.importing.planning import VolumePlan
+    from wkplug.ops.importing.plans import VolumePlan
     from wkplug.ops.importing.volume import Volume
 
 __all__ = ["Known", "compared", "filled", "known_size", "size_text", "unequal"]

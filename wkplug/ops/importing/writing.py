@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from wkplug import storage
-from wkplug.dataset import creating
 from wkplug.errors import LayerExistsError, UnsupportedImageDataError, WkplugError
 from wkplug.geometry import Mag, grids
+from wkplug.model import changes
 from wkplug.ops.importing.boxes import BoxWork
 from wkplug.ops.importing.journal import Journal
 from wkplug.ops.importing.pipeline import Boxes, Seen, Sights, joined
@@ -37,10 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wkplug.abc import Box, Executor, Location
-    from wkplug.dataset import Dataset, Layer
-    from wkplug.model.names import Category
+    from wkplug.model.states import DatasetState, LayerState
     from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.planning import LayerPlan, VolumePlan
+    from wkplug.ops.importing.plans import LayerPlan, VolumePlan
     from wkplug.properties import AffineCoordinateTransformation
 
 __all__ = ["check_free", "told_refusal", "write_volume"]
@@ -49,13 +48,13 @@ _JOB = "import"
 
 
 def write_volume(
-    dataset: Dataset,
+    dataset: DatasetState,
     planned: VolumePlan,
     options: ImportOptions,
     *,
     executor: Executor,
     advance: Callable[[int], None],
-) -> tuple[list[Layer], list[ImportNote]]:
+) -> tuple[list[LayerState], list[ImportNote]]:
     """Add the planned layers and write their voxels; `advance` is told bytes, as of `VolumePlan.work`.
 
     Gives the layers, and what was seen in their voxels. Layers that are written already are left as they are, those
@@ -65,18 +64,18 @@ def write_volume(
     mag = planned.mag
     if _is_written(dataset, planned, mag):
         advance(planned.work)
-        Journal.remove(_folder(dataset.get_layer(planned.layers[0].name), mag))
-        return [dataset.get_layer(layer.name) for layer in planned.layers], []
+        Journal.remove(_folder(dataset.layer(planned.layers[0].name), mag))
+        return [dataset.layer(layer.name) for layer in planned.layers], []
     with ExitStack() as claims:
         begun = [_layer(dataset, layer) for layer in planned.layers]
         layers, new = [layer for layer, _ in begun], all(is_new for _, is_new in begun)
         for layer in layers:
-            claims.enter_context(creating.claimed(layer, mag))
+            claims.enter_context(changes.exclusive(layer, mag))
         try:
             return layers, _fill(dataset, planned, options, layers, executor, advance)
         except UnsupportedImageDataError as error:
             # The same call would end so again; after damage it goes on.
-            if not new or not _take_back(dataset, layers, mag):
+            if not new or not _take_back(layers, mag):
                 for layer in layers:
                     storage.refuse_mark(_folder(layer, mag), error.message)
                 stays = (
@@ -86,22 +85,22 @@ def write_volume(
             raise
 
 
-def _take_back(dataset: Dataset, layers: list[Layer], mag: Mag) -> bool:
+def _take_back(layers: list[LayerState], mag: Mag) -> bool:
     """Delete layers that this import has just added, unless it has stored anything of them that it could go on from."""
     journal = Journal.find(_folder(layers[0], mag))
     if any(layer.mags for layer in layers) or not (journal is None or journal.is_empty):
         return False
     for layer in layers:
         with suppress(WkplugError):  # the error that is under way says more
-            dataset.delete_layer(layer.name)
+            changes.delete_layer(layer)
     return True
 
 
 def _fill(
-    dataset: Dataset,
+    dataset: DatasetState,
     planned: VolumePlan,
     options: ImportOptions,
-    layers: list[Layer],
+    layers: list[LayerState],
     executor: Executor,
     advance: Callable[[int], None],
 ) -> list[ImportNote]:
@@ -164,14 +163,14 @@ def _seen(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
 # --- beginning, and going on ---------------------------------------------------------------------------------
 
 
-def check_free(dataset: Dataset, planned: VolumePlan) -> None:
+def check_free(dataset: DatasetState, planned: VolumePlan) -> None:
     """Refuse names that the dataset has already, unless this very import has left them unfinished."""
     taken = [layer.name for layer in planned.layers if layer.name in dataset.layers]
     if not taken:
         return
     name = planned.layers[0].name
     if name in taken and not _is_written(dataset, planned, planned.mag):
-        folder = _folder(dataset.get_layer(name), planned.mag)
+        folder = _folder(dataset.layer(name), planned.mag)
         mark = storage.read_mark(folder)
         if mark is not None and mark.job == f"{_JOB} {name}":
             journal = Journal.find(folder)
@@ -195,7 +194,7 @@ def told_refusal(refused: str) -> tuple[str, str]:
     return f", because it failed: {refused.rstrip('.')}", "Run that import again once that is mended"
 
 
-def _is_written(dataset: Dataset, planned: VolumePlan, mag: Mag) -> bool:
+def _is_written(dataset: DatasetState, planned: VolumePlan, mag: Mag) -> bool:
     """Whether all layers are listed, and none is marked: an import may be killed between the two."""
     layers = [dataset.layers.get(layer.name) for layer in planned.layers]
     return all(
@@ -204,27 +203,26 @@ def _is_written(dataset: Dataset, planned: VolumePlan, mag: Mag) -> bool:
     )
 
 
-def _folder(layer: Layer, mag: Mag) -> Location:
+def _folder(layer: LayerState, mag: Mag) -> Location:
     return layer.location.child(mag.to_layer_name())
 
 
-def _layer(dataset: Dataset, planned: LayerPlan) -> tuple[Layer, bool]:
+def _layer(dataset: DatasetState, planned: LayerPlan) -> tuple[LayerState, bool]:
     """Add a layer, or take the one that this import has left; gives also whether it is new."""
     if planned.name in dataset.layers:
-        return dataset.get_layer(planned.name), False
-    layer = dataset.add_layer(
-        planned.name,
-        cast("Category", planned.category),
+        return dataset.layer(planned.name), False
+    request = changes.LayerRequest(
+        planned.category,
         dtype=planned.dtype,
         num_channels=len(planned.channels),
         data_format=planned.data_format,
         bounding_box=planned.bounding_box,
     )
-    return layer, True
+    return changes.add_layer(dataset, planned.name, request), True
 
 
 def _begin(
-    planned: VolumePlan, layers: list[Layer], mag: Mag, options: ImportOptions
+    planned: VolumePlan, layers: list[LayerState], mag: Mag, options: ImportOptions
 ) -> tuple[Journal, list[storage.ArrayHandle], bool]:
     """Make the arrays, marked and not listed; or open those of an import that was stopped, with its journal.
 
@@ -253,14 +251,14 @@ def _begin(
     handles = []
     for layer in layers:
         mark = storage.Mark(job=f"{_JOB} {layer.name}", what="image files")
-        handles.append(creating.create_array(layer, mag, options.request, "images", mark=mark))
+        handles.append(changes.create_array(layer, mag, options.request, "images", mark=mark))
     journal = Journal(folders[0], planned.fingerprint, planned.cutting.box, len(layers))
     journal.save()
     return journal, handles, False
 
 
 def _finish(
-    layer: Layer,
+    layer: LayerState,
     handle: storage.ArrayHandle,
     mag: Mag,
     planned: LayerPlan,
@@ -270,7 +268,7 @@ def _finish(
     """List the mag together with what was learnt from the voxels, then take the mark away."""
     if mag in layer.mags:  # stopped after this
         storage.clear_mark(handle.location)
-        layer.get_mag(mag).array_source.forget()
+        layer.mag(mag).source.forget()
         return
     handle.flush()
     key: tuple[str, Any]
@@ -283,7 +281,7 @@ def _finish(
         if transformation is not None:
             kept = operations.SetLayerKey(layer.name, "coordinateTransformations", (transformation,))
             layer.dataset.store.apply(kept)
-        creating.list_mag(layer, mag, handle)
+        changes.list_mag(layer, mag, handle)
     storage.clear_mark(handle.location)
 
 

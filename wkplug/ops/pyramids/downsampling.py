@@ -16,9 +16,7 @@ import itertools
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wkplug import registry, storage
-from wkplug.dataset import creating, execution
-from wkplug.dataset.progress import shown
+from wkplug import execution, registry, storage
 from wkplug.errors import (
     InvalidArgumentError,
     MagError,
@@ -28,7 +26,7 @@ from wkplug.errors import (
     TooLargeError,
 )
 from wkplug.geometry import Mag, grids
-from wkplug.model import layout
+from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
 from wkplug.notices import warn_user
 from wkplug.ops import memory as budgets
@@ -36,15 +34,16 @@ from wkplug.ops import plan
 from wkplug.ops.copying import rechunking
 from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
 from wkplug.ops.pyramids.sweeping import Sweep
+from wkplug.progress import shown
 from wkplug.storage.budget import half_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wkplug.abc import Interpolation
-    from wkplug.dataset import Dataset, Layer, MagView
-    from wkplug.dataset.execution import AnyExecutor
+    from wkplug.execution import AnyExecutor
     from wkplug.geometry import MagLike, VecIntLike
+    from wkplug.model.states import DatasetState, LayerState, MagState
     from wkplug.ops.plan import Progress
 
 __all__ = [
@@ -80,21 +79,21 @@ class InvalidSchemeError(InvalidArgumentError, RuntimeError):
 
 
 def downsample(
-    layer: Layer,
+    layer: LayerState,
     *,
     from_mag: MagLike | None = None,
     coarsest_mag: MagLike | None = None,
     interpolation_mode: str = "default",
     compress: bool | Mapping[str, Any] = True,
     sampling_mode: str | SamplingModes = SamplingModes.ANISOTROPIC,
-    align_with_other_layers: bool | Dataset = True,
+    align_with_other_layers: bool | DatasetState = True,
     buffer_shape: VecIntLike | int | None = None,
     chunk_shape: VecIntLike | int | None = None,
     shard_shape: VecIntLike | int | None = None,
     force_sampling_scheme: bool = False,
     allow_overwrite: bool = False,
     only_setup_mags: bool = False,
-    from_mag_view: MagView | None = None,
+    from_mag_view: MagState | None = None,
     memory: int | str | None = None,
     executor: AnyExecutor = None,
     progress: Progress | None = None,
@@ -102,7 +101,7 @@ def downsample(
     """Add all coarser mags up to `coarsest_mag`; see `Layer.downsample`. Gives the mags in order."""
     layer.check_writable("be downsampled")
     for mag in layer.mags:
-        creating.is_finished(layer, mag)  # a killed call may have left its mark on what it had finished
+        changes.is_finished(layer, mag)  # a killed call may have left its mark on what it had finished
     chosen_interpolation(interpolation_mode, layer.category, layer.dtype.name)
     if from_mag is None and from_mag_view is not None:
         from_mag = from_mag_view.mag
@@ -138,7 +137,7 @@ def downsample(
 
 
 def downsample_mag(
-    layer: Layer,
+    layer: LayerState,
     from_mag: MagLike,
     target_mag: MagLike,
     *,
@@ -151,7 +150,7 @@ def downsample_mag(
 
 @shown(lambda layer, *_: f"downsample {layer.name}")
 def downsample_mag_list(
-    layer: Layer,
+    layer: LayerState,
     from_mag: MagLike,
     target_mags: Iterable[MagLike],
     *,
@@ -162,7 +161,7 @@ def downsample_mag_list(
     shard_shape: VecIntLike | int | None = None,
     allow_overwrite: bool = False,
     only_setup_mags: bool = False,
-    from_mag_view: MagView | None = None,
+    from_mag_view: MagState | None = None,
     memory: int | str | None = None,
     executor: AnyExecutor = None,
     progress: Progress | None = None,
@@ -187,17 +186,18 @@ def downsample_mag_list(
     if only_setup_mags:
         for target in targets:
             if target not in layer.mags:
-                creating.add_mag(layer, target, request, "pyramid")
+                with changes.exclusive(layer, target):
+                    changes.list_mag(layer, target, changes.create_array(layer, target, request, "pyramid"))
         return
-    view.array_source.handle  # noqa: B018 - refuses a source that an unfinished job has marked, before anything is written
+    view.source.handle  # noqa: B018 - refuses a source that an unfinished job has marked, before anything is written
     buffer = buffer_of(layer, buffer_shape)
     existing = [target for target in targets if target in layer.mags]
-    unfinished = [mag for mag in existing if not storage.is_complete(layer.get_mag(mag).location)]
+    unfinished = [mag for mag in existing if not storage.is_complete(layer.mag(mag).location)]
     with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
         handles = stack.enter_context(begin_mags(layer, source, targets, interpolation, request))
         sweep = Sweep(
             layer=layer,
-            source=(source, view.array_source.handle),
+            source=(source, view.source.handle),
             targets=tuple((target, handles[target]) for target in targets),
             interpolation=interpolation,
             existing=frozenset(existing),
@@ -219,14 +219,18 @@ def downsample_mag_list(
             raise
         with plan.until_flushed(progress) as told:
             sweep.run(passes, runner, told)
-            creating.list_finished(
+            changes.list_finished(
                 layer, {target: handles[target] for target in targets if target not in existing}
             )
 
 
 @contextmanager
 def begin_mags(
-    layer: Layer, source: Mag, targets: Sequence[Mag], interpolation: Interpolation, request: LayoutRequest
+    layer: LayerState,
+    source: Mag,
+    targets: Sequence[Mag],
+    interpolation: Interpolation,
+    request: LayoutRequest,
 ) -> Iterator[dict[Mag, storage.ArrayHandle]]:
     """Be the only one who fills these mags, finest first; new ones are made and marked, for `creating.list_finished`.
 
@@ -238,27 +242,27 @@ def begin_mags(
         for finer, target in reversed(list(zip([source, *targets], targets, strict=False))):
             job = mark_of(layer, finer, target, interpolation)
             if target in layer.mags:
-                handles[target] = stack.enter_context(creating.overwritten_mag(layer, target, job))
+                handles[target] = stack.enter_context(changes.overwritten_mag(layer, target, job))
             else:
-                stack.enter_context(creating.claimed(layer, target))
-                handles[target] = creating.create_array(layer, target, request, "pyramid", mark=job)
+                stack.enter_context(changes.exclusive(layer, target))
+                handles[target] = changes.create_array(layer, target, request, "pyramid", mark=job)
         yield {target: handles[target] for target in targets}
 
 
-def redownsample(layer: Layer, **options: Any) -> None:
+def redownsample(layer: LayerState, **options: Any) -> None:
     """Compute all coarser mags anew from the finest; see `Layer.redownsample`."""
     layer.check_writable("be downsampled")
     mags = sorted(layer.mags, key=lambda mag: mag.to_list())
     if len(mags) > 1:
         # What a killed call has left unfinished can't be read, and is computed as it is laid out.
-        for mag in [mag for mag in mags[1:] if storage.is_complete(layer.get_mag(mag).location)]:
-            _lay_out_for_growth(layer, layer.get_mag(mags[0]), layer.get_mag(mag))
+        for mag in [mag for mag in mags[1:] if storage.is_complete(layer.mag(mag).location)]:
+            _lay_out_for_growth(layer, layer.mag(mags[0]), layer.mag(mag))
         downsample_mag_list(layer, mags[0], mags[1:], allow_overwrite=True, **options)
 
 
-def _lay_out_for_growth(layer: Layer, finest: MagView, view: MagView) -> None:
+def _lay_out_for_growth(layer: LayerState, finest: MagState, view: MagState) -> None:
     """Give a mag larger shards if the layer has grown since it was made, so that it isn't a host of tiny files."""
-    handle = view.array_source.handle
+    handle = view.source.handle
     if view.read_only or view.location.local_path() is None or not handle.backend.capabilities.sharded:
         return
     old = handle.spec
@@ -268,15 +272,15 @@ def _lay_out_for_growth(layer: Layer, finest: MagView, view: MagView) -> None:
     shard = tuple(
         max(own, min(best, finest_one))
         for own, best, finest_one in zip(
-            old.shard_shape, new.shard_shape, finest.array_source.handle.spec.shard_shape, strict=True
+            old.shard_shape, new.shard_shape, finest.source.handle.spec.shard_shape, strict=True
         )
     )
-    bounds = view._bounds_in_mag(layer.region)
+    bounds = grids.coarsened(layer.region, view.factors)
     if grids.count_cells(*bounds, old.shard_shape) > _TOO_MANY * grids.count_cells(*bounds, shard):
         rechunking.rechunk(view, chunk_shape=old.chunk_shape, shard_shape=shard, compress=old.compressed)
 
 
-def downsample_dataset(dataset: Dataset, *, executor: AnyExecutor = None, **options: Any) -> None:
+def downsample_dataset(dataset: DatasetState, *, executor: AnyExecutor = None, **options: Any) -> None:
     """Downsample every layer that has mags, with one pool of workers; see `Dataset.downsample`."""
     with execution.adapted(executor, default="threads") as runner:
         for layer in dataset.layers.values():
@@ -308,7 +312,7 @@ def budget_of(memory: int | str | None) -> int:
     return half_of_memory() if memory is None else budgets.parse_bytes(memory)
 
 
-def source_view(layer: Layer, mag: Mag, given: MagView | None, *, verb: str = "downsample") -> MagView:
+def source_view(layer: LayerState, mag: Mag, given: MagState | None, *, verb: str = "downsample") -> MagState:
     """Give the mag to compute from: the layer's own, or `given`, which must be like the layer's."""
     if min(layer.region[0]) < 0:
         raise OutOfBoundsError(
@@ -320,10 +324,10 @@ def source_view(layer: Layer, mag: Mag, given: MagView | None, *, verb: str = "d
     if given is None:
         if mag not in layer.mags:
             raise _no_source(layer, mag, verb)
-        return layer.get_mag(mag)
+        return layer.mag(mag)
     if given.mag != mag:
         raise InvalidArgumentError(f"from_mag_view is of mag {given.mag}, but from_mag is {mag}.")
-    handle = given.array_source.handle
+    handle = given.source.handle
     spec = handle.spec
     if (spec.axes, spec.num_channels, handle.array.dtype) != (
         layer.frame.axes,
@@ -339,7 +343,7 @@ def source_view(layer: Layer, mag: Mag, given: MagView | None, *, verb: str = "d
     return given
 
 
-def buffer_of(layer: Layer, shape: VecIntLike | int | None) -> tuple[int, ...] | None:
+def buffer_of(layer: LayerState, shape: VecIntLike | int | None) -> tuple[int, ...] | None:
     """Widen a buffer_shape of x, y, z to all axes; None stays None."""
     if shape is None:
         return None
@@ -351,7 +355,7 @@ def buffer_of(layer: Layer, shape: VecIntLike | int | None) -> tuple[int, ...] |
     return layer.frame.with_xyz(numbers, layer.region[1])
 
 
-def mark_of(layer: Layer, source: Mag, target: Mag, interpolation: Interpolation) -> storage.Mark:
+def mark_of(layer: LayerState, source: Mag, target: Mag, interpolation: Interpolation) -> storage.Mark:
     """Give the mark of the job that computes `target`."""
     return storage.Mark(
         job=f"{_JOB} {layer.name} {source} -> {target}",
@@ -368,18 +372,18 @@ def chosen_interpolation(mode: str, category: str, dtype: str) -> Interpolation:
     return registry.interpolation(name, category=category, dtype=dtype)
 
 
-def _coarsest(layer: Layer) -> Mag:
+def _coarsest(layer: LayerState) -> Mag:
     if not layer.mags:
         raise NoSourceMagError(
             f"The layer {layer.name!r} has no mags to downsample.", hint="Add a mag and write voxels first."
         )
     mags = list(layer.mags)
     # A mag that a killed job has left marked is no source, but will be computed anew.
-    complete = (mag for mag in reversed(mags) if storage.is_complete(layer.get_mag(mag).location))
+    complete = (mag for mag in reversed(mags) if storage.is_complete(layer.mag(mag).location))
     return next(complete, mags[-1])
 
 
-def _no_source(layer: Layer, mag: Mag, verb: str = "downsample") -> NoSourceMagError:
+def _no_source(layer: LayerState, mag: Mag, verb: str = "downsample") -> NoSourceMagError:
     there = ", ".join(map(str, layer.mags)) or "none"
     return NoSourceMagError(
         f"The layer {layer.name!r} has no mag {mag} to {verb} from; it has {there}.",
@@ -387,26 +391,26 @@ def _no_source(layer: Layer, mag: Mag, verb: str = "downsample") -> NoSourceMagE
     )
 
 
-def check_free(layer: Layer, mag: Mag) -> None:
+def check_free(layer: LayerState, mag: Mag) -> None:
     """Refuse a mag that exists, but for one that a killed call has left."""
     if mag in layer.mags and not _left_unfinished(layer, mag):
         raise exists(layer, mag)
 
 
 def exists(
-    layer: Layer, mag: Mag, hint: str = "Pass allow_overwrite=True to compute it anew."
+    layer: LayerState, mag: Mag, hint: str = "Pass allow_overwrite=True to compute it anew."
 ) -> MagExistsError:
     """Make the error that refuses to compute a mag that is there."""
     return MagExistsError(f"The layer {layer.name!r} already has the mag {mag}.", hint=hint)
 
 
-def _left_unfinished(layer: Layer, mag: Mag) -> bool:
+def _left_unfinished(layer: LayerState, mag: Mag) -> bool:
     """Whether a killed call has left the mag listed and marked: the same call may finish it."""
-    mark = storage.read_mark(layer.get_mag(mag).location)
+    mark = storage.read_mark(layer.mag(mag).location)
     return mark is not None and mark.job.startswith(_JOB) and mark.job.endswith(f" -> {mag}")
 
 
-def aligned_mags(layer: Layer, *, align: Dataset | bool) -> list[Sequence[Mag]]:
+def aligned_mags(layer: LayerState, *, align: DatasetState | bool) -> list[Sequence[Mag]]:
     """Give the mags of the layers to align with: those of this dataset (True), of another one, or none (False)."""
     if isinstance(align, bool):
         if not align:

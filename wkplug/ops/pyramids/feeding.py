@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.dataset import creating
 from wkplug.geometry import grids
+from wkplug.model import changes
 from wkplug.ops.pyramids import blocks
 from wkplug.ops.pyramids.cells import Cells
 from wkplug.ops.pyramids.downsampling import begin_mags, chosen_interpolation
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box, Interpolation
-    from wkplug.dataset import Layer
     from wkplug.geometry import Mag
     from wkplug.model.layout import LayoutRequest
+    from wkplug.model.states import LayerState
     from wkplug.ops.pyramids.cells import Step
     from wkplug.ops.pyramids.passes import Pass
     from wkplug.storage import ArrayHandle
@@ -42,7 +42,7 @@ __all__ = ["Feed"]
 class Feed:
     """A pyramid that is being fed; make it with `begun`. Boxes are voxels of the source, over all axes."""
 
-    layer: Layer
+    layer: LayerState
     mags: dict[Mag, ArrayHandle]
     source_bounds: Box
     steps: tuple[Step, ...]
@@ -54,7 +54,7 @@ class Feed:
     @contextmanager
     def begun(
         cls,
-        layer: Layer,
+        layer: LayerState,
         source: Mag,
         targets: Sequence[Mag],
         planned: Pass,
@@ -95,4 +95,4 @@ class Feed:
 
     def finish(self) -> None:
         """List the mags: every box has been fed, and the source is listed."""
-        creating.list_finished(self.layer, self.mags)
+        changes.list_finished(self.layer, self.mags)

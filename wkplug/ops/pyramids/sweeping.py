@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
     from wkplug.abc import ArraySpec, Box, Interpolation
-    from wkplug.dataset import Layer
-    from wkplug.dataset.execution import Runner
+    from wkplug.execution import Runner
     from wkplug.geometry import Mag
     from wkplug.model.regions import Frame, Region
+    from wkplug.model.states import LayerState
     from wkplug.ops.pyramids.stored import StoredShards
     from wkplug.storage import ArrayHandle
 
@@ -50,7 +50,7 @@ _SPARE_BYTES = 48 * 2**20
 """What engines and allocators keep beside what they were asked for: caches, threads, fragments."""
 
 
-def bounds_of(layer: Layer, mag: Mag) -> Box:
+def bounds_of(layer: LayerState, mag: Mag) -> Box:
     """Give the layer's box in voxels of a mag, all axes, enlarged to whole voxels."""
     return _bounds(layer.frame, layer.region, mag)
 
@@ -85,7 +85,7 @@ def sizes_of(
 
 
 def steps_of(
-    layer: Layer,
+    layer: LayerState,
     source: Mag,
     targets: Sequence[tuple[Mag, ArrayHandle]],
     cells: Sequence[tuple[int, ...]],
@@ -133,7 +133,7 @@ class Sweep:
     existing: the targets that may hold voxels already.
     """
 
-    layer: Layer
+    layer: LayerState
     source: tuple[Mag, ArrayHandle]
     targets: tuple[tuple[Mag, ArrayHandle], ...]
     interpolation: Interpolation

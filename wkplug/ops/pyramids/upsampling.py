@@ -17,24 +17,23 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from wkplug import registry, storage
-from wkplug.dataset import creating, execution
-from wkplug.dataset.progress import shown
+from wkplug import execution, registry, storage
 from wkplug.errors import MagError, TooLargeError
 from wkplug.geometry import Mag, grids
-from wkplug.model import voxels
+from wkplug.model import changes, voxels
 from wkplug.model.layout import LayoutRequest
 from wkplug.ops import plan
 from wkplug.ops.pyramids import downsampling, sweeping
 from wkplug.ops.pyramids.sampling import SamplingModes, mags_to_downsample
+from wkplug.progress import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wkplug.abc import Interpolation
-    from wkplug.dataset import Dataset, Layer, MagView
-    from wkplug.dataset.execution import AnyExecutor, Runner
+    from wkplug.execution import AnyExecutor, Runner
     from wkplug.geometry import MagLike, VecIntLike
+    from wkplug.model.states import DatasetState, LayerState, MagState
     from wkplug.storage import ArrayHandle
 
 __all__ = ["upsample"]
@@ -69,14 +68,14 @@ class _Expansion:
 
 @shown(lambda layer, *_: f"upsample {layer.name}", "progress_of")
 def upsample(
-    layer: Layer,
+    layer: LayerState,
     from_mag: MagLike,
     *,
-    from_mag_view: MagView | None = None,
+    from_mag_view: MagState | None = None,
     finest_mag: MagLike = 1,
     compress: bool = True,
     sampling_mode: str | SamplingModes = SamplingModes.ANISOTROPIC,
-    align_with_other_layers: bool | Dataset = True,
+    align_with_other_layers: bool | DatasetState = True,
     buffer_shape: VecIntLike | int | None = None,
     chunk_shape: VecIntLike | int | None = None,
     shard_shape: VecIntLike | int | None = None,
@@ -116,8 +115,8 @@ def upsample(
     with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
         handles: dict[Mag, ArrayHandle] = {}
         for target in [target for target in targets if target not in layer.mags]:
-            stack.enter_context(creating.claimed(layer, target))
-            handles[target] = creating.create_array(layer, target, request, "pyramid", mark=marks[target])
+            stack.enter_context(changes.exclusive(layer, target))
+            handles[target] = changes.create_array(layer, target, request, "pyramid", mark=marks[target])
         try:
             parts = {
                 target: _part(layer, target, handle, buffer, runner, budget)
@@ -131,7 +130,7 @@ def upsample(
         for target, handle in handles.items():
             finer, coarser = frame.factors(target.to_tuple()), frame.factors(source.to_tuple())
             work = _Expansion(
-                source=view.array_source.handle,
+                source=view.source.handle,
                 target=handle,
                 factors=tuple(b // a for a, b in zip(finer, coarser, strict=True)),
                 interpolation=interpolation,
@@ -147,14 +146,14 @@ def upsample(
                 pass
             handle.flush()
             storage.finish_mark(handle.location)
-            creating.list_mag(layer, target, handle)
+            changes.list_mag(layer, target, handle)
         for target in targets:
-            storage.clear_mark(layer.get_mag(target).location)
-            layer.get_mag(target).array_source.forget()
+            storage.clear_mark(layer.mag(target).location)
+            layer.mag(target).source.forget()
     return targets
 
 
-def _is_own(layer: Layer, target: Mag, mark: storage.Mark) -> bool:
+def _is_own(layer: LayerState, target: Mag, mark: storage.Mark) -> bool:
     """Whether a call like this one has marked the mag, and was killed."""
     found = storage.read_mark(layer.location.child(target.to_layer_name()))
     return found is not None and (found.job, found.what) == (mark.job, mark.what)
@@ -170,7 +169,7 @@ def _way_round(targets: list[Mag], index: int) -> str:
 
 
 def _part(
-    layer: Layer,
+    layer: LayerState,
     target: Mag,
     handle: ArrayHandle,
     buffer: tuple[int, ...] | None,

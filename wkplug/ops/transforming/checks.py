@@ -25,8 +25,8 @@ from wkplug.ops.transforming.maps import AbstractTransform, AffinePlaces, Affine
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wkplug.dataset import Layer, MagView
     from wkplug.geometry import Mag, NDBoundingBox
+    from wkplug.model.states import LayerState, MagState
     from wkplug.ops.transforming.maps import Places
     from wkplug.storage import Mark
 
@@ -77,7 +77,7 @@ def maps(
     return (lambda shift, mag: FreePlaces(function, shift, mag)), forward
 
 
-def check_alike(input_layer: Layer, output_layer: Layer, interpolation: str) -> None:
+def check_alike(input_layer: LayerState, output_layer: LayerState, interpolation: str) -> None:
     """Refuse layers that differ in what a transform can't change, and an interpolation that they can't have."""
     for layer in (input_layer, output_layer):
         _check_axes(layer)
@@ -103,7 +103,7 @@ def check_alike(input_layer: Layer, output_layer: Layer, interpolation: str) -> 
         )
 
 
-def _check_axes(layer: Layer) -> None:
+def _check_axes(layer: LayerState) -> None:
     axes = layer.frame.axes
     if set(axes) - {"c"} != set("xyz"):
         raise AxesError(
@@ -113,7 +113,7 @@ def _check_axes(layer: Layer) -> None:
         )
 
 
-def checked_fill(value: float | None, layer: Layer) -> Any:
+def checked_fill(value: float | None, layer: LayerState) -> Any:
     """Give the fill value in the layer's dtype, None for None."""
     if value is None:
         return None
@@ -134,7 +134,7 @@ def checked_fill(value: float | None, layer: Layer) -> Any:
     return fill
 
 
-def mag_of(layer: Layer, mag: Mag, role: str = "layer") -> MagView:
+def mag_of(layer: LayerState, mag: Mag, role: str = "layer") -> MagState:
     """Give a mag of a layer; MagNotFoundError, a KeyError."""
     if mag not in layer.mags:
         there = ", ".join(map(str, layer.mags)) or "none"
@@ -142,10 +142,10 @@ def mag_of(layer: Layer, mag: Mag, role: str = "layer") -> MagView:
             f"The {role} {layer.name!r} has no mag {mag} to transform; it has {there}.",
             hint="Give one of these as mag.",
         )
-    return layer.get_mag(mag)
+    return layer.mag(mag)
 
 
-def mask_of(layer: Layer | None, mag: Mag) -> MagView | None:
+def mask_of(layer: LayerState | None, mag: Mag) -> MagState | None:
     """Give the mag of the mask, None without one."""
     if layer is None:
         return None
@@ -159,8 +159,8 @@ def mask_of(layer: Layer | None, mag: Mag) -> MagView | None:
 
 
 def output_box(
-    input_layer: Layer,
-    output_layer: Layer,
+    input_layer: LayerState,
+    output_layer: LayerState,
     forward: AbstractTransform | None,
     given: NDBoundingBox | None,
     *,
@@ -192,11 +192,11 @@ def output_box(
     return box.offset(shift), shift
 
 
-def refuse_self(output_layer: Layer, view: MagView, mask: MagView | None) -> None:
+def refuse_self(output_layer: LayerState, view: MagState, mask: MagState | None) -> None:
     """Refuse to write what is read."""
     if view.mag not in output_layer.mags:
         return
-    url = output_layer.get_mag(view.mag).location.url
+    url = output_layer.mag(view.mag).location.url
     if url in (one.location.url for one in (view, mask) if one is not None):
         raise InvalidArgumentError(
             f"The layer {output_layer.name!r} would be written while it is read.",
@@ -245,7 +245,7 @@ class _Hashed:
         return memoryview(data).nbytes
 
 
-def refuse_unfinished(layer: Layer, mag: Mag, left: Mark) -> NoReturn:
+def refuse_unfinished(layer: LayerState, mag: Mag, left: Mark) -> NoReturn:
     """IncompleteMagError: a mag that exists is what another transform has left."""
     raise IncompleteMagError(
         f"The mag {mag} of the layer {layer.name!r} is not complete: another transform into it, {left.what}, "

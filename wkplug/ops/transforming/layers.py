@@ -7,8 +7,6 @@ parts than workers, the workers share one part at a time (threads only).
 A new mag is created with a mark and listed when it is complete. One that exists stays listed, and is marked until
 the work is done; the same call again finishes what a killed one has left, another one is refused: it might leave
 voxels of the first.
-
-Who calls it: users, as `wkplug.ops.transform`.
 """
 
 from __future__ import annotations
@@ -19,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from wkplug import storage
-from wkplug.dataset import creating, execution
+from wkplug import execution, storage
 from wkplug.errors import InvalidArgumentError, TooLargeError
 from wkplug.geometry import BoundingBox, Mag, grids
+from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
+from wkplug.model.states import state_of
 from wkplug.ops import plan, pools
 from wkplug.ops.pyramids import downsampling, sweeping
 from wkplug.ops.transforming import checks
@@ -36,9 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc import Box
-    from wkplug.dataset import Layer, MagView
-    from wkplug.dataset.execution import AnyExecutor, Runner
+    from wkplug.execution import AnyExecutor, Runner
     from wkplug.geometry import MagLike, NDBoundingBox, VecIntLike
+    from wkplug.model.states import HasState, LayerState, MagState
     from wkplug.ops.transforming.maps import AbstractTransform
     from wkplug.storage import ArrayHandle
 
@@ -55,15 +54,15 @@ _COPIES = 3
 
 
 def transform(
-    input_layer: Layer,
-    output_layer: Layer,
+    input_layer: LayerState | HasState,
+    output_layer: LayerState | HasState,
     transform: AbstractTransform | None = None,
     *,
     inverse_transform: Callable[[NDArray[Any]], NDArray[Any]] | AbstractTransform | None = None,
     mag: MagLike | None = None,
     output_bbox: NDBoundingBox | None = None,
     fill_value: float | None = None,
-    input_mask_layer: Layer | None = None,
+    input_mask_layer: LayerState | HasState | None = None,
     translate_to_positive: bool = False,
     chunk_shape: VecIntLike | int | None = None,
     buffer_shape: VecIntLike | int | None = None,
@@ -91,60 +90,63 @@ def transform(
     ValueErrors: not exactly one map; empty boxes; boxes below zero; other dtypes or numbers of channels; axes beside
     c, x, y, z; a fill value that the dtype lacks. MagNotFoundError (a KeyError) for a mag that isn't there.
     """
+    source_layer: LayerState = state_of(input_layer)
+    target_layer: LayerState = state_of(output_layer)
+    mask_layer: LayerState | None = state_of(input_mask_layer)
     places_of, boxed = checks.maps(transform, inverse_transform)
-    output_layer.check_writable("be transformed into")
+    target_layer.check_writable("be transformed into")
     budget = downsampling.budget_of(memory)
     chunk = checks.three(chunk_shape, "chunk_shape")
     buffer = checks.three(buffer_shape, "buffer_shape")
-    checks.check_alike(input_layer, output_layer, interpolation)
-    fill = checks.checked_fill(fill_value, output_layer)
-    if input_layer.bounding_box.is_empty():
+    checks.check_alike(source_layer, target_layer, interpolation)
+    fill = checks.checked_fill(fill_value, target_layer)
+    if source_layer.bounding_box.is_empty():
         raise InvalidArgumentError(
-            f"The input layer {input_layer.name!r} has an empty bounding box.",
+            f"The input layer {source_layer.name!r} has an empty bounding box.",
             hint="Write voxels to it first, or set its bounding box.",
         )
-    view = checks.mag_of(input_layer, input_layer.get_finest_mag().mag if mag is None else Mag(mag))
-    mask = checks.mask_of(input_mask_layer, view.mag)
+    view = checks.mag_of(source_layer, source_layer.finest_mag().mag if mag is None else Mag(mag))
+    mask = checks.mask_of(mask_layer, view.mag)
     box, shift = checks.output_box(
-        input_layer, output_layer, boxed, output_bbox, translate=translate_to_positive
+        source_layer, target_layer, boxed, output_bbox, translate=translate_to_positive
     )
     box = box.align_with_mag(view.mag, ceil=True)
     request = _request(view)
-    checks.refuse_self(output_layer, view, mask)
+    checks.refuse_self(target_layer, view, mask)
     job = storage.Mark(
-        job=f"transform {output_layer.name} {view.mag}",
-        what=f"a transformed {input_layer.name}",
+        job=f"transform {target_layer.name} {view.mag}",
+        what=f"a transformed {source_layer.name}",
         fingerprint=digest(
             [
-                *(layer.location.url for layer in (input_layer, input_mask_layer) if layer is not None),
+                *(layer.location.url for layer in (source_layer, mask_layer) if layer is not None),
                 checks.identity_of(transform if inverse_transform is None else inverse_transform),
                 *(box.topleft, box.size, shift, fill, interpolation),
             ]
         ),
     )
-    existing = view.mag in output_layer.mags
-    left = storage.read_mark(output_layer.get_mag(view.mag).location) if existing else None
+    existing = view.mag in target_layer.mags
+    left = storage.read_mark(target_layer.mag(view.mag).location) if existing else None
     if left is not None and left.job != job.job:
-        check_complete(output_layer.get_mag(view.mag).location)  # what another job has left stays refused
+        check_complete(target_layer.mag(view.mag).location)  # what another job has left stays refused
     if left is not None and left.fingerprint != job.fingerprint:
-        checks.refuse_unfinished(output_layer, view.mag, left)
-    if output_layer.bounding_box.is_empty() or not output_layer.bounding_box.contains_bbox(box):
-        output_layer.extend_bounding_box(box)
+        checks.refuse_unfinished(target_layer, view.mag, left)
+    if target_layer.bounding_box.is_empty() or not target_layer.bounding_box.contains_bbox(box):
+        changes.extend_box(target_layer, changes.check_box(target_layer, box))
     source = _grid(view)
     views = [view] if mask is None else [view, mask]
     with (
         execution.adapted(executor, default="threads", views=views) as runner,
-        _made(output_layer, view.mag, request, job) as handle,
+        _made(target_layer, view.mag, request, job) as handle,
     ):
         factors = view.mag.to_tuple()
         bounds = box.in_mag(view.mag)
         target = Grid(
             handle=handle,
-            frame=output_layer.frame,
+            frame=target_layer.frame,
             bounds=(bounds.topleft.to_tuple(), bounds.size.to_tuple()),
         )
         try:
-            sizes = _Sizes.planned(target, factors, runner, budget, chunk, buffer, output_layer.name)
+            sizes = _Sizes.planned(target, factors, runner, budget, chunk, buffer, target_layer.name)
         except TooLargeError:
             _undo(handle, existing=existing, unfinished=left is not None)
             raise
@@ -160,7 +162,7 @@ def transform(
             slab=sizes.slab,
             most=_READ,
         )
-        with pools.described(progress_desc or f"transform {input_layer.name}") as progress:
+        with pools.described(progress_desc or f"transform {source_layer.name}") as progress:
             _run(warp, sizes, runner, progress)
     return BoundingBox(box.topleft, box.size)
 
@@ -261,11 +263,11 @@ def _few(box: Box, sizes: _Sizes, runner: Runner) -> bool:
 
 
 @contextmanager
-def _made(layer: Layer, mag: Mag, request: LayoutRequest, job: storage.Mark) -> Iterator[ArrayHandle]:
+def _made(layer: LayerState, mag: Mag, request: LayoutRequest, job: storage.Mark) -> Iterator[ArrayHandle]:
     making = (
-        creating.overwritten_mag(layer, mag, job)
+        changes.overwritten_mag(layer, mag, job)
         if mag in layer.mags
-        else creating.new_mag(layer, mag, request, "pyramid", job)
+        else changes.new_mag(layer, mag, request, "pyramid", job)
     )
     with making as handle:
         yield handle
@@ -282,17 +284,19 @@ def _undo(handle: ArrayHandle, *, existing: bool, unfinished: bool) -> None:
         storage.forget(location)
 
 
-def _grid(view: MagView) -> Grid:
+def _grid(view: MagState) -> Grid:
     whole = sweeping.bounds_of(view.layer, view.mag)
     positions = [view.frame.axes.index(axis) for axis in "xyz"]
     start, shape = (tuple(numbers[position] for position in positions) for numbers in whole)
-    return Grid(handle=view.array_source.handle, frame=view.frame, bounds=(start, shape))
+    return Grid(handle=view.source.handle, frame=view.frame, bounds=(start, shape))
 
 
-def _request(view: MagView) -> LayoutRequest:
+def _request(view: MagState) -> LayoutRequest:
     """The new mag is stored in chunks and shards like the input's, if these are powers of two."""
-    info = view.info
-    shapes = info.chunk_shape.to_tuple(), info.shard_shape.to_tuple()
+    spec = view.spec
+    shapes = tuple(
+        layout.spatial(spec.axes, shape).to_tuple() for shape in (spec.chunk_shape, spec.shard_shape)
+    )
     if any(edge & (edge - 1) for shape in shapes for edge in shape):
         return LayoutRequest(compress=True)
     return LayoutRequest(chunk_shape=shapes[0], shard_shape=shapes[1], compress=True)

@@ -1,8 +1,7 @@
 """One mag laid over another: every chunk that is stored in the one replaces the voxels of the other.
 
 That is how volume annotations, which store only the chunks that were changed, are merged with the layer they were
-made on. Work is divided by the shards of the target, so that jobs share none. Who calls it:
-`MagView.merge_with_view`, and `MagView.merge_chunk` for boxes that the caller has chosen.
+made on. Work is divided by the shards of the target, so that jobs share none.
 """
 
 from __future__ import annotations
@@ -11,20 +10,19 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wkplug.dataset import execution
+from wkplug import execution
 from wkplug.errors import InvalidArgumentError, MissingError, UnsupportedOperationError
 from wkplug.geometry import grids
-from wkplug.geometry.grids import hull
-from wkplug.model import voxels
+from wkplug.model import changes, voxels
 from wkplug.model.regions import from_bounding_box, in_mag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from wkplug.abc import Box
-    from wkplug.dataset.execution import AnyExecutor
-    from wkplug.dataset.mag_view import MagView
+    from wkplug.execution import AnyExecutor
     from wkplug.geometry import NDBoundingBox
+    from wkplug.model.states import MagState
     from wkplug.storage import ArrayHandle
 
 __all__ = ["merge", "merge_boxes"]
@@ -32,14 +30,14 @@ __all__ = ["merge", "merge_boxes"]
 _PIECE_BYTES = 1 << 28
 
 
-def merge(target: MagView, other: MagView, executor: AnyExecutor) -> None:
+def merge(target: MagState, other: MagState, executor: AnyExecutor) -> None:
     """Lay the stored chunks of `other` over `target`; see `MagView.merge_with_view`."""
     _check(target, other)
-    target.layer.extend_bounding_box(other.bounding_box)
-    bounds = other._bounds_in_mag(other._region())
-    shard_shape = target._source.writing_handle.array.spec.shard_shape
+    changes.extend_box(target.layer, changes.check_box(target.layer, other.bounding_box))
+    bounds = other.bounds
+    shard_shape = target.source.writing_handle.array.spec.shard_shape
     work: dict[tuple[int, ...], list[Box]] = {}
-    for stored in _stored(other._source.handle, bounds):
+    for stored in _stored(other.source.handle, bounds):
         for shard in grids.cell_starts(*stored, shard_shape):
             common = grids.intersect(stored, (shard, shard_shape))
             if common is not None:
@@ -53,20 +51,20 @@ def merge(target: MagView, other: MagView, executor: AnyExecutor) -> None:
     )
     for _ in results:
         pass
-    target._source.handle.flush()
+    target.source.handle.flush()
 
 
-def merge_boxes(target: MagView, other: MagView, boxes: Iterable[NDBoundingBox]) -> None:
+def merge_boxes(target: MagState, other: MagState, boxes: Iterable[NDBoundingBox]) -> None:
     """Lay the Mag(1) `boxes` of `other`, stored or not, over `target`, as far as they lie in both."""
-    frame, factors = target._frame, target._factors
-    inside = grids.intersect(target._bounds_in_mag(target._region()), other._bounds_in_mag(other._region()))
-    wanted = [in_mag(frame, from_bounding_box(frame, box, target._region()), factors) for box in boxes]
+    frame, factors = target.frame, target.factors
+    inside = grids.intersect(target.bounds, other.bounds)
+    wanted = [in_mag(frame, from_bounding_box(frame, box, target.region), factors) for box in boxes]
     common = [
         part for box in wanted if inside is not None and (part := grids.intersect(box, inside)) is not None
     ]
     if common:
         _overlay(target, other, common)
-        target._source.handle.flush()
+        target.source.handle.flush()
 
 
 def _stored(handle: ArrayHandle, bounds: Box) -> Iterator[Box]:
@@ -85,15 +83,15 @@ def _stored(handle: ArrayHandle, bounds: Box) -> Iterator[Box]:
                 yield common
 
 
-def _check(target: MagView, other: MagView) -> None:
+def _check(target: MagState, other: MagState) -> None:
     reasons = []
     if target.mag != other.mag:
         reasons.append(f"the mags differ: {target.mag} and {other.mag}")
-    if target.get_dtype() != other.get_dtype():
-        reasons.append(f"the dtypes differ: {target.get_dtype()} and {other.get_dtype()}")
-    if target._frame.axes != other._frame.axes or target.num_channels != other.num_channels:
+    if target.dtype != other.dtype:
+        reasons.append(f"the dtypes differ: {target.dtype} and {other.dtype}")
+    if target.frame.axes != other.frame.axes or target.num_channels != other.num_channels:
         reasons.append("the axes or the channels differ")
-    spec = other._source.handle.array.spec
+    spec = other.source.handle.array.spec
     if spec.chunk_shape != spec.shard_shape:
         reasons.append(
             f"the other's shards {spec.shard_shape} are larger than its chunks {spec.chunk_shape}, so that it can't be "
@@ -106,12 +104,12 @@ def _check(target: MagView, other: MagView) -> None:
         )
 
 
-def _overlay(target: MagView, other: MagView, boxes: list[Box]) -> None:
+def _overlay(target: MagState, other: MagState, boxes: list[Box]) -> None:
     """Write chunks, as a rule of one shard of the target: few writes, as memory allows, as each rewrites the shard."""
     whole = boxes[0]
     for box in boxes[1:]:
-        whole = hull(whole, box)
-    handle, source = target._source.writing_handle, other._source.handle
+        whole = grids.hull(whole, box)
+    handle, source = target.source.writing_handle, other.source.handle
     itemsize = handle.array.dtype.itemsize
     piece = list(whole[1])
     while grids.volume((whole[0], tuple(piece))) * itemsize > _PIECE_BYTES and max(piece) > 1:

@@ -1,18 +1,18 @@
-"""`BufferedSliceWriter`: slices go in one by one, whole shards go to storage.
+"""Slices in order: a buffered writer and a buffered reader, which move whole shards and show single slices.
 
-Made by `View.get_buffered_slice_writer`, which documents it. Slices are copied when they are sent, so callers may
-use their arrays again. The buffer is written when it holds `buffer_size` slices, and on leaving the `with` block.
-Only with `allow_resize` does it extend a layer.
+A slice has the axes of the array without the one it is cut across, x, y and z among them in this order: (c, x, y)
+for z, (c, x, z) for y, (c, y, z) for x of a layer with the axes c, x, y, z, and (t, c, x, y) where there is time.
+Made by `View.get_buffered_slice_writer` and `View.get_buffered_slice_reader`, which document them.
 """
 
 from __future__ import annotations
 
 import logging
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wkplug.dataset.legacy.parameters import older
-from wkplug.dataset.legacy.views import CONSTRUCTING_A_WRITER
-from wkplug.dataset.slice_axes import axis_of, order_in_array, slice_axes
+from wkplug.dataset.legacy.views import CONSTRUCTING_A_READER, CONSTRUCTING_A_WRITER
 from wkplug.errors import (
     DtypeMismatchError,
     GeometryError,
@@ -21,17 +21,26 @@ from wkplug.errors import (
     UnalignedError,
 )
 from wkplug.geometry import VecInt
+from wkplug.model import voxels
 from wkplug.model.dtypes import as_stored
-from wkplug.model.regions import resolve
+from wkplug.model.regions import Frame, Position, check_readable, in_mag, resolve
+from wkplug.model.states import HasState, MagState
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-    from wkplug.dataset.view import View
     from wkplug.geometry import NDBoundingBox, VecIntLike
 
-__all__ = ["BufferedSliceWriter"]
+__all__ = ["BUFFER_BYTES", "BufferedSliceReader", "BufferedSliceWriter"]
+
+BUFFER_BYTES = 1 << 29
+"""How much a reader's buffer may hold where nobody gave its size."""
+
+_SPATIAL = ("x", "y", "z")
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +54,7 @@ class BufferedSliceWriter:
     @older(**CONSTRUCTING_A_WRITER)
     def __init__(
         self,
-        view: View,
+        view: HasState,
         buffer_size: int | None = None,
         dimension: str | int = "z",
         *,
@@ -57,18 +66,18 @@ class BufferedSliceWriter:
         allow_unaligned: bool = False,
         allow_resize: bool = False,
     ) -> None:
-        if view.read_only:
+        if view.state.read_only:
             raise InvalidArgumentError(
                 "Cannot get a buffered slice writer on a read-only view.",
                 hint="Open the dataset without read_only=True, or start from a writable view.",
             )
         self._view = view
-        self._axis = axis_of(view._frame, dimension)
-        self.dimension = view._frame.axes[self._axis]
+        self._axis = _axis_of(view.state.frame, dimension)
+        self.dimension = view.state.frame.axes[self._axis]
         self.use_logging = use_logging
         self._allow_unaligned = allow_unaligned
         self._allow_resize = allow_resize
-        self.dtype = view.get_dtype()
+        self.dtype: np.dtype[Any] = view.state.dtype
         chunk, shard = self._depths()
         if buffer_size is None:
             buffer_size = shard
@@ -84,11 +93,11 @@ class BufferedSliceWriter:
             )
         self._slices: list[NDArray[Any]] = []
         self._failed = False
-        self._place(relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
+        self._place(Position(relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box))
 
     def _depths(self) -> tuple[int, int]:
         """The length of chunks and of shards across the slices."""
-        spec = self._view._source.handle.array.spec
+        spec = self._view.state.source.handle.array.spec
         return spec.chunk_shape[self._axis], spec.shard_shape[self._axis]
 
     def _complain(self, text: str, hint: str) -> None:
@@ -96,34 +105,20 @@ class BufferedSliceWriter:
             raise UnalignedError(text, hint=hint + "\nallow_unaligned=True accepts the loss of speed.")
         warn_user(f"[WARNING] {text}", UserWarning)
 
-    def _place(
-        self,
-        relative_offset: VecIntLike | None,
-        absolute_offset: VecIntLike | None,
-        relative_bounding_box: NDBoundingBox | None,
-        absolute_bounding_box: NDBoundingBox | None,
-    ) -> None:
+    def _place(self, position: Position) -> None:
         """Set where the next slice goes."""
         view = self._view
-        own = view._region()
-        offset_given = relative_offset is not None or absolute_offset is not None
-        region = resolve(
-            view._frame,
-            own,
-            size=own[1] if offset_given else None,
-            relative_offset=relative_offset,
-            absolute_offset=absolute_offset,
-            relative_bounding_box=relative_bounding_box,
-            absolute_bounding_box=absolute_bounding_box,
-        )
+        own = view.state.region
+        offset_given = position.relative_offset is not None or position.absolute_offset is not None
+        region = resolve(view.state.frame, own, position, own[1] if offset_given else None)
         self._start, self._extent = region
-        for axis, first, factor in zip(view._frame.axes, self._start, view._factors, strict=True):
+        for axis, first, factor in zip(view.state.frame.axes, self._start, view.state.factors, strict=True):
             if first % factor:
                 raise GeometryError(
-                    f"The offset {first} along {axis} is not aligned with the mag {view.mag}.",
+                    f"The offset {first} along {axis} is not aligned with the mag {view.state.mag}.",
                     hint="Offsets are in Mag(1) voxels, and multiples of the mag.",
                 )
-        (chunk, shard), factor = self._depths(), view._factors[self._axis]
+        (chunk, shard), factor = self._depths(), view.state.factors[self._axis]
         first = self._start[self._axis] // factor
         at_border = self._start[self._axis] == own[0][self._axis]
         if first % (chunk if self._allow_unaligned else shard) and not at_border:
@@ -166,8 +161,8 @@ class BufferedSliceWriter:
 
     def _with_all_axes(self, array: NDArray[Any]) -> NDArray[Any]:
         """Give a slice every axis of the array but the one it is cut across, in the array's order."""
-        frame = self._view._frame
-        axes = slice_axes(frame, self._axis)
+        frame = self._view.state.frame
+        axes = _slice_axes(frame, self._axis)
         plane = tuple(axis for axis in axes if axis in ("x", "y", "z"))
         given: tuple[str, ...]
         if array.ndim == len(axes):
@@ -200,7 +195,7 @@ class BufferedSliceWriter:
                     f"The slice has {lengths['c']} channels (shape {array.shape}), the layer has {extent}."
                 )
         full = array.reshape(tuple(lengths.get(axis, 1) for axis in axes))
-        return full.transpose(order_in_array(frame, self._axis))
+        return full.transpose(_order_in_array(frame, self._axis))
 
     def flush(self) -> None:
         """Write the slices in the buffer, if there are any."""
@@ -209,20 +204,21 @@ class BufferedSliceWriter:
         view, axis = self._view, self._axis
         count, position = len(self._slices), self._done
         start = list(self._start)
-        start[axis] += position * view._factors[axis]
+        start[axis] += position * view.state.factors[axis]
         if self.use_logging:
             _logger.info("Writing %d slices along %s from %d on.", count, self.dimension, start[axis])
         try:
-            # Smaller views than mags have a fixed box.
-            options: dict[str, Any] = (
-                {"allow_resize": True} if self._allow_resize and hasattr(view, "layer") else {}
-            )
-            view.write(
-                self._block(),
-                absolute_offset=VecInt(start, axes=view._frame.axes),
-                allow_unaligned=self._allow_unaligned,
-                **options,
-            )
+            state, where = view.state, Position(absolute_offset=VecInt(start, axes=view.state.frame.axes))
+            if isinstance(state, MagState):
+                voxels.write_to_mag(
+                    state,
+                    self._block(),
+                    where,
+                    allow_resize=self._allow_resize,
+                    allow_unaligned=self._allow_unaligned,
+                )
+            else:  # smaller views have a fixed box
+                voxels.write_to_view(state, self._block(), where, allow_unaligned=self._allow_unaligned)
         except Exception:
             self._failed = True
             _logger.exception(
@@ -256,7 +252,7 @@ class BufferedSliceWriter:
     ) -> None:
         """Write what is in the buffer, and go on at another place, with the same rules."""
         self.flush()
-        self._place(relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box)
+        self._place(Position(relative_offset, absolute_offset, relative_bounding_box, absolute_bounding_box))
 
     def __enter__(self) -> Self:
         return self
@@ -271,3 +267,125 @@ class BufferedSliceWriter:
             except Exception:  # noqa: BLE001 - logged by flush, and the first error is on its way
                 self._slices.clear()
         return False
+
+
+class BufferedSliceReader:
+    """Gives the slices of a box in order: `with view.get_buffered_slice_reader() as slices: ...`.
+
+    Each is an array of its own, with the layer's axes but the one it is cut across; see `View`.
+    """
+
+    @older(**CONSTRUCTING_A_READER)
+    def __init__(
+        self,
+        view: HasState,
+        buffer_size: int | None = None,
+        dimension: str | int = "z",
+        *,
+        relative_bounding_box: NDBoundingBox | None = None,
+        absolute_bounding_box: NDBoundingBox | None = None,
+        use_logging: bool = False,
+    ) -> None:
+        self.view = view
+        self.use_logging = use_logging
+        frame = view.state.frame
+        self._axis = _axis_of(frame, dimension)
+        self.dimension = frame.axes[self._axis]
+        region = resolve(
+            frame,
+            view.state.region,
+            Position(None, None, relative_bounding_box, absolute_bounding_box),
+        )
+        check_readable(frame, region)
+        self._box = in_mag(frame, region, view.state.factors)
+        if buffer_size is not None and buffer_size < 1:
+            raise InvalidArgumentError(f"buffer_size is {buffer_size}; the buffer holds one slice at least.")
+        self.buffer_size = self._default_size() if buffer_size is None else int(buffer_size)
+
+    def _default_size(self) -> int:
+        spec = self.view.state.source.handle.array.spec
+        chunk, shard = spec.chunk_shape[self._axis], spec.shard_shape[self._axis]
+        per_slice: int = self.view.state.source.handle.array.dtype.itemsize
+        for axis, length in enumerate(self._box[1]):
+            if axis in self._inner():
+                per_slice *= length
+        fitting: int = min(shard, BUFFER_BYTES // max(1, per_slice) // chunk * chunk)
+        # A divisor of the shard, so that refilling on its multiples never straddles two shards.
+        while fitting and shard % fitting:
+            fitting -= chunk
+        return int(max(fitting, chunk))
+
+    def _inner(self) -> tuple[int, ...]:
+        """The positions of c and of the two spatial axes that a slice spans; other axes are gone through."""
+        return tuple(
+            index
+            for index, axis in enumerate(self.view.state.frame.axes)
+            if axis in ("c", "x", "y", "z") and index != self._axis
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> Literal[False]:
+        return False
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        start, shape = self._box
+        axes = self.view.state.frame.axes
+        outer = [index for index, axis in enumerate(axes) if axis not in ("c", "x", "y", "z")]
+        for position in product(*(range(start[index], start[index] + shape[index]) for index in outer)):
+            first, extent = list(start), list(shape)
+            for index, value in zip(outer, position, strict=True):
+                first[index], extent[index] = value, 1
+            yield from self._slices(first, extent)
+
+    def _slices(self, first: list[int], extent: list[int]) -> Iterator[NDArray[Any]]:
+        """The slices of a box whose axes but c, x, y and z have one voxel."""
+        axis = self._axis
+        order = _order_in_array(self.view.state.frame, axis)
+        back = tuple(order.index(index) for index in range(len(order)))
+        low, end = first[axis], first[axis] + extent[axis]
+        while low < end:
+            stop = min(end, low - low % self.buffer_size + self.buffer_size)
+            first[axis], extent[axis] = low, stop - low
+            if self.use_logging:
+                _logger.info("Reading %d slices along %s from %d on.", stop - low, self.dimension, low)
+            data = voxels.read(self.view.state.source.handle, (tuple(first), tuple(extent)))
+            for index in range(stop - low):
+                yield data[(slice(None),) * axis + (index,)].transpose(back).copy(order="F")
+            low = stop
+
+
+def _axis_of(frame: Frame, dimension: str | int) -> int:
+    """The position in the array of the axis named `dimension`; 0, 1, 2 for x, y, z are deprecated."""
+    if isinstance(dimension, int) and dimension in range(3):
+        warn_user(
+            "[DEPRECATION] Setting `dimension` as an integer is deprecated, please use a named axis instead, "
+            f"e.g. `dimension='z'`. Got {dimension}.",
+            DeprecationWarning,
+        )
+        dimension = _SPATIAL[dimension]
+    if dimension not in _SPATIAL:
+        raise InvalidArgumentError(
+            f"dimension is {dimension!r}; slices are cut across x, y or z.",
+            hint="dimension='z' is the default.",
+        )
+    if dimension not in frame.axes:
+        raise InvalidArgumentError(
+            f"This layer has no {dimension} axis to cut slices across; its axes are {', '.join(frame.axes)}.",
+            hint="Give another dimension.",
+        )
+    return frame.axes.index(dimension)
+
+
+def _slice_axes(frame: Frame, position: int) -> tuple[str, ...]:
+    """The axes of a slice across the axis at `position`."""
+    rest = [axis for index, axis in enumerate(frame.axes) if index != position]
+    spatial = iter([axis for axis in _SPATIAL if axis in rest])
+    return tuple(next(spatial) if axis in _SPATIAL else axis for axis in rest)
+
+
+def _order_in_array(frame: Frame, position: int) -> tuple[int, ...]:
+    """For every axis of the array but that at `position`, its position in a slice: what `transpose` wants."""
+    axes = _slice_axes(frame, position)
+    return tuple(axes.index(axis) for index, axis in enumerate(frame.axes) if index != position)

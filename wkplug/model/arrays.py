@@ -24,9 +24,9 @@ from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from wkplug.abc import ArraySpec, Location
-    from wkplug.dataset.dataset import Dataset
     from wkplug.geometry import Mag
     from wkplug.model.regions import Region
+    from wkplug.properties import PropertiesStore
     from wkplug.storage import ArrayHandle
 
 __all__ = ["ArraySource", "LayerFacts"]
@@ -68,10 +68,10 @@ class LayerFacts(NamedTuple):
 
     def remarks(self, array: ArraySpec, url: str) -> list[str]:
         """Say of an array that passes `check` what is read otherwise than the layer says."""
-        told = []
+        texts = []
         if array.dtype not in (self.dtype, WIDENED.get(self.dtype)):
             # Files of the field are like that; each value is what it was meant to be.
-            told.append(
+            texts.append(
                 f"{url} stores {array.dtype}, though the layer {self.layer!r} is described as {self.dtype}: "
                 f"its voxels are read as {array.dtype}."
             )
@@ -85,11 +85,11 @@ class LayerFacts(NamedTuple):
                     f"along {axis} the array has {bound} voxels and the box ends at {-(-end // factor)}"
                 )
         if short:
-            told.append(
+            texts.append(
                 f"{url} ends before the bounding box of the layer {self.layer!r} that lists it: {', '.join(short)}. "
                 "What lies beyond is read as 0. Correct the layer's bounding box, or list the array that belongs there."
             )
-        return told
+        return texts
 
     def _held_by(self, dtype: str) -> bool:
         """Whether an array of that dtype holds every value that the layer may have."""
@@ -104,8 +104,8 @@ class ArraySource:
     """One array on disk, with what it takes to open it; picklable without its handle."""
 
     __slots__ = (
-        "__weakref__", "_dataset", "_handle", "_told", "_voxel_size", "_writing", "allow_incomplete", "axes",
-        "backend", "data_format", "facts", "location",
+        "__weakref__", "_handle", "_store", "_voxel_size", "_warned", "_writing", "allow_incomplete", "axes", "backend",
+        "data_format", "facts", "location",
     )  # fmt: skip
 
     def __init__(
@@ -116,28 +116,27 @@ class ArraySource:
         *,
         backend: str | None = None,
         allow_incomplete: bool = False,
+        facts: LayerFacts | None = None,
+        store: PropertiesStore | None = None,
     ) -> None:
+        """Describe an array; `facts` and `store` are those of the layer that lists it, None for an array by itself."""
         self.location = location
         self.data_format = data_format
         self.axes = axes
         self.backend = backend
         self.allow_incomplete = allow_incomplete
-        self.facts: LayerFacts | None = None
+        self.facts = facts
+        self._store = store
         self._handle: ArrayHandle | None = None
         self._writing = False
-        self._told = False
-        self._dataset: Dataset | None = None
+        self._warned = False
         self._voxel_size: tuple[float, ...] | None = None
-
-    def belongs_to(self, dataset: Dataset) -> None:
-        """Say whose array it is, so that views can tell how large voxels are."""
-        self._dataset = dataset
 
     @property
     def voxel_size(self) -> tuple[float, ...] | None:
         """Nanometres per Mag(1) voxel along x, y, z; None for an array without a dataset."""
-        if self._dataset is not None:
-            return self._dataset.voxel_size.to_tuple()
+        if self._store is not None:
+            return self._store.dataset.scale.to_nanometer().to_tuple()
         return self._voxel_size
 
     @property
@@ -164,8 +163,8 @@ class ArraySource:
         handle.finder = self._place_by_now
         if self.facts is not None:
             self.facts.check(handle.spec, self.location.url)
-            if not self._told:
-                self._told = True
+            if not self._warned:
+                self._warned = True
                 for remark in self.facts.remarks(handle.spec, self.location.url):
                     warn_user(f"[WARNING] {remark}", UserWarning)
         self._handle, self._writing = handle, mode == "r+"
@@ -183,9 +182,9 @@ class ArraySource:
 
     def _place_by_now(self) -> Location | None:
         """Where the array has gone, by what the properties say now and where else it may be; None if nowhere."""
-        if self._dataset is None or self.facts is None:
+        store = self._store
+        if store is None or self.facts is None:
             return None
-        store = self._dataset.store
         store.refresh()
         try:
             entry = store.layer(self.facts.layer).get_mag(self.facts.mag)
@@ -242,12 +241,12 @@ class ArraySource:
     def __getstate__(self) -> tuple[Any, ...]:
         return (
             self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self.facts,
-            self.voxel_size, self._told,
+            self.voxel_size, self._warned,
         )  # fmt: skip
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         (
             self.location, self.data_format, self.axes, self.backend, self.allow_incomplete, self.facts,
-            self._voxel_size, self._told,
+            self._voxel_size, self._warned,
         ) = state  # fmt: skip
-        self._handle, self._writing, self._dataset = None, False, None
+        self._handle, self._writing, self._store = None, False, None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from wkplug.config import Settings
-    from wkplug.dataset.view import View
+    from wkplug.model.states import ViewState
 
 __all__ = ["AnyExecutor", "NamedExecutor", "Runner", "SupportsSubmit", "adapted", "deaths_explained", "run"]
 
@@ -152,7 +152,7 @@ class Runner(Executor):
 
 @contextmanager
 def adapted(
-    executor: AnyExecutor, *, default: str = "sequential", views: Iterable[View] = ()
+    executor: AnyExecutor, *, default: str = "sequential", views: Iterable[ViewState] = ()
 ) -> Iterator[Runner]:
     """Give a `Runner` for what the user passed as `executor=`; `default` names the one for None.
 
@@ -244,7 +244,7 @@ def _workers(executor: Any) -> int:
     return available_workers()
 
 
-def _refuse_fork(executor: Any, views: Iterable[View]) -> None:
+def _refuse_fork(executor: Any, views: Iterable[ViewState]) -> None:
     """Refuse a pool that is yet to fork its processes, if these could not read what they are for."""
     context = getattr(executor, "_mp_context", None)
     if context is None or getattr(executor, "_processes", None):
@@ -252,7 +252,7 @@ def _refuse_fork(executor: Any, views: Iterable[View]) -> None:
     if context.get_start_method() != "fork":
         return
     for view in views:
-        backend = view._source.handle.backend
+        backend = view.source.handle.backend
         if not backend.capabilities.survives_fork:
             raise ForkError(
                 f"The executor would fork this process, but {backend.name} runs threads, which no forked process has: "
@@ -270,7 +270,7 @@ def run(
     executor: AnyExecutor = None,
     default: str = "sequential",
     progress_desc: str | None = None,
-    views: Iterable[View] = (),
+    views: Iterable[ViewState] = (),
 ) -> Generator[Any, None, None]:
     """Call `function` on every item and give the results in the items' order; the first failure ends it.
 
@@ -278,7 +278,7 @@ def run(
     asked for. Otherwise a few calls per worker are in flight; those that have not begun are cancelled when the
     iterator is closed or a call fails. Where work leaves the process, function, items and results must pickle.
     """
-    from wkplug.dataset.progress import progress_bar
+    from wkplug.progress import progress_bar
 
     if _name(default if executor is None else executor) == "sequential":
         with progress_bar(progress_desc, len(items)) as advance:
