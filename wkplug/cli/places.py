@@ -62,7 +62,7 @@ def open_target(target: str, options: Mapping[str, Any]) -> Dataset:
         for name in registry.remotes():
             service = registry.remote(name)
             if service.accepts(target):
-                opened: Any = service.open(target, **given)
+                opened: Dataset = cast("Any", service.open(target, **given))
                 return opened
     for name in _SERVER[1:]:
         if name in given:
