@@ -4,11 +4,14 @@
 #   make demo    imports real images, builds a pyramid, reads it back and leaves a picture in demo-output/
 #   make test    the tests, without those marked long, peer, system or faults; TESTS=all runs all of them
 #   make faults  only those that kill processes, fill disks and damage files
+#   make check   lint, types, and the tests of what differs from main (BASE=... for another branch)
+#   make format  sorts imports and lays out code as `make lint` wants it
 #   make lint types docs bench lock   what their names say
 
 PYTHON ?= python3
 TESTS ?= quick
 PYTEST_ARGS ?=
+BASE ?= main
 BIN := .venv/bin
 PEER := .cache/peer
 PEER_VOLUMES := .cache/peer-volumes
@@ -24,7 +27,7 @@ MARKS := -m "not long and not peer and not system and not faults"
 TEST_NEEDS := env
 endif
 
-.PHONY: env peer peer-volumes peer-notebook demo test faults lint types docs bench lock clean
+.PHONY: env peer peer-volumes peer-notebook demo test faults check format lint types docs bench lock clean
 
 env: .venv/.installed
 .venv/.installed: requirements.txt $(PROJECTS)
@@ -64,11 +67,19 @@ test: $(TEST_NEEDS)
 faults: env
 	WKPLUG_TEST_KILLS=all $(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
+check: lint types
+	$(BIN)/python tools/check.py $(BASE) $(PYTEST_ARGS)
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: env
+	$(BIN)/python tools/mypy_path.py
 	$(BIN)/mypy $(MYPY_PATHS)
 
 docs: env
@@ -80,6 +91,7 @@ bench: env peer
 # An environment that is there may be older than what is to be locked: it only has to have the resolver.
 lock:
 	test -x $(BIN)/uv || $(MAKE) env
+	$(BIN)/python tools/mypy_path.py
 	$(BIN)/python tools/lock.py
 
 clean:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -85,3 +86,30 @@ def test_the_environment_is_consistent() -> None:
 def test_no_large_file_is_kept() -> None:
     sizes = {file.relative_to(ROOT).as_posix(): file.stat().st_size for file in tracked()}
     assert {name: size for name, size in sizes.items() if size > 500_000} == {}
+
+
+def test_the_type_checker_knows_all_plugins() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools/mypy_path.py"), "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("changed", "tests"),
+    [
+        ("wkplug/ops/importing/writing.py", "tests/ops"),
+        ("wkplug/config.py", "tests/test_config.py"),
+        ("wkplug/config/settings.py", "tests/test_config.py"),
+        ("wkplug/nowhere/else.py", "tests/dataset"),
+        ("plugins/knossos/src/wkplug_knossos/plugin.py", "plugins/knossos/tests"),
+        ("tests/geometry/test_mag.py", "tests/geometry/test_mag.py"),
+        ("tests/properties/conftest.py", "tests/properties"),
+        ("docs/performance.md", "tests/test_docs.py"),
+        ("README.md", "tests/test_docs.py"),
+        ("Makefile", None),
+    ],
+)
+def test_a_changed_files_tests_are_found_by_its_place(changed: str, tests: str | None) -> None:
+    found: object = runpy.run_path(str(ROOT / "tools/check.py"))["tests_of"](changed)
+    assert found == tests
