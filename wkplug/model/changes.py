@@ -491,7 +491,12 @@ def create_array(
     remove_abandoned(layer, location, data_format)
     if mark is not None:
         storage.set_mark(location, mark)
-    return storage.create_array(location, data_format, spec, backend=explicit, warn=False)
+    # Asked again for this very array: a backend that is able here may not take the layout. What it warns of was
+    # passed on when the layer was added.
+    choice = registry.choose_backend(
+        location, data_format=data_format, mode="create", explicit=explicit, spec=spec
+    )
+    return storage.create_array(location, data_format, spec, choice=choice)
 
 
 @contextmanager

@@ -373,17 +373,23 @@ def _opener(
 
 
 def create_array(
-    location: Any, data_format: str, spec: ArraySpec, *, backend: str | None = None, warn: bool = True
+    location: Any,
+    data_format: str,
+    spec: ArraySpec,
+    *,
+    backend: str | None = None,
+    choice: Choice | None = None,
 ) -> ArrayHandle:
     """Create an empty array at `location` and give a handle for writing; ConflictError if one is there.
 
-    warn: whether to pass on what the backend warns of; not where the array's layer was added with it already.
+    choice: the backend that was chosen for such an array at this place. Without it one is chosen, by
+    `data_format` and `backend`, and what it warns of is passed on.
     """
     place = locate(location)
-    choice = registry.choose_backend(
-        place, data_format=data_format, mode="create", explicit=backend, spec=spec
-    )
-    if warn:
+    if choice is None:
+        choice = registry.choose_backend(
+            place, data_format=data_format, mode="create", explicit=backend, spec=spec
+        )
         _warn_of(choice)
     chosen: ArrayBackend = choice.winner
     array = registry.create_array(CreateArray(location=place, spec=spec, backend=chosen))
