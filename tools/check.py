@@ -52,8 +52,9 @@ def tests_of(name: str) -> str | None:
     if first == "docs" or (not rest and path.suffix == ".md"):
         return "tests/test_docs.py"
     if first == "tests":
-        own = path.name.startswith("test_") and path.suffix == ".py"
-        return name if own or len(rest) == 1 else f"tests/{rest[0]}"
+        if path.name.startswith("test_") and path.suffix == ".py":
+            return name
+        return f"tests/{rest[0]}" if len(rest) > 1 else None
     if first == "wkplug":
         tests = f"tests/{rest[0]}" if len(rest) > 1 else f"tests/test_{path.stem}.py"
         for candidate in (tests, f"tests/test_{rest[0]}.py"):
@@ -66,9 +67,6 @@ def tests_of(name: str) -> str | None:
 def selected(files: list[str]) -> list[str]:
     """Give what pytest is to run: no file that is gone, and none that lies in a folder which runs as a whole."""
     wanted = {tests for tests in map(tests_of, files) if tests is not None and (ROOT / tests).exists()}
-    wanted = {
-        tests for tests in wanted if tests.endswith(".py") is False or Path(tests).name.startswith("test_")
-    }
     wanted |= set(ALWAYS)
     return sorted(
         tests for tests in wanted if not any(str(parent) in wanted for parent in PurePosixPath(tests).parents)

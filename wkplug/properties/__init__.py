@@ -8,7 +8,7 @@ The document, with all keys that other software keeps in it, is the truth; model
 
 Not here: folders, arrays, and what a layer can do (`wkplug.dataset`).
 
-Who calls it: `wkplug.dataset`, `wkplug.ops`. Its names load when they are first used, and none loads numpy or cattrs.
+Names load when they are first used, and none loads numpy or cattrs.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The library itself doesn't use it (see `structure` and `unstructure`, to which its hooks lead), and importing
 cattrs costs more than opening a dataset; so it is built at the first call.
-
-Who calls it: users, as `get_dataset_converter()`.
 """
 
 from __future__ import annotations

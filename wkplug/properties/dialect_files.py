@@ -6,8 +6,6 @@ of formats changed. Never written: into folders that are links or aren't there, 
 
 These files follow from the properties, so a failure here doesn't undo a change that is saved already: it
 becomes a warning, and the next change of that layer tries again.
-
-Who calls it: `wkplug.properties.store` after each write; `layer_facts` also `wkplug.cli`.
 """
 
 from __future__ import annotations

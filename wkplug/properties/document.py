@@ -5,8 +5,6 @@ blanks, and everything that was in the file stays where it was. The text is ASCI
 writers of these files have it: it reads the same under every locale.
 
 Not here: what keys mean (`check`, `structure`), and files (`store`).
-
-Who calls it: `wkplug.properties.state` and `.store`.
 """
 
 from __future__ import annotations

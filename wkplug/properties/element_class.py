@@ -2,8 +2,6 @@
 
 The word is the dtype's name with its bits multiplied by the number of channels ("uint24" is three channels of
 uint8), but "float" and "double" stand for one channel of float32 and float64.
-
-Who calls it: `wkplug.properties.check`, `.structure` and `.unstructure`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ The file itself changes only with the next operation, which then writes the pres
 * mags without `path` lie in `<layer>/<2-2-1>`, in the short form ("2") or the long one ("2-2-2");
 * a missing `numChannels` means 1, or 3 for words such as "uint24" that make no sense otherwise;
 * missing `axisOrder` follows from the layer's box.
-
-Who calls it: `wkplug.properties.state`, on checked documents.
 """
 
 from __future__ import annotations

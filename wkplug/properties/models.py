@@ -4,8 +4,6 @@ They are read from the document and handed to operations; changing one changes n
 plain JSON object with whatever else other software keeps in it, is the truth (`wkplug.properties.store`).
 
 Data formats are plain text here: which exist is the registry's business.
-
-Who calls it: `wkplug.dataset`, `wkplug.ops`; all classes are public names.
 """
 
 from __future__ import annotations

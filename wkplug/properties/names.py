@@ -3,9 +3,6 @@
 New names are strict: they become folders on every platform and parts of URLs. Names that a file already holds
 are taken more generously, since they can't be helped; refused are only those that would lead out of the
 dataset or break terminals and logs.
-
-Who calls it: `wkplug.properties.check` for names in files, `wkplug.properties.operations` and
-`wkplug.dataset` for new ones.
 """
 
 from __future__ import annotations

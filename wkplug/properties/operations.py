@@ -7,8 +7,6 @@ complains against the present file (LayerExistsError, MagNotFoundError, ...), an
 does.
 
 Keys that nobody here knows stay where they are, in the dataset, in layers, mags, boxes and attachments.
-
-Who calls it: `wkplug.dataset` and `wkplug.ops`, through `PropertiesStore.apply`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A state is never changed. An operation gives a new one that shares all layers which it didn't touch, with
 their text and their typed form, so that adding a layer to sixty costs what adding it to five does. Layers
 are known by their name, in the file's order.
-
-Who calls it: `wkplug.properties.store`, and the operations through `State.with_layer` and its kind.
 """
 
 from __future__ import annotations

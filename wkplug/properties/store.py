@@ -1,4 +1,4 @@
-"""`PropertiesStore`: the one keeper of a dataset's datasource-properties.json.
+"""`PropertiesStore`: reads and changes a dataset's datasource-properties.json; no other code writes it.
 
 Changes are operations. They are replayed, under the dataset's lock, on what is on disk at that moment (read
 again only if it changed since), checked, and written in one atomic step; only then does memory follow. So a
@@ -9,8 +9,6 @@ replaying.
 Reading never writes, and never looks at the disk again unless asked to (`refresh`).
 
 Not here: what operations do (`operations`), what the file means (`check`, `structure`), folders of layers.
-
-Who calls it: `wkplug.dataset`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Plain code instead of a generic converter: it is what every opening and reading passes through, and the forms
 that files have had over the years don't follow from the classes. Nothing here checks; `check` has done so.
-
-Who calls it: `wkplug.properties.state`, and `wkplug.properties.converter` for users of the generic interface.
 """
 
 from __future__ import annotations
@@ -12,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wkplug.geometry import Mag, NormalizedBoundingBox
-from wkplug.properties.check import mag_of
-from wkplug.properties.check_parts import read_segment_id
+from wkplug.properties.check import mag_of, read_segment_id
 from wkplug.properties.element_class import dtype_from_element_class, guess_num_channels
 from wkplug.properties.models import (
     CURRENT_VERSION,

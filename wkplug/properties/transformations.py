@@ -5,8 +5,6 @@ are 4x4, act on column vectors (x, y, z, 1) in Mag(1) voxels, and `a.chain(b)` d
 
 Nothing here moves voxels. numpy is imported when the first transformation is made, not with the module, so
 that opening datasets without any stays light.
-
-Who calls it: `wkplug.properties.structure` and users; the classes are public names.
 """
 
 from __future__ import annotations

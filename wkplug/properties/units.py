@@ -2,8 +2,6 @@
 
 `VoxelSize` is what the key "scale" of datasource-properties.json means: how far apart voxel centres are in
 Mag(1), along (x, y, z), in a unit. The rest of the library computes in nanometres (`to_nanometer`).
-
-Who calls it: `wkplug.properties.structure` and `wkplug.dataset`; both classes are public names.
 """
 
 from __future__ import annotations

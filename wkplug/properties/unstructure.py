@@ -2,8 +2,6 @@
 
 Values that equal their default are left out. Where an object of the same kind is in the file already, `merge`
 keeps what other software added to it.
-
-Who calls it: `wkplug.properties.operations`, and `wkplug.properties.converter`.
 """
 
 from __future__ import annotations

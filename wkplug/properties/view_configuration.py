@@ -4,8 +4,6 @@ All fields are optional, None means "never set" and isn't written. The classes a
 them; a change counts when the object is assigned to the layer or dataset again.
 
 Not here: what the settings mean. Values are taken as they are, since viewers invent new ones.
-
-Who calls it: `wkplug.properties.structure`, `.unstructure`; both classes are public names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fresh Python processes for tests: nothing forked, nothing inherited but `sys.path`.
 
-Who calls it: the kit's tests of pickling, of concurrent writers and of damaged files. A child runs one
+For tests of pickling, of concurrent writers and of damaged files. A child runs one
 function, named as "package.module:attribute", on pickled arguments; children of one call start together.
 """
 
