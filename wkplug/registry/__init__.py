@@ -290,18 +290,18 @@ def open_with_another_reader(
     The new choice tells why it fell on another reader. If no other reader is there, `error` is raised; if none of
     them opens the file, an error of its type that names all with their reasons. without: readers not to try.
     """
-    from wkplug.registry import fallback
+    from wkplug.registry import files
 
-    return fallback.open_with_another(
+    return files.open_with_another(
         current_registry(), location, head, failed, error, scene=scene, folder=folder, without=without
     )
 
 
 def all_readers_failed(location: Location, refused: Mapping[str, WkplugError], what: str) -> WkplugError:
     """Make the error where several readers failed to do `what` ("read"), by their names, the surest first."""
-    from wkplug.registry import fallback
+    from wkplug.registry import files
 
-    return fallback.all_failed(location, refused, what)
+    return files.all_failed(location, refused, what)
 
 
 def exporter(name: str) -> Exporter:
