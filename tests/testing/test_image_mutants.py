@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from mutants.images import MUTANTS, mutant
 
 from wkplug.testing import BrokenPromiseError, ImageReaderSuite
-from wkplug.testing.images.mutants import MUTANTS, mutant
 from wkplug.testing.images.reference import ToyReader, toy_samples
 from wkplug.testing.images.samples import ImageBench
 
@@ -76,6 +76,6 @@ def test_every_image_mutant_is_caught(name, samples, tmp_path):
 
 @pytest.mark.parametrize("part", sorted(set(CATCHERS.values())))
 def test_a_mutant_that_changes_nothing_passes(part, samples, tmp_path):
-    from wkplug.testing.images.mutants import MutantReader
+    from mutants.images import MutantReader
 
     run(part, MutantReader(ToyReader()), samples, tmp_path)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
+from mutants.interpolations import MUTANTS, mutant
 
 from wkplug.interpolation import Mean, Median, Min, Mode, Nearest
 from wkplug.testing import BrokenPromiseError, InterpolationSuite
-from wkplug.testing.interpolations.mutants import MUTANTS, mutant
 from wkplug.testing.interpolations.samples import made
 
 CATCHERS: dict[str, tuple[Any, str]] = {

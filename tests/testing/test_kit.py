@@ -52,12 +52,12 @@ def test_what_children_run_loads_neither_pytest_nor_hypothesis():
 
 
 def test_the_suite_loads_no_engine():
-    loaded = modules_after("import wkplug.testing.arrays, wkplug.testing.stateful, wkplug.testing.mutants")
+    loaded = modules_after("import wkplug.testing.arrays, wkplug.testing.stateful")
     assert not {"zarr", "tensorstore", "wkw", "fsspec", "upath"} & loaded
 
 
 def test_the_kit_imports_nothing_of_wkplug_but_the_contract_and_the_registry():
-    code = "import wkplug.testing.arrays, wkplug.testing.mutants, wkplug.testing.reference, wkplug.testing.plugin; "
+    code = "import wkplug.testing.arrays, wkplug.testing.reference, wkplug.testing.plugin; "
     code += "import sys; print(' '.join(sorted(m for m in sys.modules if m.startswith('wkplug.'))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     parts = {name.split(".")[1] for name in done.stdout.split()}
@@ -228,11 +228,11 @@ def test_a_suite_without_a_backend_says_what_is_missing(tmp_path):
 
 def test_a_history_can_be_tested_alone(tmp_path):
     from hypothesis.stateful import run_state_machine_as_test
+    from mutants import mutant
 
     from wkplug.abc import Layout
     from wkplug.builtin.memory import MemoryBackend
     from wkplug.filesystems.local import LocalLocation
-    from wkplug.testing.mutants import mutant
     from wkplug.testing.profiles import steps
 
     layout = Layout(chunk_shape=(1, 8, 8, 8), shard_shape=(1, 16, 16, 16))

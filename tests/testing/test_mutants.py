@@ -9,10 +9,10 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-
-from wkplug.testing.mutants import FILE_MUTANTS, MEMORY_MUTANTS, MUTANTS
+from mutants import FILE_MUTANTS, MEMORY_MUTANTS, MUTANTS
 
 CATCHERS = {
     "axes swapped": "any_history",
@@ -66,7 +66,7 @@ _SUITES = """
 import pytest
 from {module} import {backend}
 from wkplug.testing import ArrayBackendSuite
-from wkplug.testing.mutants import mutant
+from mutants import mutant
 
 
 def suite(name):
@@ -123,7 +123,7 @@ def run(folder, names, inner, *options, each=None):
     done = subprocess.run(
         [*command, *options, *(["-k", " or ".join(each)] if each else []), "."],
         cwd=folder,
-        env=os.environ | {"WKPLUG_TEST_PROFILE": "brief"},
+        env=os.environ | {"WKPLUG_TEST_PROFILE": "brief", "PYTHONPATH": str(Path(__file__).parent)},
         capture_output=True,
         text=True,
         check=False,

@@ -2,8 +2,7 @@
 
 `ArrayBackendSuite` tests a storage backend, `ArrayStateMachine` any history of calls on it, `ImageReaderSuite` a
 reader of image files, `InterpolationSuite` a down-sampling mode; `strategies` draw boxes, layouts and specs for
-tests of one's own, `mutants` are backends that are wrong on purpose, `plugin` is a pytest plugin that shows what
-was skipped.
+tests of one's own, `plugin` is a pytest plugin that shows what was skipped.
 
 Nothing else in wkplug imports the kit; it needs pytest, hypothesis and numpy. Names are imported when asked
 for, so that a worker process that only needs one of them doesn't load pytest.

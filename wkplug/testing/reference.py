@@ -1,7 +1,7 @@
 """A slow, simple and right backend on any storage: one JSON file, one file of raw voxels per shard.
 
 The kit tests itself with it, because memory arrays can't show what goes wrong between processes and in damaged
-files, and `wkplug.testing.mutants` break it on purpose. It is no storage format: nothing promises that its
+files, and mutants break it on purpose. It is no storage format: nothing promises that its
 files can be read by the next release, and no hook offers it.
 """
 

@@ -14,7 +14,7 @@ A plugin tests a reader with real files, and with what a second, independent rea
 
 What is skipped is by a declaration ("by capability: ..."): `needs_local_path`, `has_magic`, or because no sample
 is large enough to count bytes. `samples` says what a sample may hold, `reference` is a reader of a small format of
-its own that keeps all promises, `mutants` are readers that are wrong on purpose.
+its own that keeps all promises.
 """
 
 from __future__ import annotations

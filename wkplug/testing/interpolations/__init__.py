@@ -12,8 +12,6 @@ A plugin with a mode of its own tests it with a file of a few lines::
 Another implementation of a mode ("median+mine") also says with `same_as` whose bits it must give. To override:
 `factors` (per spatial axis), `dtypes`, and the fixture `interpolation`. The drift of the mean is tested where the
 mode promises that there is none (`Interpolation.keeps_mean`).
-
-`wkplug.testing.interpolations.mutants` are modes that are wrong on purpose.
 """
 
 from __future__ import annotations

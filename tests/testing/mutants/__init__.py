@@ -4,9 +4,7 @@ A mutant wraps a backend that is right and breaks one promise, as real backends 
 shard's edge, a cache forgets that others write, a byte order is lost on the way. `ArrayBackendSuite` must fail
 on every one of them, or it tests less than it says.
 
-Who calls it: the kit's own tests, and authors who wonder what a test is for::
-
-    mutant("lost writes of another handle", MyBackend())
+Those of image readers are in `images`, those of interpolation modes in `interpolations`.
 """
 
 from __future__ import annotations
@@ -14,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from mutants import backends, handles, reading, writing
+from mutants.base import MutantArray, MutantBackend
 from wkplug.abc import ArrayBackend
-from wkplug.testing.mutants import backends, handles, reading, writing
-from wkplug.testing.mutants.base import MutantArray, MutantBackend
 
 __all__ = ["FILE_MUTANTS", "MEMORY_MUTANTS", "MUTANTS", "MutantArray", "MutantBackend", "mutant"]
 

@@ -1,8 +1,5 @@
 """What all mutants share: wrappers that hand everything on to the right backend and its arrays."""
 
-# ruff: noqa: D102
-# The reason: what the methods do is said by the contract, and what is wrong with them by their class.
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal

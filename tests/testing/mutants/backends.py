@@ -1,8 +1,5 @@
 """Backends that are wrong before anything is read or written, and flags that aren't true."""
 
-# ruff: noqa: D102
-# The reason: what the methods do is said by the contract, and what is wrong with them by their class.
-
 from __future__ import annotations
 
 import pickle
@@ -11,9 +8,9 @@ from typing import Any
 import attrs
 import numpy as np
 
+from mutants.base import MutantBackend
 from wkplug.abc import Array, ArrayBackend, ArraySpec, Layout, LayoutWish, Location, Mode, ProbeScore
 from wkplug.errors import CorruptDataError
-from wkplug.testing.mutants.base import MutantBackend
 
 
 class ReadingModeWrites(MutantBackend):

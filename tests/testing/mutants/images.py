@@ -5,9 +5,6 @@ edge, a level is ignored, a voxel size is invented, a library's own error comes 
 fail on every one of them.
 """
 
-# ruff: noqa: D102
-# The reason: what is wrong is said by the name in MUTANTS, what is right by the contract.
-
 from __future__ import annotations
 
 import os

@@ -1,8 +1,5 @@
 """Arrays that are wrong when they are read."""
 
-# ruff: noqa: D102
-# The reason: what the methods do is said by the contract, and what is wrong with them by their class.
-
 from __future__ import annotations
 
 import time
@@ -10,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mutants.base import MutantArray
 from wkplug.errors import CorruptDataError
-from wkplug.testing.mutants.base import MutantArray
 from wkplug.testing.strategies import SPATIAL
 
 if TYPE_CHECKING:

@@ -4,9 +4,6 @@ A mutant wraps a mode that is right and breaks one promise, as real ones do: lab
 overflows, the sampling depends on the tile. `InterpolationSuite` must fail on every one of them.
 """
 
-# ruff: noqa: D102
-# The reason: what the methods do is said by the contract, and what is wrong with them by their class.
-
 from __future__ import annotations
 
 import threading

@@ -1,16 +1,13 @@
 """Arrays that are wrong when there are several handles, resizes, pickles or closed ones."""
 
-# ruff: noqa: D102
-# The reason: what the methods do is said by the contract, and what is wrong with them by their class.
-
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mutants.base import MutantArray
 from wkplug.testing.checks import inside
-from wkplug.testing.mutants.base import MutantArray
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
