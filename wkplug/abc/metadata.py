@@ -109,8 +109,10 @@ class DatasetSource:
 
     options: how it was opened, by the names of the parameters of `Dataset.open` (`read_only`, `allow_incomplete`,
         `backends`); what isn't there has the default of `Dataset.open`. Pickled with the dataset.
+    shown_as: the subclass of `Dataset` that shows it, as "package.module:Class"; `Dataset` itself by default.
     """
 
     location: Location
     store: MetadataStore[Any, Any, Any]
     options: Mapping[str, Any] = attrs.field(factory=dict)
+    shown_as: str = ""

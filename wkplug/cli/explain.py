@@ -60,14 +60,15 @@ def explain(
     from wkplug.registry import choose_backend, choose_format, choose_reader
     from wkplug.registry.explain import as_facts, render
 
-    location = _locate(path)
+    served = _served(path)
+    location = _locate(path) if served is None else served[0].location
     sections: list[tuple[_Array, list[Choice]]] = []
-    if _is_file(location):
+    if served is None and _is_file(location):
         head = location.read(0, _HEAD_BYTES)
         choice = choose_reader(location, head, explicit=reader, thorough=True)
         sections.append((_Array(location), [choice]))
     else:
-        for found in _arrays(location, data_format):
+        for found in _arrays(location, data_format) if served is None else served:
             array, recorded = found.location, found.data_format
             choices = []
             if recorded is None and backend is None:
@@ -85,7 +86,7 @@ def explain(
             sections.append((found, choices))
     if is_json():
         facts = [found.facts() | {"choices": list(map(as_facts, choices))} for found, choices in sections]
-        tell({"path": location.url, "arrays": facts})
+        tell({"path": location.url if served is None else path, "arrays": facts})
     else:
         texts = ("\n".join([found.title, *map(render, choices)]) for found, choices in sections)
         say("\n\n".join(texts))
@@ -113,6 +114,22 @@ class _Array(NamedTuple):
                 "layer": self.layer, "recorded_format": self.data_format, "has_mags": self.has_mags,
             }  # fmt: skip
         return facts
+
+
+def _served(url: str) -> list[_Array] | None:
+    """Give the arrays of a dataset behind a service, one per layer; None for a plain place."""
+    from wkplug.model.states import AS_USUAL, DatasetState
+    from wkplug.registry import service_for
+
+    if service_for(url) is None:
+        return None
+    dataset = DatasetState.open(url, AS_USUAL._replace(read_only=True))
+    arrays = []
+    for layer in dataset.layers.values():
+        finest = next(iter(layer.mags.values()), None)
+        place = layer.location if finest is None else finest.location
+        arrays.append(_Array(place, layer.data_format, layer.name, finest is not None))
+    return arrays or [_Array(dataset.location)]
 
 
 def _locate(path: str) -> Location:

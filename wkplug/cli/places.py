@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -56,14 +56,11 @@ def open_target(target: str, options: Mapping[str, Any]) -> Dataset:
     """
     from wkplug import registry
     from wkplug.dataset import Dataset
+    from wkplug.model.states import AS_USUAL, DatasetState
 
     given = {name: options[name] for name in _SERVER if options.get(name) is not None}
-    if "://" in target:
-        for name in registry.remotes():
-            service = registry.remote(name)
-            if service.accepts(target):
-                opened: Dataset = cast("Any", service.open(target, **given))
-                return opened
+    if registry.service_for(target) is not None:
+        return Dataset.of(DatasetState.open(target, AS_USUAL, **given))
     for name in _SERVER[1:]:
         if name in given:
             raise click.BadParameter(

@@ -7,6 +7,7 @@ object are in `wkplug.model.changes`, what spans objects or takes long is in `wk
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from wkplug import registry, storage
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from wkplug.abc import Location
+    from wkplug.abc import DatasetSource, Location
     from wkplug.dataset.data_format import FormatName
     from wkplug.execution import AnyExecutor
     from wkplug.geometry import MagLike, Vec3Float, Vec3FloatLike, Vec3IntLike, VecIntLike
@@ -94,10 +95,19 @@ class Dataset(UsersNames, OlderCopyingDataset, OlderDataset):
 
     @classmethod
     def of(cls, state: DatasetState) -> Self:
-        """Show a dataset that was opened or made as a state."""
-        dataset = cls.__new__(cls)
+        """Show a dataset that was opened or made as a state, as the class that its service brings, if it has one."""
+        kind = cls
+        if state.shown_as and cls is Dataset:
+            module, _, name = state.shown_as.partition(":")
+            kind = getattr(import_module(module), name)
+        dataset = kind.__new__(kind)
         dataset._show(state)
         return dataset
+
+    @classmethod
+    def _of(cls, source: DatasetSource) -> Self:
+        """Show what a service has answered; for subclasses that a plugin brings."""
+        return cls.of(DatasetState.of(source))
 
     @classmethod
     def open(
@@ -110,7 +120,8 @@ class Dataset(UsersNames, OlderCopyingDataset, OlderDataset):
     ) -> Self:
         """Open a dataset; DatasetNotFoundError (a FileNotFoundError) if there is none.
 
-        Only its properties file is read. A zip archive of a dataset is read like its folder. `allow_incomplete` lets
+        Only its properties file is read. A zip archive of a dataset is read like its folder; of URLs that a plugin's
+        service answers for, the service gives the dataset, of a class of its own. `allow_incomplete` lets
         mags be read that an unfinished job has marked. `backends` maps storage formats to implementations, as
         `[backends]` in a configuration file does, and wins over it.
         """
@@ -119,7 +130,7 @@ class Dataset(UsersNames, OlderCopyingDataset, OlderDataset):
             allow_incomplete=allow_incomplete,
             backends=registry.check_backends(backends or {}),
         )
-        return cls.of(DatasetState.open(storage.locate(dataset_path), options))
+        return cls.of(DatasetState.open(dataset_path, options))
 
     # --- facts --------------------------------------------------------------------------------------------
 

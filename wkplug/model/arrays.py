@@ -8,7 +8,7 @@ view never sees two states of one array.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from wkplug import storage
 from wkplug.errors import (
@@ -23,13 +23,17 @@ from wkplug.model.places import places_of
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
-    from wkplug.abc import ArraySpec, Location
+    from wkplug.abc import ArraySpec, Location, MetadataStore
     from wkplug.geometry import Mag
     from wkplug.model.regions import Region
-    from wkplug.properties import PropertiesStore
+    from wkplug.properties import DatasetProperties, LayerProperties
+    from wkplug.properties.operations import Operation
     from wkplug.storage import ArrayHandle
 
-__all__ = ["ArraySource", "LayerFacts"]
+__all__ = ["ArraySource", "LayerFacts", "Store"]
+
+Store: TypeAlias = "MetadataStore[DatasetProperties, LayerProperties, Operation]"
+"""The keeper of a dataset's metadata, in a file or behind a server."""
 
 
 class LayerFacts(NamedTuple):
@@ -117,7 +121,7 @@ class ArraySource:
         backend: str | None = None,
         allow_incomplete: bool = False,
         facts: LayerFacts | None = None,
-        store: PropertiesStore | None = None,
+        store: Store | None = None,
     ) -> None:
         """Describe an array; `facts` and `store` are those of the layer that lists it, None for an array by itself."""
         self.location = location

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet
 
-from wkplug import registry
+from wkplug import registry, storage
 from wkplug.errors import LayerNameError, LayerNotFoundError, MagError, MagNotFoundError, ReadOnlyError
 from wkplug.geometry import Mag, grids
-from wkplug.model.arrays import ArraySource, LayerFacts
+from wkplug.model.arrays import ArraySource, LayerFacts, Store
 from wkplug.model.places import is_link, likely_place, to_path
 from wkplug.model.regions import Frame, Region, to_bounding_box
 from wkplug.properties import PropertiesStore
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from wkplug.abc import ArraySpec, Box, Location
+    from wkplug.abc import ArraySpec, Box, DatasetSource, Location
     from wkplug.geometry import MagLike, NDBoundingBox, Vec3Float
     from wkplug.properties import LayerProperties, VoxelSize
 
@@ -69,9 +69,13 @@ AS_USUAL = OpenOptions({})
 class DatasetState:
     """A dataset: where it is, the keeper of its metadata, and how it was opened."""
 
-    __slots__ = ("_layers", "import_report", "location", "options", "store")
+    __slots__ = ("_layers", "import_report", "location", "options", "shown_as", "store")
 
-    def __init__(self, location: Location, store: PropertiesStore, options: OpenOptions) -> None:
+    def __init__(
+        self, location: Location, store: Store, options: OpenOptions = AS_USUAL, *, shown_as: str = ""
+    ) -> None:
+        """Put a dataset together; shown_as: the public class, as "package.module:Class", where a plugin brings it."""
+        self.shown_as = shown_as
         self.location = location
         self.store = store
         self.options = options
@@ -80,13 +84,27 @@ class DatasetState:
         self._layers: dict[str, LayerState] = {}
 
     @classmethod
-    def open(cls, location: Location, options: OpenOptions = AS_USUAL) -> DatasetState:
-        """Open the dataset at a place, a folder or a zip archive; DatasetNotFoundError if there is none."""
+    def open(cls, place: Any, options: OpenOptions = AS_USUAL, **further: Any) -> DatasetState:
+        """Open the dataset at a place: a folder, a zip archive, or a URL that a service of a plugin answers for.
+
+        further: what the service understands beyond `options`. DatasetNotFoundError if there is none.
+        """
+        url = place if isinstance(place, str) else getattr(place, "url", "")
+        service = registry.service_for(url)
+        if service is not None:
+            return cls.of(service.open(url, **options._asdict(), **further))
+        location = storage.locate(place)
         if location.name.lower().endswith(".zip"):
             from wkplug.filesystems.zip import unzipped
 
             location = unzipped(location)
         return cls(location, PropertiesStore.open(location), options)
+
+    @classmethod
+    def of(cls, source: DatasetSource) -> DatasetState:
+        """Take what a service has answered."""
+        options = AS_USUAL._replace(**source.options)
+        return cls(source.location, source.store, options, shown_as=source.shown_as)
 
     @property
     def read_only(self) -> bool:
@@ -180,11 +198,11 @@ class DatasetState:
         return f"DatasetState({self.location.url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_opened_again, (self.location, self.store, self.options))
+        return (_opened_again, (self.location, self.store, self.options, self.shown_as))
 
 
-def _opened_again(location: Location, store: PropertiesStore, options: OpenOptions) -> DatasetState:
-    state = DatasetState(location, store, options)
+def _opened_again(location: Location, store: Store, options: OpenOptions, shown_as: str) -> DatasetState:
+    state = DatasetState(location, store, options, shown_as=shown_as)
     store.layer_names()  # raises now, not at the first use, if the dataset is gone
     return state
 

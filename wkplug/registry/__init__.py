@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from wkplug.config import current
-from wkplug.errors import InvalidArgumentError
+from wkplug.errors import InvalidArgumentError, PluginError
 from wkplug.registry.manager import Manager, Registered
 from wkplug.registry.plugins import (
     BACKEND,
@@ -89,6 +89,7 @@ __all__ = [
     "remote",
     "remote_exports",
     "remotes",
+    "service_for",
     "use_manager",
 ]
 
@@ -384,6 +385,30 @@ def remote(name: str) -> RemoteService:
     registry = current_registry()
     made: RemoteService = registry.build(REMOTE, registry.find(REMOTE, name))
     return made
+
+
+def service_for(url: str) -> RemoteService | None:
+    """Give the remote service that a URL is for, None if it is for none.
+
+    A service is asked if its plugin names the URL's scheme, or no scheme at all. One that is broken counts only where
+    it names the scheme: it must not keep a plain store from being opened.
+    """
+    scheme = url.partition("://")[0] if "://" in url else ""
+    if not scheme:
+        return None
+    for offer in sorted(current_registry().offers(REMOTE), key=lambda each: each.spec.name):
+        schemes = offer.spec.schemes
+        if schemes and scheme not in schemes:
+            continue
+        try:
+            service: RemoteService = current_registry().build(REMOTE, offer)
+        except PluginError:
+            if schemes:
+                raise
+            continue
+        if service.accepts(url):
+            return service
+    return None
 
 
 def remote_exports() -> dict[str, str]:

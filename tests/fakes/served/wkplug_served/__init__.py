@@ -1,0 +1,1 @@
+"""A service whose datasets have their metadata elsewhere than in a file."""
