@@ -217,7 +217,7 @@ def test_a_zip_archive_of_a_dataset_is_read_like_its_folder(tmp_path: Path, top:
                 target.write(file, f"{top}{file.relative_to(dataset.path)}")
     zipped = wk.Dataset.open(archive)
     assert (zipped.get_layer("em").get_mag(1).read() == 3).all()
-    assert not any("lies outside" in note for layer in describe(zipped).layers for note in layer.notes)
+    assert not any("lies outside" in note for layer in describe(zipped.state).layers for note in layer.notes)
     copied = zipped.copy_dataset(tmp_path / "copy")
     assert (copied.get_layer("em").get_mag(1).read() == 3).all()
     with pytest.raises(UnsupportedOperationError, match="in an archive, which is only read"):

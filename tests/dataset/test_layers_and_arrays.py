@@ -237,7 +237,7 @@ def test_an_array_that_ends_before_its_layer_is_told_once(tmp_path: Path, kind: 
     assert np.array_equal(found[:, :40, :30, :20], VOXELS[:1])
     assert found.sum() == VOXELS[:1].sum()
     assert pickle.loads(pickle.dumps(view)).read().shape == found.shape  # nor here
-    problem = describe(dataset).layers[0].mags[0].problem
+    problem = describe(dataset.state).layers[0].mags[0].problem
     assert problem is not None
     assert told in problem
 
@@ -257,10 +257,10 @@ def test_less_than_a_voxel_of_a_coarse_mag_may_be_missing(
         warnings.simplefilter("always")
         assert dataset.get_layer("em").get_mag(mag).read().any()
     assert len(caught) == short
-    assert (describe(dataset).layers[0].mags[0].problem is not None) == short
+    assert (describe(dataset.state).layers[0].mags[0].problem is not None) == short
 
 
 def test_info_tells_of_arrays_that_do_not_fit(tmp_path: Path) -> None:
     _write(tmp_path / "em" / "1", "zarr3", VOXELS[:1])
-    report = describe(_dataset(tmp_path, "zarr3", elementClass="uint16"))
+    report = describe(_dataset(tmp_path, "zarr3", elementClass="uint16").state)
     assert "doesn't fit the layer 'em' that lists it" in str(report.layers[0].mags[0].problem)
