@@ -45,7 +45,8 @@ class Position(NamedTuple):
     @property
     def is_given(self) -> bool:
         """Whether any of them is."""
-        return any(value is not None for value in self)
+        relative, absolute, relative_box, absolute_box = self
+        return not (relative is None and absolute is None and relative_box is None and absolute_box is None)
 
 
 class Frame(NamedTuple):
@@ -93,18 +94,14 @@ class Frame(NamedTuple):
         return tuple(result)
 
 
-def _integers(values: Any, what: str) -> tuple[int, ...]:
+def _vector(frame: Frame, values: Any, others: Sequence[int], what: str) -> tuple[int, ...]:
+    """Widen a vector of three to all axes; vectors with as many numbers as there are axes are taken whole."""
     # A tuple is what is mostly given, and asking for an abstract class costs as much as all else here.
     if type(values) is not tuple and (isinstance(values, (str, bytes)) or not isinstance(values, Iterable)):
         raise GeometryError(
             f"The {what} is {values!r}, not a vector.", hint=f"Give integers, as in {what}=(0, 0, 0)."
         )
-    return tuple(map(int, values))
-
-
-def _vector(frame: Frame, values: Any, others: Sequence[int], what: str) -> tuple[int, ...]:
-    """Widen a vector of three to all axes; vectors with as many numbers as there are axes are taken whole."""
-    numbers = _integers(values, what)
+    numbers = tuple(map(int, values))
     axes = getattr(values, "axes", None)
     if axes is not None and axes != _XYZ:
         by_axis = dict(zip(axes, numbers, strict=True))
