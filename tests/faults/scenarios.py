@@ -60,7 +60,7 @@ def warm_up() -> None:
 def opened(place: Path, name: str = "d") -> wk.Dataset:
     """The dataset; everything it lists is shown by `info`, without an error."""
     dataset = wk.Dataset.open(place / name)
-    info.describe(dataset)
+    info.describe(dataset.state)
     return dataset
 
 
