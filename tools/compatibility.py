@@ -214,7 +214,7 @@ def _executors_take(method: str) -> str | None:
 
     if hasattr(Executor, method):
         return None
-    source = (ROOT / "wkplug" / "dataset" / "execution.py").read_text(encoding="utf-8")
+    source = (ROOT / "wkplug" / "execution.py").read_text(encoding="utf-8")
     return None if method in source or method == "forward_log" else "not used"
 
 

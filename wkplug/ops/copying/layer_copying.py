@@ -422,6 +422,8 @@ def _is_data(place: Location) -> bool:
         if any(place.child(name).exists() for name in registry.markers()):
             return True
         return place.read(0, len(_HDF5)) == _HDF5
+    except UnsafePathError:
+        raise  # a place that this dataset may not name at all
     except StorageError:
         return False
 
