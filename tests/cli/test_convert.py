@@ -379,7 +379,13 @@ def test_an_interrupt_leaves_a_dataset_that_opens(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     stack(Path("em"), 2000)
     command = [*COMMAND, "convert", "em", "out", "--voxel-size", "1,1,1", "--category", "color"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # Tests that a shell runs in the background inherit that interrupts are ignored, which the command would respect.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not Path("out/em/1").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
