@@ -72,34 +72,22 @@ def install(shell: str, cli: click.Command) -> list[Path]:
 def candidates(kind: str, ctx: click.Context) -> list[str]:
     """All names of a kind; none where they can't be found out."""
     try:
-        return sorted(set(_KINDS[kind](ctx)))
+        return sorted(set(_WITHOUT_PLUGINS[kind](ctx) if kind in _WITHOUT_PLUGINS else _installed(kind)))
     except Exception:  # noqa: BLE001 - whatever goes wrong, the shell must not see it
         return []
 
 
-def _offered(kind: str) -> Iterable[str]:
+def _installed(kind: str) -> Iterable[str]:
+    # Late, because layers, mags and units are proposed without.
+    from wkplug import registry
     from wkplug.registry import plugins
     from wkplug.registry.registry import current_registry
 
-    return current_registry().names(getattr(plugins, kind))
-
-
-def _formats(_: click.Context) -> Iterable[str]:
-    from wkplug.registry import formats
-
-    return formats()
-
-
-def _modes(_: click.Context) -> Iterable[str]:
-    from wkplug.registry import interpolations
-
-    return ("default", *interpolations())
-
-
-def _executors(_: click.Context) -> Iterable[str]:
-    from wkplug.registry import executors
-
-    return executors()
+    if kind == "format":
+        return registry.formats()
+    if kind == "mode":
+        return ("default", *registry.interpolations())
+    return current_registry().names(getattr(plugins, kind.upper()))
 
 
 def _documents(ctx: click.Context) -> Iterable[Mapping[str, Any]]:
@@ -126,14 +114,8 @@ def _mags(ctx: click.Context) -> Iterable[str]:
                 yield from (str(Mag(entry.get("mag", entry.get("resolution")))) for entry in layer["mags"])
 
 
-_KINDS: Mapping[str, Callable[[click.Context], Iterable[str]]] = {
-    "executor": _executors,
-    "exporter": lambda _: _offered("EXPORTER"),
-    "format": _formats,
-    "importer": lambda _: _offered("IMPORTER"),
+_WITHOUT_PLUGINS: Mapping[str, Callable[[click.Context], Iterable[str]]] = {
     "layer": _layers,
     "mag": _mags,
-    "mode": _modes,
-    "reader": lambda _: _offered("READER"),
     "unit": lambda _: ("nm", "um", "mm", "cm", "m", "angstrom", "inch"),
 }

@@ -1,203 +1,345 @@
-"""What the commands share that turn something into the voxels of a layer: their options, and what they print.
+"""`wkplug convert`, `convert-raw`, `convert-zarr`, `convert-knossos` and `add-layer`: what becomes layers of a dataset.
 
-Who calls it: `convert`, `convert-raw`, `convert-zarr` and `convert-knossos`.
+All look at everything first, make a plan, write it, and report what came to be. Coarser mags are made in the same pass.
 """
 
 from __future__ import annotations
 
+import shlex
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from wkplug.cli.downsample import DOWNSAMPLE
-from wkplug.cli.options import UNIT, VOXEL_SIZE, Named, combined
-from wkplug.cli.progress import progress_bars
-from wkplug.model.names import LayerMapping
+from wkplug.cli.options import (
+    DOWNSAMPLE,
+    IMPORTING,
+    MAG,
+    ORIENTATION,
+    PLACE,
+    POINT,
+    SHAPE,
+    STORAGE,
+    Named,
+    Numbers,
+    category_option,
+    dry_run_option,
+    executor_options,
+    flip_option,
+    import_options,
+    layer_options,
+    mapping_option,
+    memory_option,
+    open_dataset,
+    orientation_options,
+    overwrite_option,
+    source_options,
+    storage_options,
+    voxel_size_options,
+    writing_options,
+)
+from wkplug.cli.output import json_option, print_result, progress_bars, size_text
+from wkplug.errors import DatasetExistsError, UnsupportedDtypeError
+from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wkplug.abc import Executor, Location
+    from wkplug.model.states import DatasetState
     from wkplug.ops.importing.options import PyramidOptions
+    from wkplug.ops.importing.plans import PlannedImport
     from wkplug.ops.importing.stacks import Stack
 
-__all__ = [
-    "IMPORTING",
-    "STORAGE",
-    "category_option",
-    "convert_layer",
-    "delete_dataset",
-    "downsampling_option",
-    "flip_option",
-    "given_orientation",
-    "given_voxel_size",
-    "import_options",
-    "layer_options",
-    "mapping_option",
-    "memory_option",
-    "orientation_options",
-    "overwrite_option",
-    "pyramid_of",
-    "source_options",
-    "voxel_size_options",
-]
+__all__ = ["add_layer", "convert", "convert_knossos", "convert_raw", "convert_zarr", "delete_dataset"]
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-STORAGE = ("data_format", "chunk_shape", "shard_shape", "chunks_per_shard", "compress")
-"""The parameters that `storage_options` gives."""
-IMPORTING = ("dtype", "channel", "timepoint", "keep_transformation")
-"""The parameters that `import_options` gives."""
-_ORIENTATION = ("flip_x", "flip_y", "flip_z", "swap_xy")
-"""The parameters that `orientation_options` gives."""
+_OF_CONVERT = (
+    *STORAGE, *IMPORTING, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices", "scene",
+    "max_layers",
+)  # fmt: skip
+"""Options that are parameters of `plan_import` under the same name."""
+_OF_ADD_LAYER = (*STORAGE, *IMPORTING, "batch_size", "max_layers", "memory", "mag", "topleft")
+"""Options that are parameters of `plan_layer` under the same name."""
 
 
-class _Axes(click.ParamType[tuple[int, ...]]):
-    """Numbers of axes: 0 are the channels, 1 to 3 are x, y and z."""
+@click.command()
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@voxel_size_options(otherwise="what the files say")
+@click.option("--layer-name", help="Name of the layer; made from the files' names if left out.")
+@mapping_option
+@category_option()
+@click.option("--name", help="Name of the dataset; the folder's if left out.")
+@source_options
+@import_options
+@orientation_options
+@writing_options
+@overwrite_option
+@dry_run_option
+@json_option
+@executor_options
+def convert(source: str, target: str, *, executor: Executor, **options: Any) -> None:
+    """Convert the image file, folder, zip archive or container SOURCE to a dataset at TARGET.
 
-    name = "axis,..."
+    Sections of one folder become one layer, three-dimensional files a layer each. TIFF (also OME, multi-page,
+    ImageJ), PNG, JPEG and whatever else the installed reader plugins know. The layers of a container (OME-Zarr, N5,
+    precomputed, KNOSSOS, bare WKW) keep their names and places. The same command again goes on with a conversion
+    that was stopped.
+    """
+    from wkplug.cli.summaries import plan_text, voxel_size_text
+    from wkplug.ops import images
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        parts = [part.strip() for part in str(value).split(",")]
-        if not all(part in ("0", "1", "2", "3") for part in parts):
-            self.fail(f"{value!r} are not axes: 0 for channels, 1 for x, 2 for y, 3 for z.", param, ctx)
-        return tuple(map(int, parts))
+    started = time.monotonic()
+    overwrite = options["overwrite_existing"]
+    pyramid, voxel_size = _pyramid(options), _voxel_size(options)
+    # All images are looked at before anything is deleted or written.
+    plan = images.plan_import(
+        source,
+        target,
+        voxel_size_from_files=True,
+        layer_category=options["category"],
+        map_filepath_to_layer_name=options["layer_mapping"],
+        overwrite=overwrite,
+        sampled=options["dry_run"],
+        executor=executor,
+        pyramid=pyramid,
+        **{"voxel_size" if isinstance(voxel_size, tuple) else "voxel_size_with_unit": voxel_size},
+        **_orientation(options),
+        **{name: options[name] for name in _OF_CONVERT},
+    )
+    if options["dry_run"]:
+        print_result(_plan_facts(plan, target), plan_text(plan, target))
+        return
+    if overwrite:
+        delete_dataset(target, plan.paths)
+    if plan.voxel_size_of_files:
+        click.echo(f"Voxel size {voxel_size_text(plan)}.", err=True)
+    with progress_bars() as begin:
+        dataset = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
+    _report(dataset, target, plan, time.monotonic() - started)
 
 
-overwrite_option = click.option(
-    "--overwrite-existing/--no-overwrite-existing",
-    default=False,
+@click.command()
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@click.option("--shape", type=SHAPE, required=True, help="Voxels along x,y,z.")
+@layer_options(voxel_size_needed=True)
+@click.option("--dtype", default="uint8", show_default=True, help="Type of the layer's voxels.")
+@click.option("--source-dtype", help="Type of the file's voxels, such as uint16 or >u2; --dtype if left out.")
+@click.option(
+    "--order",
+    type=click.Choice(["C", "F"]),
+    default="F",
     show_default=True,
-    help="Delete TARGET first if it is a dataset.",
+    help="F if neighbours along x are neighbours in the file, C if those along z are.",
 )
-memory_option = click.option("--memory", help="What the process may take, such as 2GB; 1 GB if left out.")
-downsampling_option = click.option(
-    "--downsample/--no-downsample", "downsampling", default=True, show_default=True, help="Build the pyramid."
+@click.option(
+    "--rescale-min-max",
+    type=Numbers("min,max", float, "0,255"),
+    help="Values that become 0 and the largest of --dtype (1 for floats); those beyond are cut off.",
 )
+@flip_option
+@orientation_options
+@writing_options
+@overwrite_option
+@json_option
+@executor_options
+def convert_raw(source: str, target: str, *, executor: Executor, **options: Any) -> None:
+    """Convert the raw file SOURCE to a layer of the dataset at TARGET.
 
+    A dataset that is there gets one more layer. The file is read region by region.
+    """
+    from wkplug import storage
+    from wkplug.builtin.raw import RawLayout
+    from wkplug.ops.importing.rawfiles import RawFile
+    from wkplug.ops.importing.stacks import Stack
 
-def category_option(default: str | None = None) -> Callable[[F], F]:
-    """--category; without a default it is guessed."""
-    return click.option(
-        "--category",
-        type=click.Choice(["color", "segmentation"]),
-        default=default,
-        show_default=default is not None,
-        help="Whether voxels are brightness or segment ids"
-        + ("." if default else "; what SOURCE says, or guessed from name and voxels, if left out."),
+    layout = RawLayout(
+        shape=options["shape"],
+        dtype=options["source_dtype"] or options["dtype"],
+        order=options["order"],
+        axes=("x", "y", "z"),
+    )
+    file = RawFile.at(
+        storage.locate(source), layout, limits=options["rescale_min_max"], dtype=options["dtype"]
+    )
+    _convert_layer(
+        {options["layer_name"]: Stack((file,))},
+        target,
+        executor,
+        options,
+        category=options["category"],
+        dtype=options["dtype"],
     )
 
 
-mapping_option = click.option(
-    "--layer-mapping",
-    type=click.Choice(get_args(LayerMapping)),
-    default="inspect_single_file",
+@click.command()
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@layer_options(voxel_size_needed=False)
+@click.option(
+    "--is-segmentation-layer/--no-is-segmentation-layer",
+    "is_segmentation",
+    default=None,
+    help="The same as --category segmentation, or color.",
+)
+@click.option(
+    "--importer",
+    type=Named("importer"),
+    help="Name of the importer to use; found by what SOURCE holds if left out.",
+)
+@import_options
+@flip_option
+@orientation_options
+@writing_options
+@overwrite_option
+@json_option
+@executor_options
+def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any) -> None:
+    """Convert the Zarr array SOURCE to a layer of the dataset at TARGET.
+
+    An OME-Zarr image, an N5 or precomputed volume, or whatever an importer knows will do as well; of several
+    resolutions the finest is taken. Axes without names are x, y, z. A dataset that is there gets one more layer.
+    """
+    from wkplug.ops.importing.sources import container_input
+
+    category = options["category"]
+    if options["is_segmentation"] is not None:
+        category = "segmentation" if options["is_segmentation"] else "color"
+    groups = container_input(source, options["layer_name"], options["importer"])
+    _convert_layer(
+        groups,
+        target,
+        executor,
+        options,
+        category=category,
+        allow_multiple_layers=True,
+        **{name: options[name] for name in IMPORTING},
+    )
+
+
+@click.command()
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@layer_options(voxel_size_needed=False)
+@click.option(
+    "--dtype", help="Type of the cubes' voxels; unsigned, of the size that the cubes tell, if left out."
+)
+@click.option(
+    "--mag",
+    type=MAG,
+    default="1",
     show_default=True,
-    help="Which files become one layer: what the first file, or each, is; one per file, in all, per folder.",
+    help="The mag that the cubes are; 1 for what their folder or knossos.conf says.",
 )
-flip_option = click.option(
-    "--flip-axes",
-    type=_Axes(),
-    help="Axes that are reversed, such as 1,3: 1 is x, 2 is y, 3 is z of the whole volume; as --flip-x --flip-z.",
+@orientation_options
+@memory_option
+@storage_options
+@json_option
+@executor_options
+def convert_knossos(source: str, target: str, *, executor: Executor, **options: Any) -> None:
+    """Convert the KNOSSOS cubes in the folder SOURCE to a layer of the dataset at TARGET.
+
+    SOURCE holds x0000/y0000/z0000/*.raw, cubes of 128 voxels along each axis; those that are missing are zero. A
+    dataset that is there gets one more layer. Coarser mags are not made: wkplug downsample makes them.
+    """
+    from wkplug.ops.importing.sources import container_input
+
+    groups = container_input(source, options["layer_name"], "knossos")
+    stored = groups[options["layer_name"]].files[0].info.dtype
+    _convert_layer(
+        groups,
+        target,
+        executor,
+        options,
+        category=options["category"],
+        mag=options["mag"],
+        dtype=_dtype_of_cubes(options["dtype"], stored, source),
+    )
+
+
+def _dtype_of_cubes(wanted: str | None, stored: str, source: str) -> str | None:
+    """Refuse to call the bytes of cubes something that they can't be."""
+    import numpy
+
+    from wkplug.model.dtypes import dtype_name
+
+    if wanted is None:
+        return None
+    asked, found = numpy.dtype(dtype_name(wanted)), numpy.dtype(stored)
+    if asked.kind not in "ui" or asked.itemsize != found.itemsize:
+        raise UnsupportedDtypeError(
+            f"The cubes in {source} have voxels of {found.itemsize} bytes: they aren't {asked}.",
+            hint=f"Give {found}, int{8 * found.itemsize}, or nothing.",
+        )
+    return str(asked)
+
+
+@click.command("add-layer")
+@click.argument("source", type=PLACE)
+@click.argument("dataset", type=PLACE)
+@click.option(
+    "--layer-name",
+    help="Name of the layer, or what begins those of several; made from the files' if left out.",
 )
+@mapping_option
+@category_option()
+@click.option(
+    "--mag", type=MAG, default="1", show_default=True, help="The mag that the images are, n or x-y-z."
+)
+@click.option(
+    "--topleft", type=POINT, default="0,0,0", show_default=True, help="Where they begin, in Mag(1) voxels."
+)
+@source_options
+@import_options
+@orientation_options
+@writing_options
+@dry_run_option
+@json_option
+@executor_options
+def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) -> None:
+    """Add the image file, folder or container SOURCE to the DATASET that is there, as one layer or several.
 
+    Everything is as for wkplug convert; the voxel size is the dataset's, and another one that the files say is told.
+    The same command again goes on with what was stopped.
+    """
+    from wkplug.cli.summaries import plan_text
+    from wkplug.ops.importing.readers import Wanted
+    from wkplug.ops.importing.sources import group_input
+    from wkplug.ops.layer_import import plan_layer
 
-def orientation_options(function: F) -> F:
-    """--flip-x, --flip-y, --flip-z, --swap-xy."""
-    return combined(
-        *(
-            click.option(f"--flip-{axis}", is_flag=True, help=f"Reverse the {axis} axis of the layer.")
-            for axis in "xyz"
-        ),
-        click.option("--swap-xy", is_flag=True, help="Exchange x and y, before axes are reversed."),
-    )(function)
-
-
-def import_options(function: F) -> F:
-    """--dtype, --channel, --timepoint, --keep-transformation: what is taken of the files, and as what."""
-    return combined(
-        click.option(
-            "--dtype", help="Type of the layer's voxels, such as uint8: values are converted, not scaled."
-        ),
-        click.option("--channel", type=click.IntRange(min=0), help="Take only this channel, counted from 0."),
-        click.option("--timepoint", type=click.IntRange(min=0), help="Take only this time, counted from 0."),
-        click.option(
-            "--keep-transformation",
-            is_flag=True,
-            help="Keep where the files say that they lie (turned, mirrored, moved) as a coordinate transformation.",
-        ),
-    )(function)
-
-
-def source_options(function: F) -> F:
-    """--reader, --importer, --scene, --missing-slices, --max-layers, --batch-size: how the files are found and read."""
-    return combined(
-        click.option("--reader", type=Named("reader"), help="Name of the image reader to use."),
-        click.option(
-            "--importer",
-            type=Named("importer"),
-            help="Name of the importer to use, for a container of another tool.",
-        ),
-        click.option(
-            "--scene", help="Which image of a file that holds several: a name, a number from 0, or all."
-        ),
-        click.option(
-            "--missing-slices",
-            type=click.Choice(["error", "fill", "close"]),
-            default="error",
-            show_default=True,
-            help="Where a number is missing in a series of files: refuse, leave zeros, or close the gap.",
-        ),
-        click.option(
-            "--max-layers",
-            type=click.IntRange(min=1),
-            default=20,
-            show_default=True,
-            help="So many layers at most: plates and channels may be many.",
-        ),
-        click.option(
-            "--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once."
-        ),
-    )(function)
-
-
-def voxel_size_options(*, needed: bool = False, otherwise: str = "") -> Callable[[F], F]:
-    """--voxel-size, --unit; otherwise: says what holds where it is left out."""
-    gaps = (
-        ""
-        if needed
-        else f"; of axes that are left out, as x and y in ,,25, and without the option, {otherwise}"
+    started = time.monotonic()
+    open_dataset(dataset)  # an error where there is none: this command makes no dataset
+    groups = group_input(
+        source,
+        options["layer_mapping"],
+        None,
+        options["missing_slices"],
+        Wanted(options["reader"], scene=options["scene"], sampled=options["dry_run"]),
+        options["importer"],
+        options["layer_name"],
     )
-    return combined(
-        click.option(
-            "--voxel-size",
-            type=VOXEL_SIZE,
-            required=needed,
-            help=f"Size of a voxel along x,y,z, such as 11.24,11.24,25{gaps}.",
-        ),
-        click.option("--unit", type=UNIT, default="nm", show_default=True, help="Unit of --voxel-size."),
+    plan = plan_layer(
+        groups,
+        dataset,
+        category=options["category"],
+        executor=executor,
+        pyramid=_pyramid(options),
+        allow_multiple_layers=True,
+        **_orientation(options),
+        **{name: options[name] for name in _OF_ADD_LAYER},
     )
+    if options["dry_run"]:
+        print_result(_plan_facts(plan, dataset), plan_text(plan, dataset))
+        return
+    with progress_bars() as begin:
+        made, _ = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
+    _report(made, dataset, plan, time.monotonic() - started)
 
 
-def layer_options(*, voxel_size_needed: bool) -> Callable[[F], F]:
-    """--layer-name, --voxel-size, --unit."""
-    return combined(
-        click.option("--layer-name", default="color", show_default=True, help="Name of the new layer."),
-        voxel_size_options(
-            needed=voxel_size_needed, otherwise="what SOURCE (or the dataset that is there) says"
-        ),
-    )
-
-
-def given_voxel_size(options: Mapping[str, Any]) -> Any:
+def _voxel_size(options: Mapping[str, Any]) -> Any:
     """What --voxel-size and --unit say: a VoxelSize, nanometres with gaps (see `plan_import`), or None."""
     from wkplug.properties import VoxelSize
 
@@ -210,14 +352,14 @@ def given_voxel_size(options: Mapping[str, Any]) -> Any:
     return VoxelSize(given, unit)
 
 
-def given_orientation(options: Mapping[str, Any]) -> dict[str, Any]:
+def _orientation(options: Mapping[str, Any]) -> dict[str, Any]:
     """What `orientation_options` and `flip_option` say, as parameters of an import."""
     flips = options.get("flip_axes") or ()
     numbered = {f"flip_{axis}": number in flips for number, axis in enumerate("xyz", start=1)}
-    return {name: options[name] or numbered.get(name, False) for name in _ORIENTATION}
+    return {name: options[name] or numbered.get(name, False) for name in ORIENTATION}
 
 
-def convert_layer(
+def _convert_layer(
     groups: Mapping[str, Stack],
     target: str,
     executor: Executor,
@@ -228,7 +370,6 @@ def convert_layer(
 
     options: the command's. parameters: those of `plan_layer` beside.
     """
-    from wkplug.cli.import_plan import converted
     from wkplug.ops.layer_import import plan_layer
 
     started = time.monotonic()
@@ -242,12 +383,12 @@ def convert_layer(
     plan = plan_layer(
         groups,
         target,
-        given_voxel_size(options),
+        _voxel_size(options),
         overwrite=overwrite,
         executor=executor,
         memory=options["memory"],
-        pyramid=pyramid_of(options),
-        **given_orientation(options),
+        pyramid=_pyramid(options),
+        **_orientation(options),
         **{name: options[name] for name in STORAGE},
         **parameters,
     )
@@ -255,7 +396,7 @@ def convert_layer(
         delete_dataset(target, plan.paths)
     with progress_bars() as begin:
         dataset, _ = plan.execute(executor=executor, progress=begin("voxels"), more_progress=begin)
-    converted(dataset, target, plan, time.monotonic() - started)
+    _report(dataset, target, plan, time.monotonic() - started)
 
 
 def _num_channels(stack: Stack) -> int:
@@ -263,7 +404,7 @@ def _num_channels(stack: Stack) -> int:
     return info.shape[info.axes.index("c")] if "c" in info.axes else 1
 
 
-def pyramid_of(options: Mapping[str, Any]) -> PyramidOptions | None:
+def _pyramid(options: Mapping[str, Any]) -> PyramidOptions | None:
     """What `downsampling_option` and `downsample_options` ask for."""
     from wkplug.ops.importing.options import PyramidOptions
 
@@ -285,8 +426,6 @@ def _refuse(name: str, why: str) -> None:
 def delete_dataset(target: str, sources: Sequence[str]) -> None:
     """Delete a dataset that is there, and nothing that isn't one, or that holds what is converted."""
     from wkplug import storage
-    from wkplug.errors import DatasetExistsError
-    from wkplug.properties.document import FILE_NAME
     from wkplug.storage.removing import delete_folder
 
     place = storage.locate(target)
@@ -310,3 +449,64 @@ def delete_dataset(target: str, sources: Sequence[str]) -> None:
 def _is_file(place: Location) -> bool:
     local = place.local_path()
     return local is not None and not Path(local).is_dir()
+
+
+def _report(dataset: DatasetState, target: str, plan: PlannedImport, took: float) -> None:
+    """Print what came to be: the dataset, the notes, and how long it took."""
+    from wkplug.cli.summaries import dataset_text, note_lines
+    from wkplug.ops.importing.report import ImportNote, ImportReport
+    from wkplug.ops.info import describe
+
+    report, notes = describe(dataset), dataset.import_report or ImportReport()
+    what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"
+    # What else is in the dataset, such as leftovers of killed jobs, is told in the same words and place.
+    all_notes = notes.joined(ImportNote(kind="found", text=text) for text in report.notes)
+    lines = [
+        dataset_text(report, target),
+        *note_lines(notes),
+        f"Converted {what} to {size_text(report.size)} in {took:.1f} s. "
+        f"Look at it: wkplug preview {shlex.quote(target)} -o preview.png",
+    ]
+    facts = {
+        **report.to_json(),
+        "notes": all_notes.to_json(),
+        "converted": {**_import_facts(plan), "seconds": round(took, 3)},
+    }
+    print_result(facts, "\n".join(lines))
+
+
+def _plan_facts(plan: PlannedImport, target: str) -> dict[str, Any]:
+    """Describe a plan in values, for --json."""
+    from wkplug.ops.info import box_facts
+
+    layers = [
+        {
+            "name": layer.name,
+            "category": layer.category,
+            "dtype": layer.dtype,
+            "data_format": str(layer.data_format),
+            "bounding_box": box_facts(layer.bounding_box),
+            "chunk_shape": volume.spec.chunk_shape[-3:],
+            "shard_shape": volume.spec.shard_shape[-3:],
+            "mags": list(map(str, [volume.mag, *volume.mags])),
+        }
+        for volume in plan.volumes
+        for layer in volume.layers
+    ]
+    return {
+        "path": target,
+        "dry_run": True,
+        "voxel_size": list(plan.voxel_size.to_nanometer()),
+        "voxel_size_of_files": plan.voxel_size_of_files,
+        "continues": getattr(plan, "continues", False),
+        "layers": layers,
+        "source_bytes": plan.source_bytes,
+        "memory": plan.memory,
+        "notes": plan.report.to_json(),
+        **_import_facts(plan),
+    }
+
+
+def _import_facts(plan: PlannedImport) -> dict[str, Any]:
+    """What an import takes in, in numbers."""
+    return {"sources": list(plan.paths), "voxel_bytes": plan.bytes}

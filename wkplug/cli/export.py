@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.options import BOX, LAYER, MAG, PLACE, PLANE_SHAPE, Named, executor_options
-from wkplug.cli.output import json_option, tell
-from wkplug.cli.progress import progress_bar
+from wkplug.cli.options import (
+    LAYER,
+    MAG,
+    PLACE,
+    PLANE_SHAPE,
+    Named,
+    box_option,
+    executor_options,
+    open_dataset,
+)
+from wkplug.cli.output import json_option, print_result, progress_bar
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "export_as_tiff", "export_wkw_as_tiff"]
 
-_BOX = click.option("--bbox", type=BOX, help="Only this box, x,y,z,width,height,depth in voxels of Mag 1.")
 _MAPPING = click.option(
     "--apply-mapping", "mapping", help="Name of an agglomerate attachment: its ids replace the segments'."
 )
@@ -37,7 +44,7 @@ _OVERWRITE = click.option(
     type=Named("exporter"),
     help="Name of an exporter (see wkplug plugins); TARGET's suffix decides if left out.",
 )
-@_BOX
+@box_option
 @click.option("--mag", type=MAG, help="Finest resolution to export; the layer's finest if left out.")
 @click.option(
     "--downsample/--no-downsample",
@@ -53,25 +60,24 @@ def export(
     source: str, target: str, layer_name: str | None, exporter: str | None, *, executor: Executor, **options: Any
 ) -> None:  # fmt: skip
     """Write a layer of the dataset SOURCE in the format of another tool: .ozx, .ome.tif, .n5, .precomputed, ..."""
-    from wkplug.dataset import Dataset
     from wkplug.dataset.layer_export import id_mapping
     from wkplug.ops.exporting import export_layer
 
-    dataset = Dataset.open(source, read_only=True)
+    dataset = open_dataset(source, read_only=True)
     layer = _only_layer(dataset) if layer_name is None else dataset.get_layer(layer_name)
     options["bounding_box"] = _box(options.pop("bbox"))
     if options["mapping"] is not None:
         options["mapping"] = id_mapping(layer.state, options["mapping"])
     with progress_bar(f"export {layer.name}") as advance:
         export_layer(layer.state, target, exporter, executor=executor, progress=advance, **options)
-    tell({"source": source, "layer": layer.name, "target": target}, f"Wrote {target}")
+    print_result({"source": source, "layer": layer.name, "target": target}, f"Wrote {target}")
 
 
 @click.command()
 @click.argument("source", type=PLACE)
 @click.argument("target", type=PLACE)
 @click.option("--layer-name", type=LAYER, default="color", show_default=True, help="Layer to export.")
-@_BOX
+@box_option
 @click.option("--mag", type=MAG, default="1", show_default=True, help="Resolution to export.")
 @click.option("--name", default="", help="Begins the names of files: NAME_000000.tiff; not with tiles.")
 @click.option(
@@ -101,11 +107,10 @@ def export_as_tiff(
     Files are numbered from the box's first section on, in voxels of Mag 1: 000000.tiff. With tiles, each section is a
     folder: TARGET/z/y/x.tiff, y and x counted from 1.
     """
-    from wkplug.dataset import Dataset
     from wkplug.notices import warn_user
     from wkplug.ops.exporting import export_layer
 
-    layer = Dataset.open(source, read_only=True).get_layer(layer_name)
+    layer = open_dataset(source, read_only=True).get_layer(layer_name)
     tiled = options["tile_size"] is not None or options["tiles_per_dimension"] is not None
     if tiled and name:  # older scripts give both
         warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)
@@ -122,7 +127,7 @@ def export_as_tiff(
             progress=advance,
             **options,
         )
-    tell({"source": source, "layer": layer.name, "target": target}, f"Wrote {target}")
+    print_result({"source": source, "layer": layer.name, "target": target}, f"Wrote {target}")
 
 
 export_wkw_as_tiff = click.Command(

@@ -4,8 +4,6 @@ An interrupt that comes while Python's own code takes or gives back a lock would
 command would hang instead of ending; there it is put off for a moment. If ending takes long (calls that run
 come to their end first), the second Ctrl-C ends the process without further ado, which is harmless: whatever is
 half-written carries a mark, and the same command goes on with it.
-
-Who calls it: `wkplug.cli.main`.
 """
 
 from __future__ import annotations

@@ -1,104 +1,20 @@
-"""`wkplug add-layer`, `rename-layer` and `delete-layer`: the layers of a dataset that is there."""
+"""`wkplug rename-layer` and `wkplug delete-layer`: the layers of a dataset that is there."""
 
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.converting import (
-    IMPORTING,
-    STORAGE,
-    category_option,
-    downsampling_option,
-    given_orientation,
-    import_options,
-    mapping_option,
-    memory_option,
-    orientation_options,
-    pyramid_of,
-    source_options,
-)
-from wkplug.cli.options import LAYER, MAG, PLACE, POINT, downsample_options, executor_options, storage_options
-from wkplug.cli.output import json_option, tell
-from wkplug.cli.progress import progress_bars
+from wkplug.cli.options import LAYER, PLACE, open_dataset
+from wkplug.cli.output import json_option, print_result, size_text
+from wkplug.errors import StorageError
 
 if TYPE_CHECKING:
-    from wkplug.abc import Executor
     from wkplug.dataset import Layer
 
-__all__ = ["add_layer", "delete_layer", "rename_layer"]
-
-_TAKEN = (*STORAGE, *IMPORTING, "batch_size", "max_layers", "memory", "mag", "topleft")
-"""Options that are parameters of `plan_layer` under the same name."""
-
-
-@click.command("add-layer")
-@click.argument("source", type=PLACE)
-@click.argument("dataset", type=PLACE)
-@click.option(
-    "--layer-name",
-    help="Name of the layer, or what begins those of several; made from the files' if left out.",
-)
-@mapping_option
-@category_option()
-@click.option(
-    "--mag", type=MAG, default="1", show_default=True, help="The mag that the images are, n or x-y-z."
-)
-@click.option(
-    "--topleft", type=POINT, default="0,0,0", show_default=True, help="Where they begin, in Mag(1) voxels."
-)
-@source_options
-@import_options
-@orientation_options
-@memory_option
-@storage_options
-@downsampling_option
-@downsample_options
-@click.option("--dry-run", is_flag=True, help="Only print what would be done; nothing is written.")
-@json_option
-@executor_options
-def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) -> None:
-    """Add the image file, folder or container SOURCE to the DATASET that is there, as one layer or several.
-
-    Everything is as for wkplug convert; the voxel size is the dataset's, and another one that the files say is told.
-    The same command again goes on with what was stopped.
-    """
-    from wkplug.cli.import_plan import converted, plan_facts, plan_text
-    from wkplug.dataset import Dataset
-    from wkplug.ops.importing.readers import Wanted
-    from wkplug.ops.importing.sources import group_input
-    from wkplug.ops.layer_import import plan_layer
-
-    started = time.monotonic()
-    Dataset.open(dataset)  # an error where there is none: this command makes no dataset
-    groups = group_input(
-        source,
-        options["layer_mapping"],
-        None,
-        options["missing_slices"],
-        Wanted(options["reader"], scene=options["scene"], sampled=options["dry_run"]),
-        options["importer"],
-        options["layer_name"],
-    )
-    plan = plan_layer(
-        groups,
-        dataset,
-        category=options["category"],
-        executor=executor,
-        pyramid=pyramid_of(options),
-        allow_multiple_layers=True,
-        **given_orientation(options),
-        **{name: options[name] for name in _TAKEN},
-    )
-    if options["dry_run"]:
-        tell(plan_facts(plan, dataset), plan_text(plan, dataset))
-        return
-    with progress_bars() as begin:
-        made, _ = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
-    converted(made, dataset, plan, time.monotonic() - started)
+__all__ = ["delete_layer", "rename_layer"]
 
 
 @click.command("rename-layer")
@@ -108,10 +24,8 @@ def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) 
 @json_option
 def rename_layer(dataset: str, old: str, new: str) -> None:
     """Give the layer OLD of the DATASET the name NEW; its folder is renamed, no voxel is copied."""
-    from wkplug.dataset import Dataset
-
-    Dataset.open(dataset).get_layer(old).name = new
-    tell({"dataset": dataset, "old": old, "new": new}, f"Renamed {old} to {new}.")
+    open_dataset(dataset).get_layer(old).name = new
+    print_result({"dataset": dataset, "old": old, "new": new}, f"Renamed {old} to {new}.")
 
 
 @click.command("delete-layer")
@@ -124,9 +38,7 @@ def delete_layer(dataset: str, name: str, *, yes: bool) -> int:
 
     Of links and of mags that belong to other datasets only the reference goes: voxels elsewhere are never touched.
     """
-    from wkplug.dataset import Dataset
-
-    opened = Dataset.open(dataset)
+    opened = open_dataset(dataset)
     layer = opened.get_layer(name)
     text, facts = _what_goes(layer)
     if not yes:
@@ -137,15 +49,12 @@ def delete_layer(dataset: str, name: str, *, yes: bool) -> int:
             click.echo("Nothing was deleted.", err=True)
             return 1
     opened.delete_layer(name)
-    tell({"dataset": dataset, **facts}, f"Deleted {text}" if yes else f"Deleted {name}.")
+    print_result({"dataset": dataset, **facts}, f"Deleted {text}" if yes else f"Deleted {name}.")
     return 0
 
 
 def _what_goes(layer: Layer) -> tuple[str, dict[str, Any]]:
     """Say what a deletion takes away, and what it leaves."""
-    from wkplug.cli.info import size_text
-    from wkplug.errors import StorageError
-
     foreign = [view.name for view in layer.mags.values() if layer.is_mag_view_foreign(view)]
     own = [view.name for view in layer.mags.values() if view.name not in foreign]
     try:

@@ -1,4 +1,4 @@
-"""What is logged isn't shown on the command line: errors that matter are told by wkplug, in words of its own.
+"""What is logged isn't shown on the command line: errors that matter are printed by wkplug, in words of its own.
 
 Python prints warnings that are logged where nobody has configured logging. With `wkplug -v` what wkplug and libraries
 log is shown from level INFO on, with `-vv` from DEBUG on; plugins' commands that configure logging themselves, and

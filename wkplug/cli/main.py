@@ -4,7 +4,7 @@ A subcommand's module is imported when it is called, or when its help is shown. 
 after the built-in ones, and a broken one costs only itself. Errors of wkplug are printed as text (exit code
 1), wrong usage as click does (2), an interrupt is 130; anything else is a bug and keeps its traceback.
 
-To add a command: one file in this package that holds a click command, and one line in `COMMANDS`.
+To add a command: a click command in a file of this package, and one line in `COMMANDS`.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS: dict[str, str] = {
-    "add-layer": "wkplug.cli.layers:add_layer",
-    "check-equality": "wkplug.cli.check_equality:check_equality",
-    "compress": "wkplug.cli.compress:compress",
-    "config": "wkplug.cli.config:config",
-    "convert": "wkplug.cli.convert:convert",
-    "convert-knossos": "wkplug.cli.convert_knossos:convert_knossos",
-    "convert-raw": "wkplug.cli.convert_raw:convert_raw",
-    "convert-zarr": "wkplug.cli.convert_zarr:convert_zarr",
-    "copy-dataset": "wkplug.cli.copy_dataset:copy_dataset",
+    "add-layer": "wkplug.cli.converting:add_layer",
+    "check-equality": "wkplug.cli.reports:check_equality",
+    "compress": "wkplug.cli.storing:compress",
+    "config": "wkplug.cli.installation:config",
+    "convert": "wkplug.cli.converting:convert",
+    "convert-knossos": "wkplug.cli.converting:convert_knossos",
+    "convert-raw": "wkplug.cli.converting:convert_raw",
+    "convert-zarr": "wkplug.cli.converting:convert_zarr",
+    "copy-dataset": "wkplug.cli.storing:copy_dataset",
     "delete-layer": "wkplug.cli.layers:delete_layer",
-    "downsample": "wkplug.cli.downsample:downsample",
-    "explain": "wkplug.cli.explain:explain",
+    "downsample": "wkplug.cli.pyramids:downsample",
+    "explain": "wkplug.cli.reports:explain",
     "export": "wkplug.cli.export:export",
     "export-as-tiff": "wkplug.cli.export:export_as_tiff",
     "export-wkw-as-tiff": "wkplug.cli.export:export_wkw_as_tiff",
-    "info": "wkplug.cli.info:info",
-    "inspect": "wkplug.cli.inspect:inspect",
-    "plugins": "wkplug.cli.plugins:plugins",
-    "preview": "wkplug.cli.preview:preview",
-    "rechunk": "wkplug.cli.rechunk:rechunk",
+    "info": "wkplug.cli.reports:info",
+    "inspect": "wkplug.cli.reports:inspect",
+    "plugins": "wkplug.cli.installation:plugins",
+    "preview": "wkplug.cli.reports:preview",
+    "rechunk": "wkplug.cli.storing:rechunk",
     "rename-layer": "wkplug.cli.layers:rename_layer",
-    "upsample": "wkplug.cli.upsample:upsample",
+    "upsample": "wkplug.cli.pyramids:upsample",
 }
 """Names of the built-in commands -> "module:attribute", sorted."""
 
@@ -216,13 +216,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             code = cli.main(args=arguments, prog_name="wkplug", standalone_mode=False, obj=run)
         except (Exception, KeyboardInterrupt) as error:
-            code = _told(error, run, interrupted=interrupts.came)
+            code = _exit_code(error, run, interrupted=interrupts.came)
             if code is None:
                 raise
     return code if isinstance(code, int) else 0
 
 
-def _told(error: BaseException, run: _Run, *, interrupted: bool) -> int | None:
+def _exit_code(error: BaseException, run: _Run, *, interrupted: bool) -> int | None:
     """Print what ended a command, and give its exit code; None for what is a bug."""
     # Libraries turn an interrupt into errors of their own: an extension that was being loaded raises ImportError.
     if interrupted or isinstance(error, (click.Abort, KeyboardInterrupt)):

@@ -1,4 +1,8 @@
-"""Parameter types and options that several commands share."""
+"""Parameter types and options that several commands share, and what they stand for: open datasets, layers, executors.
+
+Options that always come together are one decorator, and the names of their parameters one tuple. Not here: options of
+one command (beside it), and what imports make of theirs (`converting`).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 import click
+from click.types import StringParamType
 
-from wkplug.errors import WkplugError
+from wkplug.errors import InvalidArgumentError, MagError, WkplugError
+from wkplug.model.names import LayerMapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,30 +25,59 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from wkplug.abc import Executor
+    from wkplug.dataset import Dataset, Layer, MagView
     from wkplug.geometry import Mag
     from wkplug.properties import LengthUnit
 
 __all__ = [
     "BOX",
+    "DOWNSAMPLE",
+    "IMPORTING",
     "LAYER",
     "MAG",
+    "ORIENTATION",
     "PLACE",
     "PLANE_SHAPE",
     "POINT",
     "SHAPE",
-    "UNIT",
-    "VOXEL_SIZE",
+    "STORAGE",
     "Named",
     "Numbers",
     "Served",
+    "box_option",
+    "category_option",
+    "chunk_options",
     "combined",
+    "compress_option",
     "downsample_options",
+    "dry_run_option",
     "executor_options",
+    "flip_option",
+    "import_options",
+    "layer_option",
+    "layer_options",
+    "layers_of",
+    "mags_of",
+    "mags_option",
     "make_executor",
+    "mapping_option",
+    "memory_option",
+    "open_dataset",
+    "orientation_options",
+    "overwrite_option",
+    "sampling_mode_option",
+    "server_options",
+    "source_options",
     "storage_options",
+    "voxel_size_options",
+    "work_memory_option",
+    "writing_options",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+# --- types of parameters --------------------------------------------------------------------------------------------
 
 
 class Numbers(click.ParamType[tuple[Any, ...]]):
@@ -117,10 +152,10 @@ class _JobResources(click.ParamType[dict[str, Any]]):
             return dict(parsed)
         resources: dict[str, Any] = {}
         for part in text.split(","):
-            key, equals, said = part.partition("=")
+            key, equals, amount = part.partition("=")
             if not equals or not key.strip():
                 self.fail(f"{part!r} is not KEY=VALUE.", param, ctx)
-            resources[key.strip().replace("-", "_")] = _number_or_text(said.strip())
+            resources[key.strip().replace("-", "_")] = _number_or_text(amount.strip())
         return resources
 
 
@@ -131,34 +166,32 @@ def _number_or_text(text: str) -> int | float | str:
     return text
 
 
-class Named(click.ParamType[str]):
-    """A name of which there is a list; any text is taken, and shells propose what there is (`cli.completion`)."""
+class _Proposing:
+    """What shells propose for a type of parameter: the names of that kind which there are (`cli.completion`)."""
 
-    def __init__(self, kind: str) -> None:
-        self.name = "text"
-        self._kind = kind
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Take the text as it is."""
-        del param, ctx
-        return str(value)
+    kind: str
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Give the names that begin with what was typed."""
+        from click.shell_completion import CompletionItem
+
+        from wkplug.cli.completion import candidates
+
         del param
-        return _proposed(self._kind, ctx, incomplete)
+        return [CompletionItem(name) for name in candidates(self.kind, ctx) if name.startswith(incomplete)]
 
 
-class _PlaceType(click.ParamType[str]):
+class Named(_Proposing, StringParamType):
+    """A name of which there is a list; any text is taken."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+class _PlaceType(StringParamType):
     """A path or URL; shells propose files."""
-
-    name = "text"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        del param, ctx
-        return str(value)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -167,14 +200,6 @@ class _PlaceType(click.ParamType[str]):
 
         del ctx, param
         return [CompletionItem(incomplete, type="file")]
-
-
-def _proposed(kind: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem
-
-    from wkplug.cli.completion import candidates
-
-    return [CompletionItem(name) for name in candidates(kind, ctx) if name.startswith(incomplete)]
 
 
 class Served(click.Option):
@@ -197,11 +222,10 @@ class Served(click.Option):
         """Click sets what was given; it is asked each time instead."""
 
 
-class _MagType(click.ParamType["Mag"]):
-    name = "mag"
+class _MagType(_Proposing, click.ParamType["Mag"]):
+    name = kind = "mag"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mag:
-        from wkplug.errors import MagError
         from wkplug.geometry import Mag
 
         try:
@@ -209,20 +233,14 @@ class _MagType(click.ParamType["Mag"]):
         except MagError as error:
             self.fail(str(error), param, ctx)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        del param
-        return _proposed("mag", ctx, incomplete)
 
-
-class _UnitType(click.ParamType["LengthUnit"]):
+class _UnitType(_Proposing, click.ParamType["LengthUnit"]):
     """A unit of length, by its name or its usual abbreviation."""
 
     name = "nm|um|mm|..."
+    kind = "unit"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LengthUnit:
-        from wkplug.errors import InvalidArgumentError
         from wkplug.properties import LengthUnit, typed_unit
 
         if isinstance(value, LengthUnit):
@@ -232,11 +250,21 @@ class _UnitType(click.ParamType["LengthUnit"]):
         except InvalidArgumentError as error:
             self.fail(str(error), param, ctx)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        del param
-        return _proposed("unit", ctx, incomplete)
+
+class _Axes(click.ParamType[tuple[int, ...]]):
+    """Numbers of axes: 0 are the channels, 1 to 3 are x, y and z."""
+
+    name = "axis,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(part in ("0", "1", "2", "3") for part in parts):
+            self.fail(f"{value!r} are not axes: 0 for channels, 1 for x, 2 for y, 3 for z.", param, ctx)
+        return tuple(map(int, parts))
 
 
 VOXEL_SIZE = Numbers("x,y,z", float, "1,1,1", gaps=True, lengths=True)
@@ -250,7 +278,62 @@ LAYER = Named("layer")
 UNIT = _UnitType()
 
 
-def combined(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+# --- options, one by one --------------------------------------------------------------------------------------------
+
+layer_option = click.option("--layer-name", type=LAYER, help="Only this layer.")
+mags_option = click.option(
+    "--mag", "mags", type=MAG, multiple=True, help="Only this mag; may be given several times."
+)
+box_option = click.option(
+    "--bbox", type=BOX, help="Only this box, x,y,z,width,height,depth in voxels of Mag 1."
+)
+compress_option = click.option(
+    "--compress/--no-compress", default=True, show_default=True, help="Compress the chunks."
+)
+sampling_mode_option = click.option(
+    "--sampling-mode", type=click.Choice(["anisotropic", "isotropic", "constant_z"]), default="anisotropic",
+    show_default=True, help="How the axes take turns.",
+)  # fmt: skip
+memory_option = click.option("--memory", help="What the process may take, such as 2GB; 1 GB if left out.")
+work_memory_option = click.option(
+    "--memory", help="What the work may take, as in 2GB; half of what there is if left out."
+)
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Only print what would be done; nothing is written."
+)
+overwrite_option = click.option(
+    "--overwrite-existing/--no-overwrite-existing", default=False, show_default=True,
+    help="Delete TARGET first if it is a dataset.",
+)  # fmt: skip
+downsampling_option = click.option(
+    "--downsample/--no-downsample", "downsampling", default=True, show_default=True, help="Build the pyramid."
+)
+mapping_option = click.option(
+    "--layer-mapping", type=click.Choice(get_args(LayerMapping)), default="inspect_single_file", show_default=True,
+    help="Which files become one layer: what the first file, or each, is; one per file, in all, per folder.",
+)  # fmt: skip
+flip_option = click.option(
+    "--flip-axes", type=_Axes(),
+    help="Axes that are reversed, such as 1,3: 1 is x, 2 is y, 3 is z of the whole volume; as --flip-x --flip-z.",
+)  # fmt: skip
+
+
+def category_option(default: str | None = None) -> Callable[[F], F]:
+    """--category; without a default it is guessed."""
+    return click.option(
+        "--category",
+        type=click.Choice(["color", "segmentation"]),
+        default=default,
+        show_default=default is not None,
+        help="Whether voxels are brightness or segment ids"
+        + ("." if default else "; what SOURCE says, or guessed from name and voxels, if left out."),
+    )
+
+
+# --- options that come together -------------------------------------------------------------------------------------
+
+
+def combined(*decorators: Callable[[Any], Any]) -> Callable[[F], F]:
     """Make one decorator of several, whose options are listed in this order."""
 
     def decorate(function: F) -> F:
@@ -261,44 +344,190 @@ def combined(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-def storage_options(function: F) -> F:
-    """--data-format, --chunk-shape, --shard-shape (or --chunks-per-shard, as of old), --compress."""
+chunk_options = combined(
+    click.option("--chunk-shape", type=SHAPE, help="Voxels that are encoded as one, n or x,y,z."),
+    click.option(
+        "--shard-shape", type=SHAPE, help="Voxels of one file, n or x,y,z; a multiple of the chunk."
+    ),
+)
+
+STORAGE = ("data_format", "chunk_shape", "shard_shape", "chunks_per_shard", "compress")
+storage_options = combined(
+    click.option(
+        "--data-format", type=Named("format"),
+        help="Storage format of the layers; the configured default if left out.",
+    ),
+    chunk_options,
+    click.option(
+        "--chunks-per-shard", type=SHAPE, help="Deprecated: chunks along an edge of a shard, n or x,y,z."
+    ),
+    compress_option,
+)  # fmt: skip
+
+DOWNSAMPLE = ("coarsest_mag", "interpolation_mode", "sampling_mode")
+downsample_options = combined(
+    click.option(
+        "--max-mag", "--coarsest-mag", "coarsest_mag", type=MAG,
+        help="Coarsest mag, n or x-y-z; computed from the size if left out.",
+    ),
+    click.option(
+        "--interpolation-mode", type=Named("mode"), default="default", show_default=True,
+        help="median, mode, nearest, ...; default: median for images, mode for segmentations.",
+    ),
+    sampling_mode_option,
+)  # fmt: skip
+
+writing_options = combined(memory_option, storage_options, downsampling_option, downsample_options)
+"""How imported voxels are written."""
+
+ORIENTATION = ("flip_x", "flip_y", "flip_z", "swap_xy")
+orientation_options = combined(
+    *(
+        click.option(f"--flip-{axis}", is_flag=True, help=f"Reverse the {axis} axis of the layer.")
+        for axis in "xyz"
+    ),
+    click.option("--swap-xy", is_flag=True, help="Exchange x and y, before axes are reversed."),
+)
+
+IMPORTING = ("dtype", "channel", "timepoint", "keep_transformation")
+import_options = combined(
+    click.option(
+        "--dtype", help="Type of the layer's voxels, such as uint8: values are converted, not scaled."
+    ),
+    click.option("--channel", type=click.IntRange(min=0), help="Take only this channel, counted from 0."),
+    click.option("--timepoint", type=click.IntRange(min=0), help="Take only this time, counted from 0."),
+    click.option(
+        "--keep-transformation", is_flag=True,
+        help="Keep where the files say that they lie (turned, mirrored, moved) as a coordinate transformation.",
+    ),
+)  # fmt: skip
+
+source_options = combined(
+    click.option("--reader", type=Named("reader"), help="Name of the image reader to use."),
+    click.option(
+        "--importer", type=Named("importer"),
+        help="Name of the importer to use, for a container of another tool.",
+    ),
+    click.option(
+        "--scene", help="Which image of a file that holds several: a name, a number from 0, or all."
+    ),
+    click.option(
+        "--missing-slices", type=click.Choice(["error", "fill", "close"]), default="error", show_default=True,
+        help="Where a number is missing in a series of files: refuse, leave zeros, or close the gap.",
+    ),
+    click.option(
+        "--max-layers", type=click.IntRange(min=1), default=20, show_default=True,
+        help="So many layers at most: plates and channels may be many.",
+    ),
+    click.option(
+        "--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once."
+    ),
+)  # fmt: skip
+"""How the files of an import are found and read."""
+
+
+def voxel_size_options(*, needed: bool = False, otherwise: str = "") -> Callable[[F], F]:
+    """--voxel-size, --unit; otherwise: says what holds where it is left out."""
+    gaps = (
+        ""
+        if needed
+        else f"; of axes that are left out, as x and y in ,,25, and without the option, {otherwise}"
+    )
     return combined(
         click.option(
-            "--data-format",
-            type=Named("format"),
-            help="Storage format of the layers; the configured default if left out.",
+            "--voxel-size",
+            type=VOXEL_SIZE,
+            required=needed,
+            help=f"Size of a voxel along x,y,z, such as 11.24,11.24,25{gaps}.",
         ),
-        click.option("--chunk-shape", type=SHAPE, help="Voxels that are encoded as one, n or x,y,z."),
-        click.option(
-            "--shard-shape", type=SHAPE, help="Voxels of one file, n or x,y,z; a multiple of the chunk."
-        ),
-        click.option(
-            "--chunks-per-shard", type=SHAPE, help="Deprecated: chunks along an edge of a shard, n or x,y,z."
-        ),
-        click.option(
-            "--compress/--no-compress", default=True, show_default=True, help="Compress the chunks."
-        ),
-    )(function)
+        click.option("--unit", type=UNIT, default="nm", show_default=True, help="Unit of --voxel-size."),
+    )
 
 
-def downsample_options(function: F) -> F:
-    """--max-mag, --interpolation-mode, --sampling-mode."""
+def layer_options(*, voxel_size_needed: bool) -> Callable[[F], F]:
+    """--layer-name, --voxel-size, --unit of a layer that is made, and its --category."""
     return combined(
-        click.option(
-            "--max-mag", "--coarsest-mag", "coarsest_mag", type=MAG,
-            help="Coarsest mag, n or x-y-z; computed from the size if left out.",
+        click.option("--layer-name", default="color", show_default=True, help="Name of the new layer."),
+        voxel_size_options(
+            needed=voxel_size_needed, otherwise="what SOURCE (or the dataset that is there) says"
         ),
-        click.option(
-            "--interpolation-mode", type=Named("mode"), default="default", show_default=True,
-            help="median, mode, nearest, ...; default: median for images, mode for segmentations.",
-        ),
-        click.option(
-            "--sampling-mode", type=click.Choice(["anisotropic", "isotropic", "constant_z"]), default="anisotropic",
-            show_default=True, help="How the axes take turns.",
-        ),
-    )(function)  # fmt: skip
+        category_option("color"),
+    )
 
+
+# --- datasets -------------------------------------------------------------------------------------------------------
+
+_SERVER = ("token", "transfer_mode", "access_mode")
+
+
+def _has_services() -> bool:
+    from wkplug import registry
+
+    return bool(registry.remotes())
+
+
+server_options = combined(
+    click.option(
+        "--token", cls=Served, served=_has_services, envvar="WK_TOKEN", help="For a dataset on a server.",
+    ),
+    click.option(
+        "--transfer-mode", cls=Served, served=_has_services,
+        type=click.Choice(["http", "move+symlink", "symlink", "copy"]),
+        help="How new mags of a server's dataset get there.",
+    ),
+    click.option(
+        "--access-mode", cls=Served, served=_has_services,
+        type=click.Choice(["zarr_streaming", "direct_path", "proxy_path"]),
+        help="How voxels of a server's dataset are reached.",
+    ),
+)  # fmt: skip
+"""Pass the command's options on to `open_dataset`."""
+
+
+def open_dataset(
+    place: str,
+    *,
+    read_only: bool = False,
+    allow_incomplete: bool = False,
+    server: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Open the dataset that a command works on: a path, a URL, or something behind a service that a plugin knows.
+
+    server: options of which those of `server_options` go to the service. click.BadParameter for --transfer-mode and
+    --access-mode where no service knows the URL; a token is often set for all commands (WK_TOKEN), and says nothing
+    about a path.
+    """
+    from wkplug import registry
+    from wkplug.dataset import Dataset
+    from wkplug.model.states import AS_USUAL, DatasetState
+
+    given = {name: (server or {}).get(name) for name in _SERVER}
+    given = {name: value for name, value in given.items() if value is not None}
+    if given and registry.service_for(place) is not None:
+        options = AS_USUAL._replace(read_only=read_only, allow_incomplete=allow_incomplete)
+        return Dataset.of(DatasetState.open(place, options, **given))
+    for name in _SERVER[1:]:
+        if name in given:
+            raise click.BadParameter(
+                f"{place} is a plain path or URL; this is for datasets on servers that an installed plugin knows.",
+                param_hint=f"--{name.replace('_', '-')}",
+            )
+    return Dataset.open(place, read_only=read_only, allow_incomplete=allow_incomplete)
+
+
+def layers_of(dataset: Dataset, name: str | None) -> list[Layer]:
+    """The layers that `layer_option` chooses."""
+    return list(dataset.layers.values()) if name is None else [dataset.get_layer(name)]
+
+
+def mags_of(layers: list[Layer], mags: tuple[Mag, ...]) -> list[MagView]:
+    """The mags of layers that `mags_option` chooses."""
+    return [
+        view for layer in layers for view in ([layer.get_mag(mag) for mag in mags] or layer.mags.values())
+    ]
+
+
+# --- executors ------------------------------------------------------------------------------------------------------
 
 _LOCAL = ("processes", "sequential", "threads")
 _CLUSTERS = ("kubernetes", "slurm")

@@ -12,8 +12,8 @@ from wkplug_tiff.reader import TiffImage, TiffReader
 
 import wkplug as wk
 from wkplug.abc import ProbeScore
-from wkplug.cli.info import size_text
 from wkplug.cli.main import main
+from wkplug.cli.output import size_text
 from wkplug.errors import CorruptImageError, MissingError, TooLargeError, UnsupportedImageDataError
 from wkplug.filesystems.local import LocalLocation
 from wkplug.ops.inspecting import inspect_image

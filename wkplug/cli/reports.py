@@ -1,29 +1,113 @@
-"""`wkplug explain PATH`: who would open this, who else could, and who decided.
+"""Commands that only look: `wkplug info`, `preview`, `check-equality`, `inspect` and `explain`.
 
-PATH is a dataset, a layer, a mag, a bare array or an image file. The format that a dataset's properties
-record is taken from there; nothing but metadata is read.
+Three look at datasets, `inspect` at files of other tools, `explain` at both. Nothing is written but the picture of
+`preview`. The texts are in `summaries`.
 """
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from wkplug.cli.options import PLACE, Named
-from wkplug.cli.output import is_json, json_option, say, tell
+from wkplug.cli.options import LAYER, PLACE, Named, executor_options, open_dataset
+from wkplug.cli.output import is_json, json_option, print_line, print_result, progress_bar
+from wkplug.errors import LayerMismatchError, PropertiesError, StorageError
 from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from wkplug.abc import Location
+    from wkplug.abc import Executor, Location
     from wkplug.registry import Choice
 
-__all__ = ["explain"]
+__all__ = ["check_equality", "explain", "info", "inspect", "preview"]
 
 _HEAD_BYTES = 4096
+
+
+@click.command()
+@click.argument("dataset", type=PLACE)
+@json_option
+@click.option("--sizes/--no-sizes", default=True, show_default=True, help="Add up the files' sizes.")
+def info(dataset: str, *, sizes: bool) -> None:
+    """Print the layers and mags of DATASET: shapes, chunks, sizes on disk, and what is unfinished."""
+    from wkplug.cli.summaries import dataset_text
+    from wkplug.ops.info import describe
+
+    report = describe(open_dataset(dataset, read_only=True).state, sizes=sizes)
+    print_result(report.to_json(), dataset_text(report, dataset))
+
+
+@click.command()
+@click.argument("dataset", type=PLACE)
+@click.option("-o", "--output", type=PLACE, required=True, help="The picture to write, .png or .jpg.")
+@click.option("--allow-incomplete", is_flag=True, help="Also show mags that an unfinished job has marked.")
+@json_option
+def preview(dataset: str, output: str, *, allow_incomplete: bool) -> None:
+    """Write a contact sheet of DATASET: three orthogonal planes per layer, labels over their image, scale bars."""
+    from wkplug.ops.preview import write_preview
+
+    write_preview(open_dataset(dataset, read_only=True, allow_incomplete=allow_incomplete).state, output)
+    print_result({"dataset": dataset, "picture": output}, f"Wrote {output}")
+
+
+@click.command("check-equality")
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE)
+@click.option("--layer-name", type=LAYER, help="Compare only this layer.")
+@json_option
+@executor_options
+def check_equality(source: str, target: str, layer_name: str | None, *, executor: Executor) -> int:
+    """Compare the datasets SOURCE and TARGET: layers, boxes, mags and voxels.
+
+    Formats, chunks and compression may differ. The exit code is 0 if they are equal, 1 if not.
+    """
+    from wkplug.ops.equality import differences
+
+    one, other = open_dataset(source, read_only=True), open_dataset(target, read_only=True)
+    try:
+        with progress_bar("compare") as advance:
+            found = list(
+                differences(
+                    one.state, other.state, layer_name=layer_name, executor=executor, progress=advance
+                )
+            )
+    except LayerMismatchError as error:
+        if not is_json():
+            raise
+        found = [error.message]
+    text = f"The datasets {source} and {target} are equal."
+    if found:
+        text = f"The datasets are not equal: {'; '.join(found)}."
+    print_result({"source": source, "target": target, "equal": not found, "differences": found}, text)
+    return 1 if found else 0
+
+
+@click.command()
+@click.argument("file", type=PLACE)
+@click.option("--reader", type=Named("reader"), metavar="NAME", help="Use this reader instead of the surest.")
+@click.option(
+    "--scene", default="0", show_default=True, help="Which image of the file: a name, or a number from 0."
+)
+@json_option
+def inspect(*, file: str, reader: str | None, scene: str) -> None:
+    """Print what the image FILE (or container of another tool) holds, who takes it, and what layer it would become.
+
+    Only headers are read, nothing is written. A dash stands for what the file doesn't say.
+    """
+    from wkplug.cli.converting import convert
+    from wkplug.cli.summaries import container_text, image_text
+    from wkplug.ops.inspecting import inspect_container, inspect_image
+
+    container = None if reader is not None or scene != "0" else inspect_container(file)
+    if container is not None:
+        print_result(container.to_json(), container_text(container, convert))
+        return
+    report = inspect_image(file, reader=reader, scene=int(scene) if scene.isdecimal() else scene)
+    print_result(report.to_json(), image_text(report, convert))
 
 
 @click.command(short_help="Explain which plugin opens a path, and why.")
@@ -59,9 +143,10 @@ def explain(
     """
     from wkplug.registry import choose_backend, choose_format, choose_reader
     from wkplug.registry.explain import as_facts, render
+    from wkplug.storage import locate
 
     served = _served(path)
-    location = _locate(path) if served is None else served[0].location
+    location = locate(path) if served is None else served[0].location
     sections: list[tuple[_Array, list[Choice]]] = []
     if served is None and _is_file(location):
         head = location.read(0, _HEAD_BYTES)
@@ -86,10 +171,10 @@ def explain(
             sections.append((found, choices))
     if is_json():
         facts = [found.facts() | {"choices": list(map(as_facts, choices))} for found, choices in sections]
-        tell({"path": location.url if served is None else path, "arrays": facts})
+        print_result({"path": location.url if served is None else path, "arrays": facts})
     else:
         texts = ("\n".join([found.title, *map(render, choices)]) for found, choices in sections)
-        say("\n\n".join(texts))
+        print_line("\n\n".join(texts))
 
 
 class _Array(NamedTuple):
@@ -104,8 +189,8 @@ class _Array(NamedTuple):
     def title(self) -> str:
         if self.layer is None:
             return self.location.url
-        said = f"layer '{self.layer}', format {self.data_format} as {FILE_NAME} records it"
-        return f"{self.location.url}: {said}{'' if self.has_mags else '; it has no mags'}"
+        recorded = f"layer '{self.layer}', format {self.data_format} as {FILE_NAME} records it"
+        return f"{self.location.url}: {recorded}{'' if self.has_mags else '; it has no mags'}"
 
     def facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = {"path": self.location.url}
@@ -118,12 +203,11 @@ class _Array(NamedTuple):
 
 def _served(url: str) -> list[_Array] | None:
     """Give the arrays of a dataset behind a service, one per layer; None for a plain place."""
-    from wkplug.model.states import AS_USUAL, DatasetState
     from wkplug.registry import service_for
 
     if service_for(url) is None:
         return None
-    dataset = DatasetState.open(url, AS_USUAL._replace(read_only=True))
+    dataset = open_dataset(url, read_only=True).state
     arrays = []
     for layer in dataset.layers.values():
         finest = next(iter(layer.mags.values()), None)
@@ -132,20 +216,10 @@ def _served(url: str) -> list[_Array] | None:
     return arrays or [_Array(dataset.location)]
 
 
-def _locate(path: str) -> Location:
-    from wkplug.storage import locate
-
-    return locate(path)
-
-
 def _is_file(location: Location) -> bool:
     """Whether there is a file or object; folders have no version."""
-    from wkplug.errors import StorageError
-
     local = location.local_path()
     if local is not None:
-        from pathlib import Path
-
         return Path(local).is_file()
     try:
         return location.version() is not None
@@ -172,8 +246,6 @@ def _arrays(location: Location, data_format: str | None) -> Iterator[_Array]:
 
 
 def _properties(root: Location) -> dict[str, Any] | None:
-    from wkplug.errors import PropertiesError, StorageError
-
     try:
         text = root.child(FILE_NAME).read()
     except StorageError:

@@ -1,24 +1,30 @@
-"""`wkplug plugins`: what is installed, in what state, and why.
+"""`wkplug plugins` and `wkplug config`: what is installed and what is set, in what state, and why.
 
-Always works: broken plugins are rows here, and what the configuration makes an error is said below the table.
+`plugins` always works: broken plugins are rows of its table, and what the configuration makes an error is said below.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import traceback
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli.output import is_json, json_option, tell
-from wkplug.cli.text import columns
-from wkplug.errors import ConfigError, WkplugError
+from wkplug.cli.output import columns, is_json, json_option, print_result
+from wkplug.errors import ConfigError, UnknownNameError, WkplugError
 
 if TYPE_CHECKING:
     from wkplug.registry import Manager, Plugin
     from wkplug.registry.plugins import Kind
 
-__all__ = ["plugins"]
+__all__ = ["config", "plugins"]
+
+_SECRET = ("access", "key", "password", "secret", "token")
+"""Settings whose names have one of these words aren't printed."""
 
 
 @click.command(short_help="List the plugins, their state and what they offer.")
@@ -45,7 +51,7 @@ def plugins(*, everything: bool, debug: str | None) -> None:
     offers = _offers(manager)
     if is_json():
         facts = [plugin.facts() | {"offers": offers[plugin]} for plugin in manager.plugins]
-        tell({"plugins": facts})
+        print_result({"plugins": facts})
     else:
         shown = [p for p in manager.plugins if everything or p.name != BUILTIN]
         rows = [(p.name, p.described, str(p.state), _remark(p, offers[p])) for p in shown]
@@ -108,7 +114,6 @@ def _below(manager: Manager) -> None:
 
 def _debug(manager: Manager, name: str) -> None:
     from wkplug.config.hints import did_you_mean, listed
-    from wkplug.errors import UnknownNameError
     from wkplug.registry import plugins
 
     plugin = manager.plugin(name)
@@ -129,7 +134,7 @@ def _debug(manager: Manager, name: str) -> None:
             **plugin.facts(), "folder": plugin.folder, "unknown_hooks": list(plugin.unknown_hooks),
             "failure": failure or None, "offers": tried,
         }  # fmt: skip
-        tell(facts)
+        print_result(facts)
         return
     lines: list[tuple[str, Any]] = [
         *plugin.facts().items(),
@@ -155,3 +160,38 @@ def _tried(manager: Manager, kind: Kind, offer: Any) -> str:
     except Exception as error:  # noqa: BLE001 - whatever a factory raises is what the user wants to see
         return "fails\n" + "".join(traceback.format_exception(error)).rstrip()
     return f"works, a {type(made).__name__}" + (f"; {offer.spec.summary}" if offer.spec.summary else "")
+
+
+@click.command(short_help="Show the settings, each with its source.")
+@json_option
+def config() -> None:
+    """Show every setting with its value and its source: default, file and line, or variable.
+
+    What looks like a secret is not printed. The files are listed from the weakest to the strongest.
+    """
+    from wkplug.config import current
+    from wkplug.config.sources import config_files
+
+    entries = [(key, _shown(key, value), source) for key, value, source in current().entries()]
+    if is_json():
+        settings = [{"key": key, "value": value, "source": source} for key, value, source in entries]
+        files = [
+            {"path": path, "exists": Path(path).is_file()} for path in map(str, config_files(os.environ))
+        ]
+        print_result({"settings": settings, "files": files})
+        return
+    rows = [(key, json.dumps(value), source) for key, value, source in entries]
+    click.echo(columns(("KEY", "VALUE", "SOURCE"), rows))
+    click.echo("\nfiles:")
+    for path in config_files(os.environ):
+        click.echo(f"  {path}" + ("" if Path(path).is_file() else " (not there)"))
+
+
+def _shown(key: str, value: Any) -> Any:
+    """A value as JSON has it, without secrets."""
+    last = key.rpartition(".")[2].lower()
+    if key.startswith(("storage.", "plugin.")) and any(word in last for word in _SECRET):
+        return "(hidden)"
+    if isinstance(value, Mapping):
+        return {name: _shown(f"{key}.{name}", inner) for name, inner in value.items()}
+    return [_shown(key, item) for item in value] if isinstance(value, (list, tuple)) else value
