@@ -1,6 +1,7 @@
 """`wkplug convert`, `convert-raw`, `convert-zarr`, `convert-knossos` and `add-layer`: what becomes layers of a dataset.
 
-All look at everything first, make a plan, write it, and report what came to be. Coarser mags are made in the same pass.
+All look at everything first, make a plan, write it, and report what came to be. Options that they share are here, those
+that other commands have too are in `options`.
 """
 
 from __future__ import annotations
@@ -8,44 +9,34 @@ from __future__ import annotations
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from wkplug.cli.options import (
     DOWNSAMPLE,
-    IMPORTING,
     MAG,
-    ORIENTATION,
     PLACE,
     POINT,
     SHAPE,
-    STORAGE,
+    UNIT,
+    VOXEL_SIZE,
     Named,
     Numbers,
-    category_option,
-    dry_run_option,
+    chunk_options,
+    combined,
+    compress_option,
+    downsample_options,
     executor_options,
-    flip_option,
-    import_options,
-    layer_options,
-    mapping_option,
-    memory_option,
     open_dataset,
-    orientation_options,
-    overwrite_option,
-    source_options,
-    storage_options,
-    voxel_size_options,
-    writing_options,
 )
 from wkplug.cli.output import json_option, print_result, progress_bars, size_text
 from wkplug.errors import DatasetExistsError, UnsupportedDtypeError
-from wkplug.properties.document import FILE_NAME
+from wkplug.model.names import LayerMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wkplug.abc import Executor, Location
     from wkplug.model.states import DatasetState
@@ -55,29 +46,173 @@ if TYPE_CHECKING:
 
 __all__ = ["add_layer", "convert", "convert_knossos", "convert_raw", "convert_zarr", "delete_dataset"]
 
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class _Axes(click.ParamType[tuple[int, ...]]):
+    """Numbers of axes: 0 are the channels, 1 to 3 are x, y and z."""
+
+    name = "axis,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(part in ("0", "1", "2", "3") for part in parts):
+            self.fail(f"{value!r} are not axes: 0 for channels, 1 for x, 2 for y, 3 for z.", param, ctx)
+        return tuple(map(int, parts))
+
+
+_memory_option = click.option("--memory", help="What the process may take, such as 2GB; 1 GB if left out.")
+_dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Only print what would be done; nothing is written."
+)
+_overwrite_option = click.option(
+    "--overwrite-existing/--no-overwrite-existing", default=False, show_default=True,
+    help="Delete TARGET first if it is a dataset.",
+)  # fmt: skip
+_downsampling_option = click.option(
+    "--downsample/--no-downsample", "downsampling", default=True, show_default=True, help="Build the pyramid."
+)
+_flip_option = click.option(
+    "--flip-axes", type=_Axes(),
+    help="Axes that are reversed, such as 1,3: 1 is x, 2 is y, 3 is z of the whole volume; as --flip-x --flip-z.",
+)  # fmt: skip
+_mapping_option = click.option(
+    "--layer-mapping", type=click.Choice(get_args(LayerMapping)), default="inspect_single_file", show_default=True,
+    help="Which files become one layer: what the first file, or each, is; one per file, in all, per folder.",
+)  # fmt: skip
+
+
+def _category_option(default: str | None = None) -> Callable[[F], F]:
+    """--category; without a default it is guessed."""
+    return click.option(
+        "--category",
+        type=click.Choice(["color", "segmentation"]),
+        default=default,
+        show_default=default is not None,
+        help="Whether voxels are brightness or segment ids"
+        + ("." if default else "; what SOURCE says, or guessed from name and voxels, if left out."),
+    )
+
+
+_STORAGE = ("data_format", "chunk_shape", "shard_shape", "chunks_per_shard", "compress")
+_storage_options = combined(
+    click.option(
+        "--data-format", type=Named("format"),
+        help="Storage format of the layers; the configured default if left out.",
+    ),
+    chunk_options,
+    click.option(
+        "--chunks-per-shard", type=SHAPE, help="Deprecated: chunks along an edge of a shard, n or x,y,z."
+    ),
+    compress_option,
+)  # fmt: skip
+
+_writing_options = combined(_memory_option, _storage_options, _downsampling_option, downsample_options)
+"""How imported voxels are written."""
+
+_ORIENTATION = ("flip_x", "flip_y", "flip_z", "swap_xy")
+_orientation_options = combined(
+    *(
+        click.option(f"--flip-{axis}", is_flag=True, help=f"Reverse the {axis} axis of the layer.")
+        for axis in "xyz"
+    ),
+    click.option("--swap-xy", is_flag=True, help="Exchange x and y, before axes are reversed."),
+)
+
+_IMPORTING = ("dtype", "channel", "timepoint", "keep_transformation")
+_import_options = combined(
+    click.option(
+        "--dtype", help="Type of the layer's voxels, such as uint8: values are converted, not scaled."
+    ),
+    click.option("--channel", type=click.IntRange(min=0), help="Take only this channel, counted from 0."),
+    click.option("--timepoint", type=click.IntRange(min=0), help="Take only this time, counted from 0."),
+    click.option(
+        "--keep-transformation", is_flag=True,
+        help="Keep where the files say that they lie (turned, mirrored, moved) as a coordinate transformation.",
+    ),
+)  # fmt: skip
+
+_source_options = combined(
+    click.option("--reader", type=Named("reader"), help="Name of the image reader to use."),
+    click.option(
+        "--importer", type=Named("importer"),
+        help="Name of the importer to use, for a container of another tool.",
+    ),
+    click.option(
+        "--scene", help="Which image of a file that holds several: a name, a number from 0, or all."
+    ),
+    click.option(
+        "--missing-slices", type=click.Choice(["error", "fill", "close"]), default="error", show_default=True,
+        help="Where a number is missing in a series of files: refuse, leave zeros, or close the gap.",
+    ),
+    click.option(
+        "--max-layers", type=click.IntRange(min=1), default=20, show_default=True,
+        help="So many layers at most: plates and channels may be many.",
+    ),
+    click.option(
+        "--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once."
+    ),
+)  # fmt: skip
+"""How the files of an import are found and read."""
+
+
+def _voxel_size_options(*, needed: bool = False, otherwise: str = "") -> Callable[[F], F]:
+    """--voxel-size, --unit; otherwise: says what holds where it is left out."""
+    gaps = (
+        ""
+        if needed
+        else f"; of axes that are left out, as x and y in ,,25, and without the option, {otherwise}"
+    )
+    return combined(
+        click.option(
+            "--voxel-size",
+            type=VOXEL_SIZE,
+            required=needed,
+            help=f"Size of a voxel along x,y,z, such as 11.24,11.24,25{gaps}.",
+        ),
+        click.option("--unit", type=UNIT, default="nm", show_default=True, help="Unit of --voxel-size."),
+    )
+
+
+def _layer_options(*, voxel_size_needed: bool) -> Callable[[F], F]:
+    """--layer-name, --voxel-size, --unit of a layer that is made, and its --category."""
+    return combined(
+        click.option("--layer-name", default="color", show_default=True, help="Name of the new layer."),
+        _voxel_size_options(
+            needed=voxel_size_needed, otherwise="what SOURCE (or the dataset that is there) says"
+        ),
+        _category_option("color"),
+    )
+
+
 _OF_CONVERT = (
-    *STORAGE, *IMPORTING, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices", "scene",
-    "max_layers",
+    *_STORAGE, *_IMPORTING, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices",
+    "scene", "max_layers",
 )  # fmt: skip
 """Options that are parameters of `plan_import` under the same name."""
-_OF_ADD_LAYER = (*STORAGE, *IMPORTING, "batch_size", "max_layers", "memory", "mag", "topleft")
+_OF_ADD_LAYER = (*_STORAGE, *_IMPORTING, "batch_size", "max_layers", "memory", "mag", "topleft")
 """Options that are parameters of `plan_layer` under the same name."""
 
 
 @click.command()
 @click.argument("source", type=PLACE)
 @click.argument("target", type=PLACE)
-@voxel_size_options(otherwise="what the files say")
+@_voxel_size_options(otherwise="what the files say")
 @click.option("--layer-name", help="Name of the layer; made from the files' names if left out.")
-@mapping_option
-@category_option()
+@_mapping_option
+@_category_option()
 @click.option("--name", help="Name of the dataset; the folder's if left out.")
-@source_options
-@import_options
-@orientation_options
-@writing_options
-@overwrite_option
-@dry_run_option
+@_source_options
+@_import_options
+@_orientation_options
+@_writing_options
+@_overwrite_option
+@_dry_run_option
 @json_option
 @executor_options
 def convert(source: str, target: str, *, executor: Executor, **options: Any) -> None:
@@ -125,7 +260,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
 @click.argument("source", type=PLACE)
 @click.argument("target", type=PLACE)
 @click.option("--shape", type=SHAPE, required=True, help="Voxels along x,y,z.")
-@layer_options(voxel_size_needed=True)
+@_layer_options(voxel_size_needed=True)
 @click.option("--dtype", default="uint8", show_default=True, help="Type of the layer's voxels.")
 @click.option("--source-dtype", help="Type of the file's voxels, such as uint16 or >u2; --dtype if left out.")
 @click.option(
@@ -140,10 +275,10 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     type=Numbers("min,max", float, "0,255"),
     help="Values that become 0 and the largest of --dtype (1 for floats); those beyond are cut off.",
 )
-@flip_option
-@orientation_options
-@writing_options
-@overwrite_option
+@_flip_option
+@_orientation_options
+@_writing_options
+@_overwrite_option
 @json_option
 @executor_options
 def convert_raw(source: str, target: str, *, executor: Executor, **options: Any) -> None:
@@ -178,7 +313,7 @@ def convert_raw(source: str, target: str, *, executor: Executor, **options: Any)
 @click.command()
 @click.argument("source", type=PLACE)
 @click.argument("target", type=PLACE)
-@layer_options(voxel_size_needed=False)
+@_layer_options(voxel_size_needed=False)
 @click.option(
     "--is-segmentation-layer/--no-is-segmentation-layer",
     "is_segmentation",
@@ -190,11 +325,11 @@ def convert_raw(source: str, target: str, *, executor: Executor, **options: Any)
     type=Named("importer"),
     help="Name of the importer to use; found by what SOURCE holds if left out.",
 )
-@import_options
-@flip_option
-@orientation_options
-@writing_options
-@overwrite_option
+@_import_options
+@_flip_option
+@_orientation_options
+@_writing_options
+@_overwrite_option
 @json_option
 @executor_options
 def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any) -> None:
@@ -216,14 +351,14 @@ def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any
         options,
         category=category,
         allow_multiple_layers=True,
-        **{name: options[name] for name in IMPORTING},
+        **{name: options[name] for name in _IMPORTING},
     )
 
 
 @click.command()
 @click.argument("source", type=PLACE)
 @click.argument("target", type=PLACE)
-@layer_options(voxel_size_needed=False)
+@_layer_options(voxel_size_needed=False)
 @click.option(
     "--dtype", help="Type of the cubes' voxels; unsigned, of the size that the cubes tell, if left out."
 )
@@ -234,9 +369,9 @@ def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any
     show_default=True,
     help="The mag that the cubes are; 1 for what their folder or knossos.conf says.",
 )
-@orientation_options
-@memory_option
-@storage_options
+@_orientation_options
+@_memory_option
+@_storage_options
 @json_option
 @executor_options
 def convert_knossos(source: str, target: str, *, executor: Executor, **options: Any) -> None:
@@ -284,19 +419,19 @@ def _dtype_of_cubes(wanted: str | None, stored: str, source: str) -> str | None:
     "--layer-name",
     help="Name of the layer, or what begins those of several; made from the files' if left out.",
 )
-@mapping_option
-@category_option()
+@_mapping_option
+@_category_option()
 @click.option(
     "--mag", type=MAG, default="1", show_default=True, help="The mag that the images are, n or x-y-z."
 )
 @click.option(
     "--topleft", type=POINT, default="0,0,0", show_default=True, help="Where they begin, in Mag(1) voxels."
 )
-@source_options
-@import_options
-@orientation_options
-@writing_options
-@dry_run_option
+@_source_options
+@_import_options
+@_orientation_options
+@_writing_options
+@_dry_run_option
 @json_option
 @executor_options
 def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) -> None:
@@ -353,10 +488,10 @@ def _voxel_size(options: Mapping[str, Any]) -> Any:
 
 
 def _orientation(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What `orientation_options` and `flip_option` say, as parameters of an import."""
+    """What `_orientation_options` and `_flip_option` say, as parameters of an import."""
     flips = options.get("flip_axes") or ()
     numbered = {f"flip_{axis}": number in flips for number, axis in enumerate("xyz", start=1)}
-    return {name: options[name] or numbered.get(name, False) for name in ORIENTATION}
+    return {name: options[name] or numbered.get(name, False) for name in _ORIENTATION}
 
 
 def _convert_layer(
@@ -389,7 +524,7 @@ def _convert_layer(
         memory=options["memory"],
         pyramid=_pyramid(options),
         **_orientation(options),
-        **{name: options[name] for name in STORAGE},
+        **{name: options[name] for name in _STORAGE},
         **parameters,
     )
     if overwrite:
@@ -405,7 +540,7 @@ def _num_channels(stack: Stack) -> int:
 
 
 def _pyramid(options: Mapping[str, Any]) -> PyramidOptions | None:
-    """What `downsampling_option` and `downsample_options` ask for."""
+    """What `_downsampling_option` and `downsample_options` ask for."""
     from wkplug.ops.importing.options import PyramidOptions
 
     if not options.get("downsampling"):
@@ -426,6 +561,7 @@ def _refuse(name: str, why: str) -> None:
 def delete_dataset(target: str, sources: Sequence[str]) -> None:
     """Delete a dataset that is there, and nothing that isn't one, or that holds what is converted."""
     from wkplug import storage
+    from wkplug.properties.document import FILE_NAME
     from wkplug.storage.removing import delete_folder
 
     place = storage.locate(target)

@@ -1,7 +1,6 @@
 """Parameter types and options that several commands share, and what they stand for: open datasets, layers, executors.
 
-Options that always come together are one decorator, and the names of their parameters one tuple. Not here: options of
-one command (beside it), and what imports make of theirs (`converting`).
+Options that always come together are one decorator. Not here: options of one command or one file of commands.
 """
 
 from __future__ import annotations
@@ -11,13 +10,12 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.types import StringParamType
 
 from wkplug.errors import InvalidArgumentError, MagError, WkplugError
-from wkplug.model.names import LayerMapping
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,46 +30,32 @@ if TYPE_CHECKING:
 __all__ = [
     "BOX",
     "DOWNSAMPLE",
-    "IMPORTING",
     "LAYER",
     "MAG",
-    "ORIENTATION",
     "PLACE",
     "PLANE_SHAPE",
     "POINT",
     "SHAPE",
-    "STORAGE",
+    "UNIT",
+    "VOXEL_SIZE",
     "Named",
     "Numbers",
     "Served",
     "box_option",
-    "category_option",
     "chunk_options",
     "combined",
     "compress_option",
     "downsample_options",
-    "dry_run_option",
     "executor_options",
-    "flip_option",
-    "import_options",
     "layer_option",
-    "layer_options",
     "layers_of",
     "mags_of",
     "mags_option",
     "make_executor",
-    "mapping_option",
-    "memory_option",
     "open_dataset",
-    "orientation_options",
-    "overwrite_option",
     "sampling_mode_option",
     "server_options",
-    "source_options",
-    "storage_options",
-    "voxel_size_options",
     "work_memory_option",
-    "writing_options",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -251,22 +235,6 @@ class _UnitType(_Proposing, click.ParamType["LengthUnit"]):
             self.fail(str(error), param, ctx)
 
 
-class _Axes(click.ParamType[tuple[int, ...]]):
-    """Numbers of axes: 0 are the channels, 1 to 3 are x, y and z."""
-
-    name = "axis,..."
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        parts = [part.strip() for part in str(value).split(",")]
-        if not all(part in ("0", "1", "2", "3") for part in parts):
-            self.fail(f"{value!r} are not axes: 0 for channels, 1 for x, 2 for y, 3 for z.", param, ctx)
-        return tuple(map(int, parts))
-
-
 VOXEL_SIZE = Numbers("x,y,z", float, "1,1,1", gaps=True, lengths=True)
 SHAPE = Numbers("n or x,y,z", int, "1,1,1", single=True, lengths=True)
 PLANE_SHAPE = Numbers("n or x,y", int, "512,512", single=True, lengths=True)
@@ -294,40 +262,9 @@ sampling_mode_option = click.option(
     "--sampling-mode", type=click.Choice(["anisotropic", "isotropic", "constant_z"]), default="anisotropic",
     show_default=True, help="How the axes take turns.",
 )  # fmt: skip
-memory_option = click.option("--memory", help="What the process may take, such as 2GB; 1 GB if left out.")
 work_memory_option = click.option(
     "--memory", help="What the work may take, as in 2GB; half of what there is if left out."
 )
-dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Only print what would be done; nothing is written."
-)
-overwrite_option = click.option(
-    "--overwrite-existing/--no-overwrite-existing", default=False, show_default=True,
-    help="Delete TARGET first if it is a dataset.",
-)  # fmt: skip
-downsampling_option = click.option(
-    "--downsample/--no-downsample", "downsampling", default=True, show_default=True, help="Build the pyramid."
-)
-mapping_option = click.option(
-    "--layer-mapping", type=click.Choice(get_args(LayerMapping)), default="inspect_single_file", show_default=True,
-    help="Which files become one layer: what the first file, or each, is; one per file, in all, per folder.",
-)  # fmt: skip
-flip_option = click.option(
-    "--flip-axes", type=_Axes(),
-    help="Axes that are reversed, such as 1,3: 1 is x, 2 is y, 3 is z of the whole volume; as --flip-x --flip-z.",
-)  # fmt: skip
-
-
-def category_option(default: str | None = None) -> Callable[[F], F]:
-    """--category; without a default it is guessed."""
-    return click.option(
-        "--category",
-        type=click.Choice(["color", "segmentation"]),
-        default=default,
-        show_default=default is not None,
-        help="Whether voxels are brightness or segment ids"
-        + ("." if default else "; what SOURCE says, or guessed from name and voxels, if left out."),
-    )
 
 
 # --- options that come together -------------------------------------------------------------------------------------
@@ -351,18 +288,6 @@ chunk_options = combined(
     ),
 )
 
-STORAGE = ("data_format", "chunk_shape", "shard_shape", "chunks_per_shard", "compress")
-storage_options = combined(
-    click.option(
-        "--data-format", type=Named("format"),
-        help="Storage format of the layers; the configured default if left out.",
-    ),
-    chunk_options,
-    click.option(
-        "--chunks-per-shard", type=SHAPE, help="Deprecated: chunks along an edge of a shard, n or x,y,z."
-    ),
-    compress_option,
-)  # fmt: skip
 
 DOWNSAMPLE = ("coarsest_mag", "interpolation_mode", "sampling_mode")
 downsample_options = combined(
@@ -376,83 +301,6 @@ downsample_options = combined(
     ),
     sampling_mode_option,
 )  # fmt: skip
-
-writing_options = combined(memory_option, storage_options, downsampling_option, downsample_options)
-"""How imported voxels are written."""
-
-ORIENTATION = ("flip_x", "flip_y", "flip_z", "swap_xy")
-orientation_options = combined(
-    *(
-        click.option(f"--flip-{axis}", is_flag=True, help=f"Reverse the {axis} axis of the layer.")
-        for axis in "xyz"
-    ),
-    click.option("--swap-xy", is_flag=True, help="Exchange x and y, before axes are reversed."),
-)
-
-IMPORTING = ("dtype", "channel", "timepoint", "keep_transformation")
-import_options = combined(
-    click.option(
-        "--dtype", help="Type of the layer's voxels, such as uint8: values are converted, not scaled."
-    ),
-    click.option("--channel", type=click.IntRange(min=0), help="Take only this channel, counted from 0."),
-    click.option("--timepoint", type=click.IntRange(min=0), help="Take only this time, counted from 0."),
-    click.option(
-        "--keep-transformation", is_flag=True,
-        help="Keep where the files say that they lie (turned, mirrored, moved) as a coordinate transformation.",
-    ),
-)  # fmt: skip
-
-source_options = combined(
-    click.option("--reader", type=Named("reader"), help="Name of the image reader to use."),
-    click.option(
-        "--importer", type=Named("importer"),
-        help="Name of the importer to use, for a container of another tool.",
-    ),
-    click.option(
-        "--scene", help="Which image of a file that holds several: a name, a number from 0, or all."
-    ),
-    click.option(
-        "--missing-slices", type=click.Choice(["error", "fill", "close"]), default="error", show_default=True,
-        help="Where a number is missing in a series of files: refuse, leave zeros, or close the gap.",
-    ),
-    click.option(
-        "--max-layers", type=click.IntRange(min=1), default=20, show_default=True,
-        help="So many layers at most: plates and channels may be many.",
-    ),
-    click.option(
-        "--batch-size", type=click.IntRange(min=1), help="Sections that are held in memory at once."
-    ),
-)  # fmt: skip
-"""How the files of an import are found and read."""
-
-
-def voxel_size_options(*, needed: bool = False, otherwise: str = "") -> Callable[[F], F]:
-    """--voxel-size, --unit; otherwise: says what holds where it is left out."""
-    gaps = (
-        ""
-        if needed
-        else f"; of axes that are left out, as x and y in ,,25, and without the option, {otherwise}"
-    )
-    return combined(
-        click.option(
-            "--voxel-size",
-            type=VOXEL_SIZE,
-            required=needed,
-            help=f"Size of a voxel along x,y,z, such as 11.24,11.24,25{gaps}.",
-        ),
-        click.option("--unit", type=UNIT, default="nm", show_default=True, help="Unit of --voxel-size."),
-    )
-
-
-def layer_options(*, voxel_size_needed: bool) -> Callable[[F], F]:
-    """--layer-name, --voxel-size, --unit of a layer that is made, and its --category."""
-    return combined(
-        click.option("--layer-name", default="color", show_default=True, help="Name of the new layer."),
-        voxel_size_options(
-            needed=voxel_size_needed, otherwise="what SOURCE (or the dataset that is there) says"
-        ),
-        category_option("color"),
-    )
 
 
 # --- datasets -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wkplug.errors import redacted
-from wkplug.progress import is_wanted, showing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -117,6 +116,8 @@ def progress_bar(label: str) -> Iterator[Update]:
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str], Update]]:
     """Show several steps, one after the other: the function that is given begins the step of that name."""
+    from wkplug.progress import is_wanted, showing  # late: most commands are quick, and show none
+
     if not is_wanted():
         yield _Lines
         return

@@ -15,7 +15,6 @@ import click
 from wkplug.cli.options import LAYER, PLACE, Named, executor_options, open_dataset
 from wkplug.cli.output import is_json, json_option, print_line, print_result, progress_bar
 from wkplug.errors import LayerMismatchError, PropertiesError, StorageError
-from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,6 +188,8 @@ class _Array(NamedTuple):
     def title(self) -> str:
         if self.layer is None:
             return self.location.url
+        from wkplug.properties.document import FILE_NAME
+
         recorded = f"layer '{self.layer}', format {self.data_format} as {FILE_NAME} records it"
         return f"{self.location.url}: {recorded}{'' if self.has_mags else '; it has no mags'}"
 
@@ -246,6 +247,8 @@ def _arrays(location: Location, data_format: str | None) -> Iterator[_Array]:
 
 
 def _properties(root: Location) -> dict[str, Any] | None:
+    from wkplug.properties.document import FILE_NAME
+
     try:
         text = root.child(FILE_NAME).read()
     except StorageError:

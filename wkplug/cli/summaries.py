@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wkplug.cli.hints import in_options
 from wkplug.cli.output import size_text
 from wkplug.config.hints import counted, first_of, plain_number
 from wkplug.geometry import Mag
@@ -185,8 +184,12 @@ def _preview_lines(layer: LayerPreview, convert: click.Command) -> list[str]:
         if target != axis
     ]
     shape = ", ".join(f"{axis} {n}" for axis, n in zip(layer.axes, layer.shape, strict=True))
-    needs = [f"{'needs':<12}{in_options(layer.needs, convert)}"] if layer.needs else []
-    return [f"{'as a layer':<12}{shape}{'   (' + ', '.join(moves) + ')' if moves else ''}", *needs]
+    lines = [f"{'as a layer':<12}{shape}{'   (' + ', '.join(moves) + ')' if moves else ''}"]
+    if layer.needs:
+        from wkplug.cli.hints import in_options  # late, as below
+
+        lines.append(f"{'needs':<12}{in_options(layer.needs, convert)}")
+    return lines
 
 
 # --- imports --------------------------------------------------------------------------------------------------------
@@ -224,6 +227,8 @@ def voxel_size_text(plan: PlannedImport) -> str:
 
 def note_lines(report: ImportReport) -> list[str]:
     """Give the notes of an import as lines, with an empty one before them."""
+    from wkplug.cli.hints import in_options  # late, because its patterns take milliseconds
+
     notes = report.notes
     context = click.get_current_context(silent=True)
     command = None if context is None else context.command
