@@ -160,6 +160,11 @@ def _show_completion(ctx: click.Context, _: click.Parameter, value: str | None) 
     ctx.exit()
 
 
+_OF_A_SHELL: dict[str, Any] = {
+    "is_flag": False, "flag_value": "", "metavar": "[SHELL]", "is_eager": True, "expose_value": False,
+}  # fmt: skip
+
+
 @click.group(
     cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
 )
@@ -173,23 +178,15 @@ def _show_completion(ctx: click.Context, _: click.Parameter, value: str | None) 
 )
 @click.option(
     "--install-completion",
-    is_flag=False,
-    flag_value="",
-    metavar="[SHELL]",
-    is_eager=True,
-    expose_value=False,
     callback=_install_completion,
     help="Install completion for bash, zsh or fish; for your shell if none is named.",
+    **_OF_A_SHELL,
 )
 @click.option(
     "--show-completion",
-    is_flag=False,
-    flag_value="",
-    metavar="[SHELL]",
-    is_eager=True,
-    expose_value=False,
     callback=_show_completion,
     help="Print the script of completion, to install it yourself.",
+    **_OF_A_SHELL,
 )
 @click.option(
     "-v",

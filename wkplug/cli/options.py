@@ -403,13 +403,8 @@ class _Strategy(click.Option):
             further = _further_executors()
         except WkplugError:
             further = []
-        names = [
-            "threads",
-            "processes",
-            "sequential",
-            *further,
-            *(["slurm+batching"] if "slurm" in further else []),
-        ]
+        batching = ["slurm+batching"] if "slurm" in further else []
+        names = ["threads", "processes", "sequential", *further, *batching]
         return record[0], record[1].replace("{names}", f"{', '.join(names[:-1])} or {names[-1]}")
 
 
@@ -456,7 +451,7 @@ def executor_options(function: F) -> F:
 def make_executor(
     strategy: str, jobs: int | None = None, job_resources: Mapping[str, Any] | None = None
 ) -> Executor:
-    """Make the executor of these options; click.BadParameter for a contradiction, UnknownNameError as said above.
+    """Make the executor of these options; click.BadParameter for a contradiction, UnknownNameError if nobody has it.
 
     Plugins get `workers` (from --jobs) and `job_resources` as settings; for `slurm+batching` the executor `slurm` gets
     `batch_size` (taken out of the resources), or `target_job_count` (from --jobs) instead.
@@ -467,21 +462,31 @@ def make_executor(
     name = {"multiprocessing": "threads"}.get(name, name)
     resources = dict(job_resources or {})
     if rest or (batching and name != "slurm"):
-        raise _usage(f"batching is known as slurm+batching only, not as {strategy}.", "strategy")
+        raise click.BadParameter(
+            f"batching is known as slurm+batching only, not as {strategy}.",
+            param_hint="--distribution-strategy",
+        )
     if name in _LOCAL and resources:
-        raise _usage(f"--job-resources has no meaning with --distribution-strategy {strategy}.", "resources")
+        raise click.BadParameter(
+            f"--job-resources has no meaning with --distribution-strategy {strategy}.",
+            param_hint="--job-resources",
+        )
     if name == "sequential" and jobs is not None:
-        raise _usage("--jobs has no meaning with --distribution-strategy sequential.", "jobs")
+        raise click.BadParameter(
+            "--jobs has no meaning with --distribution-strategy sequential.", param_hint="--jobs"
+        )
     if name in _CLUSTERS and not resources:
-        raise _usage(f"--distribution-strategy {strategy} needs --job-resources.", "resources")
+        raise click.BadParameter(
+            f"--distribution-strategy {strategy} needs --job-resources.", param_hint="--job-resources"
+        )
     options: dict[str, Any] = {}
     if batching:
         sizes = [resources.pop(key) for key in ("batch_size", "batch-size") if key in resources]
         if len(sizes) + (jobs is not None) != 1:
-            raise _usage(
+            raise click.BadParameter(
                 "slurm+batching needs either --jobs, the number of jobs to make, or batch_size in "
                 f"--job-resources; {'there are both' if sizes else 'there is neither'}.",
-                "jobs",
+                param_hint="--jobs",
             )
         options = {"batch_size": sizes[0]} if sizes else {"target_job_count": jobs}
     elif jobs is not None:
@@ -489,12 +494,3 @@ def make_executor(
     if resources:
         options["job_resources"] = resources
     return registry.executor(name, options)
-
-
-def _usage(message: str, about: str) -> click.BadParameter:
-    hints = {
-        "jobs": "--jobs",
-        "resources": "--job-resources",
-        "strategy": "--distribution-strategy",
-    }
-    return click.BadParameter(message, param_hint=hints[about])
