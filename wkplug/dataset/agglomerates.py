@@ -5,8 +5,6 @@ An agglomerate is a connected component of the graph. Agglomerates are numbered 
 
 Graphs need the package networkx, which is imported when this module is: only through `wkplug.AgglomerateGraph`
 and the methods of `AgglomerateAttachment`.
-
-Who calls it: `wkplug.dataset.attachments`, users who build graphs.
 """
 
 from __future__ import annotations

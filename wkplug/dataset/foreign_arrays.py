@@ -1,7 +1,7 @@
 """Views as arrays of other libraries: dask, for work larger than memory, and xarray, for named axes and units.
 
 Both are imported when they are asked for and need not be installed. Nothing is read here: each block of the dask
-array is read when it is computed, in the process that computes it. Who calls it: `View.to_dask`, `View.to_xarray`.
+array is read when it is computed, in the process that computes it.
 """
 
 from __future__ import annotations

@@ -48,8 +48,10 @@ class Layer(UsersNames, OlderCopyingLayer, OlderLayer):
 
     def __init__(self, dataset: Dataset, properties: LayerProperties, read_only: bool) -> None:  # noqa: FBT001 - known signature
         self._dataset = dataset
-        self.state: LayerState = dataset.state.layer(properties.name)
-        self.state.read_only = read_only
+        state = dataset.state.layer(properties.name)
+        if state.read_only != read_only:  # made by hand: other windows on the layer stay as they are
+            state = LayerState(dataset.state, properties.name, read_only=read_only)
+        self.state = state
         self._mags: tuple[Mags[MagState], Mags[MagView]] | None = None
 
     # --- what the file says -------------------------------------------------------------------------------

@@ -1,7 +1,4 @@
-"""`TransferMode`: how the files of a layer, mag or attachment come to a place that a server reads.
-
-Who calls it: users, and remote plugins that publish datasets.
-"""
+"""`TransferMode`: how the files of a layer, mag or attachment come to a place that a server reads."""
 
 from __future__ import annotations
 

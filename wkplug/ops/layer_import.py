@@ -2,8 +2,6 @@
 
 As in `wkplug.ops.images`, everything is described and checked before anything is written, and the same call again goes
 on with what was stopped.
-
-Who calls it: `wkplug add-layer`, `convert-raw`, `convert-zarr` and `convert-knossos`.
 """
 
 from __future__ import annotations

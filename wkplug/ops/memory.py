@@ -5,8 +5,6 @@ rest. Where nobody has named one, a process that is large already (a notebook wi
 what it has, instead of an error about a budget that nobody chose. It bounds what an operation holds at once (voxels
 being read, computed and written), not what a single chunk or section takes that can't be cut: where that alone is
 more, the operation says so before it begins.
-
-Who calls it: imports and pyramids, and the commands above them.
 """
 
 from __future__ import annotations

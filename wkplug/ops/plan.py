@@ -4,8 +4,6 @@ A task is idempotent and shares no shard with another, so tasks run side by side
 interrupted plan can be run again. A plan says what it would do (`summary`) before anything is touched, and its
 `fingerprint` tells whether a plan found on disk is the same work. `run` executes the tasks in bounded memory:
 no more than `workers` of them are in the making at once.
-
-Who calls it: the verbs of `wkplug.ops`. It knows nothing about images or pyramids.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Our own operations run in threads by default, because codecs and engines release the interpreter lock. One pool
 serves a whole operation, however many mags or layers it spans.
-
-Who calls it: the verbs of `wkplug.ops` and the methods that delegate to them.
 """
 
 from __future__ import annotations

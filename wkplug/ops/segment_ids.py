@@ -1,7 +1,4 @@
-"""The largest segment id that is really there: a look at every stored voxel of the finest mag.
-
-Who calls it: `SegmentationLayer.refresh_largest_segment_id`.
-"""
+"""The largest segment id that is really there: a look at every stored voxel of the finest mag."""
 
 from __future__ import annotations
 

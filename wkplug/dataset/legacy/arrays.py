@@ -3,8 +3,6 @@
 A `Zarr3Config` is a mapping of options and goes wherever `compress=` takes one. `BaseArray` opens, creates,
 reads and writes one array without a dataset, by boxes in voxels of the array; every format that is installed can
 be opened so. `TensorStoreArray` is the same under the name that scripts hold.
-
-Who calls it: users' scripts. Today's way is a `MagView`, whose `info` and `native_handle()` say the same.
 """
 
 from __future__ import annotations

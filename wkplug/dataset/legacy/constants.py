@@ -2,8 +2,6 @@
 
 They are facts for scripts to compute with. What an array gets by default is its format's business, and a setting's
 (`default_format`, `chunks_per_shard`).
-
-Who calls it: users' scripts, through `wkplug`.
 """
 
 from __future__ import annotations

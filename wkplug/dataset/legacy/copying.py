@@ -1,7 +1,4 @@
-"""The older names of the verbs that copy, link and refer to layers and mags.
-
-Who calls it: `wkplug.dataset.layer_copying` and `wkplug.dataset.dataset_copying`, as base classes.
-"""
+"""The older names of the verbs that copy, link and refer to layers and mags."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The older names and arguments of datasets: `create`, `scale`, the only layer of a category.
-
-Who calls it: `wkplug.dataset.dataset`, as a base class and through `older`.
-"""
+"""The older names and arguments of datasets: `create`, `scale`, the only layer of a category."""
 
 from __future__ import annotations
 

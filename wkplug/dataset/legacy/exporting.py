@@ -1,7 +1,4 @@
-"""The exports that the API has always named after their formats.
-
-Who calls it: users, on `layer.export`; `LayerExport` brings what writes.
-"""
+"""The exports that the API has always named after their formats."""
 
 from __future__ import annotations
 

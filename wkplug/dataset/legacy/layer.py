@@ -1,8 +1,4 @@
-"""The older names of layers' properties, and the older arguments of their methods.
-
-Who calls it: `wkplug.dataset.layer`, as a base class and through `older`. The verbs that copy and link have their
-older names elsewhere in this package.
-"""
+"""The older names of layers' properties, and the older arguments of their methods."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The older names of mags: sizes that start at voxel 0, the engine's array by its format's name, a factory.
-
-Who calls it: `wkplug.dataset.mag_view`, as a base class.
-"""
+"""The older names of mags: sizes that start at voxel 0, the engine's array by its format's name, a factory."""
 
 from __future__ import annotations
 

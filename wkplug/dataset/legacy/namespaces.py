@@ -2,8 +2,6 @@
 
 It had `distribution_strategy`, `jobs` (or `processes`) and `job_resources`. Today `executor=` says it, by an
 object or a name; `executor_of` gives the name, with the number of workers, that such a namespace means.
-
-Who calls it: `older` methods with an `args`, and `wkplug.utils.get_executor_for_args`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,6 @@ again. `inspect.signature` shows today's parameters alone, and keywords of no er
 
 What an old word meant beyond its name (an offset in voxels of the mag, say) is a `rewrite` function, in
 `wkplug.dataset.legacy.views` and its neighbours.
-
-Who calls it: the classes of `wkplug.dataset`, one line per method; `tools/compatibility.py` reads `older_names`.
 """
 
 from __future__ import annotations

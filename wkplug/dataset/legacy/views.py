@@ -3,8 +3,6 @@
 Until the offsets in Mag(1), `offset` and `size` counted in voxels of the mag at hand; `offset` was absolute for
 a mag and relative for a view. Writes extended the layer's box and took any alignment. Calls in that spelling
 keep that meaning, calls in today's never get it.
-
-Who calls it: `wkplug.dataset.view` and `wkplug.dataset.mag_view`, through `older` and as base classes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Copying whole datasets: into files of their own, or as references that share them.
-
-Who calls it: `Dataset.copy_dataset`, `Dataset.shallow_copy_dataset` and the command `copy-dataset`.
-"""
+"""Copying whole datasets: into files of their own, or as references that share them."""
 
 from __future__ import annotations
 

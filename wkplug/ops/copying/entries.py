@@ -1,7 +1,4 @@
-"""What mags and layers leave of each other: the keys of entries, codecs, recorded paths, symbolic links.
-
-Who calls it: copying, of mags, layers and attachments, and rechunking.
-"""
+"""What mags and layers leave of each other: the keys of entries, codecs, recorded paths, symbolic links."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
 """Arrays that are there already: how they become mags and layers.
 
 Nothing is computed from voxels here; what an array is, its own metadata say.
-
-Who calls it: `Dataset` and `Layer`, through `wkplug.dataset.dataset_copying` and `wkplug.dataset.layer_copying`.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 Everything that describes the source is taken over as it stands in its properties file, with the keys that
 nobody here knows, as a copy of its own. A reference to a layer is one change of the properties file; a copy is
 listed at once, and its mags one by one as they are complete.
-
-Who calls it: `Dataset`, and `wkplug.ops.copying.dataset_copying`.
 """
 
 from __future__ import annotations

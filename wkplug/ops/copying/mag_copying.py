@@ -7,8 +7,6 @@ here knows, and the layer's box becomes the union of both. What was linked or re
 
 A killed copy leaves a marked folder that nobody lists; the same call again replaces it. Mags that were complete are
 compared then (`exists_ok`), and nothing is written where they are equal.
-
-Who calls it: `Layer`, and `wkplug.ops.copying.layer_copying` for whole layers and datasets.
 """
 
 from __future__ import annotations

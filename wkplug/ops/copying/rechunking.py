@@ -6,8 +6,6 @@ along, also voxels that the layer's box hides. With a target path the result is 
 stays as it is; object stores, which can't rename folders, need that.
 
 Writing to a mag while it is being rewritten loses these writes; reading is fine.
-
-Who calls it: `MagView.compress`, `MagView.rechunk`, `Dataset.compress` and the command `compress`.
 """
 
 from __future__ import annotations

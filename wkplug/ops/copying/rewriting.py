@@ -8,8 +8,6 @@ the engines need to encode one shard each, whatever the size of the arrays.
 Tiles that are all fill value are not written: the target is new, and there they read the same. With `erase`
 (the target has voxels already) shards are compared with what is there, and written where they differ: what a call
 before this one has brought stays untouched. That takes a second tile per worker.
-
-Who calls it: copying and rechunking.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ A copy marks the folder of its target before anything else, and takes the mark a
 copy leaves can be opened (whatever is listed is complete), and says by its mark that more was to come. The same copy
 goes on with it: what it has listed is complete and stays. A copy into something that was there before (`exists_ok`)
 can't know what of it is its own: it is marked as another kind of job, which compares everything when it comes again.
-
-Who calls it: `layer_copying` and `dataset_copying`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Data in memory become a layer: its axes named, its box found, its coarser mags computed.
-
-Who calls it: `Dataset.write_layer`.
-"""
+"""Data in memory become a layer: its axes named, its box found, its coarser mags computed."""
 
 from __future__ import annotations
 

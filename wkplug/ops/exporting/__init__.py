@@ -3,8 +3,6 @@
 `levels` makes the resolutions of the box, stored ones where they fit and computed ones elsewhere, `scratch` keeps those
 so that each is computed once, `mapping` replaces segment ids on the way, `targets` chooses the exporter and keeps
 half-written files out of sight, `room` refuses what the disk can't hold. `export_layer` ties them together.
-
-Who calls it: `layer.export` and the commands `export` and `export-as-tiff`.
 """
 
 from __future__ import annotations

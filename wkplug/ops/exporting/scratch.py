@@ -5,8 +5,6 @@ for which nothing is stored, has none, so that boxes of any size can be declared
 exporter hands over its first work, so that what it refuses costs nothing; what is read before (or from a folder that
 isn't whole) is computed on the way. Files are written, not mapped, because a full disk must be an error; they are
 mapped to be read. Whoever owns the outer folder deletes it.
-
-Who calls it: `wkplug.ops.exporting`. All readers pickle.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 A box is an array (c, x, y, z) of all channels that are read. Its shards are written for all layers, but for those
 that are all zero; tiles of the coarser mags are computed from it while it is in memory. The work pickles: where it
 arrives, files and arrays are opened again, and nothing is fed.
-
-Who calls it: the calls of `pipeline`, for `writing`.
 """
 
 from __future__ import annotations

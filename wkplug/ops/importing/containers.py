@@ -6,8 +6,6 @@ like any others: cut, flipped, converted and written by the same code. Coarser r
 
 A folder of images may be long and is not listed again for every importer; one whose files merely are called like those
 of a container stays a folder of images.
-
-Who calls it: `sources`, and `files` for what of a folder is a container; `wkplug.ops.inspecting`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ and a box must fit the memory. What cuts a block is decoded again for the next b
 again with it; what cuts a chunk would be encoded again, and is never done. `choose` weighs these costs against each
 other over all boxes whose edges are chunks times powers of two, and takes the cheapest that fits.
 
-Pure arithmetic over (x, y, z). Who calls it: `planning`.
+Pure arithmetic over (x, y, z).
 """
 
 from __future__ import annotations

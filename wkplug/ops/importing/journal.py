@@ -4,8 +4,6 @@ A journal lies beside the mark in the folder of the mag that is being written, a
 It names the work by a fingerprint, says how it was cut, and lists the boxes whose voxels are stored, each with what
 its files looked like then: a file that was mended meanwhile is read again. `Record` is the same for a
 whole dataset: it says that a dataset is an import that has not ended, and of what.
-
-Who calls it: `writing` (journals) and `wkplug.ops.images` (records).
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What an import is asked for: the parameters that hold for all of its layers, and what it may use.
-
-Who calls it: all of this package, `wkplug.ops.images` and `wkplug.ops.layer_import`.
-"""
+"""What an import is asked for: the parameters that hold for all of its layers, and what it may use."""
 
 from __future__ import annotations
 

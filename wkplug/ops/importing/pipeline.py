@@ -3,8 +3,6 @@
 In threads a box is an array that several calls fill and several calls write; a few boxes are under way at once, as
 many as the `Cutting` allows. Where calls leave the process, or nobody knows, a box (or all boxes of a shard, so that
 two processes never write the same one) is a single call.
-
-Who calls it: `writing`. It knows neither files nor arrays, only the `Work` that it is given.
 """
 
 from __future__ import annotations

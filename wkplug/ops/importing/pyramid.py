@@ -3,8 +3,6 @@
 As many mags are fed with the boxes of the import, while these are in memory, as the budget allows: their shards grow
 until the last box of each has come. Where that would take too much, or calls leave the process, or an import goes on
 that was stopped, mags are computed afterwards from what is stored, as `Layer.downsample` does.
-
-Who calls it: `wkplug.ops.images` and `wkplug.ops.layer_import`.
 """
 
 from __future__ import annotations

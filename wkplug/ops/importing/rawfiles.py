@@ -1,8 +1,6 @@
 """`RawFile`: a file of nothing but voxels as a source of images, by a layout that somebody tells.
 
 With limits its values are rescaled on the way, slab by slab, so that the numbers in between take little memory.
-
-Who calls it: `wkplug convert-raw`.
 """
 
 from __future__ import annotations

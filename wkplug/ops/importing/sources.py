@@ -2,8 +2,6 @@
 
 A place is looked at as a container first, unless a reader was asked for by name. What only looks like one (a file has
 its marker's name) and holds images is a folder of images.
-
-Who calls it: `wkplug.ops.images`, and the commands that add layers, for `wkplug.ops.layer_import`.
 """
 
 from __future__ import annotations

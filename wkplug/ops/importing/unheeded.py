@@ -2,8 +2,6 @@
 
 Who gives a parameter counts on it. So whatever a kind of input takes no notice of is told, as a note; values that no
 input could take are refused, whatever the input is.
-
-Who calls it: `sources`, which knows what kind of input it found.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ All layers that a volume becomes are written from one box, so that every block i
 mags, as far as these were planned. Boxes that are all zero are not stored. Mags are listed when everything is written;
 until then their folders carry the mark of the import and its journal, with which the same import goes on where it was
 stopped.
-
-Who calls it: `wkplug.ops.images`, and `wkplug.ops.layer_import` for the check before.
 """
 
 from __future__ import annotations

@@ -3,9 +3,6 @@
 A tile is whole blocks of all the mags that are computed together, so the cutting never shows in the result. Where a
 block reaches beyond the layer's box, the missing voxels are mirror images of those inside, at every level anew, so
 that computing several mags at once gives the same as one after the other. Tiles whose source is all zero cost nothing.
-
-Who calls it: the executor that `wkplug.ops.pyramids.sweeping` runs tiles, or whole regions of tiles, on; and `feeding`,
-which has the voxels in memory.
 """
 
 from __future__ import annotations

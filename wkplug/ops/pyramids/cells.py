@@ -3,8 +3,6 @@
 Tiles of a pyramid are far smaller than shards, and a shard that is written in parts is read and written again for
 every part. A cell is written by whoever brings its last part, and its memory is given back. Cells that only
 got empty parts are not stored, or are made empty where something else may stand.
-
-Who calls it: the tiles of `wkplug.ops.pyramids.blocks`, from several threads at once.
 """
 
 from __future__ import annotations

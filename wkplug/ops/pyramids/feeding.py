@@ -5,7 +5,7 @@ mags are marked while they are fed, and listed by `finish`, after the mag that t
 didn't get all boxes leaves marked folders that nobody lists, which the next call that makes these mags replaces.
 
 Which mags are fed, and how tiles and cells lie, is decided beforehand (`passes.plan_feed`); the mags beyond these are
-computed as ever, from the coarsest that was fed. Who calls it: `wkplug.ops.importing`.
+computed as ever, from the coarsest that was fed.
 """
 
 from __future__ import annotations

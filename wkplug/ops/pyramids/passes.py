@@ -8,7 +8,7 @@ smaller than shards, and shards are written in parts.
 
 Where a mag is fed to its pyramid box by box, while it is being written, the boxes are given, and tiles divide them.
 
-Pure arithmetic on shapes. Who calls it: `wkplug.ops.pyramids.sweeping` and `feeding`.
+Pure arithmetic on shapes.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 Sparse arrays are common, and looking at every shard that was never written takes longer than the work. Where an
 array can't list its shards, or unwritten voxels aren't zero, nobody knows, and everything is looked at.
-
-Who calls it: `wkplug.ops.pyramids.sweeping`, for the source of a pyramid.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@ Where calls stay in this process (threads, the default, and the sequential execu
 gather whole shards together, so that also a layer of a single shard keeps several workers busy. Everywhere
 else a task is a region of whole shards, which one worker computes by itself. Regions of the source in which nothing
 is stored are left out.
-
-Who calls it: `downsampling`, which has created the arrays of the new mags and lists them afterwards.
 """
 
 from __future__ import annotations

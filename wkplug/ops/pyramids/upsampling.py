@@ -5,8 +5,6 @@ that the call begins with, because repeating in one step or in several is the sa
 
 All mags are made and marked before the first is filled, and the marks stay until the last one is listed. So a call that
 comes again after it was killed knows by any mark of its own that what is listed was finished by it, and goes on.
-
-Who calls it: `Layer.upsample` and the command `upsample`.
 """
 
 from __future__ import annotations

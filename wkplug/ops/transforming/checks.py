@@ -1,8 +1,6 @@
 """What `wkplug.ops.transform` is given, checked before anything is written, and made into what the work needs.
 
 Every refusal says what to give instead. Nothing is read or written here but the properties of layers.
-
-Who calls it: `wkplug.ops.transforming.layers`.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ the result, the coordinates in the source, of which an affine map knows the exte
 
 Nothing here knows layers or files; numpy is imported when something is computed.
 
-Who calls it: users, and `layers`. A layer's `coordinate_transformations` are for viewers and move no
-voxels; `AffineTransform(transformation.matrix)` makes a map of one.
+A layer's `coordinate_transformations` are for viewers and move no voxels;
+`AffineTransform(transformation.matrix)` makes a map of one.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ coordinates never take much memory. Cells whose image misses the source read not
 (because the transform shrinks a lot, or tears) are halved.
 
 In memory voxels are (z, y, x, c) here, which is how arrays lie that are (c, x, y, z) in Fortran order.
-
-Who calls it: the executor that `wkplug.ops.transforming.layers` runs parts, or the cells of a part, on.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Blocks to bytes and back: LZ4 through the `lz4` package, which lets other threads run meanwhile.
 
-No files, no boxes. Callers: `shards`, `remote`, `writing`.
+No files, no boxes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Errors of the operating system and of shards, as errors of wkplug's tree.
 
 Only "no such file" may ever be read as zeros, so it keeps a class of its own; a refusal, a full disk and
-everything else are told apart, and damage names file, voxels and reason. Callers: every module with I/O.
+everything else are told apart, and damage names file, voxels and reason.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Local files that take the place of others when they are whole.
 
 A `NewFile` is written beside its target under a name that nobody reads, and renamed over it in the end; an
-error or a signal before that leaves the target as it was. Caller: `writing`.
+error or a signal before that leaves the target as it was.
 """
 
 # ruff: noqa: PTH103, PTH105, PTH108, PTH120

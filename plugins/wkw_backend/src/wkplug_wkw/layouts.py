@@ -1,7 +1,7 @@
 """Chunk and shard shapes: the defaults of WKW, and what the format can't hold.
 
 Chunks (the format's blocks) and shards (its files) are cubes whose edges are powers of two; a shard's edge is
-1 to 32768 chunks, a chunk's 1 to 32768 voxels. Pure arithmetic. Caller: `backend`.
+1 to 32768 chunks, a chunk's 1 to 32768 voxels. Pure arithmetic.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where blocks lie in a shard: in Morton order, bit i of x, y and z becoming bits 3i, 3i + 1 and 3i + 2.
 
 Pure integer arithmetic. A box is cut into blocks axis by axis: each axis gives a few `Part`s, whose
-spread bits are or-ed into the block's number. Callers: `shards`, `writing`, `remote`.
+spread bits are or-ed into the block's number.
 """
 
 from __future__ import annotations
