@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import pytest
 
 from wkplug.abc import DatasetSource, MetadataStore
-from wkplug.errors import LayerNotFoundError, WkplugError
+from wkplug.errors import LayerNotFoundError
 from wkplug.filesystems.local import LocalLocation
 from wkplug.properties import (
     AttachmentsProperties,
@@ -22,101 +21,26 @@ from wkplug.properties import (
 from wkplug.properties import (
     operations as op,
 )
-from wkplug.properties.state import State
 
 from .conftest import DOCUMENT
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from wkplug.abc import Location
-
-SERVER: dict[str, bytes] = {}
-
-
-class ServerStore(MetadataStore[DatasetProperties, LayerProperties, op.Operation]):
-    """Metadata that a server has under a key, without a file: what a plugin's author writes."""
-
-    def __init__(self, key: str, root: Location) -> None:
-        self._key, self._root = key, root
-        self._state: State | None = None
-        self._draft: State | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (ServerStore, (self._key, self._root))
-
-    def _read(self) -> State:
-        return State.read(SERVER[self._key], f"server://{self._key}", self._root, before=self._state)
-
-    def _now(self) -> State:
-        if self._draft is not None:
-            return self._draft
-        if self._state is None:
-            self._state = self._read()
-        return self._state
-
-    @property
-    def root(self) -> Location:
-        return self._root
-
-    @property
-    def document(self) -> dict[str, Any]:
-        return self._now().document
-
-    @property
-    def dataset(self) -> DatasetProperties:
-        return self._now().dataset
-
-    def layer_names(self) -> tuple[str, ...]:
-        return tuple(self._now().entries)
-
-    def layer(self, name: str) -> LayerProperties:
-        return self._now().entry(name).properties
-
-    def raw_layer(self, name: str) -> Any:
-        return self._now().entry(name).raw
-
-    def layer_problem(self, name: str) -> WkplugError | None:
-        return self._now().entry(name).problem
-
-    def refresh(self) -> bool:
-        before, self._state = self._state, self._read()
-        return before is None or before.document != self._state.document
-
-    def apply(self, *operations: op.Operation) -> None:
-        with self.update():
-            state = self._now()
-            for operation in operations:
-                state = operation.replay(state)
-            self._draft = state
-
-    @contextmanager
-    def update(self) -> Iterator[object]:
-        if self._draft is not None:
-            yield self
-            return
-        self._draft = self._read()
-        try:
-            yield self
-            SERVER[self._key] = self._draft.to_bytes()
-            self._state = self._draft
-        finally:
-            self._draft = None
-
-
+FAKES = Path(__file__).parents[1] / "fakes"
 Store = MetadataStore[DatasetProperties, LayerProperties, op.Operation]
 
 
 @pytest.fixture(params=["file", "server"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """The same document, in a file and on a server."""
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The same document, in a file and on a server, whose store is the one that the fake service has."""
     document = copy.deepcopy(DOCUMENT)
     document["dataLayers"].append({"name": "bad", "category": "color"})
     data = json.dumps(document).encode()
     if request.param == "server":
-        SERVER["example"] = data
-        return ServerStore("example", LocalLocation(tmp_path))
+        monkeypatch.syspath_prepend(str(FAKES / "served"))
+        from wkplug_served import service
+
+        record = {"folder": str(tmp_path), "metadata": data.decode(), "asked": 0}
+        monkeypatch.setitem(service.SERVER, "example", record)
+        return service.LabStore("example")
     (tmp_path / "datasource-properties.json").write_bytes(data)
     return PropertiesStore.open(LocalLocation(tmp_path), dialects=lambda _: ())
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wkplug.abc import RemoteService
+from wkplug.abc import DatasetSource, RemoteService
+from wkplug.errors import DatasetNotFoundError
 
 
 class Service(RemoteService):
@@ -14,5 +15,5 @@ class Service(RemoteService):
     def accepts(self, url: str) -> bool:
         return url.startswith("good://")
 
-    def open(self, url: str, **options: Any) -> Any:
-        return url
+    def open(self, url: str, **options: Any) -> DatasetSource:
+        raise DatasetNotFoundError(f"There is no dataset at {url}.", hint="This service has none.")

@@ -43,7 +43,8 @@ class LabStore(MetadataStore["DatasetProperties", "LayerProperties", "Operation"
     def _ask(self) -> State:
         record = SERVER[self._name]
         record["asked"] += 1
-        return State.read(record["metadata"].encode(), f"lab://{self._name}", self.root)
+        text = record["metadata"].encode()
+        return State.read(text, f"lab://{self._name}", self.root, before=self._state)
 
     @property
     def root(self) -> Location:
@@ -75,8 +76,10 @@ class LabStore(MetadataStore["DatasetProperties", "LayerProperties", "Operation"
 
     def apply(self, *operations: Operation) -> None:
         with self.update():
+            state = self._now()
             for operation in operations:
-                self._draft = operation.replay(self._now())
+                state = operation.replay(state)
+            self._draft = state
 
     @contextmanager
     def update(self) -> Iterator[LabStore]:
