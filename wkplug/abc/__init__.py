@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wkplug.abc.importers import ForeignLayer, ForeignMag, Importer
     from wkplug.abc.interpolations import Interpolation
     from wkplug.abc.lengths import nanometres
-    from wkplug.abc.locations import Filesystem, Location
+    from wkplug.abc.locations import Filesystem, Location, LocationWrapper, locate
     from wkplug.abc.markers import API, PROJECT, hookimpl
     from wkplug.abc.metadata import DatasetSource, MetadataStore
     from wkplug.abc.remotes import RemoteService
@@ -67,7 +67,7 @@ else:
             "importers": ("ForeignLayer", "ForeignMag", "Importer"),
             "interpolations": ("Interpolation",),
             "lengths": ("nanometres",),
-            "locations": ("Filesystem", "Location"),
+            "locations": ("Filesystem", "Location", "LocationWrapper", "locate"),
             "markers": ("API", "PROJECT", "hookimpl"),
             "metadata": ("DatasetSource", "MetadataStore"),
             "remotes": ("RemoteService",),
@@ -117,6 +117,7 @@ __all__ = [
     "LayoutWish",
     "Least",
     "Location",
+    "LocationWrapper",
     "MagFacts",
     "MetadataDialect",
     "MetadataDialectSpec",
@@ -132,5 +133,6 @@ __all__ = [
     "SettingsSpec",
     "Spec",
     "hookimpl",
+    "locate",
     "nanometres",
 ]

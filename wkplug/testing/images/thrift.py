@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -35,18 +35,7 @@ class CountingLocation(PlainLocation):
     def __init__(self, inner: Location, counts: list[int] | None = None) -> None:
         super().__init__(inner)
         self.counts: list[int] = [] if counts is None else counts
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (CountingLocation, (self.inner,))
-
-    @property
-    def parent(self) -> Location:
-        """The folder that it lies in; counted with it."""
-        return CountingLocation(self.inner.parent, self.counts)
-
-    def child(self, *parts: str) -> Location:
-        """A place below; counted with it."""
-        return CountingLocation(self.inner.child(*parts), self.counts)
+        """Of this place and of all that it led to."""
 
     def read(self, start: int | None = None, stop: int | None = None) -> bytes:
         """Read and count."""

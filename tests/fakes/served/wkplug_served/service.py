@@ -6,10 +6,9 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc import DatasetSource, MetadataStore, RemoteService
+from wkplug.abc import DatasetSource, MetadataStore, RemoteService, locate
 from wkplug.errors import DatasetNotFoundError
 from wkplug.properties.state import State
-from wkplug.storage import locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
