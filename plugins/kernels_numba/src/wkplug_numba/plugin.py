@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wkplug.abc import InterpolationSpec, SettingsSpec, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["wkplug_interpolations", "wkplug_settings"]
 
@@ -40,6 +40,6 @@ def wkplug_interpolations() -> Iterator[InterpolationSpec]:
 
 
 @hookimpl
-def wkplug_settings() -> Iterable[SettingsSpec]:
+def wkplug_settings() -> Iterator[SettingsSpec]:
     """Offer the class of the table [plugin.numba]."""
-    return (SettingsSpec(name="numba", factory="wkplug_numba.settings:NumbaSettings"),)
+    yield SettingsSpec(name="numba", factory="wkplug_numba.settings:NumbaSettings")

@@ -6,97 +6,94 @@ itself alone; tensorstore is loaded when the first array is opened.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wkplug.abc import ArrayBackendSpec, ExporterSpec, ImporterSpec, SettingsSpec, hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["wkplug_array_backends", "wkplug_exporters", "wkplug_importers", "wkplug_settings"]
 
 
 @hookimpl
-def wkplug_array_backends() -> list[ArrayBackendSpec]:
+def wkplug_array_backends() -> Iterator[ArrayBackendSpec]:
     """List the four formats that tensorstore reads, two of which it also writes here."""
-    return [
-        ArrayBackendSpec(
-            name="zarr3+tensorstore",
-            format="zarr3",
-            factory="wkplug_tensorstore.backends:Zarr3Backend",
-            markers=("zarr.json",),
-            priority=10,
-            summary="Zarr v3 with sharding, through tensorstore; safe between processes",
-        ),
-        ArrayBackendSpec(
-            name="zarr+tensorstore",
-            format="zarr",
-            factory="wkplug_tensorstore.backends:Zarr2Backend",
-            markers=(".zarray",),
-            priority=10,
-            summary="Zarr v2, through tensorstore; safe between processes",
-        ),
-        ArrayBackendSpec(
-            name="n5+tensorstore",
-            format="n5",
-            factory="wkplug_tensorstore.backends:N5Backend",
-            markers=("attributes.json",),
-            writes=False,
-            summary="N5, read only, through tensorstore",
-        ),
-        ArrayBackendSpec(
-            name="neuroglancerPrecomputed+tensorstore",
-            format="neuroglancerPrecomputed",
-            factory="wkplug_tensorstore.backends:PrecomputedBackend",
-            writes=False,
-            axes=("c", "x", "y", "z"),
-            summary="Neuroglancer precomputed volumes, read only, through tensorstore",
-        ),
-    ]
+    yield ArrayBackendSpec(
+        name="zarr3+tensorstore",
+        format="zarr3",
+        factory="wkplug_tensorstore.backends:Zarr3Backend",
+        markers=("zarr.json",),
+        priority=10,
+        summary="Zarr v3 with sharding, through tensorstore; safe between processes",
+    )
+    yield ArrayBackendSpec(
+        name="zarr+tensorstore",
+        format="zarr",
+        factory="wkplug_tensorstore.backends:Zarr2Backend",
+        markers=(".zarray",),
+        priority=10,
+        summary="Zarr v2, through tensorstore; safe between processes",
+    )
+    yield ArrayBackendSpec(
+        name="n5+tensorstore",
+        format="n5",
+        factory="wkplug_tensorstore.backends:N5Backend",
+        markers=("attributes.json",),
+        writes=False,
+        summary="N5, read only, through tensorstore",
+    )
+    yield ArrayBackendSpec(
+        name="neuroglancerPrecomputed+tensorstore",
+        format="neuroglancerPrecomputed",
+        factory="wkplug_tensorstore.backends:PrecomputedBackend",
+        writes=False,
+        axes=("c", "x", "y", "z"),
+        summary="Neuroglancer precomputed volumes, read only, through tensorstore",
+    )
 
 
 @hookimpl
-def wkplug_settings() -> list[SettingsSpec]:
+def wkplug_settings() -> Iterator[SettingsSpec]:
     """Name the class that validates `[plugin.tensorstore]`."""
-    return [
-        SettingsSpec(
-            name="tensorstore",
-            factory="wkplug_tensorstore.settings:TensorstoreSettings",
-            summary="cache, threads, syncing and timeout of the engine",
-        )
-    ]
+    yield SettingsSpec(
+        name="tensorstore",
+        factory="wkplug_tensorstore.settings:TensorstoreSettings",
+        summary="cache, threads, syncing and timeout of the engine",
+    )
 
 
 @hookimpl
-def wkplug_exporters() -> list[ExporterSpec]:
+def wkplug_exporters() -> Iterator[ExporterSpec]:
     """Offer containers of other viewers."""
-    return [
-        ExporterSpec(
-            name="n5",
-            factory="wkplug_tensorstore.n5_export:N5Exporter",
-            suffixes=(".n5",),
-            summary="a multi-resolution N5 group",
-        ),
-        ExporterSpec(
-            name="precomputed",
-            factory="wkplug_tensorstore.precomputed_export:PrecomputedExporter",
-            suffixes=(".precomputed",),
-            summary="a sharded neuroglancer precomputed volume",
-        ),
-    ]
+    yield ExporterSpec(
+        name="n5",
+        factory="wkplug_tensorstore.n5_export:N5Exporter",
+        suffixes=(".n5",),
+        summary="a multi-resolution N5 group",
+    )
+    yield ExporterSpec(
+        name="precomputed",
+        factory="wkplug_tensorstore.precomputed_export:PrecomputedExporter",
+        suffixes=(".precomputed",),
+        summary="a sharded neuroglancer precomputed volume",
+    )
 
 
 @hookimpl
-def wkplug_importers() -> list[ImporterSpec]:
+def wkplug_importers() -> Iterator[ImporterSpec]:
     """Recognise containers of other viewers."""
-    return [
-        ImporterSpec(
-            name="n5",
-            factory="wkplug_tensorstore.n5_import:N5Importer",
-            suffixes=(".n5",),
-            markers=("attributes.json",),
-            summary="N5 groups with their resolutions, setups of BigDataViewer, bare N5 arrays",
-        ),
-        ImporterSpec(
-            name="precomputed",
-            factory="wkplug_tensorstore.precomputed_import:PrecomputedImporter",
-            suffixes=(".precomputed",),
-            markers=("info",),
-            summary="neuroglancer precomputed volumes",
-        ),
-    ]
+    yield ImporterSpec(
+        name="n5",
+        factory="wkplug_tensorstore.n5_import:N5Importer",
+        suffixes=(".n5",),
+        markers=("attributes.json",),
+        summary="N5 groups with their resolutions, setups of BigDataViewer, bare N5 arrays",
+    )
+    yield ImporterSpec(
+        name="precomputed",
+        factory="wkplug_tensorstore.precomputed_import:PrecomputedImporter",
+        suffixes=(".precomputed",),
+        markers=("info",),
+        summary="neuroglancer precomputed volumes",
+    )

@@ -7,50 +7,46 @@ from typing import TYPE_CHECKING
 from wkplug.abc import ArrayBackendSpec, ImporterSpec, SettingsSpec, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 __all__ = ["wkplug_array_backends", "wkplug_importers", "wkplug_settings"]
 
 
 @hookimpl
-def wkplug_array_backends() -> Iterable[ArrayBackendSpec]:
+def wkplug_array_backends() -> Iterator[ArrayBackendSpec]:
     """Offer the codec of this package, and the Rust package for those who ask for it by name."""
-    return (
-        ArrayBackendSpec(
-            name="wkw+numpy",
-            format="wkw",
-            factory="wkplug_wkw.backend:WkwBackend",
-            markers=("header.wkw",),
-            axes=("c", "x", "y", "z"),
-            priority=10,
-            summary="WKW on any place, with a codec that never takes damage for zeros",
-        ),
-        ArrayBackendSpec(
-            name="wkw+wkw",
-            format="wkw",
-            factory="wkplug_wkw.rust:RustBackend",
-            markers=("header.wkw",),
-            axes=("c", "x", "y", "z"),
-            priority=-10,
-            summary="WKW on local disks through the Rust package wkw, behind our own checks",
-        ),
+    yield ArrayBackendSpec(
+        name="wkw+numpy",
+        format="wkw",
+        factory="wkplug_wkw.backend:WkwBackend",
+        markers=("header.wkw",),
+        axes=("c", "x", "y", "z"),
+        priority=10,
+        summary="WKW on any place, with a codec that never takes damage for zeros",
+    )
+    yield ArrayBackendSpec(
+        name="wkw+wkw",
+        format="wkw",
+        factory="wkplug_wkw.rust:RustBackend",
+        markers=("header.wkw",),
+        axes=("c", "x", "y", "z"),
+        priority=-10,
+        summary="WKW on local disks through the Rust package wkw, behind our own checks",
     )
 
 
 @hookimpl
-def wkplug_importers() -> Iterable[ImporterSpec]:
+def wkplug_importers() -> Iterator[ImporterSpec]:
     """Recognise bare WKW folders."""
-    return (
-        ImporterSpec(
-            name="wkw",
-            factory="wkplug_wkw.importing:WkwImporter",
-            priority=-10,
-            summary="bare WKW folders: a mag, a layer or several",
-        ),
+    yield ImporterSpec(
+        name="wkw",
+        factory="wkplug_wkw.importing:WkwImporter",
+        priority=-10,
+        summary="bare WKW folders: a mag, a layer or several",
     )
 
 
 @hookimpl
-def wkplug_settings() -> Iterable[SettingsSpec]:
+def wkplug_settings() -> Iterator[SettingsSpec]:
     """Offer the class of the table [plugin.wkw]."""
-    return (SettingsSpec(name="wkw", factory="wkplug_wkw.settings:WkwSettings"),)
+    yield SettingsSpec(name="wkw", factory="wkplug_wkw.settings:WkwSettings")
