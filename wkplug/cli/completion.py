@@ -80,8 +80,7 @@ def candidates(kind: str, ctx: click.Context) -> list[str]:
 def _installed(kind: str) -> Iterable[str]:
     # Late, because layers, mags and units are proposed without.
     from wkplug import registry
-    from wkplug.registry import plugins
-    from wkplug.registry.registry import current_registry
+    from wkplug.registry import current_registry, plugins
 
     if kind == "format":
         return registry.formats()

@@ -150,9 +150,9 @@ def _debug(manager: Manager, name: str) -> None:
         click.echo(f"\n{words} '{offered}': {result}")
 
 
-def _tried(manager: Manager, kind: Kind, offer: Any) -> str:
+def _tried(manager: Manager, kind: Kind[Any], offer: Any) -> str:
+    from wkplug.registry import Registry
     from wkplug.registry.plugins import SETTINGS
-    from wkplug.registry.registry import Registry
 
     registry = Registry(manager)
     try:

@@ -10,8 +10,7 @@ of that plugin and only takes it out of the choice.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from wkplug.abc.arrays import ArrayBackend, ProbeScore, Problem
 from wkplug.config import Rule, current
@@ -20,69 +19,113 @@ from wkplug.errors import (
     ConfigError,
     InvalidArgumentError,
     MissingError,
-    PluginBrokenError,
-    PluginMissingError,
     UnknownFormatError,
     UnsupportedOperationError,
     WkplugError,
 )
-from wkplug.registry.plugins import BACKEND, cause_of
-from wkplug.registry.registry import Registry, conflict
+from wkplug.registry.missing import known, unavailable
+from wkplug.registry.plugins import BACKEND, DIALECT
+from wkplug.registry.registry import current_registry, get_manager
 from wkplug.registry.selection import Candidate, Choice, Preference, select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Mapping
 
-    from wkplug.abc.arrays import ArraySpec
-    from wkplug.abc.locations import Location
+    from wkplug.abc import Array, ArraySpec, CreateArray, Location, MetadataDialect, OpenArray
     from wkplug.registry.manager import Registered
-    from wkplug.registry.plugins import Kind
-
-    Assess: TypeAlias = Callable[[Registered], Iterable[Problem]]
 
 __all__ = [
-    "assessed",
-    "candidates_of",
+    "axes_of_format",
+    "backend",
+    "check_backends",
+    "check_format",
     "choose_backend",
     "choose_format",
+    "create_array",
+    "dialects",
     "formats",
     "matching_rules",
-    "no_such_format",
+    "open_array",
 ]
 
 Purpose: TypeAlias = Literal["r", "r+", "create"]
 
 
-def formats(registry: Registry) -> tuple[str, ...]:
-    """All data formats that an enabled plugin offers, sorted."""
-    return tuple(sorted({offer.spec.format for offer in registry.offers(BACKEND)}))
+def formats() -> tuple[str, ...]:
+    """Give the data formats that enabled plugins offer, sorted."""
+    return tuple(sorted({offer.spec.format for offer in current_registry().offers(BACKEND)}))
 
 
-def no_such_format(registry: Registry, name: str) -> Exception:
-    """Build the error for a data format that no working plugin offers."""
-    from wkplug.registry.missing import unavailable
+def axes_of_format(name: str) -> tuple[str, ...] | None:
+    """The one order of axes that arrays of a format have; None if it is free, or the format isn't known."""
+    return current_registry().axes_of_formats().get(name)
 
+
+def check_format(name: str) -> str:
+    """Give `name` back if a plugin offers that data format.
+
+    UnknownFormatError (a ValueError) with a suggestion if nobody knows it; PluginMissingError,
+    PluginBrokenError, PluginBlockedError or PluginIncompatibleError if the plugin that would is not at hand.
+    """
+    if name not in formats():
+        raise _no_such_format(name)
+    return name
+
+
+def _no_such_format(name: str) -> Exception:
     return unavailable(
-        registry.manager,
+        get_manager(),
         f"the data format '{name}'",
         "formats",
         name,
-        installed=formats(registry),
+        installed=formats(),
         unknown=UnknownFormatError,
     )
 
 
+def backend(name: str) -> ArrayBackend:
+    """Give the array backend "format+implementation", the same object each time."""
+    return current_registry().get(BACKEND, name)
+
+
+def check_backends(backends: Mapping[str, str]) -> dict[str, str]:
+    """Give a mapping from data formats to implementations ("zarr" or "zarr3+zarr"), each with its full name.
+
+    The errors of `check_format` and `backend` for names that nobody has; InvalidArgumentError for another format's.
+    """
+    checked = {}
+    for data_format, named in backends.items():
+        check_format(str(data_format))
+        name = named if "+" in named else f"{data_format}+{named}"
+        if name.partition("+")[0] != data_format:
+            raise InvalidArgumentError(
+                f"The backend {named!r} was asked for {data_format}, but it is for {name.partition('+')[0]}.",
+                hint=f"Name an implementation of {data_format}.",
+            )
+        checked[str(data_format)] = current_registry().find(BACKEND, name).spec.name
+    return checked
+
+
 def choose_backend(
-    registry: Registry,
     location: Location,
     *,
-    data_format: str | None,
-    mode: Purpose,
-    explicit: str | None,
-    spec: ArraySpec | None,
+    data_format: str | None = None,
+    mode: Literal["r", "r+", "create"] = "r",
+    explicit: str | None = None,
+    spec: ArraySpec | None = None,
     thorough: bool = False,
 ) -> Choice:
-    """Choose who opens (or with `spec`, creates) the array at `location`; see `wkplug.registry`."""
+    """Choose who opens or creates the array at `location`; the choice's `winner` is the ArrayBackend.
+
+    data_format: what the data record, or the user wants; None leaves it to rules and probing. mode: "create"
+    also where `spec` says what is to be created. explicit: a backend's name, or an implementation's alone.
+    thorough: ask even those that can't win any more, to explain the choice. Warnings of the winner are in
+    `Choice.warnings`, for the caller to tell or not.
+
+    UnableError (or what a backend's Problem names) if the one asked for, or all, can't do it here;
+    AmbiguousChoiceError if the place looks like two formats; MissingError if there is nothing to open.
+    """
+    registry = current_registry()
     purpose: Purpose = mode if spec is None else "create"
     if explicit is not None and "+" in explicit:
         named = explicit.partition("+")[0]
@@ -94,10 +137,10 @@ def choose_backend(
         data_format = named
         registry.find(BACKEND, explicit)
     if data_format is None:
-        data_format = choose_format(registry, location).name
+        data_format = choose_format(location).name
     offers = [offer for offer in registry.offers(BACKEND) if offer.spec.format == data_format]
     if not offers:
-        raise no_such_format(registry, data_format)
+        raise _no_such_format(data_format)
     if purpose != "r" and not thorough and not any(offer.spec.writes for offer in offers):
         done = "created" if purpose == "create" else "written to"
         raise UnsupportedOperationError(
@@ -105,36 +148,28 @@ def choose_backend(
             f"{', '.join(offer.spec.name for offer in offers)} only reads it.",
             hint="Copy the layer with another data_format, and write to the copy.",
         )
-    preference = _backend_preference(registry, data_format, location.url, explicit)
+    preference = _backend_preference(data_format, location.url, explicit)
     verb = {"r": "reading", "r+": "writing to", "create": "creating"}[purpose]
-    made: dict[str, Any] = {}
 
-    def assess(offer: Registered) -> tuple[Problem, ...]:
+    def ask(offer: Registered) -> tuple[Problem, ...]:
         if purpose != "r" and not offer.spec.writes:
             return (Problem(code="read-only", text="it only reads"),)
-        return _problems(registry, offer, made, location, spec, purpose)
+        return _problems(registry.build(BACKEND, offer), location, spec, purpose)
 
-    choice = select(
-        BACKEND.words,
-        candidates_of(registry, BACKEND, offers, assess, preference),
+    return registry.choose(
+        BACKEND,
+        offers,
         what=f"{verb} '{location.url}'",
         preference=preference,
+        ask=ask,
         thorough=thorough,
     )
-    return choice._replace(winner=made[choice.name])
 
 
 def _problems(
-    registry: Registry,
-    offer: Registered,
-    made: dict[str, Any],
-    location: Location,
-    spec: ArraySpec | None,
-    purpose: Purpose,
+    backend: ArrayBackend, location: Location, spec: ArraySpec | None, purpose: Purpose
 ) -> tuple[Problem, ...]:
     """Ask a backend, and check what its capabilities say where it has no objection of its own."""
-    backend: ArrayBackend = registry.build(BACKEND, offer)
-    made[offer.spec.name] = backend
     found = tuple(backend.problems(spec, location, purpose))
     if any(problem.severity == "error" for problem in found):
         return found
@@ -151,84 +186,31 @@ def _problems(
     return found
 
 
-def candidates_of(
-    registry: Registry,
-    kind: Kind,
-    offers: list[Registered],
-    assess: Assess,
-    preference: Preference | None,
-    scores: dict[str, int] | None = None,
-) -> list[Candidate]:
-    """Make candidates of offers, each name once; a name that two plugins claim is an unable candidate."""
-    preferred = preference.names if preference is not None else ()
-    candidates = {}
-    check: Callable[[], tuple[Problem, ...]]
-    for offer in offers:
-        spec = offer.spec
-        if clash := registry.conflicts(kind, offer):
-            error = conflict(kind, spec.name, clash)
-            problem = Problem(
-                code="conflict", text=error.message, remedy=error.hint or "", error_type=type(error)
-            )
-            check = partial(_constant, problem)
-        else:
-            check = partial(assessed, registry, offer, assess, preferred=spec.name in preferred)
-        candidates[spec.name] = Candidate(
-            name=spec.name,
-            group=getattr(spec, "format", spec.name),
-            plugin=offer.plugin.described,
-            priority=spec.priority,
-            score=(scores or {}).get(spec.name, 0),
-            assess=check,
-        )
-    return list(candidates.values())
+def open_array(request: OpenArray) -> Array:
+    """Open an array with the backend that was chosen, inside all wrappers that plugins put around it."""
+    array: Array = get_manager().call("wkplug_open_array", request=request)
+    return array
 
 
-def _constant(problem: Problem) -> tuple[Problem, ...]:
-    return (problem,)
+def create_array(request: CreateArray) -> Array:
+    """Create an array, likewise."""
+    array: Array = get_manager().call("wkplug_create_array", request=request)
+    return array
 
 
-def assessed(
-    registry: Registry, offer: Registered, assess: Assess, *, preferred: bool
-) -> tuple[Problem, ...]:
-    """Ask a candidate under a guard: what it can't even say is a problem of its plugin.
-
-    Somebody who was asked for by name gets to see the error itself. wkplug's own errors pass where they are
-    about the place or the data, because the next candidate would meet the same.
-    """
-    try:
-        return tuple(assess(offer))
-    except (PluginBrokenError, PluginMissingError) as error:
-        if preferred:
-            raise
-        if isinstance(error, PluginBrokenError):
-            _tell_once(registry, offer, error)
-        return (Problem(code="broken", text=error.message, remedy=error.hint or "", error_type=type(error)),)
-    except (WkplugError, OSError):
-        raise
-    except Exception as error:
-        plugin = offer.plugin
-        broken = PluginBrokenError(
-            f"The plugin '{plugin.name}' ({plugin.described}) failed to say whether '{offer.spec.name}' "
-            f"can do it: {cause_of(error)}",
-            hint=f"see: wkplug plugins --debug {plugin.name}",
-        )
-        if preferred:
-            raise broken from error
-        _tell_once(registry, offer, broken)
-        return (
-            Problem(
-                code="broken", text=broken.message, remedy=broken.hint or "", error_type=PluginBrokenError
-            ),
-        )
+def dialects(data_format: str) -> tuple[MetadataDialect, ...]:
+    """Give the metadata dialects for layers of a format, in the order of their names."""
+    registry = current_registry()
+    offers = [offer for offer in registry.offers(DIALECT) if data_format in offer.spec.formats]
+    made: list[MetadataDialect] = []
+    for name in sorted({offer.spec.name for offer in offers}):
+        # Metadata for others must not keep anybody from writing voxels: a dialect that fails is left out.
+        with registry.left_out(name):
+            made.append(registry.get(DIALECT, name))
+    return tuple(made)
 
 
-def _tell_once(registry: Registry, offer: Registered, error: PluginBrokenError) -> None:
-    with registry.left_out(offer.spec.name):
-        raise error
-
-
-# --- wishes -----------------------------------------------------------------------------------------------
+# --- what is configured -------------------------------------------------------------------------------------
 
 
 def matching_rules(url: str) -> tuple[Rule, ...]:
@@ -236,10 +218,8 @@ def matching_rules(url: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in current().rules if rule.matches(url))
 
 
-def _backend_preference(
-    registry: Registry, data_format: str, url: str, explicit: str | None
-) -> Preference | None:
-    settings = current()
+def _backend_preference(data_format: str, url: str, explicit: str | None) -> Preference | None:
+    registry, settings = current_registry(), current()
     if explicit is not None:
         name = explicit if "+" in explicit else f"{data_format}+{explicit}"
         if explicit == data_format and name not in registry.names(BACKEND):
@@ -248,21 +228,21 @@ def _backend_preference(
         return Preference(names=(name,), source="argument")
     for rule in matching_rules(url):
         if data_format in rule.backends:
-            return _configured(registry, data_format, rule.backends[data_format], f"rule in {rule.source}")
+            return _configured(data_format, rule.backends[data_format], f"rule in {rule.source}")
     # Variables can't say upper case, so a format's name is looked up in lower case, too.
     for key in (data_format, data_format.lower()):
         if key in settings.backends:
             source = settings.source_of(("backends", key))
-            return _configured(registry, data_format, settings.backends[key], source)
+            return _configured(data_format, settings.backends[key], source)
     return None
 
 
-def _configured(registry: Registry, data_format: str, value: str, source: str) -> Preference:
+def _configured(data_format: str, value: str, source: str) -> Preference:
     name = value if "+" in value else f"{data_format}+{value}"
     if name.partition("+")[0] != data_format:
         raise ConfigError(f"'{value}' is no implementation of {data_format} ({source}).")
     try:
-        registry.find(BACKEND, name)
+        current_registry().find(BACKEND, name)
     except WkplugError as error:
         error.message = f"{error.message} It is configured: {source}."
         raise
@@ -272,27 +252,26 @@ def _configured(registry: Registry, data_format: str, value: str, source: str) -
 # --- which format -----------------------------------------------------------------------------------------
 
 
-def choose_format(registry: Registry, location: Location, *, thorough: bool = False) -> Choice:
-    """Find out which format the array at `location` has: by a rule, or by probing.
+def choose_format(location: Location, *, thorough: bool = False) -> Choice:
+    """Find out which data format the array at `location` has, by a rule or by probing; `winner` is its name.
 
     MissingError if there is nothing; UnknownFormatError if it is nothing that an installed plugin knows;
     AmbiguousChoiceError if it looks like two formats.
     """
-    names = formats(registry)
+    registry, names = current_registry(), formats()
     for rule in matching_rules(location.url):
         if rule.format is not None:
             if rule.format not in names:
-                raise no_such_format(registry, rule.format)
+                raise _no_such_format(rule.format)
             preference = Preference(names=(rule.format,), source=f"rule in {rule.source}")
             only = [Candidate(name=rule.format, group=rule.format, plugin="")]
-            choice = select(
+            return select(
                 "data format",
                 only,
                 what=f"opening '{location.url}'",
                 preference=preference,
                 thorough=thorough,
             )
-            return choice._replace(winner=rule.format)
     candidates = []
     present: dict[str, bool] = {}
     for name in names:
@@ -300,7 +279,7 @@ def choose_format(registry: Registry, location: Location, *, thorough: bool = Fa
             (offer for offer in registry.offers(BACKEND) if offer.spec.format == name),
             key=lambda offer: (-offer.spec.priority, offer.spec.name),
         )
-        score = _probe(registry, offers, location, present)
+        score = _probe(offers, location, present)
         if score > ProbeScore.NO:
             best = offers[0]
             priority = best.spec.priority
@@ -315,7 +294,7 @@ def choose_format(registry: Registry, location: Location, *, thorough: bool = Fa
             )
     if not candidates:
         raise _no_array(location, names)
-    choice = select(
+    return select(
         "data format",
         candidates,
         what=f"opening '{location.url}'",
@@ -324,10 +303,9 @@ def choose_format(registry: Registry, location: Location, *, thorough: bool = Fa
         ),
         thorough=thorough,
     )
-    return choice._replace(winner=choice.name)
 
 
-def _probe(registry: Registry, offers: list[Registered], location: Location, present: dict[str, bool]) -> int:
+def _probe(offers: list[Registered], location: Location, present: dict[str, bool]) -> int:
     """Score one format by its first implementation that works; imports none if no marker file is there."""
     markers = {marker for offer in offers for marker in offer.spec.markers}
     for marker in sorted(markers):
@@ -335,18 +313,19 @@ def _probe(registry: Registry, offers: list[Registered], location: Location, pre
             present[marker] = location.child(marker).exists()
     if markers and not any(present[marker] for marker in markers):
         return ProbeScore.NO
+    registry = current_registry()
     for offer in offers:
         score = ProbeScore.NO
 
         def ask(offer: Registered) -> tuple[Problem, ...]:
             nonlocal score
-            backend: ArrayBackend = registry.build(BACKEND, offer)
+            backend = registry.build(BACKEND, offer)
             # A backend that doesn't probe leaves it to its markers.
             own = type(backend).probe is not ArrayBackend.probe
             score = backend.probe(location) if own or not markers else ProbeScore.MARKER
             return ()
 
-        if not registry.conflicts(BACKEND, offer) and not assessed(registry, offer, ask, preferred=False):
+        if not registry.problems(BACKEND, offer, ask):
             return score
     return ProbeScore.NO
 
@@ -356,8 +335,6 @@ def _format_rule(url: str, name: str) -> str:
 
 
 def _no_array(location: Location, names: tuple[str, ...]) -> Exception:
-    from wkplug.registry.missing import known
-
     if not location.exists():
         return MissingError(f"There is nothing at '{location.url}'.")
     hints = [f"installed formats: {listed(names)}"]

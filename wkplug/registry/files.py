@@ -33,28 +33,30 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
     WkplugError,
 )
-from wkplug.registry.arrays import candidates_of, matching_rules
-from wkplug.registry.plugins import EXPORTER, FILESYSTEM, IMPORTER, READER, Kind
-from wkplug.registry.selection import Choice, Preference, select
+from wkplug.registry.arrays import matching_rules
+from wkplug.registry.missing import candidates_for, known_magic, unavailable
+from wkplug.registry.plugins import BACKEND, EXPORTER, FILESYSTEM, IMPORTER, READER
+from wkplug.registry.registry import current_registry
+from wkplug.registry.selection import Choice, Preference
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-    from wkplug.abc.images import Image
-    from wkplug.abc.locations import Location
+    from wkplug.abc import Exporter, Filesystem, Image, Importer, Location
     from wkplug.registry.manager import Registered
-    from wkplug.registry.registry import Registry
 
 __all__ = [
-    "REFUSALS",
-    "all_failed",
+    "all_readers_failed",
     "choose_exporter",
-    "choose_filesystem",
     "choose_importer",
     "choose_reader",
     "contents_of",
-    "open_with_another",
-    "scheme_of",
+    "exporter",
+    "filesystem",
+    "importer",
+    "markers",
+    "open_with_another_reader",
+    "schemes",
 ]
 
 _MOST_SHOWN = 40
@@ -65,7 +67,37 @@ _AGAIN = "Export or download the image again, or move the file away."
 # --- filesystems ------------------------------------------------------------------------------------------
 
 
-def scheme_of(url: str) -> str:
+def filesystem(url: str) -> Filesystem:
+    """Give the filesystem for a URL or a plain path. UnknownSchemeError if there is none for its scheme."""
+    # Every place of a dataset comes through here, so the last answer for a scheme is kept with its settings.
+    registry, settings, scheme = current_registry(), current(), _scheme_of(url)
+    last = registry.last_filesystems.get(scheme)
+    if last is None or last[0] is not settings:
+        made = _choose_filesystem(scheme, url).winner
+        last = registry.last_filesystems[scheme] = (settings, made)
+    filesystem: Filesystem = last[1]
+    return filesystem
+
+
+def schemes() -> frozenset[str]:
+    """Give all URL schemes that an installed filesystem says to open, in lower case."""
+    return frozenset(
+        scheme for offer in current_registry().offers(FILESYSTEM) for scheme in offer.spec.schemes if scheme
+    )
+
+
+def markers() -> frozenset[str]:
+    """Give the names of all files that say of a folder that it is an array or a container some plugin reads."""
+    registry = current_registry()
+    return frozenset(
+        marker
+        for kind in (BACKEND, IMPORTER)
+        for offer in registry.offers(kind)
+        for marker in offer.spec.markers
+    )
+
+
+def _scheme_of(url: str) -> str:
     """The scheme of a URL in lower case; "" for plain paths, also those with a drive letter."""
     chained, _, _ = url.partition("::")
     scheme, separator, _ = url.partition("://")
@@ -76,20 +108,17 @@ def scheme_of(url: str) -> str:
     return ""
 
 
-def choose_filesystem(registry: Registry, url: str) -> Choice:
-    """Choose who opens a URL, from its scheme alone. UnknownSchemeError if nobody does."""
-    scheme = scheme_of(url)
+def _choose_filesystem(scheme: str, url: str) -> Choice:
+    """Choose who opens URLs of a scheme. UnknownSchemeError if nobody does."""
+    registry = current_registry()
     offers = [offer for offer in registry.offers(FILESYSTEM) if scheme in offer.spec.schemes]
     if not offers:
-        from wkplug.registry.missing import unavailable
-
-        every = {s for offer in registry.offers(FILESYSTEM) for s in offer.spec.schemes if s}
         raise unavailable(
             registry.manager,
             f"the URL scheme '{scheme}://'",
             "schemes",
             scheme,
-            installed=every,
+            installed=schemes(),
             unknown=UnknownSchemeError,
         )
     preference = None
@@ -97,29 +126,21 @@ def choose_filesystem(registry: Registry, url: str) -> Choice:
     if configured is not None:
         source = current().source_of(("filesystems", scheme))
         preference = _listed_preference((configured,), [offer.spec.name for offer in offers], source)
-    made: dict[str, Any] = {}
-
-    def assess(offer: Registered) -> tuple[Problem, ...]:
-        made[offer.spec.name] = registry.build(FILESYSTEM, offer)
-        return ()
-
-    choice = select(
-        FILESYSTEM.words,
-        candidates_of(registry, FILESYSTEM, offers, assess, preference),
+    return registry.choose(
+        FILESYSTEM,
+        offers,
         what=f"opening '{url}'",
         preference=preference,
         advice=lambda names: (
             f'Choose in the configuration:\n[filesystems]\n{scheme or "file"} = "{names[0]}"'
         ),
     )
-    return choice._replace(winner=made[choice.name])
 
 
 # --- readers ----------------------------------------------------------------------------------------------
 
 
 def choose_reader(
-    registry: Registry,
     location: Location,
     head: bytes,
     *,
@@ -127,17 +148,21 @@ def choose_reader(
     folder: bool = False,
     thorough: bool = False,
 ) -> Choice:
-    """Choose who reads an image file (or folder), from its name and first bytes."""
-    name = location.name.lower()
+    """Choose who reads an image, from its name and its first 4,096 bytes; `winner` is the ImageReader.
+
+    folder: it is a folder, so only readers that take folders count.
+
+    UnsupportedImageFormatError if nobody accepts it, ImageReaderMissingError if a plugin that isn't installed
+    would; AmbiguousChoiceError if two are equally sure.
+    """
+    registry, name = current_registry(), location.name.lower()
+    preference: Preference | None
     if explicit is not None:
-        preference: Preference | None = Preference(
-            names=(registry.find(READER, explicit).spec.name,), source="argument"
-        )
         offers = [registry.find(READER, explicit)]
+        preference = Preference(names=(offers[0].spec.name,), source="argument")
     else:
         offers = [o for o in registry.offers(READER) if not folder or o.spec.directories]
-        preference = _reader_preference(registry, name, location.url)
-    made: dict[str, Any] = {}
+        preference = _reader_preference(name, location.url)
     scores: dict[str, int] = {}
     claims: list[Registered] = []
     for offer in offers:
@@ -146,46 +171,42 @@ def choose_reader(
             scores[offer.spec.name] = claim
             claims.append(offer)
 
-    def assess(offer: Registered) -> tuple[Problem, ...]:
-        reader: ImageReader = registry.build(READER, offer)
-        made[offer.spec.name] = reader
+    def ask(offer: Registered) -> tuple[Problem, ...]:
+        reader = registry.build(READER, offer)
         if explicit is not None or type(reader).probe is ImageReader.probe:
             return ()
         score = reader.probe(location, head)
         scores[offer.spec.name] = max(score, _claim(offer.spec, name, head))
         return () if score > ProbeScore.NO else (Problem(code="content", text="it is not such a file"),)
 
-    if explicit is None:
+    if preference is None:
         # Their own scores count, so all that claim the file are asked before any is ranked: but catch-alls, for
         # which any file is worth loading a heavy library, only where nobody else is sure.
         asked: list[Registered] = []
         for offer in sorted(claims, key=lambda o: o.spec.priority < 0):
             sure = any(scores[o.spec.name] >= ProbeScore.MAGIC for o in asked)
-            if offer.spec.priority < 0 and sure and not thorough and not preference:
+            if offer.spec.priority < 0 and sure and not thorough:
                 continue
-            if preference or not _refused(candidates_of(registry, READER, [offer], assess, preference)):
+            if not _is_refused(registry.problems(READER, offer, ask)):
                 asked.append(offer)
         claims = asked
-        if (
-            not preference
-            and all(offer.spec.priority < 0 for offer in claims)
-            and _is_none(offers, name, head)
-        ):
+        if all(offer.spec.priority < 0 for offer in claims) and _is_none(offers, name, head):
             claims = []
     if not claims:
-        raise _no_reader(registry, location, name, head)
-    choice = select(
-        READER.words,
-        candidates_of(registry, READER, claims, assess, preference, scores),
+        raise _no_reader(location, name, head)
+    return registry.choose(
+        READER,
+        claims,
         what=f"reading '{location.name}'",
         preference=preference,
+        ask=ask,
+        scores=scores,
         advice=lambda names: (
             f'choose once:    reader="{names[0]}"\n'
             f'choose always:  [readers] "{_suffix(name, offers)}" = {_toml(names)}   in the configuration'
         ),
         thorough=thorough,
     )
-    return choice._replace(winner=made[choice.name])
 
 
 _PLAIN = (".raw", ".vol")
@@ -204,19 +225,17 @@ def _is_known(offers: Iterable[Registered], name: str) -> bool:
     return any(name.endswith(offer.spec.suffixes) for offer in offers if offer.spec.priority >= 0)
 
 
-def _none_of_its_name(
-    registry: Registry, location: Location, head: bytes, failed: Iterable[str]
-) -> WkplugError | None:
+def _none_of_its_name(location: Location, head: bytes, failed: Iterable[str]) -> WkplugError | None:
     """The error for a file that its own reader didn't take, and that catch-alls failed to open; None for others.
 
     What catch-alls say then is about libraries that nobody has asked for.
     """
-    name = location.name.lower()
+    registry, name = current_registry(), location.name.lower()
     if not _is_known(registry.offers(READER), name):
         return None
     if any(registry.find(READER, each).spec.priority >= 0 for each in failed):
         return None
-    return _no_reader(registry, location, name, head)
+    return _no_reader(location, name, head)
 
 
 _OTHERS = {
@@ -260,8 +279,8 @@ def contents_of(head: bytes) -> str:
     return f"it is text, not an image (it begins with {first[:_MOST_SHOWN]!r})"
 
 
-def _refused(candidates: list[Any]) -> bool:
-    return any(problem.code == "content" for each in candidates for problem in each.assess())
+def _is_refused(problems: Iterable[Problem]) -> bool:
+    return any(problem.code == "content" for problem in problems)
 
 
 def _claim(spec: Any, name: str, head: bytes) -> int:
@@ -274,8 +293,8 @@ def _claim(spec: Any, name: str, head: bytes) -> int:
     return ProbeScore.SUFFIX - 1 if not spec.suffixes and not spec.magic else ProbeScore.NO
 
 
-def _reader_preference(registry: Registry, name: str, url: str) -> Preference | None:
-    names = registry.names(READER)
+def _reader_preference(name: str, url: str) -> Preference | None:
+    names = current_registry().names(READER)
     for rule in matching_rules(url):
         for suffix in sorted(rule.readers, key=len, reverse=True):
             if name.endswith(suffix.lower()):
@@ -310,13 +329,12 @@ def _toml(names: Any) -> str:
     return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
-def _no_reader(registry: Registry, location: Location, name: str, head: bytes) -> WkplugError:
+def _no_reader(location: Location, name: str, head: bytes) -> WkplugError:
     """The error for a file that no working reader accepts.
 
     The longest suffix that somebody knows counts, or else the first bytes.
     """
-    from wkplug.registry.missing import candidates_for, known_magic, unavailable
-
+    registry = current_registry()
     start = f"No installed reader accepts '{location.name}'."
     installed = {suffix for offer in registry.offers(READER) for suffix in offer.spec.suffixes}
     parts = name.split(".")
@@ -387,8 +405,7 @@ REFUSALS = (ImageConversionError, PluginError)
 """What a reader raises for a file that it can't open, or where it lacks something; else the place is to blame."""
 
 
-def open_with_another(
-    registry: Registry,
+def open_with_another_reader(
     location: Location,
     head: bytes,
     failed: str,
@@ -398,12 +415,13 @@ def open_with_another(
     folder: bool = False,
     without: Collection[str] = (),
 ) -> tuple[Choice, Image]:
-    """Open a file whose reader `failed` with `error`; give the new choice, which tells why, and the open image.
+    """Open an image whose automatically chosen reader `failed` with `error`, before anything was made of it.
 
-    without: readers that are not wanted. Where the configuration names readers, others are not tried. If nobody
-    else is there, `error` again; if nobody opens it, an error of its type with the reasons of all.
+    The new choice tells why it fell on another reader. If no other reader is there, `error` is raised; if none of
+    them opens the file, an error of its type that names all with their reasons. without: readers not to try.
     """
-    every = choose_reader(registry, location, head, folder=folder, thorough=True)
+    registry = current_registry()
+    every = choose_reader(location, head, folder=folder, thorough=True)
     configured = any(ranked.preferred for ranked in every.ranking)
     refused = {failed: error}
     for ranked in every.ranking:
@@ -414,19 +432,19 @@ def open_with_another(
             or ranked.preferred is not configured
         ):
             continue
-        reader: ImageReader = registry.build(READER, registry.find(READER, ranked.name))
+        reader = registry.get(READER, ranked.name)
         with _left_open_closed():
             image = _opened(reader, location, scene)
         if isinstance(image, WkplugError):
             refused[ranked.name] = image
             continue
-        return _told(every, ranked.name, reader, refused), image
-    strange = _none_of_its_name(registry, location, head, refused)
+        return every.fallback(ranked.name, reader, refused), image
+    strange = _none_of_its_name(location, head, refused)
     if strange is not None:
         raise strange from error
     if len(refused) == 1:
         raise error
-    raise all_failed(location, refused, "open") from error
+    raise all_readers_failed(location, refused, "open") from error
 
 
 def _opened(reader: ImageReader, location: Location, scene: int) -> Image | WkplugError:
@@ -447,30 +465,8 @@ def _left_open_closed() -> Iterator[None]:
         gc.collect()
 
 
-def _told(every: Choice, name: str, reader: ImageReader, refused: dict[str, WkplugError]) -> Choice:
-    """The choice of `name`, with what the others said as the problems of theirs."""
-    lines = [
-        line._replace(problems=(Problem(code="open", text=refused[line.name].message),))
-        if line.name in refused
-        else line
-        for line in every.ranking
-    ]
-    plugin = next(line.plugin for line in lines if line.name == name)
-    return every._replace(
-        name=name,
-        plugin=plugin,
-        winner=reader,
-        ranking=tuple(sorted(lines, key=lambda line: not line.able)),
-        decided_by=f"{', '.join(refused)} could not open the file",
-        reasons=(
-            *(f"{other} could not open the file: {error.message}" for other, error in refused.items()),
-            f"{name} is chosen: it is the next that can",
-        ),
-    )
-
-
-def all_failed(location: Location, refused: Mapping[str, WkplugError], what: str) -> WkplugError:
-    """The error where several readers failed to do `what` ("open", "read"), by their names, the surest first."""
+def all_readers_failed(location: Location, refused: Mapping[str, WkplugError], what: str) -> WkplugError:
+    """Make the error where several readers failed to do `what` ("read"), by their names, the surest first."""
     first = next(iter(refused.values()))
     reasons = "".join(f"\n  {name}: {error.message}" for name, error in refused.items())
     message = f"None of {len(refused)} readers could {what} {location.url}:{reasons}"
@@ -483,8 +479,14 @@ def all_failed(location: Location, refused: Mapping[str, WkplugError], what: str
 # --- exporters and importers ------------------------------------------------------------------------------
 
 
-def choose_exporter(registry: Registry, consumes: str, name: str, explicit: str | None = None) -> Choice:
-    """Choose who writes what `consumes` says ("volume" or "sheet") to a file of that name; long suffixes lead."""
+def exporter(name: str) -> Exporter:
+    """Give the exporter of that name."""
+    return current_registry().get(EXPORTER, name)
+
+
+def choose_exporter(consumes: str, name: str, explicit: str | None = None) -> Choice:
+    """Choose who writes a "volume" or a "sheet" to a file of that name ("a.png"); `winner` is the Exporter."""
+    registry = current_registry()
     mine = [offer for offer in registry.offers(EXPORTER) if offer.spec.consumes == consumes]
     suffix = max(
         (s for offer in mine for s in offer.spec.suffixes if name.lower().endswith(s)), key=len, default=""
@@ -500,8 +502,6 @@ def choose_exporter(registry: Registry, consumes: str, name: str, explicit: str 
     else:
         offers = [offer for offer in mine if suffix in offer.spec.suffixes]
     if not offers:
-        from wkplug.registry.missing import unavailable
-
         suffix = "".join(name.lower().rpartition(".")[1:])
         raise unavailable(
             registry.manager,
@@ -511,42 +511,48 @@ def choose_exporter(registry: Registry, consumes: str, name: str, explicit: str 
             installed={s for o in mine for s in o.spec.suffixes},
             unknown=UnknownNameError,
         )
-    return _simple(registry, EXPORTER, offers, preference, f"writing a '{suffix}' file")
+    return registry.choose(EXPORTER, offers, what=f"writing a '{suffix}' file", preference=preference)
 
 
-def choose_importer(registry: Registry, location: Location, explicit: str | None = None) -> Choice:
-    """Choose who describes a foreign container, by its marker files, its suffix, and its importer's probe.
+def importer(name: str) -> Importer:
+    """Give the importer of that name."""
+    return current_registry().get(IMPORTER, name)
 
-    UnlistableError if nobody recognises it by its files, and the place doesn't tell what is in it.
+
+def choose_importer(location: Location, explicit: str | None = None) -> Choice:
+    """Choose who describes the foreign container at `location`; `winner` is the Importer.
+
+    Its marker files, its suffix and the importers' probes count. UnlistableError if nobody recognises it by its
+    files, and the place doesn't tell what is in it.
     """
+    registry = current_registry()
     if explicit is not None:
-        offer = registry.find(IMPORTER, explicit)
-        return _simple(
-            registry, IMPORTER, [offer], Preference(names=(offer.spec.name,), source="argument"), "importing"
-        )
-    made: dict[str, Any] = {}
+        offers = [registry.find(IMPORTER, explicit)]
+        preference = Preference(names=(offers[0].spec.name,), source="argument")
+        return registry.choose(IMPORTER, offers, what="importing", preference=preference)
     scores: dict[str, int] = {}
     unlistable: list[UnlistableError] = []
 
-    def assess(offer: Registered) -> tuple[Problem, ...]:
-        made[offer.spec.name] = registry.build(IMPORTER, offer)
+    def ask(offer: Registered) -> tuple[Problem, ...]:
         try:
-            scores[offer.spec.name] = made[offer.spec.name].probe(location)
+            score = scores[offer.spec.name] = registry.build(IMPORTER, offer).probe(location)
         except UnlistableError as error:
             # Another importer may recognise it by its files, without a list.
             unlistable.append(error)
             return (Problem(code="content", text="the place can't be listed"),)
-        no = scores[offer.spec.name] <= ProbeScore.NO
-        return (Problem(code="content", text="it is not such a container"),) if no else ()
+        return () if score > ProbeScore.NO else (Problem(code="content", text="it is not such a container"),)
 
     name = location.name.lower()
     claims = []
     for offer in registry.offers(IMPORTER):
         spec = offer.spec
         hints = bool(spec.markers or spec.suffixes)
-        named = any(name.endswith(suffix) for suffix in spec.suffixes)
-        claimed = not hints or named or any(location.child(marker).exists() for marker in spec.markers)
-        if claimed and not _refused(candidates_of(registry, IMPORTER, [offer], assess, None)):
+        claimed = (
+            not hints
+            or name.endswith(spec.suffixes)
+            or any(location.child(marker).exists() for marker in spec.markers)
+        )
+        if claimed and not _is_refused(registry.problems(IMPORTER, offer, ask)):
             claims.append(offer)
     if not claims and unlistable:
         raise unlistable[0]
@@ -555,29 +561,10 @@ def choose_importer(registry: Registry, location: Location, explicit: str | None
             f"No installed importer knows what '{location.url}' is.",
             hint=f"installed: {listed(registry.names(IMPORTER))}",
         )
-    choice = select(
-        IMPORTER.words,
-        candidates_of(registry, IMPORTER, claims, assess, None, scores),
+    return registry.choose(
+        IMPORTER,
+        claims,
         what=f"importing '{location.url}'",
-        advice=lambda names: f'Name one: importer="{names[0]}"',
+        ask=ask,
+        scores=scores,
     )
-    return choice._replace(winner=made[choice.name])
-
-
-def _simple(
-    registry: Registry, kind: Kind, offers: list[Registered], preference: Preference | None, what: str
-) -> Choice:
-    made: dict[str, Any] = {}
-
-    def assess(offer: Registered) -> tuple[Problem, ...]:
-        made[offer.spec.name] = registry.build(kind, offer)
-        return ()
-
-    choice = select(
-        kind.words,
-        candidates_of(registry, kind, offers, assess, preference),
-        what=what,
-        preference=preference,
-        advice=lambda names: f'Name one: {kind.words}="{names[0]}"',
-    )
-    return choice._replace(winner=made[choice.name])

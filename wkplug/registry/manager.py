@@ -6,8 +6,7 @@ by name, whatever the order on disk; nothing is skipped silently (one warning pe
 `strict` is set). pluggy's own call of a hook loses everybody's results when one implementation raises, so
 hooks that collect are called implementation by implementation, and generators are used up inside the guard.
 
-It knows specs, not what they make: that is `wkplug.registry.registry`. Called by `wkplug.registry`, which keeps
-the one default manager; tests make their own.
+It knows specs, not what they make: that is `wkplug.registry.registry`.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from wkplug.errors import (
 from wkplug.notices import warn_user
 from wkplug.registry import discovery, hookspecs
 from wkplug.registry.plugins import BUILTIN, HOOK_SPECS, Plugin, PluginWarning, State, cause_of
+from wkplug.registry.requirements import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -127,10 +127,6 @@ class Manager:
 
     def _require(self) -> None:
         """Check `[plugins] required`, as far as that needs nobody's code."""
-        if not self.settings.plugins_required:
-            return
-        from wkplug.registry.requirements import parse_requirement
-
         for text in self.settings.plugins_required:
             requirement = parse_requirement(text)
             plugin = self.plugin(requirement.name) or self.plugin(discovery.canonical(requirement.name))
@@ -149,10 +145,6 @@ class Manager:
 
     def required(self, plugin: Plugin) -> bool:
         """Whether the configuration insists on this plugin."""
-        if not self.settings.plugins_required:
-            return False
-        from wkplug.registry.requirements import parse_requirement
-
         names = {discovery.canonical(parse_requirement(text).name) for text in self.settings.plugins_required}
         return bool(names & {plugin.name, plugin.distribution})
 

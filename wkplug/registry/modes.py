@@ -14,14 +14,14 @@ from wkplug.abc.interpolations import Interpolation
 from wkplug.config.hints import listed
 from wkplug.errors import UnableError, UnsupportedDtypeError
 from wkplug.registry.plugins import INTERPOLATION
+from wkplug.registry.registry import current_registry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.registry.manager import Registered
-    from wkplug.registry.registry import Registry
 
-__all__ = ["Implementations", "choose_mode", "modes"]
+__all__ = ["Implementations", "interpolation", "interpolations"]
 
 
 class Implementations(Interpolation):
@@ -54,28 +54,36 @@ class Implementations(Interpolation):
         return self.members[-1].expand(block, factors)
 
 
-def modes(registry: Registry, category: str | None) -> tuple[str, ...]:
-    """The names of all modes, or of those that suit a category; sorted."""
-    specs = [offer.spec for offer in registry.offers(INTERPOLATION)]
+def interpolations(category: str | None = None) -> tuple[str, ...]:
+    """Give the names of all interpolation modes, or of those that suit a layer's category; sorted.
+
+    Further implementations of a mode ("median+numba") are not listed; they are found by name as well.
+    """
+    specs = [offer.spec for offer in current_registry().offers(INTERPOLATION)]
     return tuple(sorted({s.implements or s.name for s in specs if category in (None, *s.categories)}))
 
 
-def choose_mode(registry: Registry, name: str, category: str, dtype: str) -> Interpolation:
-    """Give the mode, with all implementations that are able to compute it for `dtype`."""
+def interpolation(name: str, *, category: str, dtype: str) -> Interpolation:
+    """Give an interpolation mode by name or alias, for a layer's category and dtype.
+
+    A mode with several implementations comes as one object that asks for each block who takes it, those of
+    high priority first; "mode+implementation" asks for one of them alone.
+
+    UnknownNameError if there is none; UnableError if it would lie about such voxels (mean segment ids);
+    UnsupportedDtypeError if it isn't made for the dtype.
+    """
+    registry, dtype = current_registry(), str(dtype)
     offers = registry.offers(INTERPOLATION)
     others = [offer for offer in offers if offer.spec.implements == name]
     known = any(name in (offer.spec.name, *offer.spec.aliases) for offer in offers)
     if others and not known:  # a mode that exists in other packages' implementations only
-        best = min(others, key=_order)
-        return _able(registry, best, name, category, dtype)
+        return _able(min(others, key=_order), name, category, dtype)
     own = registry.find(INTERPOLATION, name)
-    made = _able(registry, own, name, category, dtype)
+    made = _able(own, name, category, dtype)
     found = []
     for offer in sorted((o for o in offers if o.spec.implements == own.spec.name), key=_order):
         with registry.left_out(offer.spec.name):
-            other: Interpolation = registry.build(
-                INTERPOLATION, registry.find(INTERPOLATION, offer.spec.name)
-            )
+            other = registry.get(INTERPOLATION, offer.spec.name)
             if other.dtypes is None or dtype in other.dtypes:
                 found.append(other)
     return Implementations((*found, made)) if found else made
@@ -85,17 +93,17 @@ def _order(offer: Registered) -> tuple[int, str]:
     return -offer.spec.priority, offer.spec.name
 
 
-def _able(registry: Registry, offer: Registered, name: str, category: str, dtype: str) -> Interpolation:
+def _able(offer: Registered, name: str, category: str, dtype: str) -> Interpolation:
     """Build one, or say why it isn't for such a layer."""
     if category not in offer.spec.categories:
         raise UnableError(
             f"The interpolation mode '{name}' is not for {category} layers.",
-            hint=f"For {category} layers there are: {listed(modes(registry, category))}.",
+            hint=f"For {category} layers there are: {listed(interpolations(category))}.",
         )
-    made: Interpolation = registry.build(INTERPOLATION, offer)
+    made = current_registry().build(INTERPOLATION, offer)
     if made.dtypes is not None and dtype not in made.dtypes:
         raise UnsupportedDtypeError(
             f"The interpolation mode '{name}' is not made for {dtype}, only for {listed(made.dtypes)}.",
-            hint=f"For {category} layers there are: {listed(modes(registry, category))}.",
+            hint=f"For {category} layers there are: {listed(interpolations(category))}.",
         )
     return made

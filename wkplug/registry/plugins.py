@@ -11,9 +11,12 @@ here, a hook in `hookspecs` and a spec in `wkplug.abc`.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from wkplug.abc import specs
+
+if TYPE_CHECKING:
+    from wkplug import abc
 
 __all__ = [
     "BACKEND", "BUILTIN", "COMMAND", "DIALECT", "EXECUTOR", "EXPORTER", "FILESYSTEM", "HOOK_SPECS", "IMPORTER",
@@ -98,7 +101,10 @@ def cause_of(error: BaseException) -> str:
 # --- kinds ---------------------------------------------------------------------------------------------------
 
 
-class Kind(NamedTuple):
+Made = TypeVar("Made")
+
+
+class Kind(NamedTuple, Generic[Made]):
     """One kind: `words` for texts ("image reader"), `known` its key in known.toml.
 
     `makes` is the name of its abstract class in `wkplug.abc`, which is imported when the first one is made.
@@ -111,23 +117,37 @@ class Kind(NamedTuple):
     known: str
 
 
-BACKEND = Kind("array backend", "wkplug_array_backends", specs.ArrayBackendSpec, "ArrayBackend", "backends")
-COMMAND = Kind("command", "wkplug_commands", specs.CommandSpec, None, "commands")
-DIALECT = Kind(
+BACKEND: Kind[abc.ArrayBackend] = Kind(
+    "array backend", "wkplug_array_backends", specs.ArrayBackendSpec, "ArrayBackend", "backends"
+)
+COMMAND: Kind[Any] = Kind("command", "wkplug_commands", specs.CommandSpec, None, "commands")
+DIALECT: Kind[abc.MetadataDialect] = Kind(
     "metadata dialect", "wkplug_metadata_dialects", specs.MetadataDialectSpec, "MetadataDialect", "dialects"
 )
-EXECUTOR = Kind("executor", "wkplug_executors", specs.ExecutorSpec, "Executor", "executors")
-EXPORTER = Kind("exporter", "wkplug_exporters", specs.ExporterSpec, "Exporter", "exporters")
-FILESYSTEM = Kind("filesystem", "wkplug_filesystems", specs.FilesystemSpec, "Filesystem", "filesystems")
-IMPORTER = Kind("importer", "wkplug_importers", specs.ImporterSpec, "Importer", "importers")
-INTERPOLATION = Kind(
+EXECUTOR: Kind[abc.Executor] = Kind(
+    "executor", "wkplug_executors", specs.ExecutorSpec, "Executor", "executors"
+)
+EXPORTER: Kind[abc.Exporter] = Kind(
+    "exporter", "wkplug_exporters", specs.ExporterSpec, "Exporter", "exporters"
+)
+FILESYSTEM: Kind[abc.Filesystem] = Kind(
+    "filesystem", "wkplug_filesystems", specs.FilesystemSpec, "Filesystem", "filesystems"
+)
+IMPORTER: Kind[abc.Importer] = Kind(
+    "importer", "wkplug_importers", specs.ImporterSpec, "Importer", "importers"
+)
+INTERPOLATION: Kind[abc.Interpolation] = Kind(
     "interpolation mode", "wkplug_interpolations", specs.InterpolationSpec, "Interpolation", "interpolations"
 )
-READER = Kind("image reader", "wkplug_image_readers", specs.ImageReaderSpec, "ImageReader", "readers")
-REMOTE = Kind("remote service", "wkplug_remotes", specs.RemoteSpec, "RemoteService", "remotes")
-SETTINGS = Kind("settings class", "wkplug_settings", specs.SettingsSpec, None, "settings")
+READER: Kind[abc.ImageReader] = Kind(
+    "image reader", "wkplug_image_readers", specs.ImageReaderSpec, "ImageReader", "readers"
+)
+REMOTE: Kind[abc.RemoteService] = Kind(
+    "remote service", "wkplug_remotes", specs.RemoteSpec, "RemoteService", "remotes"
+)
+SETTINGS: Kind[Any] = Kind("settings class", "wkplug_settings", specs.SettingsSpec, None, "settings")
 
-KINDS: tuple[Kind, ...] = (
+KINDS: tuple[Kind[Any], ...] = (
     BACKEND,
     COMMAND,
     DIALECT,

@@ -1,19 +1,22 @@
-"""Names to objects: finds the spec of a name and builds what its factory makes, once per process.
+"""What plugins offer: finds the offer of a name, builds what its factory makes, chooses among several.
 
 A factory is imported here, when its spec was chosen, and under a guard: a factory that fails is a
 PluginBrokenError with its cause, never a bare ImportError from somewhere inside. Two plugins with one name
 are a PluginConflictError when that name is used; everything else keeps working.
 
-Everybody in a process asks the same registry, of one manager for each set of plugins that may run, made when they are
-first asked; tests bring a manager of their own.
+A process has one registry for each set of plugins that may run, which is made when it is first asked; tests bring a
+manager of their own. Which offers come into question for a task is not known here, but in the modules beside.
 """
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import attrs
 
 from wkplug import abc
 from wkplug.config import DEFAULT, Settings, Table, current
@@ -30,14 +33,22 @@ from wkplug.errors import (
 )
 from wkplug.notices import warn_user
 from wkplug.registry.manager import Manager
+from wkplug.registry.missing import unavailable
 from wkplug.registry.plugins import BACKEND, SETTINGS, Kind, Plugin, PluginWarning, cause_of
+from wkplug.registry.selection import Candidate, Choice, Preference, select
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
+    from wkplug.abc import Problem
     from wkplug.registry.manager import Registered
 
-__all__ = ["Registry", "conflict", "current_registry", "get_manager", "use_manager"]
+    Ask: TypeAlias = Callable[[Registered], Iterable[Problem]]
+
+__all__ = ["Registry", "current_registry", "get_manager", "use_manager"]
+
+_Made = TypeVar("_Made")
 
 
 class Registry:
@@ -48,15 +59,8 @@ class Registry:
         self.last_filesystems: dict[str, tuple[Settings, Any]] = {}
         self._built: dict[tuple[str, str, str], tuple[Table, Any]] = {}
         self._lock = threading.RLock()
-        self._told: set[str] = set()
+        self._left_out: set[str] = set()
         self._axes: tuple[tuple[Registered, ...], dict[str, tuple[str, ...]]] = ((), {})
-
-    def first_time(self, name: str) -> bool:
-        """Whether nobody has asked this about `name` before; for what is told once per process."""
-        with self._lock:
-            news = name not in self._told
-            self._told.add(name)
-        return news
 
     @contextmanager
     def left_out(self, name: str) -> Iterator[None]:
@@ -66,10 +70,13 @@ class Registry:
         except (PluginBrokenError, PluginConflictError, PluginMissingError) as error:
             if self.manager.settings.strict:
                 raise
-            if self.first_time(name):
+            with self._lock:
+                news = name not in self._left_out
+                self._left_out.add(name)
+            if news:
                 warn_user(f"{error}\n  It is left out.", PluginWarning)
 
-    def offers(self, kind: Kind) -> tuple[Registered, ...]:
+    def offers(self, kind: Kind[Any]) -> tuple[Registered, ...]:
         """All offers of a kind, sorted by the plugins' names."""
         return self.manager.collect(kind.hook)
 
@@ -81,11 +88,11 @@ class Registry:
             self._axes = offers, found
         return self._axes[1]
 
-    def names(self, kind: Kind) -> tuple[str, ...]:
+    def names(self, kind: Kind[Any]) -> tuple[str, ...]:
         """All names of a kind, sorted."""
         return tuple(sorted({offer.spec.name for offer in self.offers(kind)}))
 
-    def find(self, kind: Kind, name: str) -> Registered:
+    def find(self, kind: Kind[Any], name: str) -> Registered:
         """Find the offer of that name or alias; one of the errors for missing things if there is none."""
         found = [o for o in self.offers(kind) if name == o.spec.name] or [
             o for o in self.offers(kind) if name in getattr(o.spec, "aliases", ())
@@ -93,9 +100,7 @@ class Registry:
         if len(found) == 1:
             return found[0]
         if found:
-            raise conflict(kind, name, found)
-        from wkplug.registry.missing import unavailable
-
+            raise _conflict(kind, name, found)
         raise unavailable(
             self.manager,
             f"the {kind.words} '{name}'",
@@ -105,12 +110,92 @@ class Registry:
             unknown=UnknownNameError,
         )
 
-    def conflicts(self, kind: Kind, offer: Registered) -> list[Registered]:
-        """The offers of one name, if there are several."""
-        same = [other for other in self.offers(kind) if other.spec.name == offer.spec.name]
-        return same if len(same) > 1 else []
+    def get(self, kind: Kind[_Made], name: str) -> _Made:
+        """Give what is called `name`, the same object each time."""
+        return self.build(kind, self.find(kind, name))
 
-    def build(self, kind: Kind, offer: Registered) -> Any:
+    def choose(
+        self,
+        kind: Kind[_Made],
+        offers: Iterable[Registered],
+        *,
+        what: str,
+        preference: Preference | None = None,
+        ask: Ask | None = None,
+        scores: Mapping[str, int] | None = None,
+        advice: Callable[[Sequence[str]], str] | None = None,
+        thorough: bool = False,
+    ) -> Choice:
+        """Choose among the offers of a kind, of which there is at least one; the choice's `winner` is the object.
+
+        ask: the reasons against an offer; those that can't be built are out in any case. scores: of their probes, by
+        name. advice: to name one, if no other is given. All else, and the errors, as of
+        `wkplug.registry.selection.select`.
+        """
+        by_name = {offer.spec.name: offer for offer in offers}
+        preferred = preference.names if preference is not None else ()
+        candidates = [
+            Candidate(
+                name=name,
+                group=getattr(offer.spec, "format", name),
+                plugin=offer.plugin.described,
+                priority=offer.spec.priority,
+                score=(scores or {}).get(name, 0),
+                assess=partial(self.problems, kind, offer, ask, preferred=name in preferred),
+            )
+            for name, offer in by_name.items()
+        ]
+        return select(
+            kind.words,
+            candidates,
+            what=what,
+            preference=preference,
+            advice=advice or (lambda names: f'Name one: {kind.words}="{names[0]}"'),
+            thorough=thorough,
+            made=lambda name: self.build(kind, by_name[name]),
+        )
+
+    def problems(
+        self, kind: Kind[_Made], offer: Registered, ask: Ask | None = None, *, preferred: bool = False
+    ) -> tuple[Problem, ...]:
+        """Ask what speaks against an offer, under a guard: a plugin that can't even say has a problem itself.
+
+        So has a name that two plugins claim. Where it is `preferred`, somebody asked for it by name, and gets to see
+        the error itself. wkplug's own errors pass where they are about the place or the data, because the next
+        candidate would meet the same.
+        """
+        same = [other for other in self.offers(kind) if other.spec.name == offer.spec.name]
+        if len(same) > 1:
+            return (_problem("conflict", _conflict(kind, offer.spec.name, same)),)
+        try:
+            return tuple(ask(offer) if ask is not None else self._made(kind, offer))
+        except (PluginBrokenError, PluginMissingError) as error:
+            if preferred:
+                raise
+            broken: PluginError = error
+        except (WkplugError, OSError):
+            raise
+        except Exception as error:
+            plugin = offer.plugin
+            broken = PluginBrokenError(
+                f"The plugin '{plugin.name}' ({plugin.described}) failed to say whether '{offer.spec.name}' "
+                f"can do it: {cause_of(error)}",
+                hint=f"see: wkplug plugins --debug {plugin.name}",
+            )
+            broken.__cause__ = error
+            if preferred:
+                raise broken from error
+        if isinstance(broken, PluginBrokenError):
+            with self.left_out(offer.spec.name):
+                raise broken
+        return (_problem("broken", broken),)
+
+    def _made(self, kind: Kind[_Made], offer: Registered) -> tuple[Problem, ...]:
+        """Nothing speaks against what can be built."""
+        self.build(kind, offer)
+        return ()
+
+    def build(self, kind: Kind[_Made], offer: Registered) -> _Made:
         """Give what the factory makes: the same object each time, until the plugin's settings change."""
         table = current().plugin_table(offer.plugin.name)
         key = (kind.hook, offer.plugin.distribution, offer.spec.name)
@@ -118,9 +203,10 @@ class Registry:
             built = self._built.get(key)
             if built is None or built[0] != table:
                 built = self._built[key] = (table, self.make(kind, offer))
-            return built[1]
+            made: _Made = built[1]
+            return made
 
-    def make(self, kind: Kind, offer: Registered, options: Mapping[str, Any] | None = None) -> Any:
+    def make(self, kind: Kind[_Made], offer: Registered, options: Mapping[str, Any] | None = None) -> _Made:
         """Call the factory, with the plugin's settings and `options` laid over them.
 
         PluginBrokenError if it fails; wkplug's own errors pass.
@@ -129,7 +215,7 @@ class Registry:
         settings = self.settings_of(plugin, options)
         stage = f"failed to make '{offer.spec.name}'"
         try:
-            made = _resolved(offer.spec.factory)(settings)
+            made: _Made = _resolved(offer.spec.factory)(settings)
         except WkplugError:
             raise
         except Exception as error:
@@ -149,8 +235,6 @@ class Registry:
         if not offered:
             return table
         stage = "failed to give its settings class"
-        import attrs
-
         try:
             kind = _resolved(offered[0].spec.factory)
             fields = {field.alias: field for field in attrs.fields(kind)}
@@ -193,7 +277,7 @@ class Registry:
         return PluginBrokenError(text, hint=hint)
 
 
-def conflict(kind: Kind, name: str, offers: Iterable[Registered]) -> PluginConflictError:
+def _conflict(kind: Kind[Any], name: str, offers: Iterable[Registered]) -> PluginConflictError:
     """Build the error for one name from several plugins; names their distributions with versions."""
     plugins = sorted({offer.plugin.described: offer.plugin for offer in offers}.items())
     said = " and ".join(described for described, _ in plugins)
@@ -202,6 +286,10 @@ def conflict(kind: Kind, name: str, offers: Iterable[Registered]) -> PluginConfl
         f"The {kind.words} '{name}' comes from two plugins: {said}.",
         hint=f'Uninstall one, or block it:\n[plugins]\nblocked = ["{blocked.name}"]',
     )
+
+
+def _problem(code: str, error: PluginError) -> Problem:
+    return abc.Problem(code=code, text=error.message, remedy=error.hint or "", error_type=type(error))
 
 
 def _resolved(factory: Any) -> Any:

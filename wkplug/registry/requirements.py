@@ -7,9 +7,7 @@ numbers, pre-, post- and development releases in their order; no markers, extras
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
-
-import attrs
+from typing import NamedTuple, TypeAlias
 
 from wkplug.errors import ConfigError
 
@@ -17,15 +15,13 @@ __all__ = ["Requirement", "parse_requirement", "version_key"]
 
 VersionKey: TypeAlias = tuple[tuple[int, ...], tuple[int, int]]
 
-_VERSION = re.compile(
-    r"v?(\d+(?:\.\d+)*)[-_.]?(?:(a|b|c|rc|alpha|beta|pre|post|dev)[-_.]?(\d*))?.*", re.IGNORECASE
-)
+# Not compiled before they are used: most processes require nothing.
+_VERSION = r"(?i)v?(\d+(?:\.\d+)*)[-_.]?(?:(a|b|c|rc|alpha|beta|pre|post|dev)[-_.]?(\d*))?.*"
 _STAGES = {"dev": -4, "a": -3, "alpha": -3, "b": -2, "beta": -2, "c": -1, "rc": -1, "pre": -1, "post": 1}
-_BOUND = re.compile(r"(~=|===?|!=|<=|>=|<|>)\s*([^\s,]+)")
+_BOUND = r"(~=|===?|!=|<=|>=|<|>)\s*([^\s,]+)"
 
 
-@attrs.frozen
-class Requirement:
+class Requirement(NamedTuple):
     """A distribution's (or plugin's) name and the bounds of its version."""
 
     text: str
@@ -40,9 +36,9 @@ class Requirement:
 def parse_requirement(text: str) -> Requirement:
     """Read one requirement. ConfigError if it isn't one."""
     match = re.fullmatch(r"\s*([A-Za-z0-9][\w.-]*)\s*(.*)", text)
-    bounds = _BOUND.findall(match[2]) if match else []
-    rest = _BOUND.sub("", match[2]).replace(",", "").strip() if match else text
-    if match is None or rest or not all(_VERSION.fullmatch(bound) for _, bound in bounds):
+    bounds = re.findall(_BOUND, match[2]) if match else []
+    rest = re.sub(_BOUND, "", match[2]).replace(",", "").strip() if match else text
+    if match is None or rest or not all(re.fullmatch(_VERSION, bound) for _, bound in bounds):
         raise ConfigError(
             f"[plugins] required: '{text}' is not a requirement.", hint='Write it as "wkplug-zarr>=0.4".'
         )
@@ -51,7 +47,7 @@ def parse_requirement(text: str) -> Requirement:
 
 def version_key(version: str) -> VersionKey:
     """Give what versions are sorted by; unreadable ones come first."""
-    match = _VERSION.fullmatch(version.strip())
+    match = re.fullmatch(_VERSION, version.strip())
     if match is None:
         return (), (0, 0)
     numbers = [int(number) for number in match[1].split(".")]

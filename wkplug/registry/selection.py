@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wkplug import abc
 from wkplug.errors import AmbiguousChoiceError, UnableError, WkplugError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from wkplug.abc.arrays import Problem
+    from wkplug.abc import Problem
 
 __all__ = ["Candidate", "Choice", "Preference", "Ranked", "select", "unable"]
 
@@ -54,6 +55,10 @@ class Ranked(NamedTuple):
     problems: tuple[Problem, ...] | None = None
     preferred: bool = False
 
+    def refused(self, problem: Problem) -> Ranked:
+        """This line with a problem that showed up later."""
+        return self._replace(problems=(problem,))
+
     @property
     def able(self) -> bool:
         """Whether no error speaks against it, as far as it was asked."""
@@ -81,6 +86,26 @@ class Choice(NamedTuple):
         problems = next((ranked.problems for ranked in self.ranking if ranked.name == self.name), ())
         return tuple(problem for problem in problems or () if problem.severity == "warning")
 
+    def fallback(self, name: str, winner: Any, failed: Mapping[str, WkplugError]) -> Choice:
+        """The choice of another candidate, since those before it `failed` to open the file, by their names."""
+        lines = [
+            line.refused(abc.Problem(code="open", text=failed[line.name].message))
+            if line.name in failed
+            else line
+            for line in self.ranking
+        ]
+        return self._replace(
+            name=name,
+            plugin=next(line.plugin for line in lines if line.name == name),
+            winner=winner,
+            ranking=tuple(sorted(lines, key=lambda line: not line.able)),
+            decided_by=f"{', '.join(failed)} could not open the file",
+            reasons=(
+                *(f"{other} could not open the file: {error.message}" for other, error in failed.items()),
+                f"{name} is chosen: it is the next that can",
+            ),
+        )
+
 
 def select(
     kind: str,
@@ -90,12 +115,13 @@ def select(
     preference: Preference | None = None,
     advice: Callable[[Sequence[str]], str] | None = None,
     thorough: bool = False,
+    made: Callable[[str], Any] = str,
 ) -> Choice:
     """Choose among candidates, of which there is at least one.
 
     what: the task in words, for errors ("opening 's3://...'"). preference: an argument or a configured choice; its
     names are among the candidates'. advice: the hint that tells how to settle a tie between names. thorough:
-    ask all candidates, for `wkplug explain`.
+    ask all candidates, for `wkplug explain`. made: gives the object of the name that is chosen.
 
     UnableError, or the problem's own error type, if nobody asked for or nobody at all is able;
     AmbiguousChoiceError if candidates of two groups are equally good.
@@ -146,7 +172,7 @@ def select(
         kind=kind,
         name=winner.name,
         plugin=winner.plugin,
-        winner=None,
+        winner=made(winner.name),
         ranking=tuple(sorted(lines, key=lambda line: not line.able)),
         decided_by=decided_by,
         reasons=tuple(_reason(line, winner.name, decided_by) for line in lines),
