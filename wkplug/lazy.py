@@ -8,6 +8,9 @@ imports beside it:
         from wkplug.abc.arrays import Array
     else:
         __getattr__ = names_of(__name__, {"arrays": ("Array",)})
+
+Code that needs heavy modules only once it runs, such as the body of a command, finds them in a module that lends whole
+modules in the same way, by `modules_of`.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["names_of"]
+__all__ = ["modules_of", "names_of"]
 
 
 def names_of(
@@ -28,18 +31,31 @@ def names_of(
 
     otherwise: asked for names that the table doesn't have; raises AttributeError itself.
     """
-    modules = {name: module for module, names in table.items() for name in names}
+    modules = {name: f"{package}.{module}" for module, names in table.items() for name in names}
+    return _lending(package, modules, lambda name, module: getattr(module, name), otherwise)
 
+
+def modules_of(lender: str, table: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module that lends others from a table: name -> the module, in full."""
+    return _lending(lender, table, lambda _, module: module)
+
+
+def _lending(
+    lender: str,
+    modules: Mapping[str, str],
+    taken: Callable[[str, Any], Any],
+    otherwise: Callable[[str], Any] | None = None,
+) -> Callable[[str], Any]:
     def get(name: str) -> Any:
         if name not in modules:
             if otherwise is not None:
                 return otherwise(name)
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            raise AttributeError(f"module {lender!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(f"{package}.{modules[name]}"), name)
+        value = taken(name, import_module(modules[name]))
         # Found without this function from now on.
-        setattr(sys.modules[package], name, value)
+        setattr(sys.modules[lender], name, value)
         return value
 
     return get

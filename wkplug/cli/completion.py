@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.properties.document import FILE_NAME
+from wkplug.cli import late
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -78,23 +78,21 @@ def candidates(kind: str, ctx: click.Context) -> list[str]:
 
 
 def _installed(kind: str) -> Iterable[str]:
-    # Late, because layers, mags and units are proposed without.
-    from wkplug import registry
-    from wkplug.registry import current_registry, plugins
-
     if kind == "format":
-        return registry.formats()
+        return late.registry.formats()
     if kind == "mode":
-        return ("default", *registry.interpolations())
-    return current_registry().names(getattr(plugins, kind.upper()))
+        return ("default", *late.registry.interpolations())
+    return late.registry.current_registry().names(getattr(late.plugins, kind.upper()))
 
 
 def _documents(ctx: click.Context) -> Iterable[Mapping[str, Any]]:
     """The properties of the datasets that were typed."""
     # Where the last word is an option that has no value yet, click leaves the words before it as they are.
     for typed in [*map(ctx.params.get, _DATASETS), *ctx.args]:
-        place = Path(typed) / FILE_NAME if isinstance(typed, str) and "://" not in typed else None
-        if place is not None and place.is_file():
+        if not isinstance(typed, str) or "://" in typed:
+            continue
+        place = Path(typed) / late.document.FILE_NAME
+        if place.is_file():
             yield json.loads(place.read_bytes())
             return
 
@@ -104,13 +102,12 @@ def _layers(ctx: click.Context) -> Iterable[str]:
 
 
 def _mags(ctx: click.Context) -> Iterable[str]:
-    from wkplug.geometry import Mag
-
     wanted = ctx.params.get("layer_name")
     for document in _documents(ctx):
         for layer in document["dataLayers"]:
             if wanted in (None, layer["name"]):
-                yield from (str(Mag(entry.get("mag", entry.get("resolution")))) for entry in layer["mags"])
+                mags = (entry.get("mag", entry.get("resolution")) for entry in layer["mags"])
+                yield from (str(late.geometry.Mag(mag)) for mag in mags)
 
 
 _WITHOUT_PLUGINS: Mapping[str, Callable[[click.Context], Iterable[str]]] = {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wkplug.cli import late
 from wkplug.cli.options import (
     LAYER,
     MAG,
@@ -107,13 +108,12 @@ def export_as_tiff(
     Files are numbered from the box's first section on, in voxels of Mag 1: 000000.tiff. With tiles, each section is a
     folder: TARGET/z/y/x.tiff, y and x counted from 1.
     """
-    from wkplug.notices import warn_user
     from wkplug.ops.exporting import export_layer
 
     layer = open_dataset(source, read_only=True).get_layer(layer_name)
     tiled = options["tile_size"] is not None or options["tiles_per_dimension"] is not None
     if tiled and name:  # older scripts give both
-        warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)
+        late.notices.warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)
     with progress_bar(f"export {layer.name}") as advance:
         export_layer(
             layer.state,
@@ -140,9 +140,7 @@ export_wkw_as_tiff = click.Command(
 
 
 def _box(numbers: tuple[int, ...] | None) -> BoundingBox | None:
-    from wkplug.geometry import BoundingBox
-
-    return None if numbers is None else BoundingBox(numbers[:3], numbers[3:])
+    return None if numbers is None else late.geometry.BoundingBox(numbers[:3], numbers[3:])
 
 
 def _only_layer(dataset: Any) -> Layer:

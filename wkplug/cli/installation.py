@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wkplug.cli import late
 from wkplug.cli.output import columns, is_json, json_option, print_result
 from wkplug.errors import ConfigError, UnknownNameError, WkplugError
 
@@ -41,8 +42,6 @@ def plugins(*, everything: bool, debug: str | None) -> None:
     States: loaded and fine; blocked by the configuration; incompatible (made for another plugin API);
     shadowed by another one of its name; broken.
     """
-    from wkplug.registry.plugins import BUILTIN
-
     manager = _manager()
     manager.survey()
     if debug is not None:
@@ -53,7 +52,7 @@ def plugins(*, everything: bool, debug: str | None) -> None:
         facts = [plugin.facts() | {"offers": offers[plugin]} for plugin in manager.plugins]
         print_result({"plugins": facts})
     else:
-        shown = [p for p in manager.plugins if everything or p.name != BUILTIN]
+        shown = [p for p in manager.plugins if everything or p.name != late.plugins.BUILTIN]
         rows = [(p.name, p.described, str(p.state), _remark(p, offers[p])) for p in shown]
         click.echo(columns(("NAME", "DISTRIBUTION", "STATE", "OFFERS, OR REASON"), rows))
         if everything:
@@ -63,23 +62,18 @@ def plugins(*, everything: bool, debug: str | None) -> None:
 
 def _manager() -> Manager:
     """The default manager, or one with default settings where the configuration is wrong."""
-    from wkplug.config import Settings
-    from wkplug.registry import Manager, get_manager
-
     try:
-        return get_manager()
+        return late.registry.get_manager()
     except ConfigError as error:
         click.echo(f"Warning: the configuration is left out of account: {error}", err=True)
-        return Manager(Settings())
+        return late.registry.Manager(late.config.Settings())
 
 
 def _offers(manager: Manager) -> dict[Plugin, dict[str, list[str]]]:
-    from wkplug.registry import plugins
-
     offers: dict[Plugin, dict[str, list[str]]] = {plugin: {} for plugin in manager.plugins}
-    for kind in plugins.KINDS:
+    for kind in late.plugins.KINDS:
         for offer in manager.collected(kind.hook):
-            if kind is not plugins.SETTINGS:
+            if kind is not late.plugins.SETTINGS:
                 offers[offer.plugin].setdefault(kind.words, []).append(offer.spec.name)
     return offers
 
@@ -113,17 +107,16 @@ def _below(manager: Manager) -> None:
 
 
 def _debug(manager: Manager, name: str) -> None:
-    from wkplug.config.hints import did_you_mean, listed
-    from wkplug.registry import plugins
-
     plugin = manager.plugin(name)
     if plugin is None:
         names = [each.name for each in manager.plugins]
-        guess = did_you_mean(name, names)
-        raise UnknownNameError(f"No plugin '{name}' is installed.{guess}", hint=f"installed: {listed(names)}")
+        guess = late.wording.did_you_mean(name, names)
+        raise UnknownNameError(
+            f"No plugin '{name}' is installed.{guess}", hint=f"installed: {late.wording.listed(names)}"
+        )
     offers = [
         (kind.words, offer.spec.name, _tried(manager, kind, offer))
-        for kind in plugins.KINDS
+        for kind in late.plugins.KINDS
         for offer in manager.collected(kind.hook)
         if offer.plugin is plugin
     ]
@@ -151,12 +144,13 @@ def _debug(manager: Manager, name: str) -> None:
 
 
 def _tried(manager: Manager, kind: Kind[Any], offer: Any) -> str:
-    from wkplug.registry import Registry
-    from wkplug.registry.plugins import SETTINGS
-
-    registry = Registry(manager)
+    registry = late.registry.Registry(manager)
     try:
-        made = registry.settings_of(offer.plugin) if kind is SETTINGS else registry.make(kind, offer)
+        made = (
+            registry.settings_of(offer.plugin)
+            if kind is late.plugins.SETTINGS
+            else registry.make(kind, offer)
+        )
     except Exception as error:  # noqa: BLE001 - whatever a factory raises is what the user wants to see
         return "fails\n" + "".join(traceback.format_exception(error)).rstrip()
     return f"works, a {type(made).__name__}" + (f"; {offer.spec.summary}" if offer.spec.summary else "")
@@ -169,21 +163,17 @@ def config() -> None:
 
     What looks like a secret is not printed. The files are listed from the weakest to the strongest.
     """
-    from wkplug.config import current
-    from wkplug.config.sources import config_files
-
-    entries = [(key, _shown(key, value), source) for key, value, source in current().entries()]
+    entries = [(key, _shown(key, value), source) for key, value, source in late.config.current().entries()]
+    files = list(map(str, late.config_sources.config_files(os.environ)))
     if is_json():
         settings = [{"key": key, "value": value, "source": source} for key, value, source in entries]
-        files = [
-            {"path": path, "exists": Path(path).is_file()} for path in map(str, config_files(os.environ))
-        ]
-        print_result({"settings": settings, "files": files})
+        exist = [{"path": path, "exists": Path(path).is_file()} for path in files]
+        print_result({"settings": settings, "files": exist})
         return
     rows = [(key, json.dumps(value), source) for key, value, source in entries]
     click.echo(columns(("KEY", "VALUE", "SOURCE"), rows))
     click.echo("\nfiles:")
-    for path in config_files(os.environ):
+    for path in files:
         click.echo(f"  {path}" + ("" if Path(path).is_file() else " (not there)"))
 
 

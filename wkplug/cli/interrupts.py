@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from os import _exit as exit_at_once
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.came and number == signal.SIGINT:
             os.write(2, b"Interrupted.\n")
-            os._exit(INTERRUPTED)
+            exit_at_once(INTERRUPTED)
         self.came = True
         if frame is not None and _holds_locks(frame) and hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, self._handle)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from wkplug.cli import late
+from wkplug.cli.completion import install, script, shell_in_use
 from wkplug.cli.interrupts import INTERRUPTED, Interrupts
 from wkplug.errors import WkplugError, redacted
 
@@ -60,15 +62,11 @@ class _Run:
 
     def text(self, text: str) -> str:
         """Write a text for this command: with the names of options where Python has parameters."""
-        from wkplug.cli.hints import in_options  # late: most calls say nothing of the kind
-
-        return in_options(text, self.command)
+        return late.hints.in_options(text, self.command)
 
     def error(self, error: WkplugError) -> str:
         """Write an error for this command, with the advice that can be followed there."""
-        from wkplug.cli.hints import advice_in_options  # late, as above
-
-        hint = advice_in_options(error.hint or "", self.command)
+        hint = late.hints.advice_in_options(error.hint or "", self.command)
         return "".join(["Error: ", self.text(error.message), *(f"\n  {line}" for line in hint.splitlines())])
 
 
@@ -88,9 +86,7 @@ class LazyGroup(click.Group):
             module, _, attribute = COMMANDS[cmd_name].partition(":")
             found = getattr(import_module(module), attribute)
         elif cmd_name in _plugin_commands():
-            from wkplug.registry import command
-
-            found = command(cmd_name)
+            found = late.registry.command(cmd_name)
         return found if isinstance(found, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -112,9 +108,8 @@ class LazyGroup(click.Group):
         """Find the command that the arguments name; suggests one where there is none."""
         known = not args or args[0].startswith("-") or args[0] in COMMANDS  # else plugins must be asked
         if not known and args[0] not in self.list_commands(ctx):
-            from wkplug.config.hints import did_you_mean
-
-            ctx.fail(f"There is no command '{args[0]}'.{did_you_mean(args[0], self.list_commands(ctx))}")
+            guess = late.wording.did_you_mean(args[0], self.list_commands(ctx))
+            ctx.fail(f"There is no command '{args[0]}'.{guess}")
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(ctx.obj, _Run):
             ctx.obj.command = command
@@ -123,10 +118,8 @@ class LazyGroup(click.Group):
 
 def _plugin_commands() -> dict[str, str]:
     """The commands of plugins; none where the registry can't say, because help must always come."""
-    from wkplug.registry import commands
-
     try:
-        return commands()
+        return late.registry.commands()
     except WkplugError as error:
         click.echo(f"Warning: {error}", err=True)
         return {}
@@ -143,8 +136,6 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def _install_completion(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is None or ctx.resilient_parsing:
         return
-    from wkplug.cli.completion import install, shell_in_use
-
     for path in install(shell_in_use(value), ctx.command):
         click.echo(f"Wrote {path}")
     click.echo("It works in shells that are started from now on.")
@@ -154,8 +145,6 @@ def _install_completion(ctx: click.Context, _: click.Parameter, value: str | Non
 def _show_completion(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is None or ctx.resilient_parsing:
         return
-    from wkplug.cli.completion import script, shell_in_use
-
     click.echo(script(shell_in_use(value), ctx.command))
     ctx.exit()
 
@@ -200,9 +189,8 @@ def cli(ctx: click.Context, *, verbose: int) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
     else:
-        from wkplug.cli.logs import logged, quiet  # late: logging costs as much as all else of a `--help`
-
-        ctx.with_resource(logged(verbose) if verbose else quiet())
+        # `--help` doesn't come here: logging costs as much as all else of it.
+        ctx.with_resource(late.logs.logged(verbose) if verbose else late.logs.quiet())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 from click.types import StringParamType
 
+from wkplug.cli import late
+from wkplug.cli.completion import candidates
 from wkplug.errors import InvalidArgumentError, MagError, WkplugError
 
 if TYPE_CHECKING:
@@ -161,8 +163,6 @@ class _Proposing:
         """Give the names that begin with what was typed."""
         from click.shell_completion import CompletionItem
 
-        from wkplug.cli.completion import candidates
-
         del param
         return [CompletionItem(name) for name in candidates(self.kind, ctx) if name.startswith(incomplete)]
 
@@ -210,10 +210,8 @@ class _MagType(_Proposing, click.ParamType["Mag"]):
     name = kind = "mag"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mag:
-        from wkplug.geometry import Mag
-
         try:
-            return Mag(value)
+            return late.geometry.Mag(value)
         except MagError as error:
             self.fail(str(error), param, ctx)
 
@@ -225,12 +223,10 @@ class _UnitType(_Proposing, click.ParamType["LengthUnit"]):
     kind = "unit"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> LengthUnit:
-        from wkplug.properties import LengthUnit, typed_unit
-
-        if isinstance(value, LengthUnit):
+        if isinstance(value, late.properties.LengthUnit):
             return value
         try:
-            return typed_unit(value)
+            return late.properties.typed_unit(value)
         except InvalidArgumentError as error:
             self.fail(str(error), param, ctx)
 
@@ -309,9 +305,7 @@ _SERVER = ("token", "transfer_mode", "access_mode")
 
 
 def _has_services() -> bool:
-    from wkplug import registry
-
-    return bool(registry.remotes())
+    return bool(late.registry.remotes())
 
 
 server_options = combined(
@@ -345,22 +339,18 @@ def open_dataset(
     --access-mode where no service knows the URL; a token is often set for all commands (WK_TOKEN), and says nothing
     about a path.
     """
-    from wkplug import registry
-    from wkplug.dataset import Dataset
-    from wkplug.model.states import AS_USUAL, DatasetState
-
     given = {name: (server or {}).get(name) for name in _SERVER}
     given = {name: value for name, value in given.items() if value is not None}
-    if given and registry.service_for(place) is not None:
-        options = AS_USUAL._replace(read_only=read_only, allow_incomplete=allow_incomplete)
-        return Dataset.of(DatasetState.open(place, options, **given))
+    if given and late.registry.service_for(place) is not None:
+        options = late.states.OpenOptions({}, read_only, allow_incomplete)
+        return late.dataset.Dataset.of(late.states.DatasetState.open(place, options, **given))
     for name in _SERVER[1:]:
         if name in given:
             raise click.BadParameter(
                 f"{place} is a plain path or URL; this is for datasets on servers that an installed plugin knows.",
                 param_hint=f"--{name.replace('_', '-')}",
             )
-    return Dataset.open(place, read_only=read_only, allow_incomplete=allow_incomplete)
+    return late.dataset.Dataset.open(place, read_only=read_only, allow_incomplete=allow_incomplete)
 
 
 def layers_of(dataset: Dataset, name: str | None) -> list[Layer]:
@@ -383,9 +373,7 @@ _CLUSTERS = ("kubernetes", "slurm")
 
 def _further_executors() -> list[str]:
     """The executors that plugins bring."""
-    from wkplug import registry
-
-    return [name for name in registry.executors() if name not in _LOCAL]
+    return [name for name in late.registry.executors() if name not in _LOCAL]
 
 
 def _has_clusters() -> bool:
@@ -456,8 +444,6 @@ def make_executor(
     Plugins get `workers` (from --jobs) and `job_resources` as settings; for `slurm+batching` the executor `slurm` gets
     `batch_size` (taken out of the resources), or `target_job_count` (from --jobs) instead.
     """
-    from wkplug import registry
-
     name, batching, rest = strategy.partition("+batching")
     name = {"multiprocessing": "threads"}.get(name, name)
     resources = dict(job_resources or {})
@@ -493,4 +479,4 @@ def make_executor(
         options["workers"] = jobs
     if resources:
         options["job_resources"] = resources
-    return registry.executor(name, options)
+    return late.registry.executor(name, options)

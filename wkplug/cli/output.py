@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wkplug.cli import late
 from wkplug.errors import redacted
 
 if TYPE_CHECKING:
@@ -116,13 +117,11 @@ def progress_bar(label: str) -> Iterator[Update]:
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str], Update]]:
     """Show several steps, one after the other: the function that is given begins the step of that name."""
-    from wkplug.progress import is_wanted, showing  # late: most commands are quick, and show none
-
-    if not is_wanted():
+    if not late.progress.is_wanted():
         yield _Lines
         return
     context = click.get_current_context(silent=True)
-    with showing("" if context is None else str(context.info_name)) as call:
+    with late.progress.showing("" if context is None else str(context.info_name)) as call:
         yield call.begin
 
 

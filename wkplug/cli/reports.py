@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from wkplug.cli import late
 from wkplug.cli.options import LAYER, PLACE, Named, executor_options, open_dataset
 from wkplug.cli.output import is_json, json_option, print_line, print_result, progress_bar
+from wkplug.cli.summaries import container_text, dataset_text, image_text
 from wkplug.errors import LayerMismatchError, PropertiesError, StorageError
 
 if TYPE_CHECKING:
@@ -33,10 +35,7 @@ _HEAD_BYTES = 4096
 @click.option("--sizes/--no-sizes", default=True, show_default=True, help="Add up the files' sizes.")
 def info(dataset: str, *, sizes: bool) -> None:
     """Print the layers and mags of DATASET: shapes, chunks, sizes on disk, and what is unfinished."""
-    from wkplug.cli.summaries import dataset_text
-    from wkplug.ops.info import describe
-
-    report = describe(open_dataset(dataset, read_only=True).state, sizes=sizes)
+    report = late.info.describe(open_dataset(dataset, read_only=True).state, sizes=sizes)
     print_result(report.to_json(), dataset_text(report, dataset))
 
 
@@ -47,9 +46,8 @@ def info(dataset: str, *, sizes: bool) -> None:
 @json_option
 def preview(dataset: str, output: str, *, allow_incomplete: bool) -> None:
     """Write a contact sheet of DATASET: three orthogonal planes per layer, labels over their image, scale bars."""
-    from wkplug.ops.preview import write_preview
-
-    write_preview(open_dataset(dataset, read_only=True, allow_incomplete=allow_incomplete).state, output)
+    opened = open_dataset(dataset, read_only=True, allow_incomplete=allow_incomplete)
+    late.preview.write_preview(opened.state, output)
     print_result({"dataset": dataset, "picture": output}, f"Wrote {output}")
 
 
@@ -64,13 +62,11 @@ def check_equality(source: str, target: str, layer_name: str | None, *, executor
 
     Formats, chunks and compression may differ. The exit code is 0 if they are equal, 1 if not.
     """
-    from wkplug.ops.equality import differences
-
     one, other = open_dataset(source, read_only=True), open_dataset(target, read_only=True)
     try:
         with progress_bar("compare") as advance:
             found = list(
-                differences(
+                late.equality.differences(
                     one.state, other.state, layer_name=layer_name, executor=executor, progress=advance
                 )
             )
@@ -97,15 +93,15 @@ def inspect(*, file: str, reader: str | None, scene: str) -> None:
 
     Only headers are read, nothing is written. A dash stands for what the file doesn't say.
     """
-    from wkplug.cli.converting import convert
-    from wkplug.cli.summaries import container_text, image_text
-    from wkplug.ops.inspecting import inspect_container, inspect_image
+    from wkplug.cli.converting import convert  # late: a long file, of whose options the text names some
 
-    container = None if reader is not None or scene != "0" else inspect_container(file)
+    container = None if reader is not None or scene != "0" else late.inspecting.inspect_container(file)
     if container is not None:
         print_result(container.to_json(), container_text(container, convert))
         return
-    report = inspect_image(file, reader=reader, scene=int(scene) if scene.isdecimal() else scene)
+    report = late.inspecting.inspect_image(
+        file, reader=reader, scene=int(scene) if scene.isdecimal() else scene
+    )
     print_result(report.to_json(), image_text(report, convert))
 
 
@@ -140,26 +136,22 @@ def explain(
     The order: an argument, the recorded format, who is able, the configuration, the probe's score, priority,
     name.
     """
-    from wkplug.registry import choose_backend, choose_format, choose_reader
-    from wkplug.registry.explain import as_facts, render
-    from wkplug.storage import locate
-
     served = _served(path)
-    location = locate(path) if served is None else served[0].location
+    location = late.storage.locate(path) if served is None else served[0].location
     sections: list[tuple[_Array, list[Choice]]] = []
     if served is None and _is_file(location):
         head = location.read(0, _HEAD_BYTES)
-        choice = choose_reader(location, head, explicit=reader, thorough=True)
+        choice = late.registry.choose_reader(location, head, explicit=reader, thorough=True)
         sections.append((_Array(location), [choice]))
     else:
         for found in _arrays(location, data_format) if served is None else served:
             array, recorded = found.location, found.data_format
             choices = []
             if recorded is None and backend is None:
-                choices.append(choose_format(array, thorough=True))
+                choices.append(late.registry.choose_format(array, thorough=True))
                 recorded = choices[0].name
             choices.append(
-                choose_backend(
+                late.registry.choose_backend(
                     array,
                     data_format=recorded,
                     mode="r+" if write else "r",
@@ -169,10 +161,13 @@ def explain(
             )
             sections.append((found, choices))
     if is_json():
-        facts = [found.facts() | {"choices": list(map(as_facts, choices))} for found, choices in sections]
+        facts = [
+            found.facts() | {"choices": list(map(late.explain.as_facts, choices))}
+            for found, choices in sections
+        ]
         print_result({"path": location.url if served is None else path, "arrays": facts})
     else:
-        texts = ("\n".join([found.title, *map(render, choices)]) for found, choices in sections)
+        texts = ("\n".join([found.title, *map(late.explain.render, choices)]) for found, choices in sections)
         print_line("\n\n".join(texts))
 
 
@@ -188,9 +183,7 @@ class _Array(NamedTuple):
     def title(self) -> str:
         if self.layer is None:
             return self.location.url
-        from wkplug.properties.document import FILE_NAME
-
-        recorded = f"layer '{self.layer}', format {self.data_format} as {FILE_NAME} records it"
+        recorded = f"layer '{self.layer}', format {self.data_format} as {late.document.FILE_NAME} records it"
         return f"{self.location.url}: {recorded}{'' if self.has_mags else '; it has no mags'}"
 
     def facts(self) -> dict[str, Any]:
@@ -204,9 +197,7 @@ class _Array(NamedTuple):
 
 def _served(url: str) -> list[_Array] | None:
     """Give the arrays of a dataset behind a service, one per layer; None for a plain place."""
-    from wkplug.registry import service_for
-
-    if service_for(url) is None:
+    if late.registry.service_for(url) is None:
         return None
     dataset = open_dataset(url, read_only=True).state
     arrays = []
@@ -247,16 +238,14 @@ def _arrays(location: Location, data_format: str | None) -> Iterator[_Array]:
 
 
 def _properties(root: Location) -> dict[str, Any] | None:
-    from wkplug.properties.document import FILE_NAME
-
     try:
-        text = root.child(FILE_NAME).read()
+        text = root.child(late.document.FILE_NAME).read()
     except StorageError:
         return None
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise PropertiesError(f"{root.child(FILE_NAME).url} is not JSON: {error}") from error
+        raise PropertiesError(f"{root.child(late.document.FILE_NAME).url} is not JSON: {error}") from error
     return document if isinstance(document, dict) else None
 
 

@@ -1,6 +1,6 @@
 """What commands print of datasets, images, containers and imports to come, as text.
 
-It is imported when there is something to print. Not here: the same facts as JSON, which what is described gives itself.
+Not here: the same facts as JSON, which what is described gives itself.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wkplug.cli import late
 from wkplug.cli.output import size_text
-from wkplug.config.hints import counted, first_of, plain_number
-from wkplug.geometry import Mag
-from wkplug.registry.explain import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,7 +91,7 @@ def image_text(report: ImageReport, convert: click.Command) -> str:
     """Give what an image holds as text; convert: the command whose options the text names."""
     info = report.info
     size = "folder" if report.size is None else size_text(report.size)
-    lines = [f"{report.path}   ({size})", render(report.choice), ""]
+    lines = [f"{report.path}   ({size})", late.explain.render(report.choice), ""]
     lines += [f"{name:<12}{value}" for name, value in _facts(info, _scenes(report)) if value]
     lines += [f"note: {note}" for note in info.notes]
     return "\n".join([*lines, "", *_preview_lines(report.layer, convert)])
@@ -101,13 +99,13 @@ def image_text(report: ImageReport, convert: click.Command) -> str:
 
 def container_text(report: ContainerReport, convert: click.Command) -> str:
     """Give the layers of a container as text."""
-    lines = [report.path, render(report.choice), *(f"note: {note}" for note in report.notes)]
+    lines = [report.path, late.explain.render(report.choice), *(f"note: {note}" for note in report.notes)]
     for layer in report.layers:
         lines += ["", f"{layer.name}   {layer.category or '- (color or segmentation: will be guessed)'}"]
         facts = [
             *_facts(layer.info, ""),
             ("top left", ", ".join(map(str, layer.topleft)) if any(layer.topleft) else ""),
-            ("mags", ", ".join(str(Mag(mag)) for mag in layer.mags)),
+            ("mags", ", ".join(str(late.geometry.Mag(mag)) for mag in layer.mags)),
         ]
         lines += [f"{name:<12}{value}" for name, value in facts if value]
         lines += [f"note: {note}" for note in layer.info.notes]
@@ -119,7 +117,7 @@ def _scenes(report: ImageReport) -> str:
     scenes = report.info.scenes
     if not scenes:
         return ""
-    listed = first_of([f"{number} {name}" for number, name in enumerate(scenes)], 20)
+    listed = late.wording.first_of([f"{number} {name}" for number, name in enumerate(scenes)], 20)
     return f"{report.scene} of {len(scenes)} ({listed})"
 
 
@@ -143,13 +141,13 @@ def _facts(info: ImageInfo, scenes: str) -> list[tuple[str, str]]:
 
 def _affine(info: ImageInfo) -> str:
     """The rows of the map from voxels to the file's own space."""
-    rows = [" ".join(plain_number(value) for value in row) for row in info.affine or ()]
+    rows = [" ".join(late.wording.plain_number(value) for value in row) for row in info.affine or ()]
     return f"{'; '.join(rows)} (nm)" if rows else ""
 
 
 def _companions(info: ImageInfo) -> str:
     """The other files of the image."""
-    return f"this one, {first_of(info.companions, 5)}" if info.companions else ""
+    return f"this one, {late.wording.first_of(info.companions, 5)}" if info.companions else ""
 
 
 def _times(shape: Sequence[int]) -> str:
@@ -160,7 +158,7 @@ def _lengths(values: Sequence[float | None]) -> str:
     if all(value is None for value in values):
         return "- (the file doesn't say)"
     return ", ".join(
-        f"{axis} {'-' if value is None else plain_number(value) + ' nm'}"
+        f"{axis} {'-' if value is None else late.wording.plain_number(value) + ' nm'}"
         for axis, value in zip("xyz", values, strict=True)
     )
 
@@ -186,9 +184,7 @@ def _preview_lines(layer: LayerPreview, convert: click.Command) -> list[str]:
     shape = ", ".join(f"{axis} {n}" for axis, n in zip(layer.axes, layer.shape, strict=True))
     lines = [f"{'as a layer':<12}{shape}{'   (' + ', '.join(moves) + ')' if moves else ''}"]
     if layer.needs:
-        from wkplug.cli.hints import in_options  # late, as below
-
-        lines.append(f"{'needs':<12}{in_options(layer.needs, convert)}")
+        lines.append(f"{'needs':<12}{late.hints.in_options(layer.needs, convert)}")
     return lines
 
 
@@ -206,7 +202,11 @@ def plan_text(plan: PlannedImport, target: str) -> str:
             lines += _plan_lines(volume, layer)
     lines += note_lines(plan.report)
     mags = sorted({volume.mag for volume in plan.volumes})
-    files = f"{counted(len(plan.files), 'file')} of {size_text(plan.source_bytes)}, " if plan.files else ""
+    files = (
+        f"{late.wording.counted(len(plan.files), 'file')} of {size_text(plan.source_bytes)}, "
+        if plan.files
+        else ""
+    )
     lines += [
         "",
         f"{files}{size_text(plan.bytes)} of voxels in mag "
@@ -227,12 +227,10 @@ def voxel_size_text(plan: PlannedImport) -> str:
 
 def note_lines(report: ImportReport) -> list[str]:
     """Give the notes of an import as lines, with an empty one before them."""
-    from wkplug.cli.hints import in_options  # late, because its patterns take milliseconds
-
     notes = report.notes
     context = click.get_current_context(silent=True)
     command = None if context is None else context.command
-    return ["", *(f"note: {in_options(str(note), command)}" for note in notes)] if notes else []
+    return ["", *(f"note: {late.hints.in_options(str(note), command)}" for note in notes)] if notes else []
 
 
 def _volume_lines(planned: VolumePlan) -> Iterator[str]:
@@ -241,7 +239,7 @@ def _volume_lines(planned: VolumePlan) -> Iterator[str]:
     first = volume.files[0]
     info, meaning = first.info, volume.meaning(first)
     count = len(volume.files)
-    others = f" with {first_of(info.companions, 3)}" if info.companions else ""
+    others = f" with {late.wording.first_of(info.companions, 3)}" if info.companions else ""
     yield first.path + (others if count == 1 else f" and {count - 1} more")
     axes = ", ".join(f"{axis} {length}" for axis, length in zip(info.axes, info.shape, strict=True))
     swapped = {"x": "y", "y": "x"} if volume.swap_xy else {}
@@ -276,4 +274,4 @@ def _plan_lines(planned: VolumePlan, layer: LayerPlan) -> Iterator[str]:
 
 
 def _size(lengths: Sequence[float]) -> str:
-    return " x ".join(map(plain_number, lengths))
+    return " x ".join(map(late.wording.plain_number, lengths))
