@@ -26,18 +26,27 @@ if TYPE_CHECKING:
         ProbeScore,
         Problem,
     )
-    from wkplug.abc.dialects import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
+    from wkplug.abc.containers import (
+        ContactSheet,
+        Exporter,
+        ExportLevel,
+        ExportVolume,
+        ForeignLayer,
+        ForeignMag,
+        Importer,
+        Least,
+        Panel,
+    )
     from wkplug.abc.executors import Executor
-    from wkplug.abc.exporters import ContactSheet, Exporter, ExportLevel, ExportVolume, Least, Panel
+    from wkplug.abc.files import nanometres
     from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening
-    from wkplug.abc.importers import ForeignLayer, ForeignMag, Importer
     from wkplug.abc.interpolations import Interpolation
-    from wkplug.abc.lengths import nanometres
     from wkplug.abc.locations import Filesystem, Location, LocationWrapper, locate
-    from wkplug.abc.markers import API, PROJECT, hookimpl
-    from wkplug.abc.metadata import DatasetSource, MetadataStore
-    from wkplug.abc.remotes import RemoteService
+    from wkplug.abc.metadata import DatasetFacts, LayerFacts, MagFacts, MetadataDialect, MetadataStore
+    from wkplug.abc.remotes import DatasetSource, RemoteService
     from wkplug.abc.specs import (
+        API,
+        PROJECT,
         ArrayBackendSpec,
         CommandSpec,
         ExecutorSpec,
@@ -51,6 +60,7 @@ if TYPE_CHECKING:
         RemoteSpec,
         SettingsSpec,
         Spec,
+        hookimpl,
     )
 else:
     __getattr__ = names_of(
@@ -60,21 +70,21 @@ else:
                 "Array", "ArrayBackend", "ArrayCapabilities", "ArraySpec", "Box", "CreateArray", "Layout",
                 "LayoutWish", "Mode", "OpenArray", "ProbeScore", "Problem",
             ),
-            "dialects": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"),
+            "containers": (
+                "ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "ForeignLayer", "ForeignMag", "Importer",
+                "Least", "Panel",
+            ),
             "executors": ("Executor",),
-            "exporters": ("ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "Least", "Panel"),
+            "files": ("nanometres",),
             "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening"),
-            "importers": ("ForeignLayer", "ForeignMag", "Importer"),
             "interpolations": ("Interpolation",),
-            "lengths": ("nanometres",),
             "locations": ("Filesystem", "Location", "LocationWrapper", "locate"),
-            "markers": ("API", "PROJECT", "hookimpl"),
-            "metadata": ("DatasetSource", "MetadataStore"),
-            "remotes": ("RemoteService",),
+            "metadata": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect", "MetadataStore"),
+            "remotes": ("DatasetSource", "RemoteService"),
             "specs": (
-                "ArrayBackendSpec", "CommandSpec", "ExecutorSpec", "ExporterSpec", "Factory", "FilesystemSpec",
-                "ImageReaderSpec", "ImporterSpec", "InterpolationSpec", "MetadataDialectSpec", "RemoteSpec",
-                "SettingsSpec", "Spec",
+                "API", "PROJECT", "ArrayBackendSpec", "CommandSpec", "ExecutorSpec", "ExporterSpec", "Factory",
+                "FilesystemSpec", "ImageReaderSpec", "ImporterSpec", "InterpolationSpec", "MetadataDialectSpec",
+                "RemoteSpec", "SettingsSpec", "Spec", "hookimpl",
             ),
         },
     )  # fmt: skip

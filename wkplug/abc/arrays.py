@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import attrs
 
-from wkplug.abc.converters import ints, ints_or_none
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -41,6 +39,7 @@ __all__ = [
     "OpenArray",
     "ProbeScore",
     "Problem",
+    "ints",
 ]
 
 Box: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
@@ -58,6 +57,16 @@ class ProbeScore(IntEnum):
     MARKER = 60
     MAGIC = 80
     CERTAIN = 100
+
+
+def ints(values: Iterable[Any]) -> tuple[int, ...]:
+    """Give a tuple of plain integers, also of numpy's."""
+    return tuple(int(value) for value in values)
+
+
+def _ints_or_none(values: Iterable[Any]) -> tuple[int | None, ...]:
+    """Give a tuple of plain integers in which None stays None."""
+    return tuple(None if value is None else int(value) for value in values)
 
 
 def _texts(values: Any) -> tuple[str, ...]:
@@ -79,7 +88,7 @@ class ArraySpec:
     """
 
     axes: tuple[str, ...] = attrs.field(converter=_texts)
-    shape: tuple[int | None, ...] = attrs.field(converter=ints_or_none)
+    shape: tuple[int | None, ...] = attrs.field(converter=_ints_or_none)
     dtype: str
     chunk_shape: tuple[int, ...] = attrs.field(converter=ints)
     shard_shape: tuple[int, ...] = attrs.field(converter=ints)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import io
+import math
 import os
 import re
 import stat
@@ -16,6 +17,7 @@ import struct
 import threading
 import warnings
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from wkplug.errors import (
@@ -41,6 +43,7 @@ __all__ = [
     "held_dtype",
     "image_errors",
     "local_path",
+    "nanometres",
     "open_file",
     "path_or_file",
     "quietly",
@@ -50,6 +53,23 @@ __all__ = [
 _NOT_THE_FILE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _BUFFER = 1 << 18  # headers are small and near each other; one request should bring many
 
+# Units that microscopes, their software and their users write: symbols, and English names in either spelling; both
+# micro signs of Unicode, the escape that ImageJ writes for one, and both signs for the angstrom. Formats that write a
+# unit as a number have tables of their own.
+_SPELLINGS = {
+    1e-3: ("pm", "picometer"),
+    0.1: ("å", "a", "angstrom"),
+    1.0: ("nm", "nanometer", "nanometers", "nanometre"),
+    1e3: (
+        "\u00b5m", "\u03bcm", "um", r"\u00b5m", "micron", "microns", "micrometer", "micrometers", "micrometre",
+    ),
+    1e6: ("mm", "millimeter", "millimeters"),
+    1e7: ("cm", "centimeter"),
+    2.54e7: ("inch",),
+    1e9: ("m", "meter"),
+    1e12: ("kilometer",),
+}  # fmt: skip
+_FACTORS = MappingProxyType({name: factor for factor, names in _SPELLINGS.items() for name in names})
 
 _guard = threading.Lock()
 _within = 0
@@ -218,6 +238,22 @@ def held_dtype(location: Location | str, dtype: Any, what: str = "samples") -> t
     name = str(dtype.newbyteorder("=").name)
     held = {"bool": "uint8", "float16": "float32"}.get(name, name)
     return held, () if held == name else (f"Values of the type {name} are {held} here; nothing is lost.",)
+
+
+def nanometres(value: Any, unit: Any) -> float | None:
+    """Give a length in nanometres; None unless it is a finite number above 0 (or the text of one) in a known unit.
+
+    Upper and lower case are the same. What isn't known is never guessed.
+    `nanometres(1, unit)` is the factor of a unit, for numbers that may be 0 or negative, such as positions.
+    """
+    factor = _FACTORS.get(str(unit).strip().lower())
+    if factor is None:
+        return None
+    try:
+        number = float(value) * factor
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return number if 0 < number < math.inf else None
 
 
 class _Ranges(io.RawIOBase):

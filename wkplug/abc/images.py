@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import attrs
 
-from wkplug.abc.arrays import Array, Box, ProbeScore
-from wkplug.abc.converters import ints, shapes, strings
+from wkplug.abc.arrays import Array, Box, ProbeScore, ints
+from wkplug.abc.specs import strings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from wkplug.abc.locations import Location
 
 __all__ = ["Image", "ImageInfo", "ImageReader", "PickleByReopening"]
+
+
+def _shapes(values: Iterable[Iterable[Any]]) -> tuple[tuple[int, ...], ...]:
+    """Give a tuple of tuples of plain integers."""
+    return tuple(ints(value) for value in values)
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +81,7 @@ class ImageInfo:
     channel_visible: tuple[bool | None, ...] = ()
     channel_inverted: tuple[bool | None, ...] = ()
     levels: int = 1
-    level_shapes: tuple[tuple[int, ...], ...] = attrs.field(default=(), converter=shapes)
+    level_shapes: tuple[tuple[int, ...], ...] = attrs.field(default=(), converter=_shapes)
     scenes: tuple[str, ...] = ()
     companions: tuple[str, ...] = attrs.field(default=(), converter=strings)
     series: str = ""

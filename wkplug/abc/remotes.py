@@ -5,10 +5,30 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from wkplug.abc.metadata import DatasetSource
+import attrs
 
-__all__ = ["RemoteService"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wkplug.abc.locations import Location
+    from wkplug.abc.metadata import MetadataStore
+
+__all__ = ["DatasetSource", "RemoteService"]
+
+
+@attrs.frozen
+class DatasetSource:
+    """What a service answers for a URL: where the dataset's arrays lie, and what keeps its metadata.
+
+    options: how it was opened, by the names of the parameters of `Dataset.open` (`read_only`, `allow_incomplete`,
+        `backends`); what isn't there has the default of `Dataset.open`. Pickled with the dataset.
+    shown_as: the subclass of `Dataset` that shows it, as "package.module:Class"; `Dataset` itself by default.
+    """
+
+    location: Location
+    store: MetadataStore[Any, Any, Any]
+    options: Mapping[str, Any] = attrs.field(factory=dict)
+    shown_as: str = ""
 
 
 class RemoteService(ABC):

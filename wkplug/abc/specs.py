@@ -11,13 +11,15 @@ even attrs: making eleven attrs classes costs more than finding and asking all p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, dataclass_transform
 
-from wkplug.abc.converters import strings
+import pluggy
 
 __all__ = [
+    "API",
+    "PROJECT",
     "ArrayBackendSpec",
     "CommandSpec",
     "ExecutorSpec",
@@ -31,12 +33,26 @@ __all__ = [
     "RemoteSpec",
     "SettingsSpec",
     "Spec",
+    "hookimpl",
+    "strings",
 ]
+
+API = 1
+"""The number of the plugin API, a part of the entry-point group ("wkplug.v1"), so that a mismatch is seen before any
+code runs. It changes only when a hook or an abstract class breaks; new hooks, arguments and defaulted fields don't."""
+
+PROJECT = "wkplug"
+hookimpl = pluggy.HookimplMarker(PROJECT)
 
 Factory = str | Callable[..., Any]
 
 # Fields that hold texts; a single text is taken as one, a list becomes a tuple.
 _TEXTS = frozenset({"aliases", "categories", "formats", "markers", "schemes", "suffixes"})
+
+
+def strings(values: Sequence[str]) -> tuple[str, ...]:
+    """Give a tuple of texts; a single text is taken as one."""
+    return (values,) if isinstance(values, str) else tuple(values)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)

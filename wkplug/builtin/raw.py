@@ -13,9 +13,10 @@ import attrs
 import numpy as np
 
 from wkplug.abc import ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.converters import ints, strings
+from wkplug.abc.arrays import ints
 from wkplug.abc.files import check_scene
 from wkplug.abc.flat import FlatImage, FlatVoxels
+from wkplug.abc.specs import strings
 from wkplug.errors import InvalidArgumentError, UnsupportedDtypeError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from wkplug.abc.markers import PROJECT
+from wkplug.abc.specs import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
-from wkplug.abc.markers import API, PROJECT
+from wkplug.abc.specs import API, PROJECT
 from wkplug.config import Settings, current
 from wkplug.errors import (
     ConfigError,

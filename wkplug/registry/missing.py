@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc.markers import API
+from wkplug.abc.specs import API
 from wkplug.config.hints import did_you_mean, listed
 from wkplug.errors import (
     PluginBlockedError,
