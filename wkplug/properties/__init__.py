@@ -19,7 +19,6 @@ from wkplug.lazy import names_of
 
 if TYPE_CHECKING:
     from wkplug.properties.converter import get_dataset_converter
-    from wkplug.properties.dialect_files import layer_facts
     from wkplug.properties.element_class import dtype_from_element_class, element_class_from_dtype
     from wkplug.properties.models import (
         CURRENT_VERSION,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
         SegmentationLayerProperties,
     )
     from wkplug.properties.names import check_existing_layer_name, check_layer_name
-    from wkplug.properties.store import PropertiesStore
+    from wkplug.properties.store import PropertiesStore, layer_facts
     from wkplug.properties.transformations import (
         AffineCoordinateTransformation,
         CoordinateTransformation,
@@ -44,7 +43,6 @@ else:
         __name__,
         {
             "converter": ("get_dataset_converter",),
-            "dialect_files": ("layer_facts",),
             "element_class": ("dtype_from_element_class", "element_class_from_dtype"),
             "models": (
                 "AttachmentProperties",
@@ -56,7 +54,7 @@ else:
                 "SegmentationLayerProperties",
             ),
             "names": ("check_existing_layer_name", "check_layer_name"),
-            "store": ("PropertiesStore",),
+            "store": ("PropertiesStore", "layer_facts"),
             "transformations": (
                 "AffineCoordinateTransformation",
                 "CoordinateTransformation",

@@ -9,12 +9,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from wkplug.properties.check import check_dataset, check_layer
 from wkplug.properties.models import (
     DatasetProperties,
     LayerProperties,
     MagViewProperties,
     SegmentationLayerProperties,
 )
+from wkplug.properties.state import is_old_layer, update_layer
 from wkplug.properties.structure import (
     dataset_from_json,
     layer_from_json,
@@ -70,8 +72,6 @@ def _ignoring_type(structure: Any) -> Any:
 
 
 def _dataset(raw: dict[str, Any]) -> DatasetProperties:
-    from wkplug.properties.check import check_dataset
-
     check_dataset(raw, "document")
     return dataset_from_json(
         raw, [_layer(layer, f"dataLayers[{n}]") for n, layer in enumerate(raw["dataLayers"])]
@@ -79,8 +79,5 @@ def _dataset(raw: dict[str, Any]) -> DatasetProperties:
 
 
 def _layer(raw: dict[str, Any], where: str = "layer") -> LayerProperties:
-    from wkplug.properties.check import check_layer
-    from wkplug.properties.legacy import is_old_layer, update_layer
-
     check_layer(raw, "document", where)
     return layer_from_json(update_layer(raw, None) if is_old_layer(raw) else raw)

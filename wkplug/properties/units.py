@@ -21,71 +21,53 @@ __all__ = ["LengthUnit", "VoxelSize", "as_voxel_size", "length_unit_from_str", "
 class LengthUnit(Enum):
     """A unit of length. The value is the long name, which is what files hold."""
 
-    YOCTOMETER = "yoctometer"
-    ZEPTOMETER = "zeptometer"
-    ATTOMETER = "attometer"
-    FEMTOMETER = "femtometer"
-    PICOMETER = "picometer"
-    NANOMETER = "nanometer"
-    MICROMETER = "micrometer"
-    MILLIMETER = "millimeter"
-    CENTIMETER = "centimeter"
-    DECIMETER = "decimeter"
-    METER = "meter"
-    HECTOMETER = "hectometer"
-    KILOMETER = "kilometer"
-    MEGAMETER = "megameter"
-    GIGAMETER = "gigameter"
-    TERAMETER = "terameter"
-    PETAMETER = "petameter"
-    EXAMETER = "exameter"
-    ZETTAMETER = "zettameter"
-    YOTTAMETER = "yottameter"
-    ANGSTROM = "angstrom"
-    INCH = "inch"
-    FOOT = "foot"
-    YARD = "yard"
-    MILE = "mile"
-    PARSEC = "parsec"
+    YOCTOMETER = "yoctometer", "ym", 1e-15
+    ZEPTOMETER = "zeptometer", "zm", 1e-12
+    ATTOMETER = "attometer", "am", 1e-9
+    FEMTOMETER = "femtometer", "fm", 1e-6
+    PICOMETER = "picometer", "pm", 1e-3
+    NANOMETER = "nanometer", "nm", 1.0
+    MICROMETER = "micrometer", "µm", 1e3
+    MILLIMETER = "millimeter", "mm", 1e6
+    CENTIMETER = "centimeter", "cm", 1e7
+    DECIMETER = "decimeter", "dm", 1e8
+    METER = "meter", "m", 1e9
+    HECTOMETER = "hectometer", "hm", 1e11
+    KILOMETER = "kilometer", "km", 1e12
+    MEGAMETER = "megameter", "Mm", 1e15
+    GIGAMETER = "gigameter", "Gm", 1e18
+    TERAMETER = "terameter", "Tm", 1e21
+    PETAMETER = "petameter", "Pm", 1e24
+    EXAMETER = "exameter", "Em", 1e27
+    ZETTAMETER = "zettameter", "Zm", 1e30
+    YOTTAMETER = "yottameter", "Ym", 1e33
+    ANGSTROM = "angstrom", "Å", 0.1
+    INCH = "inch", "in", 2.54e7
+    FOOT = "foot", "ft", 3.048e8
+    YARD = "yard", "yd", 9.144e8
+    MILE = "mile", "mi", 1.609344e12
+    PARSEC = "parsec", "pc", 3.085677581e25
+
+    _short_name: str
+    _nanometers: float
+
+    def __new__(cls, name: str, short_name: str, nanometers: float) -> LengthUnit:
+        """Make one, whose value is the name alone."""
+        unit = object.__new__(cls)
+        unit._value_ = name
+        unit._short_name = short_name
+        unit._nanometers = nanometers
+        return unit
 
     @property
     def nanometers(self) -> float:
         """How many nanometres one of it is."""
-        return _UNITS[self.value][1]
+        return self._nanometers
 
 
-# Long name: short name, nanometres.
-_UNITS: dict[str, tuple[str, float]] = {
-    "yoctometer": ("ym", 1e-15),
-    "zeptometer": ("zm", 1e-12),
-    "attometer": ("am", 1e-9),
-    "femtometer": ("fm", 1e-6),
-    "picometer": ("pm", 1e-3),
-    "nanometer": ("nm", 1.0),
-    "micrometer": ("µm", 1e3),
-    "millimeter": ("mm", 1e6),
-    "centimeter": ("cm", 1e7),
-    "decimeter": ("dm", 1e8),
-    "meter": ("m", 1e9),
-    "hectometer": ("hm", 1e11),
-    "kilometer": ("km", 1e12),
-    "megameter": ("Mm", 1e15),
-    "gigameter": ("Gm", 1e18),
-    "terameter": ("Tm", 1e21),
-    "petameter": ("Pm", 1e24),
-    "exameter": ("Em", 1e27),
-    "zettameter": ("Zm", 1e30),
-    "yottameter": ("Ym", 1e33),
-    "angstrom": ("Å", 0.1),
-    "inch": ("in", 2.54e7),
-    "foot": ("ft", 3.048e8),
-    "yard": ("yd", 9.144e8),
-    "mile": ("mi", 1.609344e12),
-    "parsec": ("pc", 3.085677581e25),
-}
 _BY_NAME: dict[str, LengthUnit] = {
     **{unit.value: unit for unit in LengthUnit},
-    **{_UNITS[unit.value][0]: unit for unit in LengthUnit},
+    **{unit._short_name: unit for unit in LengthUnit},
     # Unicode has two micro signs and two signs for the angstrom, which look alike.
     "\u03bcm": LengthUnit.MICROMETER,
     "\u212b": LengthUnit.ANGSTROM,
