@@ -17,7 +17,7 @@ from tests.dataset.jobs_on_chunks import total
 from tests.filesystems.servers import serve_s3
 from wkplug import storage
 from wkplug.errors import ForbiddenError
-from wkplug.filesystems import addresses
+from wkplug.filesystems import drivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +41,11 @@ def bucket(host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    addresses._SESSION.clear()
+    drivers.SESSION.clear()
     place = UPath(f"s3://b{uuid.uuid4().hex}", endpoint_url=f"http://{host}", **KEYS)
     place.fs.mkdir(place.path)
     yield place
-    addresses._SESSION.clear()
+    drivers.SESSION.clear()
 
 
 def _source(bucket: Any) -> wk.SegmentationLayer:
@@ -79,7 +79,7 @@ def test_references_take_the_keys_of_the_session(tmp_path: Path, bucket: Any, wh
 
 def test_recorded_places_take_the_keys_of_the_dataset_that_refers_to_them(bucket: Any) -> None:
     wk.Dataset(bucket / "d", (1, 1, 1)).add_layer_as_ref(_source(bucket))
-    addresses._SESSION.clear()  # as in a new session
+    drivers.SESSION.clear()  # as in a new session
     _use(wk.Dataset.open(bucket / "d").get_layer("seg"))
 
 
@@ -88,8 +88,8 @@ def test_keys_are_for_their_own_endpoint_and_bucket(tmp_path: Path, bucket: Any,
     other = storage.locate(f"s3://{host}/another-bucket/x")
     with pytest.raises(ForbiddenError, match="no credentials were found"):
         other.read()
-    elsewhere = addresses.resolve(f"s3://elsewhere:1{'/'}{bucket.path.strip('/')}/x")[0]
-    assert "key" not in elsewhere.options
+    elsewhere = storage.locate(f"s3://elsewhere:1{'/'}{bucket.path.strip('/')}/x").native("fsspec")
+    assert "key" not in elsewhere["options"]
 
 
 def test_keys_that_come_into_the_environment_later_are_taken(
@@ -97,7 +97,7 @@ def test_keys_that_come_into_the_environment_later_are_taken(
 ) -> None:
     place = storage.locate(bucket / "x")
     place.write(b"1")
-    addresses._SESSION.clear()
+    drivers.SESSION.clear()
     again = storage.locate(f"s3://{host}/{bucket.path.strip('/')}/x")
     with pytest.raises(ForbiddenError, match="no credentials were found"):
         again.read()

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 import wkplug as wk
 from tests.filesystems.servers import serve_s3
-from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.abc import locate
 from wkplug.testing.profiles import examples
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def bucket() -> Iterator[str]:
         serve_s3() as host,
         wk.settings(storage={f"s3://{host}": {"endpoint_url": f"http://{host}", **KEYS}}),
     ):
-        place = FsspecLocation(f"s3://{host}/bucket-{uuid.uuid4().hex}", KEYS)
+        place = locate(f"s3://{host}/bucket-{uuid.uuid4().hex}", options=KEYS)
         place._address.filesystem().mkdir(place._path)
         yield place.url
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,10 +36,13 @@ from wkplug.errors import (
     UnknownSchemeError,
     UnsafePathError,
 )
-from wkplug.filesystems.addresses import resolve
-from wkplug.filesystems.fsspec import FsspecFilesystem, FsspecLocation, merge
+from wkplug.filesystems.drivers import FsspecLocation, merge
+from wkplug.filesystems.fsspec import FsspecFilesystem
+from wkplug.filesystems.http import HttpLocation
 from wkplug.filesystems.leases import lease
-from wkplug.filesystems.s3 import suffix_credentials
+from wkplug.filesystems.memory import MemoryLocation
+from wkplug.filesystems.object_stores import ObjectStoreLocation
+from wkplug.filesystems.s3 import S3Location, suffix_credentials
 from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
@@ -48,14 +52,22 @@ KEYS = {"key": "AKIAKEY", "secret": "verysecret"}
 pytestmark = pytest.mark.usefixtures("no_credentials")
 
 
+def open_place(url: str, options: dict[str, Any] | None = None) -> FsspecLocation:
+    return FsspecFilesystem().location(url, options=options)
+
+
+def endpoint_of(place: FsspecLocation) -> str | None:
+    return place.native("fsspec")["options"].get("endpoint_url")
+
+
 @pytest.fixture
 def memory() -> FsspecLocation:
-    return FsspecLocation(f"memory://{uuid.uuid4().hex}")
+    return open_place(f"memory://{uuid.uuid4().hex}")
 
 
 @pytest.fixture
 def bucket(s3_server: str) -> FsspecLocation:
-    place = FsspecLocation(f"s3://{s3_server}/bucket-{uuid.uuid4().hex}", KEYS)
+    place = open_place(f"s3://{s3_server}/bucket-{uuid.uuid4().hex}", KEYS)
     place._address.filesystem().mkdir(place._path)
     return place.child("data")
 
@@ -128,7 +140,7 @@ def test_missing_is_missing(writable: FsspecLocation) -> None:
 
 
 def test_a_missing_bucket_is_told_from_a_missing_object(s3_server: str) -> None:
-    nowhere = FsspecLocation(f"s3://{s3_server}/bucket-{uuid.uuid4().hex}/dataset", KEYS)
+    nowhere = open_place(f"s3://{s3_server}/bucket-{uuid.uuid4().hex}/dataset", KEYS)
     for refused, action in (
         (lambda: nowhere.child("a").write(b"x"), "written"),
         (lambda: nowhere.child("a").write(b"x", if_match=""), "written"),
@@ -206,12 +218,12 @@ def test_children_never_lead_upwards(writable: FsspecLocation) -> None:
 
 
 def test_memory_urls_have_one_spelling() -> None:
-    assert FsspecLocation("memory:///a//b/./c/../d/").url == "memory://a/b/d"
-    assert FsspecLocation("memory://a/b") == FsspecLocation("memory:///a/b")
-    assert FsspecLocation("memory://").url == "memory://"
-    assert FsspecLocation("memory://a").parent.parent.url == "memory://"
+    assert open_place("memory:///a//b/./c/../d/").url == "memory://a/b/d"
+    assert open_place("memory://a/b") == open_place("memory:///a/b")
+    assert open_place("memory://").url == "memory://"
+    assert open_place("memory://a").parent.parent.url == "memory://"
     with pytest.raises(UnsafePathError, match="out of its own store"):
-        FsspecLocation("memory://a/../../b")
+        open_place("memory://a/../../b")
 
 
 def test_memory_folders_can_be_made(memory: FsspecLocation) -> None:
@@ -224,7 +236,7 @@ def test_memory_folders_can_be_made(memory: FsspecLocation) -> None:
 
 
 def _child_takes_lock(url: str, results: Any) -> None:
-    with FsspecLocation(url).lock("k", timeout=5):
+    with open_place(url).lock("k", timeout=5):
         results.put("taken")
 
 
@@ -245,12 +257,12 @@ def test_a_forked_child_has_its_own_memory_and_its_own_locks(memory: FsspecLocat
 def test_urls_that_are_none_are_refused() -> None:
     for url in ("no-scheme", "://x", "zip::s3://x/y"):
         with pytest.raises(InvalidArgumentError, match="is no URL"):
-            FsspecLocation(url)
+            open_place(url)
 
 
 def test_an_unknown_scheme_says_so() -> None:
     with pytest.raises(UnknownSchemeError, match="Nothing installed opens nonsense://"):
-        FsspecLocation("nonsense://x/y").read()
+        open_place("nonsense://x/y").read()
 
 
 def test_a_missing_driver_is_named_with_the_line_that_installs_it() -> None:
@@ -270,8 +282,8 @@ def test_a_missing_driver_is_named_with_the_line_that_installs_it() -> None:
 def test_secrets_are_in_no_url_no_repr_and_no_pickle(bucket: FsspecLocation) -> None:
     places = [
         bucket,
-        FsspecLocation("http://me:verysecret@localhost/x?token=verysecret", {"headers": {"A": "verysecret"}}),
-        FsspecLocation("sftp://me:verysecret@localhost/x"),
+        open_place("http://me:verysecret@localhost/x?token=verysecret", {"headers": {"A": "verysecret"}}),
+        open_place("sftp://me:verysecret@localhost/x"),
     ]
     for place in places:
         assert "verysecret" not in place.url + repr(place) + str(place) + repr(place._address)
@@ -279,8 +291,30 @@ def test_secrets_are_in_no_url_no_repr_and_no_pickle(bucket: FsspecLocation) -> 
         again = pickle.loads(pickle.dumps(place))
         assert again == place
         assert hash(again) == hash(place)
-    assert pickle.loads(pickle.dumps(bucket))._address.endpoint == bucket._address.endpoint
+    assert endpoint_of(pickle.loads(pickle.dumps(bucket))) == endpoint_of(bucket) is not None
     assert "verysecret" not in repr(bucket.native("tensorstore.kvstore"))
+
+
+@pytest.mark.parametrize(
+    ("pickled", "kind", "url"),
+    [
+        (b"\x8c\x12s3://host:9000/b/k\x94}\x94\x8c\x0cendpoint_url\x94\x8c\x11https://host:9000\x94s\x88", S3Location, "s3://host:9000/b/k"),
+        (b"\x8c\x0cmemory://a/b\x94}\x94\x89", MemoryLocation, "memory://a/b"),
+        (b"\x8c\x0chttp://h/a b\x94}\x94\x88", HttpLocation, "http://h/a b"),
+        (b"\x8c\x0caz://conta/k\x94}\x94\x88", ObjectStoreLocation, "az://conta/k"),
+        (b"\x8c\x0dsftp://me@h/x\x94}\x94\x88", FsspecLocation, "sftp://me@h/x"),
+    ],
+    ids=["s3", "memory", "http", "az", "sftp"],
+)  # fmt: skip
+def test_pickles_from_before_there_were_kinds_load(pickled: bytes, kind: type, url: str) -> None:
+    start = b"\x80\x04\x8c\x19wkplug.filesystems.fsspec\x94\x8c\x07_reopen\x94\x93\x94"
+    place = pickle.loads(start + pickled + b"\x87\x94R\x94.")
+    assert type(place) is kind
+    assert place.url == url
+    again = pickle.loads(pickle.dumps(place.child("c")))
+    assert type(again) is kind
+    assert again.parent == place
+    assert again._address.travelled == place._address.travelled
 
 
 def test_a_place_that_lost_its_secrets_on_the_way_says_why(bucket: FsspecLocation) -> None:
@@ -300,20 +334,20 @@ def test_credentials_come_from_the_settings_by_the_longest_prefix(bucket: Fsspec
             f"{host}{name[:-1]}": {"key": "wrong"},
         }
     ):
-        place = FsspecLocation(bucket.url)
+        place = open_place(bucket.url)
         assert place._address.options["key"] == "AKIAKEY"
         assert place.child("x").read() == b"1"
-        assert FsspecLocation(f"{host}elsewhere/x")._address.options["key"] == "other"
+        assert open_place(f"{host}elsewhere/x")._address.options["key"] == "other"
 
 
 def test_a_bucket_with_a_configured_endpoint_is_recorded_with_its_host() -> None:
     with wkplug.config.settings(storage={"s3://archive": {"endpoint_url": "http://store:9000", **KEYS}}):
-        place = FsspecLocation("s3://archive/a/b")
+        place = open_place("s3://archive/a/b")
         assert place.url == "s3://store:9000/archive/a/b"
-        again = FsspecLocation(place.url)
-        assert again._address.endpoint == "http://store:9000"
+        again = open_place(place.url)
+        assert endpoint_of(again) == "http://store:9000"
         assert again._address.options["secret"] == "verysecret"
-        foreign = FsspecLocation("s3://other:9000/archive/a")
+        foreign = open_place("s3://other:9000/archive/a")
         assert "secret" not in foreign._address.options
 
 
@@ -333,16 +367,16 @@ def test_a_bucket_with_a_configured_endpoint_is_recorded_with_its_host() -> None
 def test_endpoints_are_told_from_buckets(
     url: str, options: dict[str, Any], expected: str, endpoint: str | None
 ) -> None:
-    place = FsspecLocation(url, options)
+    place = open_place(url, options)
     assert place.url == expected
-    assert place._address.endpoint == endpoint
+    assert endpoint_of(place) == endpoint
     assert place.child("x").url == expected + "/x"
 
 
 def test_the_endpoint_of_the_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_ENDPOINT_URL", "http://store:9000")
-    assert FsspecLocation("s3://bucket/key").url == "s3://store:9000/bucket/key"
-    assert FsspecLocation("s3://store:9000/bucket")._address.endpoint == "http://store:9000"
+    assert open_place("s3://bucket/key").url == "s3://store:9000/bucket/key"
+    assert endpoint_of(open_place("s3://store:9000/bucket")) == "http://store:9000"
 
 
 def test_suffixed_credentials_follow_the_longest_whole_prefix() -> None:
@@ -373,12 +407,12 @@ def test_suffixed_credentials_open_the_bucket(
     host = bucket._address.root.split("/")[2].upper().replace(".", "_").replace(":", "_")
     monkeypatch.setenv(f"AWS_ACCESS_KEY_ID__{host}", "AKIAKEY")
     monkeypatch.setenv(f"AWS_SECRET_ACCESS_KEY__{host}", "verysecret")
-    assert FsspecLocation(bucket.url).child("x").read() == b"1"
+    assert open_place(bucket.url).child("x").read() == b"1"
 
 
 def test_a_lone_key_id_counts_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "alone")
-    assert resolve("s3://bucket/x")[0].options == {"anon": True}
+    assert open_place("s3://bucket/x").native("fsspec")["options"] == {"anon": True}
 
 
 # --- S3 -----------------------------------------------------------------------------------------------------
@@ -391,7 +425,7 @@ def test_a_bucket_is_not_deleted_as_a_whole(bucket: FsspecLocation) -> None:
 
 def test_anonymous_access_to_a_private_bucket_is_forbidden_or_works(bucket: FsspecLocation) -> None:
     bucket.child("x").write(b"1")
-    place = FsspecLocation(bucket.url, {"anon": True}).child("x")
+    place = open_place(bucket.url, {"anon": True}).child("x")
     assert place.native("tensorstore.kvstore")["aws_credentials"] == {"type": "anonymous"}  # type: ignore[index]
     with pytest.raises(ForbiddenError, match=r"refused access \(HTTP 403\)"):
         place.read()
@@ -427,11 +461,11 @@ def test_tensorstore_reads_what_was_written_and_the_other_way_round(bucket: Fssp
 HANDING_OVER = """
 import os, signal, sys, tempfile
 from wkplug.filesystems import s3
-from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.filesystems.fsspec import FsspecFilesystem
 tempfile.tempdir = sys.argv[1]
 if sys.argv[2] == "file":
     s3._OPEN_FILES = "/nowhere"
-place = FsspecLocation('s3://localhost:1/b/k', {'key': 'K', 'secret': 'S', 'token': 'T'})
+place = FsspecFilesystem().location('s3://localhost:1/b/k', options={'key': 'K', 'secret': 'S', 'token': 'T'})
 path = place.native('tensorstore.kvstore')['aws_credentials']['credentials_file']
 assert path == place.native('tensorstore.kvstore')['aws_credentials']['credentials_file']
 assert os.stat(path).st_mode & 0o777 == 0o600
@@ -479,9 +513,9 @@ def test_files_with_keys_of_the_killed_are_removed_by_the_next(tmp_path: Path) -
 
 HOLDER = """
 import sys, time
-from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.filesystems.fsspec import FsspecFilesystem
 from wkplug.filesystems.leases import lease
-place = FsspecLocation(sys.argv[1], {"key": "K", "secret": "S"})
+place = FsspecFilesystem().location(sys.argv[1], options={"key": "K", "secret": "S"})
 with lease(place, "k", 10, seconds=1.5):
     print("held", flush=True)
     time.sleep(60)
@@ -522,7 +556,7 @@ def test_http_files_are_read_looked_at_and_listed(file_server: Any) -> None:
     data = bytes(range(256)) * 4
     (file_server.folder / "sub").mkdir()
     (file_server.folder / "sub" / "a b#1").write_bytes(data)
-    root = FsspecLocation(file_server.url)
+    root = open_place(file_server.url)
     place = root.child("sub", "a b#1")
     assert place.name == "a b#1"
     assert place.read() == data
@@ -551,7 +585,7 @@ def test_a_server_that_ignores_ranges_gives_the_right_bytes(file_server: Any) ->
     (file_server.folder / "noranges").mkdir()
     data = bytes(range(10))
     (file_server.folder / "noranges" / "x").write_bytes(data)
-    place = FsspecLocation(f"{file_server.url}/noranges/x")
+    place = open_place(f"{file_server.url}/noranges/x")
     for start, stop in [(2, 100), (3, 5), (-3, None), (20, 30)]:
         assert place.read(start, stop) == data[start:stop]
     file_server.requests.clear()
@@ -561,7 +595,7 @@ def test_a_server_that_ignores_ranges_gives_the_right_bytes(file_server: Any) ->
 
 def test_near_ranges_are_one_request_and_far_ones_several(file_server: Any) -> None:
     (file_server.folder / "x").write_bytes(bytes(2**20))
-    place = FsspecLocation(f"{file_server.url}/x")
+    place = open_place(f"{file_server.url}/x")
     place.read_ranges([(0, 10), (30_000, 30_010), (900_000, 900_010), (60_000, 60_010)])
     assert sorted(request[2] for request in file_server.requests) == ["bytes=0-60009", "bytes=900000-900009"]
 
@@ -578,7 +612,7 @@ def test_merged_ranges_cover_each_range_in_one_piece(ranges: list[tuple[int, int
 
 
 def test_missing_forbidden_and_broken_are_three_answers(file_server: Any) -> None:
-    root = FsspecLocation(file_server.url)
+    root = open_place(file_server.url)
     for place in (root.child("nothing"), root.child("410/x")):
         assert not place.exists()
         assert place.version() is None
@@ -603,12 +637,12 @@ def test_missing_forbidden_and_broken_are_three_answers(file_server: Any) -> Non
 def test_passing_failures_are_tried_again(file_server: Any) -> None:
     (file_server.folder / "flaky").mkdir()
     (file_server.folder / "flaky" / "x").write_bytes(b"there")
-    assert FsspecLocation(f"{file_server.url}/flaky/x").read() == b"there"
+    assert open_place(f"{file_server.url}/flaky/x").read() == b"there"
     assert len(file_server.requests) == 3
 
 
 def test_a_server_that_is_down_is_broken_not_missing() -> None:
-    place = FsspecLocation("http://127.0.0.1:9/x")
+    place = open_place("http://127.0.0.1:9/x")
     with pytest.raises(StorageError, match="Tried 4 times") as caught:
         place.exists()
     assert not isinstance(caught.value, MissingError | ForbiddenError)
@@ -619,10 +653,10 @@ def test_tokens_in_header_query_and_login_are_sent(file_server: Any) -> None:
     (file_server.folder / "private" / "x").write_bytes(b"yes")
     host = file_server.url.removeprefix("http://")
     folders = [
-        FsspecLocation(f"http://{host}/private", {"headers": {"X-Auth-Token": "secret"}}),
-        FsspecLocation(f"http://{host}/private", {"client_kwargs": {"headers": {"X-Auth-Token": "secret"}}}),
-        FsspecLocation(f"http://{host}/private?token=secret"),
-        FsspecLocation(f"http://me:secret@{host}/private/"),
+        open_place(f"http://{host}/private", {"headers": {"X-Auth-Token": "secret"}}),
+        open_place(f"http://{host}/private", {"client_kwargs": {"headers": {"X-Auth-Token": "secret"}}}),
+        open_place(f"http://{host}/private?token=secret"),
+        open_place(f"http://me:secret@{host}/private/"),
     ]
     for folder in folders:
         assert folder.url == f"http://{host}/private"
@@ -639,11 +673,11 @@ def test_tokens_in_header_query_and_login_are_sent(file_server: Any) -> None:
 def test_a_server_without_head_is_asked_with_get(file_server: Any) -> None:
     (file_server.folder / "nohead").mkdir()
     (file_server.folder / "nohead" / "x").write_bytes(b"12345")
-    assert FsspecLocation(f"{file_server.url}/nohead/x").size() == 5
+    assert open_place(f"{file_server.url}/nohead/x").size() == 5
 
 
 def test_http_places_can_only_be_read(file_server: Any) -> None:
-    place = FsspecLocation(f"{file_server.url}/x")
+    place = open_place(f"{file_server.url}/x")
     assert not place.writable()
     for call in (lambda: place.write(b"x"), place.delete, lambda: place.lock("k")):
         with pytest.raises(ForbiddenError, match="can only be read") as caught:
@@ -652,15 +686,13 @@ def test_http_places_can_only_be_read(file_server: Any) -> None:
 
 
 def test_stores_without_conditional_puts_say_so_once() -> None:
-    from fsspec.implementations.memory import MemoryFileSystem
-
     class PlainStore(MemoryFileSystem):
         protocol = "plainstore"
         store: ClassVar[dict[str, Any]] = {}
         pseudo_dirs: ClassVar[list[str]] = [""]
 
     fsspec.register_implementation("plainstore", PlainStore, clobber=True)
-    place = FsspecLocation(f"plainstore://{uuid.uuid4().hex}/d")
+    place = open_place(f"plainstore://{uuid.uuid4().hex}/d")
     with pytest.warns(UserWarning, match="has no conditional writes here.*one of the changes can be lost"):
         lock = place.lock("properties")
     with lock:
@@ -671,10 +703,26 @@ def test_stores_without_conditional_puts_say_so_once() -> None:
             pass
 
 
+def test_objects_at_the_top_of_a_container_are_deleted() -> None:
+    class Containers(MemoryFileSystem):
+        protocol = "oci"
+        store: ClassVar[dict[str, Any]] = {}
+        pseudo_dirs: ClassVar[list[str]] = [""]
+
+    fsspec.register_implementation("oci", Containers, clobber=True)
+    container = open_place("oci://container")
+    place = container.child("x")
+    place.write(b"1")
+    place.delete()
+    assert not place.exists()
+    with pytest.raises(StorageError, match="oci://container could not be deleted: it is a whole bucket"):
+        container.delete(recursive=True)
+
+
 @pytest.mark.parametrize("conditions", ["ignored", "refused"])
 def test_s3_stores_without_conditions_say_so_once(conditions: str) -> None:
     with serve_s3(conditions) as host:
-        place = FsspecLocation(f"s3://{host}/bucket-{conditions}", KEYS)
+        place = open_place(f"s3://{host}/bucket-{conditions}", KEYS)
         place._address.filesystem().mkdir(place._path)
         with (
             pytest.warns(UserWarning, match=f"{host}/ has no conditional writes here.*can be lost") as told,

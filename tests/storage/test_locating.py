@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from upath import UPath
 
 from wkplug import storage
+from wkplug.abc import locate
 from wkplug.errors import (
     InvalidArgumentError,
     MissingError,
@@ -18,7 +19,6 @@ from wkplug.errors import (
     UnknownSchemeError,
     UnsafePathError,
 )
-from wkplug.filesystems.fsspec import FsspecLocation
 from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def test_recorded_urls_are_resolved_part_by_part() -> None:
         storage.resolve_inside(root, "a\0b")
 
 
-ROOTS = [LocalLocation("/data/set"), FsspecLocation("memory://m/set"), FsspecLocation("http://host/set")]
+ROOTS = [LocalLocation("/data/set"), locate("memory://m/set"), locate("http://host/set")]
 names = st.text("ab .%#?~é", min_size=1, max_size=6).filter(lambda text: text.strip(".") != "")
 
 
@@ -189,10 +189,8 @@ def test_places_outside_are_recorded_as_urls() -> None:
     root = LocalLocation("/data/set")
     assert storage.relative_to(root, LocalLocation("/data/settled/1")) == "/data/settled/1"
     assert storage.relative_to(root, LocalLocation("/data")) == "/data"
-    assert storage.relative_to(root, FsspecLocation("memory://data/set/1")) == "memory://data/set/1"
-    assert (
-        storage.relative_to(FsspecLocation("memory://a"), FsspecLocation("memory://ab/c")) == "memory://ab/c"
-    )
+    assert storage.relative_to(root, locate("memory://data/set/1")) == "memory://data/set/1"
+    assert storage.relative_to(locate("memory://a"), locate("memory://ab/c")) == "memory://ab/c"
 
 
 # --- copying ------------------------------------------------------------------------------------------------
@@ -225,7 +223,7 @@ def test_trees_are_copied_between_any_places_without_our_own_scrap(
     expected = {name: name.encode() for name in ("a", "b/c", "b/d/e")}
     first, second, third = (
         LocalLocation(tmp_path / "t" / "1"),
-        FsspecLocation("memory://t2"),
+        locate("memory://t2"),
         LocalLocation(tmp_path / "3"),
     )
     assert storage.copy_tree(source, first, skip=["skipped"]) == 3

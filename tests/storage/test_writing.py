@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 import wkplug.config
 from wkplug import storage
-from wkplug.abc import ArraySpec
+from wkplug.abc import ArraySpec, locate
 from wkplug.errors import LockTimeoutError
-from wkplug.filesystems.fsspec import FsspecLocation
 from wkplug.filesystems.local import LocalLocation
 from wkplug.storage.arrays import partial_cells, pieces
 
@@ -110,7 +109,7 @@ def test_a_write_with_many_partial_shards_is_written_whole(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("toys")
 def test_memory_places_are_locked_too() -> None:
-    handle = storage.create_array(FsspecLocation("memory://locks/a"), "toy", spec((16, 16, 16)))
+    handle = storage.create_array(locate("memory://locks/a"), "toy", spec((16, 16, 16)))
     with (
         handle.location.lock("write 0,0,0"),
         wkplug.config.settings(lock_timeout=0.05),

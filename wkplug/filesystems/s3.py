@@ -1,4 +1,4 @@
-"""What is particular to S3: endpoints in URLs, credentials per prefix, conditional puts, tensorstore's view.
+"""S3, and what is particular to it: endpoints in URLs, credentials per prefix, conditional puts, tensorstore's view.
 
 URLs come in two forms: s3://bucket/key for the default endpoint, and s3://host[:port]/bucket/key, the form
 that datasets record when an endpoint was given. The first part is taken for a host if it has a port, is
@@ -21,33 +21,154 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from wkplug.config import current
-from wkplug.errors import ConflictError
+from wkplug.errors import ConflictError, InvalidArgumentError, redacted
+from wkplug.filesystems.drivers import (
+    SESSION,
+    Address,
+    Range,
+    clean_parts,
+    public_options,
+    split_url,
+    stores_with_races,
+)
 from wkplug.filesystems.failures import http_status
+from wkplug.filesystems.object_stores import ObjectStoreLocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = [
-    "Found",
-    "driver_options",
-    "etag",
-    "find",
-    "flat",
-    "get",
-    "has_credentials",
-    "kvstore",
-    "put",
-    "suffix_credentials",
-]
+__all__ = ["S3Location", "find", "kvstore", "suffix_credentials"]
 
 _ENDPOINT_VARIABLES = ("S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _CREDENTIALS = ("key", "secret", "token", "anon", "profile")
 _LARGEST_SINGLE_PUT = 100 * 2**20
+# As in key:secret@bucket. What has a port instead of a password is a host; secrets may hold slashes.
+_LOGIN = re.compile(r"(?!\[?[^/\s@]*\]?:\d+/)([^\s@/:]*):([^\s@]*)@")
+_stores_with_conditions: set[str] = set()
+"""The stores that this process has asked whether they look at conditions."""
+
+
+class S3Location(ObjectStoreLocation):
+    """An object on S3, or on a store that speaks as S3 does; or all objects whose names begin alike.
+
+    `if_match` is a conditional put, which the store itself checks, as far as it can.
+    """
+
+    __slots__ = ()
+
+    attempts = 1
+    has_conditional_writes = True
+    reads_ends = True
+    path_has_host = True
+
+    @classmethod
+    def resolve(
+        cls, url: str, options: Mapping[str, Any] | None = None, *, travelled: bool = False
+    ) -> tuple[Address, str]:
+        """As every location, with the endpoint in the root; InvalidArgumentError for a signed URL."""
+        _, rest = split_url(url)
+        given = dict(options or {})
+        public = public_options(given)
+        if redacted(url) != url and "?" in redacted(url):
+            raise InvalidArgumentError(
+                f"{url} ends with a signature, and s3:// URLs have none.",
+                hint="Give the signed link as the https:// URL that it was, or the keys as storage options.",
+            )
+        keys = _LOGIN.match(rest)
+        if keys is not None:
+            given = {"key": unquote(keys[1]), "secret": unquote(keys[2]), **given}
+            rest = rest[keys.end() :]
+            url = f"s3://{rest}"
+        found, given = _with_credentials_of_session(clean_parts(rest, url), given, travelled=travelled)
+        address = Address(
+            "s3",
+            f"s3://{found.host}/" if found.host else "s3://",
+            driver_options(found.options, found.endpoint),
+            {**public, **({"endpoint_url": found.endpoint} if found.endpoint else {})},
+            secret=len(public_options(flat(given))) < len(flat(given)),
+            travelled=travelled,
+        )
+        return address, "/".join(found.parts)
+
+    def native(self, kind: str) -> Mapping[str, Any] | None:
+        """Answer "fsspec" and "tensorstore.kvstore". Never store it: it may hold secrets."""
+        if kind != "tensorstore.kvstore" or not self._path:
+            return super().native(kind)
+        return kvstore(flat(self._address.options), self._path)
+
+    @property
+    def _target(self) -> str:
+        return self._path
+
+    def _fetch(self, ranges: Sequence[Range]) -> list[bytes]:
+        if len(ranges) == 1 and ranges[0] == (None, None):
+            # In one request: pieces could come from two versions of the object.
+            return [self._do("read", lambda driver: bytes(driver.cat_file(self._path, max_concurrency=1)))]
+        return super()._fetch(ranges)
+
+    def _version(self) -> str | None:
+        bucket, slash, key = self._path.partition("/")
+        if not slash:
+            return super()._version()
+        # One request: the driver's own look asks for folders too.
+        answer = self._do("looked at", lambda driver: driver.call_s3("head_object", Bucket=bucket, Key=key))
+        return _etag(answer)
+
+    def write(self, data: bytes, *, if_match: str | None = None) -> str:
+        """Put the whole object and give its new version; the store checks the condition, if it has any."""
+        version = self._put_object(data, if_match)
+        if version is None:
+            self._warn_of_races()
+            return super().write(data, if_match=if_match)
+        root = self._address.root
+        if if_match == "" and root not in _stores_with_conditions | stores_with_races:
+            # Some stores take the headers and pass over them: those create once more what was just created.
+            _stores_with_conditions.add(root)
+            with contextlib.suppress(ConflictError):
+                version = self._put_object(data, "") or version
+                self._warn_of_races()
+        return version
+
+    def _put_object(self, data: bytes, if_match: str | None) -> str | None:
+        """Put the object, and give its new version.
+
+        None says that the driver or the store knows no conditions, and nothing was written.
+        """
+        condition: dict[str, str] = {}
+        if if_match is not None:
+            condition = {"IfMatch": f'"{if_match}"'} if if_match else {"IfNoneMatch": "*"}
+        return self._do("written", lambda driver: self._put_with(driver, data, condition))
+
+    def _put_with(self, driver: Any, data: bytes, condition: Mapping[str, str]) -> str | None:
+        bucket, _, key = self._path.partition("/")
+        if condition:
+            members = driver.s3.meta.service_model.operation_model("PutObject").input_shape.members
+            if not set(condition) <= set(members):
+                return None
+        elif len(data) > _LARGEST_SINGLE_PUT:
+            driver.pipe_file(self._path, data)
+            return _etag(driver.info(self._path))
+        try:
+            return _etag(driver.call_s3("put_object", Bucket=bucket, Key=key, Body=data, **condition))
+        except Exception as error:
+            status = http_status(error)
+            if condition and (status in (409, 412) or (status == 404 and "IfMatch" in condition)):
+                raise self.conflict() from error
+            if condition and status == 501:
+                return None
+            raise
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer["ETag"]).strip('"')
+
+
+# --- endpoints and credentials ----------------------------------------------------------------------------
 
 
 @attrs.frozen(eq=False)
@@ -139,6 +260,20 @@ def _with_credentials(options: dict[str, Any], host: str, parts: Sequence[str]) 
     return options
 
 
+def _with_credentials_of_session(
+    parts: list[str], given: dict[str, Any], *, travelled: bool
+) -> tuple[Found, dict[str, Any]]:
+    """As `of_session`, by endpoint and bucket, and only where settings and environment have no credentials."""
+    found = find(parts, given)
+    key = (f"s3://{found.host or ''}", *found.parts[:1])
+    if has_credentials(flat(given)):
+        SESSION[key] = dict(given)
+    elif key in SESSION and not travelled and not has_credentials(found.options):
+        given = {**SESSION[key], **given}
+        found = find(parts, given)
+    return found, given
+
+
 def suffix_credentials(environ: Mapping[str, str], host: str, parts: Sequence[str]) -> tuple[str, str] | None:
     """Find the key id and secret whose variables' suffix is the longest prefix of host, bucket and key.
 
@@ -166,48 +301,6 @@ def driver_options(options: Mapping[str, Any], endpoint: str | None) -> dict[str
     if endpoint is not None:
         result["endpoint_url"] = endpoint
     return result
-
-
-def put(filesystem: Any, path: str, data: bytes, if_match: str | None, url: str) -> str | None:
-    """Put one object, on a condition the store itself checks; gives the new ETag.
-
-    None says that the driver or the store knows no conditions, and nothing was written.
-    ConflictError if the condition did not hold.
-    """
-    bucket, _, key = path.partition("/")
-    condition: dict[str, str] = {}
-    if if_match is not None:
-        condition = {"IfMatch": f'"{if_match}"'} if if_match else {"IfNoneMatch": "*"}
-        members = filesystem.s3.meta.service_model.operation_model("PutObject").input_shape.members
-        if not set(condition) <= set(members):
-            return None
-    elif len(data) > _LARGEST_SINGLE_PUT:
-        filesystem.pipe_file(path, data)
-        return str(filesystem.info(path)["ETag"]).strip('"')
-    try:
-        answer = filesystem.call_s3("put_object", Bucket=bucket, Key=key, Body=data, **condition)
-    except Exception as error:
-        status = http_status(error)
-        if condition and (status in (409, 412) or (status == 404 and if_match)):
-            raise ConflictError(
-                f"{url} was changed by someone else: it is no longer the version that was read.",
-                hint="Read it again and repeat the change.",
-            ) from error
-        if condition and status == 501:
-            return None
-        raise
-    return str(answer["ETag"]).strip('"')
-
-
-def etag(filesystem: Any, path: str) -> str:
-    """Ask for the ETag of one object, with one request (the driver's own look asks for folders too)."""
-    bucket, _, key = path.partition("/")
-    return str(filesystem.call_s3("head_object", Bucket=bucket, Key=key)["ETag"]).strip('"')
-
-
-def get(filesystem: Any, path: str) -> bytes:
-    """Read a whole object in one request: pieces could come from two versions of it."""
-    return bytes(filesystem.cat_file(path, max_concurrency=1))
 
 
 # --- tensorstore ------------------------------------------------------------------------------------------
@@ -291,12 +384,12 @@ def _remove(folder: Path) -> None:
 _credential_files = _CredentialFiles()
 
 
-def kvstore(options: Mapping[str, Any], endpoint: str | None, path: str) -> dict[str, Any]:
+def kvstore(options: Mapping[str, Any], path: str) -> dict[str, Any]:
     """Describe a prefix for tensorstore. Keys are in none of it: it names a private file that holds them."""
     bucket, _, key = path.partition("/")
     result: dict[str, Any] = {"driver": "s3", "bucket": bucket, "path": f"{key}/" if key else ""}
-    if endpoint is not None:
-        result["endpoint"] = endpoint
+    if options.get("endpoint_url"):
+        result["endpoint"] = options["endpoint_url"]
         # Without a region tensorstore would ask Amazon where the bucket lies.
         result["aws_region"] = options.get("region") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     elif options.get("region"):

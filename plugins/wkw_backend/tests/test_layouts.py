@@ -8,9 +8,8 @@ from wkplug_wkw.layouts import complete, header_for
 from wkplug_wkw.rust import RustBackend
 from wkplug_wkw.settings import WkwSettings
 
-from wkplug.abc import LayoutWish
+from wkplug.abc import LayoutWish, locate
 from wkplug.errors import InvalidArgumentError, LayoutError, UnsupportedDtypeError
-from wkplug.filesystems.fsspec import FsspecLocation
 from wkplug.filesystems.local import LocalLocation
 
 from .conftest import make_spec
@@ -108,7 +107,7 @@ def test_the_most_channels_fit() -> None:
 
 
 def test_new_arrays_elsewhere_are_advised_against() -> None:
-    location = FsspecLocation("memory://wkw-layouts/a")
+    location = locate("memory://wkw-layouts/a")
     (problem,) = WkwBackend().problems(make_spec(), location, "create")
     assert problem.severity == "warning"
     assert "not recommended" in problem.text
@@ -122,7 +121,7 @@ def test_the_rust_package_has_problems_of_its_own(tmp_path: Any, monkeypatch: py
     pytest.importorskip("wkw", reason="the Rust package wkw is not installed")
     backend = RustBackend()
     assert backend.problems(make_spec(), LocalLocation(tmp_path), "create") == []
-    elsewhere = FsspecLocation("memory://wkw-layouts/a")
+    elsewhere = locate("memory://wkw-layouts/a")
     assert "wkw-local-only" in {problem.code for problem in backend.problems(None, elsewhere, "r")}
     long = make_spec(chunk=256, shard=256)
     WkwBackend().create(LocalLocation(tmp_path / "long"), long)

@@ -10,8 +10,8 @@ from wkplug_wkw import remote
 from wkplug_wkw.array import WkwArray
 from wkplug_wkw.backend import WkwBackend
 
+from wkplug.abc import locate
 from wkplug.errors import ConflictError, CorruptDataError, MissingError, TooLargeError
-from wkplug.filesystems.fsspec import FsspecLocation
 
 from .conftest import make_spec, noise
 
@@ -21,7 +21,7 @@ _fresh = itertools.count()
 
 
 def create(**facts: Any) -> WkwArray:
-    array = WkwBackend().create(FsspecLocation(f"memory://wkw-remote/{next(_fresh)}"), make_spec(**facts))
+    array = WkwBackend().create(locate(f"memory://wkw-remote/{next(_fresh)}"), make_spec(**facts))
     assert isinstance(array, WkwArray)
     return array
 

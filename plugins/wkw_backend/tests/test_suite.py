@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.abc import Location, locate
 from wkplug.testing import ArrayBackendSuite
 
 _fresh = itertools.count()
@@ -18,8 +18,8 @@ class TestNumpyOnAnyPlace(ArrayBackendSuite):
     backend = "wkw+numpy"
 
     @pytest.fixture
-    def location(self) -> FsspecLocation:
-        return FsspecLocation(f"memory://wkw-suite/{next(_fresh)}")
+    def location(self) -> Location:
+        return locate(f"memory://wkw-suite/{next(_fresh)}")
 
 
 class TestRust(ArrayBackendSuite):

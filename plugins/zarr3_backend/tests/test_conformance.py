@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from wkplug.filesystems.fsspec import FsspecLocation
+from wkplug.abc import locate
 from wkplug.testing import ArrayBackendSuite
 
 
@@ -25,4 +25,4 @@ class TestZarr3InMemory(ArrayBackendSuite):
 
     @pytest.fixture
     def location(self):
-        return FsspecLocation(f"memory://{uuid.uuid4().hex}/arrays")
+        return locate(f"memory://{uuid.uuid4().hex}/arrays")

@@ -10,9 +10,8 @@ import attrs
 import numpy as np
 import pytest
 
-from wkplug.abc import Location
+from wkplug.abc import Location, locate
 from wkplug.errors import ConflictError, CorruptDataError, ForbiddenError, MissingError, StorageError
-from wkplug.filesystems.fsspec import FsspecLocation
 
 OBJECTS: dict[str, dict[str, bytes]] = {}
 
@@ -96,7 +95,7 @@ class Shelf(Location):
 @pytest.fixture(params=["memory", "shelf"])
 def remote(request):
     name = uuid.uuid4().hex
-    return FsspecLocation(f"memory://{name}/array") if request.param == "memory" else Shelf(name, "array")
+    return locate(f"memory://{name}/array") if request.param == "memory" else Shelf(name, "array")
 
 
 def test_arrays_live_anywhere(backend, remote, spec):
