@@ -156,18 +156,18 @@ def outside(
 
 def busy(m: Any, path: str) -> dict[str, Any]:
     """How many tiles each worker of the default executor computed."""
-    from wkplug.ops.pyramids import blocks
+    from wkplug.ops.pyramids import shards
 
     tiles: dict[int, int] = {}
-    original = blocks.ShardReduction.__call__
+    original = shards.ShardReduction.__call__
 
     def counted(work: Any, task: Any) -> None:
         tiles[threading.get_ident()] = tiles.get(threading.get_ident(), 0) + 1
         original(work, task)
 
-    blocks.ShardReduction.__call__ = counted  # type: ignore[method-assign]
+    shards.ShardReduction.__call__ = counted  # type: ignore[method-assign]
     try:
         pyramid(m, path, None, executor="default")
     finally:
-        blocks.ShardReduction.__call__ = original  # type: ignore[method-assign]
+        shards.ShardReduction.__call__ = original  # type: ignore[method-assign]
     return {"tiles": sorted(tiles.values())}

@@ -1,34 +1,49 @@
-"""Where chunk-wise work runs: everything that `executor=` may be, behind one interface.
+"""Where work runs: everything that `executor=` may be, behind one interface, and the one way to go through many calls.
 
 `executor=` takes an executor of `concurrent.futures`, of a cluster (with `map_to_futures` and `as_completed`), one
 of `wkplug.abc`, anything else with `submit`, the name of a registered one ("sequential", "threads",
-"processes", ...), or nothing. `adapted` turns each into a `Runner`, which has `workers` and so fits
-`wkplug.ops.plan.run`; `run` is all that the chunk-wise methods of views need: results in the order of the
-work, the first failure at once, a bounded number of calls in flight, a progress bar.
+"processes", ...), or nothing. `adapted` turns each into a `Runner`, which has `workers`. `results_in_order` goes
+through the calls of our own operations, `run` through those of users: a bounded number in flight, results in the
+order of the work.
 
 The caller's settings (`with wkplug.settings(...)`) hold in threads and other processes too. A pool of forked
 processes is refused before the first call if the arrays at hand are read by an engine that does not survive a fork.
 Executors made here by name are shut down here; the user's own are left open. A worker process that dies is an
-error that says what may have killed it (`deaths_explained`).
+error that says what may have killed it (`deaths_explained`). What the calls do is not known here.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from itertools import count
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Self, TypeAlias
 
+from wkplug import config, registry
 from wkplug.abc import Executor
+from wkplug.config import Settings
 from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError, WorkerDiedError
+from wkplug.model.states import ViewState
+from wkplug.progress import Progress, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
-    from wkplug.config import Settings
-    from wkplug.model.states import ViewState
 
-__all__ = ["AnyExecutor", "NamedExecutor", "Runner", "SupportsSubmit", "adapted", "deaths_explained", "run"]
+__all__ = [
+    "AnyExecutor",
+    "Calls",
+    "NamedExecutor",
+    "Runner",
+    "SupportsSubmit",
+    "adapted",
+    "deaths_explained",
+    "results_in_order",
+    "run",
+    "shares_memory",
+    "workers_of",
+]
 
 _AHEAD = 4
 """How many calls per worker wait or run at once: enough to keep all busy, few enough to hold their results."""
@@ -71,8 +86,6 @@ class _WithSettings:
         self._settings = settings
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from wkplug import config
-
         if config.current() == self._settings:
             return self._function(*args, **kwargs)
         with config.settings(self._settings):
@@ -99,8 +112,6 @@ class Runner(Executor):
 
     def carried(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Bind the present settings to a function; raises what pickle does if no pool of processes could get it."""
-        from wkplug import config
-
         carried = _WithSettings(function, config.current())
         if _is_pool_of_processes(self._inner):
             # The pool would find out in a thread of its own, and may wait forever for its workers when it is shut down.
@@ -176,7 +187,7 @@ def adapted(
         return
     _refuse_fork(executor, views)
     with deaths_explained():
-        yield Runner(executor, workers=_workers(executor), owned=False)
+        yield Runner(executor, workers=workers_of(executor), owned=False)
 
 
 @contextmanager
@@ -211,8 +222,6 @@ def deaths_explained() -> Iterator[None]:
 
 def _made(wanted: str | NamedExecutor) -> Executor:
     """Make an executor by its name; one that no plugin knows is an error that says where such executors come from."""
-    from wkplug import registry
-
     named = NamedExecutor(wanted) if isinstance(wanted, str) else wanted
     try:
         return registry.executor(named.name, named.options)
@@ -233,7 +242,18 @@ def _is_pool_of_processes(executor: Any) -> bool:
     return isinstance(executor, ProcessesExecutor) or hasattr(executor, "_mp_context")
 
 
-def _workers(executor: Any) -> int:
+def shares_memory(executor: Any) -> bool:
+    """Whether the calls of an executor surely run in this process."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Late, as below: these bring multiprocessing, which work in this thread must not wait for.
+    from wkplug.builtin.executors import SequentialExecutor, ThreadsExecutor
+
+    inner = executor.inner if isinstance(executor, Runner) else executor
+    return isinstance(inner, (ThreadPoolExecutor, ThreadsExecutor, SequentialExecutor))
+
+
+def workers_of(executor: Any) -> int:
     """How many calls run side by side; where nobody says, as many as there are processors."""
     for name in ("workers", "_max_workers", "max_workers"):
         value = getattr(executor, name, None)
@@ -263,6 +283,106 @@ def _refuse_fork(executor: Any, views: Iterable[ViewState]) -> None:
             )
 
 
+class Calls:
+    """Calls that are under way on an executor; when its `with` block is left, those that have not begun are cancelled.
+
+    awaited: leaving the block also waits for the calls that run, because they use what the caller is about to close
+    or delete.
+    """
+
+    def __init__(self, executor: SupportsSubmit, *, awaited: bool = True) -> None:
+        self._submit = executor.submit
+        self._awaited = awaited
+        self._pending: dict[int, Any] = {}
+        # Not `concurrent.futures.wait`: an interrupt while that takes the locks of its futures leaves them locked.
+        self._ended: SimpleQueue[tuple[Any, Any]] = SimpleQueue()
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        from concurrent.futures import Future, wait
+
+        _cancel(self._pending.values())
+        if self._awaited:
+            wait(each for each in self._pending.values() if isinstance(each, Future) and not each.cancelled())
+
+    def begin(self, key: Any, function: Callable[..., Any], /, *args: Any) -> None:
+        """Start a call; `key` says which one it is when it has ended."""
+        from concurrent.futures import Future
+
+        with deaths_explained():
+            future = self._submit(function, *args)
+        self._pending[id(future)] = future
+        if isinstance(future, Future):
+            future.add_done_callback(lambda ended: self._ended.put((key, ended)))
+        else:
+            self._ended.put((key, future))  # of other futures only the result is known: who asks for it waits
+
+    def next_ended(self) -> tuple[Any, Any]:
+        """Wait for a call that ends; gives its key and its future."""
+        key, future = self._ended.get()
+        del self._pending[id(future)]
+        return key, future
+
+
+def results_in_order(
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    *,
+    executor: SupportsSubmit | None = None,
+    progress: Progress | None = None,
+    total: int | None = None,
+    at_once: int | None = None,
+    any_failure: bool = False,
+) -> Generator[Any, None, None]:
+    """Call `function` on every item and give the results in the items' order, in bounded memory.
+
+    Without an executor the calls are made in this thread, each when its result is asked for. Where they leave the
+    process, function, items and results must pickle. The first failure in the items' order ends the work, once the
+    calls that run have come to their end: whoever cleans up then must not do so under their feet.
+
+    total: the number of items, where these are too many to be held: then they are taken one by one.
+    at_once: how many calls may be under way, one more than the executor has workers by default.
+    any_failure: the failure that is known first ends the work at once, whichever item it is of.
+    WorkerDiedError if a process of the executor's ends before its work is done.
+    """
+    if total is None:
+        items = tuple(items)
+        total = len(items)
+    if executor is None:
+        for done, item in enumerate(items, 1):
+            result = function(item)
+            if progress is not None:
+                progress(done, total)
+            yield result
+        return
+    most = workers_of(executor) + 1 if at_once is None else at_once
+    if isinstance(executor, Runner):
+        function, executor = executor.carried(function), executor.inner
+    waiting = enumerate(items)
+    ended: dict[int, Any] = {}
+    with Calls(executor, awaited=not any_failure) as calls:
+        for done in count():
+            while len(calls) + len(ended) < most and (following := next(waiting, None)) is not None:
+                calls.begin(following[0], function, following[1])
+            while done not in ended:
+                if not calls:
+                    return
+                index, future = calls.next_ended()
+                ended[index] = future
+                if any_failure:
+                    future.result()
+            with deaths_explained():
+                result = ended.pop(done).result()
+            if progress is not None:
+                progress(done + 1, total)
+            yield result
+
+
 def run(
     function: Callable[[Any], Any],
     items: Sequence[Any],
@@ -278,79 +398,38 @@ def run(
     asked for. Otherwise a few calls per worker are in flight; those that have not begun are cancelled when the
     iterator is closed or a call fails. Where work leaves the process, function, items and results must pickle.
     """
-    from wkplug.progress import progress_bar
-
     if _name(default if executor is None else executor) == "sequential":
-        with progress_bar(progress_desc, len(items)) as advance:
-            for item in items:
-                result = function(item)
-                advance()
-                yield result
+        with described(progress_desc) as progress:
+            yield from results_in_order(function, items, progress=progress)
         return
-    with (
-        adapted(executor, default=default, views=views) as runner,
-        progress_bar(progress_desc, len(items)) as advance,
-    ):
+    with adapted(executor, default=default, views=views) as runner, described(progress_desc) as progress:
         if callable(getattr(runner.inner, "map_to_futures", None)):
-            yield from _as_one_job(runner, function, items, advance)
-        else:
-            yield from _in_order(runner, function, items, advance)
+            yield from _as_one_job(runner, function, items, progress)
+            return
+        yield from results_in_order(
+            function,
+            items,
+            executor=runner,
+            progress=progress,
+            at_once=_AHEAD * max(1, runner.workers),
+            any_failure=True,
+        )
 
 
 def _name(executor: AnyExecutor) -> Any:
     return executor.name if isinstance(executor, NamedExecutor) else executor
 
 
-def _in_order(
-    runner: Runner, function: Callable[[Any], Any], items: Iterable[Any], advance: Callable[[], None]
-) -> Iterator[Any]:
-    waiting = iter(items)
-    pending: deque[Any] = deque()
-    most = _AHEAD * max(1, runner.workers)
-    call = runner.carried(function)
-    submit = runner.inner.submit
-    try:
-        while True:
-            while len(pending) < most:
-                try:
-                    item = next(waiting)
-                except StopIteration:
-                    break
-                pending.append(submit(call, item))
-            if not pending:
-                return
-            _wait_for_first(pending)
-            result = pending.popleft().result()
-            advance()
-            yield result
-    finally:
-        _cancel(pending)
-
-
-def _wait_for_first(pending: deque[Any]) -> None:
-    """Return when the first call has ended, or raise as soon as any other has failed."""
-    from concurrent.futures import FIRST_COMPLETED, Future, wait
-
-    first = pending[0]
-    while isinstance(first, Future) and not first.done():
-        running = []
-        for future in pending:
-            if not future.done():
-                running.append(future)
-            elif not future.cancelled() and future.exception() is not None:
-                future.result()
-        wait(running, return_when=FIRST_COMPLETED)
-
-
 def _as_one_job(
-    runner: Runner, function: Callable[[Any], Any], items: Sequence[Any], advance: Callable[[], None]
+    runner: Runner, function: Callable[[Any], Any], items: Sequence[Any], progress: Progress | None
 ) -> Iterator[Any]:
     """Hand everything over at once: a cluster starts one job of many tasks, not many jobs."""
     futures = runner.map_to_futures(function, items)
     try:
-        for future in runner.as_completed(futures):
+        for done, future in enumerate(runner.as_completed(futures), 1):
             future.result()
-            advance()
+            if progress is not None:
+                progress(done, len(items))
         for future in futures:
             yield future.result()
     finally:

@@ -1,6 +1,6 @@
 """Progress bars for long calls: on a terminal or in a notebook, one at a time, whoever works and however deep.
 
-A verb says what it does with `shown`, or is given somewhere to tell its progress and shows nothing. Calls inside of a
+A verb says what it does with `shown`, or is given a function to report to and shows nothing. Calls inside of a
 call that is shown are steps of it; calls side by side (in threads) share the bar. The setting `progress` switches:
 None shows bars where somebody looks (a terminal or a notebook, not the output of tests), True also elsewhere, False
 nowhere. Worker processes show nothing. The bar itself (rich) is imported when the first one is shown.
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Call", "Update", "is_wanted", "progress_bar", "showing", "shown"]
+__all__ = ["Call", "Progress", "described", "is_wanted", "showing", "shown", "until_flushed"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Update: TypeAlias = "Callable[[int, int], None]"
+Progress: TypeAlias = "Callable[[int, int], None]"
 """To be called with (done, total)."""
 
 
@@ -39,14 +39,14 @@ class Call:
         self.done = 0
         self.total: int | None = None
 
-    def begin(self, step: object) -> Update:
-        """Begin a further step; gives the function that tells how far it is."""
+    def begin(self, step: object) -> Progress:
+        """Begin a further step; gives the function to report to."""
         self.step, self.done, self.total = str(step), 0, None
         _display.refresh()
         return self.update
 
     def update(self, done: int, total: int) -> None:
-        """Tell how far the present step is."""
+        """Set how far the present step is."""
         self.done, self.total = done, total
         _display.refresh()
 
@@ -109,13 +109,14 @@ _display = _Display()
 
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
     from rich.progress import TimeRemainingColumn as Remaining
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), Remaining(),
     )  # fmt: skip
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return RichProgress(*columns, console=Console(stderr=True), transient=True)
 
 
 class _NotebookBar:
@@ -220,13 +221,11 @@ def shown(
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @wraps(function)
-        def told(*args: P.args, **kwargs: P.kwargs) -> R:
+        def decorated(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 text = label(*args)
-            except (
-                AttributeError,
-                TypeError,
-            ):  # given by name, or of another kind, about which the verb complains
+            except (AttributeError, TypeError):
+                # given by name, or of another kind, about which the verb complains
                 text = function.__name__.replace("_", " ")
             started = time.monotonic()
             if kwargs.get(parameter) is not None:
@@ -238,7 +237,7 @@ def shown(
             _log(text, time.monotonic() - started)
             return result
 
-        return told
+        return decorated
 
     return decorate
 
@@ -250,17 +249,26 @@ def _log(what: str, seconds: float) -> None:
 
 
 @contextmanager
-def progress_bar(description: str | None, total: int) -> Iterator[Callable[[], None]]:
-    """Give a function to be called after each of `total` jobs; without a description it shows nothing."""
+def described(description: str | None) -> Iterator[Progress | None]:
+    """Give a function that shows progress under a description, None without one."""
     if description is None:
-        yield lambda: None
+        yield None
         return
     with showing(description) as call:
-        done = 0
+        yield call.update
 
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            call.update(done, total)
 
-        yield advance
+@contextmanager
+def until_flushed(progress: Progress | None) -> Iterator[Progress]:
+    """Leave one step of a progress for what comes after the last task: it is full when the block ends, not before."""
+    most = 0
+
+    def short_of_full(done: int, total: int) -> None:
+        nonlocal most
+        most = total
+        if progress is not None:
+            progress(done, total + 1)
+
+    yield short_of_full
+    if progress is not None:
+        progress(most + 1, most + 1)

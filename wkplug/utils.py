@@ -116,7 +116,7 @@ def copytree(
     what suits the places. progress_desc: shows a progress bar of that name on a terminal.
     """
     from wkplug import storage
-    from wkplug.ops import pools
+    from wkplug.progress import described
 
     source, target = storage.locate(in_path), storage.locate(out_path)
     skip: tuple[str, ...] = ()
@@ -124,7 +124,7 @@ def copytree(
         skip = tuple(_ignored(source, "", ignore))
     elif ignore is not None:
         skip = tuple(name for entry in source.list() if ignore(name := entry.rstrip("/")))
-    with pools.described(progress_desc) as progress:
+    with described(progress_desc) as progress:
         storage.copy_tree(source, target, skip=skip, threads=threads, progress=progress)
 
 

@@ -1,4 +1,4 @@
-"""Executors: results in order, errors passed on, plans run by anything that submits."""
+"""Executors: results in order, errors passed on, work done by anything that submits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from wkplug.builtin.executors import (
     ThreadsExecutor,
     available_workers,
 )
-from wkplug.ops import plan
+from wkplug.execution import results_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TASKS = plan.shard_boxes(((0,), (10,)), (1,))
+ITEMS = range(10)
 
 
 class Bare:
@@ -98,11 +98,11 @@ def test_at_least_one_worker_is_available() -> None:
         Bare,
     ],
 )
-def test_plans_run_on_anything_that_submits(make: Callable[[], Any]) -> None:
+def test_work_runs_on_anything_that_submits(make: Callable[[], Any]) -> None:
     reports: list[tuple[int, int]] = []
     executor = make()
-    found = plan.run(
-        TASKS, lambda task: task.index, executor=executor, progress=lambda *done: reports.append(done)
+    found = results_in_order(
+        lambda item: item, ITEMS, executor=executor, progress=lambda *done: reports.append(done)
     )
     assert list(found) == list(range(10))
     assert reports == [(n, 10) for n in range(1, 11)]
@@ -111,14 +111,14 @@ def test_plans_run_on_anything_that_submits(make: Callable[[], Any]) -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: None, lambda: ThreadsExecutor(workers=2), Bare])
-def test_the_first_failing_task_ends_the_plan(make: Callable[[], Any]) -> None:
-    def work(task: plan.Task) -> int:
-        if task.index == 3:
+def test_the_first_failing_item_ends_the_work(make: Callable[[], Any]) -> None:
+    def work(item: int) -> int:
+        if item == 3:
             raise ValueError("the fourth")
-        return task.index
+        return item
 
     executor = make()
-    results = plan.run(TASKS, work, executor=executor)
+    results = results_in_order(work, ITEMS, executor=executor)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="the fourth"):
         next(results)
@@ -126,27 +126,11 @@ def test_the_first_failing_task_ends_the_plan(make: Callable[[], Any]) -> None:
         executor.shutdown()
 
 
-def test_no_more_tasks_are_begun_than_workers_can_take() -> None:
+def test_no_more_calls_are_begun_than_workers_can_take() -> None:
     begun: list[int] = []
     with ThreadsExecutor(workers=2) as executor:
-        results = plan.run(TASKS, lambda task: begun.append(task.index), executor=executor)
+        results = results_in_order(begun.append, ITEMS, executor=executor)
         next(results)
         assert len(begun) <= 4
-        results.close()  # type: ignore[attr-defined]  # a generator; the rest is cancelled
+        results.close()  # the rest is cancelled
     assert len(begun) < 10
-
-
-def test_a_plan_knows_the_same_work_again() -> None:
-    def made(**change: Any) -> plan.Plan:
-        values: dict[str, Any] = {
-            "operation": "a",
-            "target": "b",
-            "parameters": {"x": 1, "y": 2},
-            "tasks": TASKS,
-        }
-        return plan.Plan(**{**values, **change})
-
-    assert made().fingerprint == made(parameters={"y": 2, "x": 1}).fingerprint
-    for change in ({"operation": "c"}, {"target": "c"}, {"parameters": {"x": 1}}, {"tasks": TASKS[:-1]}):
-        assert made(**change).fingerprint != made().fingerprint
-    assert made().summary == "a b: 10 shards"

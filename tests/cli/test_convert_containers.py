@@ -98,7 +98,7 @@ def test_equal_limits_make_zeros_and_64_bits_reach_their_largest_value(data: Any
     del data
     from wkplug.builtin.raw import RawLayout
     from wkplug.filesystems.local import LocalLocation
-    from wkplug.ops.importing.rawfiles import RawFile
+    from wkplug.ops.importing.readers import RawFile
 
     Path("b.raw").write_bytes(np.arange(8, dtype="uint8").tobytes())
     layout = RawLayout(shape=(2, 2, 2), dtype="uint8", order="F", axes=("x", "y", "z"))
@@ -189,9 +189,9 @@ def test_a_raw_file_that_is_longer_is_told(data: Any, capsys: pytest.CaptureFixt
 def test_a_large_raw_file_is_read_by_region(tmp_path: Path) -> None:
     from wkplug import storage
     from wkplug.builtin.raw import RawLayout
-    from wkplug.ops.importing.rawfiles import RawFile
-    from wkplug.ops.importing.stacks import Stack
-    from wkplug.ops.layer_import import plan_layer
+    from wkplug.ops.images import ImportOptions, plan_layers
+    from wkplug.ops.importing.readers import RawFile
+    from wkplug.ops.importing.series import Stack
     from wkplug.ops.memory import resident
 
     with (tmp_path / "a.raw").open("wb") as file:
@@ -199,10 +199,13 @@ def test_a_large_raw_file_is_read_by_region(tmp_path: Path) -> None:
     for order in ("C", "F"):
         layout = RawLayout(shape=(2048,) * 3, dtype="uint8", order=order, axes=("x", "y", "z"))
         source = RawFile.at(storage.locate(tmp_path / "a.raw"), layout)
-        plan = plan_layer(
-            {"color": Stack((source,))}, tmp_path / "out", wk.VoxelSize((1, 1, 1)), category="color",
-            memory=resident() + 512 * 10**6,
-        )  # fmt: skip
+        plan = plan_layers(
+            {"color": Stack((source,))},
+            tmp_path / "out",
+            wk.VoxelSize((1, 1, 1)),
+            options=ImportOptions(memory=resident() + 512 * 10**6),
+            category="color",
+        )
         (volume,) = plan.volumes
         assert volume.cutting.bytes < 512 << 20
 

@@ -16,7 +16,6 @@ import pytest
 
 import wkplug as wk
 from wkplug import execution
-from wkplug.ops import plan, pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,11 +75,13 @@ def test_so_it_is_in_a_pool_of_the_users_own_that_is_broken_from_then_on(
 
 
 def test_so_it_is_in_plans_and_in_all_that_operations_submit(jobs: Any, spawned: ProcessPoolExecutor) -> None:
-    tasks = plan.shard_boxes(((0,), (4,)), (1,))
     for _ in ("the first call", "a call to a broken pool"):
         with pytest.raises(wk.WorkerDiedError, match=WHAT):
-            list(plan.run(tasks, jobs.die, executor=spawned))
-    with pytest.raises(wk.WorkerDiedError, match=WHAT), pools.pool(spawned) as runner:
+            list(execution.results_in_order(jobs.die, range(4), executor=spawned))
+    with (
+        pytest.raises(wk.WorkerDiedError, match=WHAT),
+        execution.adapted(spawned, default="threads") as runner,
+    ):
         runner.submit(abs, -1)
 
 

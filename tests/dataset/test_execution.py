@@ -21,7 +21,6 @@ import wkplug as wk
 from wkplug import execution
 from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError
 from wkplug.geometry import grids
-from wkplug.ops import plan
 
 from .samples import Sample
 
@@ -234,14 +233,14 @@ def test_an_executor_that_no_plugin_brings_says_what_to_install(
     assert "installed: processes, sequential, threads" in str(caught.value)
 
 
-def test_adapted_executors_run_plans() -> None:
-    tasks = [plan.Task(index, box) for index, box in enumerate(grids.cells((0,), (100,), (7,)))]
+def test_adapted_executors_give_results_in_order() -> None:
+    boxes = list(grids.cells((0,), (100,), (7,)))
     for make in (lambda: "threads", lambda: ThreadPoolExecutor(2), Cluster, Minimal):
         with execution.adapted(make()) as runner, execution.adapted(runner) as same:
             assert same is runner
             assert runner.workers >= 1
-            found = list(plan.run(tasks, lambda task: task.box[0][0], executor=runner))
-        assert found == [task.box[0][0] for task in tasks]
+            found = list(execution.results_in_order(lambda box: box[0][0], boxes, executor=runner))
+        assert found == [box[0][0] for box in boxes]
 
 
 def test_a_description_shows_a_bar_on_a_terminal_only(

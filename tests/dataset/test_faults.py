@@ -34,8 +34,9 @@ def filled(dataset: wk.Dataset, data_format: str = "zarr3") -> wk.Layer:
 
 # Dies, without a chance to tidy up, in the middle of shard number `arguments["at"]` or of the named function.
 DYING = """
+import itertools
 import signal
-from wkplug.ops.pyramids import blocks, downsampling
+from wkplug.ops.pyramids import downsampling, shards
 from wkplug.model import changes
 from wkplug import storage
 
@@ -44,12 +45,13 @@ def die(*unused, **also_unused):
 
 at = arguments["at"]
 if isinstance(at, int):
-    whole = blocks.ShardReduction.__call__
-    def counting(self, task):
-        if task.index == at:
+    whole = shards.ShardReduction.__call__
+    calls = itertools.count()
+    def counting(self, region):
+        if next(calls) == at:
             die()
-        whole(self, task)
-    blocks.ShardReduction.__call__ = counting
+        whole(self, region)
+    shards.ShardReduction.__call__ = counting
 else:
     module, _, name = at.partition(".")
     setattr({"storage": storage, "changes": changes}[module], name, die)

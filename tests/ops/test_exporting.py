@@ -460,7 +460,7 @@ def test_what_still_runs_when_an_export_fails_leaves_nothing_behind(tmp_path: Pa
     import time
     from concurrent.futures import ThreadPoolExecutor
 
-    from wkplug.ops import plan
+    from wkplug.execution import results_in_order
 
     ended = []
 
@@ -472,7 +472,7 @@ def test_what_still_runs_when_an_export_fails_leaves_nothing_behind(tmp_path: Pa
 
     with ThreadPoolExecutor(2) as executor:
         with pytest.raises(ValueError, match="the first fails"):
-            for _ in plan.run((0, 1, 2, 3), work, executor=executor):
+            for _ in results_in_order(work, (0, 1, 2, 3), executor=executor):
                 pass
         before = list(ended)
         time.sleep(0.2)
@@ -529,9 +529,9 @@ def test_the_hidden_folder_goes_even_if_something_is_still_written_to_it(
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wkplug.ops.exporting import scratch
+    from wkplug.ops.exporting import levels
 
-    monkeypatch.setattr(scratch, "_TILE_BYTES", 1 << 15)
+    monkeypatch.setattr(levels, "_TILE_BYTES", 1 << 15)
 
 
 @pytest.mark.usefixtures("small_tiles")
@@ -587,7 +587,7 @@ def test_what_is_kept_is_what_is_computed_on_the_way(
     pieces: tuple[int, ...],
 ) -> None:
     from wkplug.geometry import grids
-    from wkplug.ops.exporting import scratch as module
+    from wkplug.ops.exporting import levels as module
 
     folder = tmp_path_factory.mktemp("scratch")
     layer, _ = layer_of(folder / "ds", category, "uint16")
@@ -621,7 +621,7 @@ def test_where_nothing_is_stored_nothing_is_computed_or_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from wkplug.ops.exporting import levels as module
-    from wkplug.ops.exporting.scratch import Scratch
+    from wkplug.ops.exporting.levels import Scratch
 
     dataset = wk.Dataset(tmp_path / "ds", voxel_size=(4, 4, 4))
     layer = dataset.add_layer("em", "color", bounding_box=wk.BoundingBox((0, 0, 0), (1024, 1024, 256)))

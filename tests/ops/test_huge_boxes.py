@@ -12,7 +12,7 @@ import wkplug as wk
 from wkplug.cli.main import main
 from wkplug.errors import ExportError, TooLargeError
 from wkplug.ops.exporting import levels
-from wkplug.ops.exporting.scratch import all_cells
+from wkplug.ops.exporting.levels import all_cells
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import wkplug as wk
 from wkplug.errors import CorruptImageError, LayerExistsError, TooLargeError, UnsupportedOperationError
 from wkplug.ops import images
-from wkplug.ops.importing import boxes, cutting, options, pipeline
+from wkplug.ops.importing import boxes, chunking_plan, options
 from wkplug.ops.importing.volume import Reading
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def allow(monkeypatch: pytest.MonkeyPatch, count: int, workers: int = 2) -> None
 @given(st.data())
 def test_boxes_tile_the_images_and_never_cut_a_chunk(data: st.DataObject) -> None:
     chunk = tuple(data.draw(POWER) for _ in range(3))
-    extent = cutting.Extent(
+    extent = chunking_plan.Extent(
         start=data.draw(st.tuples(LENGTH, LENGTH, LENGTH)),
         size=data.draw(st.tuples(LENGTH, LENGTH, LENGTH)),
         chunk=chunk,
@@ -68,7 +68,7 @@ def test_boxes_tile_the_images_and_never_cut_a_chunk(data: st.DataObject) -> Non
     )
     budget = data.draw(st.integers(10_000, 10**8))
     try:
-        cut = cutting.choose(extent, budget, data.draw(st.integers(1, 8)))
+        cut = chunking_plan.choose(extent, budget, data.draw(st.integers(1, 8)))
     except TooLargeError:
         return
     assert cut.bytes <= budget
@@ -90,11 +90,11 @@ def test_boxes_tile_the_images_and_never_cut_a_chunk(data: st.DataObject) -> Non
 
 
 def test_what_a_shard_holds_already_is_counted_where_it_is_written_in_parts() -> None:
-    extent = cutting.Extent(
+    extent = chunking_plan.Extent(
         start=(0, 0, 0), size=(20480, 20480, 48), chunk=(32, 32, 32), shard=(4096, 4096, 32),
         block=(512, 512, 1), voxel_bytes=1, source_bytes=1,
     )  # fmt: skip
-    cut = cutting.choose(extent, 815_000_000, 2)
+    cut = chunking_plan.choose(extent, 815_000_000, 2)
     assert cut.bytes + cut.rewritten <= 815_000_000
     part, shard = math.prod(cut.box), math.prod(extent.shard)
     assert part < shard
@@ -102,10 +102,10 @@ def test_what_a_shard_holds_already_is_counted_where_it_is_written_in_parts() ->
     assert cut.bytes >= 3 * part
     assert cut.writers == 2  # they write to the same shard
     # No import is refused for the size of its shards, which fewer write at once.
-    small = cutting.choose(extent, 20_000_000, 2)
+    small = chunking_plan.choose(extent, 20_000_000, 2)
     assert small.bytes <= 20_000_000 < small.rewritten
     assert small.writers == 1
-    whole = cutting.choose(extent, 10**10, 2)
+    whole = chunking_plan.choose(extent, 10**10, 2)
     assert whole.rewritten == 0
 
 
@@ -203,9 +203,13 @@ def test_executors_of_the_standard_library_write_boxes_side_by_side(
     with make() as executor:
         dataset = wk.Dataset(tmp_path / "out", (1, 1, 1))
         images.add_layer_from_images(
-            dataset.state, path, "a", shard_shape=shard, executor=executor,
+            dataset.state,
+            path,
+            "a",
+            options=images.ImportOptions(shard_shape=shard),
+            executor=executor,
             progress=lambda done, total: told.append(total - done),
-        )  # fmt: skip
+        )
     assert np.array_equal(dataset.get_layer("a").get_mag(1).read()[0], data.T)
     assert told[-1] == 0
 
@@ -308,7 +312,7 @@ def test_the_memory_of_the_process_stays_below_what_is_allowed(tmp_path: Path, d
 
 
 def test_frames_do_not_go_to_other_processes(tmp_path: Path) -> None:
-    from wkplug.ops.importing.frames import Frames
+    from wkplug.ops.importing.readers import Frames
 
     with pytest.raises(UnsupportedOperationError, match="can't be sent to another process"):
         Frames(object()).__reduce__()
@@ -379,7 +383,7 @@ def test_waiting_for_many_parts_asks_no_part_again_and_again(monkeypatch: pytest
     advanced: list[int] = []
     ended: list[Any] = []
     with ThreadPoolExecutor(2) as executor:
-        pipeline.Boxes(
+        boxes.Boxes(
             work=Many(), executor=executor, in_flight=2, in_order=True, advance=advanced.append,
             finished=lambda box, ranges: ended.append((box, len(ranges))),
         ).run([((0,), (1,)), ((1,), (1,)), ((2,), (1,))])  # fmt: skip
@@ -397,7 +401,13 @@ def test_what_a_header_claims_takes_no_memory(tmp_path: Path) -> None:
     )
     tracemalloc.start()
     try:
-        plan = images.plan_import(place, tmp_path / "out", (1, 1, 1), layer_category="color", pyramid=True)
+        plan = images.plan_import(
+            place,
+            tmp_path / "out",
+            (1, 1, 1),
+            options=images.ImportOptions(pyramid=True),
+            layer_category="color",
+        )
         (volume,) = plan.volumes
         assert volume.num_steps >= (side // 4096) ** 2
         assert plan.bytes == side**3
@@ -417,7 +427,11 @@ def test_a_picture_that_is_too_large_is_refused_by_its_header(tmp_path: Path) ->
     for category in (None, "color", "segmentation"):
         with pytest.raises(TooLargeError, match=r"at least 1\.9GB for the voxels alone") as caught:
             images.plan_import(
-                tmp_path / "a.png", tmp_path / "out", (1, 1, 1), layer_category=category, memory="1GB"
+                tmp_path / "a.png",
+                tmp_path / "out",
+                (1, 1, 1),
+                options=images.ImportOptions(memory="1GB"),
+                layer_category=category,
             )
         assert 'memory="2.6GB"' in str(caught.value.hint)
     assert not (tmp_path / "out").exists()

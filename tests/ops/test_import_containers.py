@@ -59,10 +59,23 @@ def write_image(
     return place
 
 
+def planned(
+    place: Path, *, importer: str | None = None, layer_category: str | None = None, **options: Any
+) -> images.DatasetPlan:
+    """Plan the import of a container; the voxel size is what it says."""
+    return images.plan_import(
+        place,
+        place.parent / "out",
+        wanted=images.InputOptions(importer=importer),
+        options=images.ImportOptions(**options),
+        layer_category=layer_category,
+        voxel_size_from_files=True,
+    )
+
+
 def convert(place: Path, **options: Any) -> wk.Dataset:
-    """Import a container; the voxel size is what it says."""
-    plan = images.plan_import(place, place.parent / "out", voxel_size_from_files=True, **options)
-    return wk.Dataset.of(plan.execute())
+    """Import a container."""
+    return wk.Dataset.of(planned(place, **options).execute())
 
 
 def voxels(dataset: wk.Dataset, name: str) -> Any:
@@ -270,16 +283,20 @@ def test_an_importer_may_be_named(tmp_path: Path) -> None:
     assert 'importer="' in caught.value.hint
     assert list(convert(place, importer="ome-zarr").layers) == ["a"]
     with pytest.raises(UnknownNameError, match="zebra"):
-        images.plan_import(place, tmp_path / "out2", (1, 1, 1), importer="zebra")
+        images.plan_import(place, tmp_path / "out2", (1, 1, 1), wanted=images.InputOptions(importer="zebra"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingError):
-        images.plan_import(tmp_path / "empty", tmp_path / "out2", (1, 1, 1), importer="ome-zarr")
+        images.plan_import(
+            tmp_path / "empty", tmp_path / "out2", (1, 1, 1), wanted=images.InputOptions(importer="ome-zarr")
+        )
 
 
 def test_a_reader_that_is_named_takes_files_of_a_container_folder(tmp_path: Path) -> None:
     place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
     with pytest.raises(CorruptImageError):
-        images.plan_import(place / "0" / "c", tmp_path / "out", (1, 1, 1), reader="tifffile")
+        images.plan_import(
+            place / "0" / "c", tmp_path / "out", (1, 1, 1), wanted=images.InputOptions(reader="tifffile")
+        )
 
 
 def test_a_long_folder_of_images_is_not_listed_for_every_importer(
@@ -373,7 +390,13 @@ def test_the_plan_of_a_large_container_keeps_to_the_memory(tmp_path: Path) -> No
         dimension_names=["z", "y", "x"],
     )  # fmt: skip
     memory = resident() + 10**9  # other tests have left something in this process
-    plan = images.plan_import(place, tmp_path / "out", (1, 1, 1), memory=memory, layer_category="color")
+    plan = images.plan_import(
+        place,
+        tmp_path / "out",
+        (1, 1, 1),
+        options=images.ImportOptions(memory=memory),
+        layer_category="color",
+    )
     (volume,) = plan.volumes
     assert volume.cutting.bytes < 1 << 30
     # A shard of 1 GB that is written in parts is held by one call at a time.
@@ -496,7 +519,11 @@ def test_a_coarser_level_alone_keeps_its_mag(tmp_path: Path) -> None:
     assert list(dataset.get_layer("a").mags) == [wk.Mag("2-2-1")]
     assert np.array_equal(dataset.get_layer("a").get_mag("2-2-1").read()[0], data[:, ::2, ::2].T)
     # What is asked for counts more than what the container says.
-    dataset = wk.Dataset.of(images.plan_import(place / "1", tmp_path / "asked", (1, 1, 1), mag=4).execute())
+    dataset = wk.Dataset.of(
+        images.plan_import(
+            place / "1", tmp_path / "asked", (1, 1, 1), options=images.ImportOptions(mag=4)
+        ).execute()
+    )
     assert list(dataset.get_layer("a").mags) == [wk.Mag(4)]
     # A layer of a dataset that is there is put at the same mag.
     whole = wk.Dataset(tmp_path / "whole", (250, 250, 500))
@@ -624,7 +651,9 @@ def test_fields_and_wells_that_are_missing_or_too_many_are_told(tmp_path: Path) 
     write_plate(place, {"A/1": 2, "A/2": 1, "B/1": 3})
     shutil.rmtree(place / "A" / "2")
     shutil.rmtree(place / "A" / "1" / "1")
-    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True, max_layers=3)
+    plan = images.plan_import(
+        place, tmp_path / "out", options=images.ImportOptions(max_layers=3), voxel_size_from_files=True
+    )
     report = str(plan.report)
     assert report.count("more layers than 3") == 1
     assert f"{place}/A/2 is listed, but not there: it is left out" in report
@@ -638,8 +667,7 @@ def test_fields_and_wells_that_are_missing_or_too_many_are_told(tmp_path: Path) 
 
 
 def notes_of(place: Path, **options: Any) -> list[str]:
-    plan = images.plan_import(place, place.parent / "out", voxel_size_from_files=True, **options)
-    return [note.text for note in plan.report.notes if "Left out" in note.text]
+    return [note.text for note in planned(place, **options).report.notes if "Left out" in note.text]
 
 
 def test_what_plates_and_wells_do_not_list_is_told(tmp_path: Path) -> None:
@@ -656,7 +684,7 @@ def test_what_plates_and_wells_do_not_list_is_told(tmp_path: Path) -> None:
         "Left out: A/2/0, C (not listed by the plate).",
     ]
     assert notes_of(place / "A" / "1") == ["Left out: 1 (not listed by its well)."]
-    plan = images.plan_import(place, tmp_path / "out", (1, 1, 1), scene="B_1_0")
+    plan = images.plan_import(place, tmp_path / "out", (1, 1, 1), wanted=images.InputOptions(scene="B_1_0"))
     # It is about the plate, whichever of its layers are taken.
     told = [note for note in plan.report.notes if note.text.startswith("Left out")]
     assert [(note.layers, note.sources) for note in told] == [((), (str(place),))] * 2

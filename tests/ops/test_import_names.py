@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 import wkplug as wk
 from wkplug.errors import InvalidArgumentError, LayerNameError
 from wkplug.ops.importing.naming import Nameable, layer_name_from, stem_of, unique_names
-from wkplug.ops.importing.order import natural_key
+from wkplug.ops.importing.series import natural_key
 from wkplug.properties import check_layer_name
 
 if TYPE_CHECKING:

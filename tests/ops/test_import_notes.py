@@ -17,9 +17,9 @@ from wkplug import registry, storage
 from wkplug.abc import Image, ImageReader
 from wkplug.errors import PluginMissingError
 from wkplug.ops import images
+from wkplug.ops.images import ImportOptions, plan_layers
 from wkplug.ops.importing.readers import ImageFile
-from wkplug.ops.importing.stacks import Stack
-from wkplug.ops.layer_import import plan_layer
+from wkplug.ops.importing.series import Stack
 from wkplug.testing import ImageReaderSuite
 
 if TYPE_CHECKING:
@@ -102,13 +102,12 @@ def test_what_a_reader_says_is_told_once(path: Path, tmp_path: Path) -> None:
         except PluginMissingError as error:
             pytest.skip(str(error))
         large = {"float64": "float32", "int64": "uint32", "uint64": "uint32"}
-        plan = plan_layer(
+        plan = plan_layers(
             {"em": Stack((file,))},
             tmp_path / kind.__name__,
             (4, 4, 40),
+            options=ImportOptions(dtype=large.get(file.info.dtype), allow_multiple_layers=True),
             category="color",
-            dtype=large.get(file.info.dtype),
-            allow_multiple_layers=True,
         )
         assert {NOTE, OTHER} <= own
         check(plan.report, own)
@@ -153,7 +152,13 @@ def test_what_an_importer_says_is_told_once(
         return tuple(attrs.evolve(layer, notes=(*layer.notes, NOTE, OTHER, NOTE)) for layer in found)
 
     monkeypatch.setattr(importer, "describe", noting)
-    plan = images.plan_import(place, tmp_path / "out", (4, 4, 40), importer=name, memory="2GB")
+    plan = images.plan_import(
+        place,
+        tmp_path / "out",
+        (4, 4, 40),
+        wanted=images.InputOptions(importer=name),
+        options=images.ImportOptions(memory="2GB"),
+    )
     check(plan.report, {NOTE, OTHER})
     if name != "knossos":  # 2 million voxels say no more
         check(plan.execute().import_report, {NOTE, OTHER})

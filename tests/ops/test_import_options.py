@@ -77,7 +77,7 @@ def test_a_single_flip_is_told_to_be_another_way_than_in_the_reference(
 ) -> None:
     data = noise((20, 30))
     Pillow.fromarray(data).save(tmp_path / "a.png")
-    options._tell_of_flips.cache_clear()
+    options._warn_of_flips.cache_clear()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("default")
         for name in ("a", "b"):

@@ -12,7 +12,7 @@ from wkplug_tiff.reader import TiffReader
 
 import wkplug as wk
 from wkplug.filesystems.local import LocalLocation
-from wkplug.ops.importing.readers import Closed, ImageFile, Wanted
+from wkplug.ops.importing.readers import ImageCache, ImageFile, ReaderChoice
 
 OPTIONS: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
 
@@ -68,7 +68,7 @@ def test_of_many_files_a_few_are_kept_and_none_is_open(tmp_path: Path, parsed: l
     for number in range(20):
         tifffile.imwrite(tmp_path / f"s{number:03}.tif", noise((8, 8)), **OPTIONS)
     parsed.clear()
-    wanted = Wanted()
+    wanted = ReaderChoice()
     files = [ImageFile.choose(LocalLocation(str(path)), wanted) for path in sorted(tmp_path.iterdir())]
     assert all(file.info.shape == (8, 8) for file in files)
     assert len(parsed) == 20
@@ -91,7 +91,7 @@ def test_an_image_is_never_given_twice(tmp_path: Path) -> None:
 
 def test_images_that_would_be_parsed_again_are_not_kept(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noise((8, 8)), **OPTIONS)
-    closed = Closed()
+    closed = ImageCache()
     with TiffReader().open(LocalLocation(str(tmp_path / "a.tif"))) as image:
         pass
     image.reopens = False

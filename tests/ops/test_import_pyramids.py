@@ -18,8 +18,8 @@ import wkplug as wk
 from wkplug.errors import InvalidArgumentError, MagError, UnknownNameError
 from wkplug.ops import images
 from wkplug.ops.importing import options
-from wkplug.ops.importing.options import PyramidOptions
-from wkplug.ops.pyramids import feeding
+from wkplug.ops.pyramids import downsampling
+from wkplug.ops.pyramids.sampling import PyramidOptions
 from wkplug.storage.arrays import ArrayHandle
 
 
@@ -50,13 +50,13 @@ def same(layer: wk.Layer, other: wk.Layer) -> None:
 def fed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The list that gets the number of mags that each feed listed."""
     counts: list[int] = []
-    finish = feeding.Feed.finish
+    finish = downsampling.StreamingPyramid.finish
 
-    def counted(self: feeding.Feed) -> None:
+    def counted(self: downsampling.StreamingPyramid) -> None:
         counts.append(len(self.mags))
         finish(self)
 
-    monkeypatch.setattr(feeding.Feed, "finish", counted)
+    monkeypatch.setattr(downsampling.StreamingPyramid, "finish", counted)
     return counts
 
 
@@ -171,13 +171,17 @@ def test_what_does_not_fit_into_memory_is_computed_afterwards(
     counts = fed(monkeypatch)
     source = stack(tmp_path / "em", noise((64, 256, 256)))
     allow(monkeypatch, 600_000)
-    plan = images.plan_import(source, tmp_path / "out", (1, 1, 1), pyramid=PyramidOptions())
+    plan = images.plan_import(
+        source, tmp_path / "out", (1, 1, 1), options=images.ImportOptions(pyramid=PyramidOptions())
+    )
     assert plan.volumes[0].fed is None
     assert plan.volumes[0].cutting.bytes <= 600_000
     assert list(map(str, plan.execute().layer("em").mags)) == ["1", "2", "4"]
     assert counts == []
     allow(monkeypatch, 100_000_000)
-    plan = images.plan_import(source, tmp_path / "more", (1, 1, 1), pyramid=PyramidOptions())
+    plan = images.plan_import(
+        source, tmp_path / "more", (1, 1, 1), options=images.ImportOptions(pyramid=PyramidOptions())
+    )
     assert plan.volumes[0].fed is not None
     assert plan.volumes[0].cutting.bytes < plan.memory <= 100_000_000
     same(wk.Dataset.of(plan.execute()).get_layer("em"), wk.Dataset.open(tmp_path / "out").get_layer("em"))
@@ -229,5 +233,5 @@ def test_a_pyramid_that_can_not_be_is_refused_before_anything_is_written(
 ) -> None:
     source = stack(tmp_path / "em", noise((8, 30, 30)))
     with pytest.raises(error, match=text):
-        images.from_images(source, tmp_path / "out", (1, 1, 1), pyramid=wanted)
+        images.from_images(source, tmp_path / "out", (1, 1, 1), options=images.ImportOptions(pyramid=wanted))
     assert not (tmp_path / "out").exists()

@@ -17,7 +17,7 @@ from PIL import ImageOps
 import wkplug as wk
 from wkplug.errors import CorruptImageError, TooLargeError
 from wkplug.ops.importing.readers import ImageFile
-from wkplug.ops.importing.shown import ShownFile, as_shown
+from wkplug.ops.importing.volume import ShownFile, as_shown
 from wkplug.ops.inspecting import inspect_image
 from wkplug.storage import locate
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import wkplug as wk
 from wkplug.ops.importing import boxes as box_work
-from wkplug.ops.importing import sparse
+from wkplug.ops.importing import writing
 from wkplug.testing.profiles import examples
 
 
@@ -40,7 +40,7 @@ def imported(source: Path, target: Path, **options: Any) -> wk.Layer:
 
 @pytest.fixture
 def every_box_is_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sparse, "FEW", 0)
+    monkeypatch.setattr(writing, "FEW", 0)
 
 
 @pytest.mark.usefixtures("every_box_is_too_many")

@@ -17,8 +17,7 @@ from wkplug import storage
 from wkplug.cli.main import main
 from wkplug.errors import IncompleteMagError, LayerExistsError, UnsupportedImageDataError
 from wkplug.ops import images
-from wkplug.ops.importing.categories import telling_path
-from wkplug.ops.importing.values import converted
+from wkplug.ops.importing.values import converted, telling_path
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -81,7 +81,7 @@ def test_inspect_shows_who_failed_and_who_took_the_file(
 
 def test_a_reader_that_was_named_is_the_only_one(stack: Path, tmp_path: Path) -> None:
     with pytest.raises(CorruptImageError, match=r"^s0\.tif is not to my taste\.\n  Cook it again\.$"):
-        images.plan_import(stack, tmp_path / "out", (1, 1, 1), reader="picky")
+        images.plan_import(stack, tmp_path / "out", (1, 1, 1), wanted=images.InputOptions(reader="picky"))
     with pytest.raises(CorruptImageError, match=r"^s0\.tif is not to my taste"):
         inspect_image(str(stack / "s0.tif"), reader="picky")
     assert not (tmp_path / "out").exists()

@@ -79,12 +79,12 @@ def test_the_peak_of_all_processes_stays_below_the_budget(
 
 
 def test_a_small_budget_gives_the_same_voxels(tmp_path: Path) -> None:
-    from wkplug.ops.pyramids import sweeping
+    from wkplug.ops.pyramids import passes
 
     data = np.random.default_rng(5).integers(1, 255, (1, 160, 130, 140)).astype("u1")
     expected, found = (make(tmp_path / name, data) for name in ("a", "b"))
     expected.downsample(coarsest_mag=8)
-    least = sweeping.taken_by_workers(_Sequential()) + 4 * 10**6
+    least = passes.taken_by_workers(_Sequential()) + 4 * 10**6
     found.downsample(coarsest_mag=8, memory=least, executor="sequential")
     for mag in (2, 4, 8):
         np.testing.assert_array_equal(found.get_mag(mag).read(), expected.get_mag(mag).read())

@@ -179,19 +179,22 @@ def test_what_was_never_written_is_never_read(tmp_path: Path, monkeypatch: pytes
 
 
 def test_two_workers_share_a_layer_of_one_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import itertools
     import threading
 
     from wkplug.builtin.executors import ThreadsExecutor
-    from wkplug.ops.pyramids.blocks import ShardReduction
+    from wkplug.ops.pyramids.shards import ShardReduction
 
     layer = make(tmp_path / "d", np.random.default_rng(0).integers(1, 9, (1, 128, 128, 128)).astype("u1"))
     meeting = threading.Barrier(2, timeout=60)
     original = ShardReduction.__call__
 
-    def together(work: ShardReduction, task: Any) -> None:
-        if task.index < 2:
+    calls = itertools.count()
+
+    def together(work: ShardReduction, region: Any) -> None:
+        if next(calls) < 2:
             meeting.wait()  # breaks unless two workers are here at once
-        original(work, task)
+        original(work, region)
 
     monkeypatch.setattr(ShardReduction, "__call__", together)
     layer.downsample(coarsest_mag=4, executor=ThreadsExecutor(workers=2))

@@ -380,10 +380,13 @@ def test_a_whole_dataset_is_downsampled_layer_by_layer(tmp_path: Path) -> None:
 
 def test_progress_counts_tiles(tmp_path: Path) -> None:
     from wkplug.ops.pyramids import downsampling
+    from wkplug.ops.pyramids.sampling import PyramidOptions
 
     layer = make(tmp_path / "d", np.full((1, 96, 64, 64), 3, "u1"))
     seen: list[tuple[int, int]] = []
-    downsampling.downsample_mag(layer.state, 1, 2, shard_shape=32, progress=lambda *done: seen.append(done))
+    downsampling.downsample_mag_list(
+        layer.state, 1, [2], PyramidOptions(shard_shape=32), progress=lambda *done: seen.append(done)
+    )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]  # the last step: all is on the disk
 
 

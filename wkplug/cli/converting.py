@@ -40,9 +40,10 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Executor, Location
     from wkplug.model.states import DatasetState
-    from wkplug.ops.importing.options import PyramidOptions
+    from wkplug.ops.importing.options import InputOptions
     from wkplug.ops.importing.plans import PlannedImport
-    from wkplug.ops.importing.stacks import Stack
+    from wkplug.ops.importing.series import Stack
+    from wkplug.ops.pyramids.sampling import PyramidOptions
 
 __all__ = ["add_layer", "convert", "convert_knossos", "convert_raw", "convert_zarr", "delete_dataset"]
 
@@ -190,13 +191,9 @@ def _layer_options(*, voxel_size_needed: bool) -> Callable[[F], F]:
     )
 
 
-_OF_CONVERT = (
-    *_STORAGE, *_IMPORTING, "name", "layer_name", "batch_size", "reader", "importer", "memory", "missing_slices",
-    "scene", "max_layers",
-)  # fmt: skip
-"""Options that are parameters of `plan_import` under the same name."""
-_OF_ADD_LAYER = (*_STORAGE, *_IMPORTING, "batch_size", "max_layers", "memory", "mag", "topleft")
-"""Options that are parameters of `plan_layer` under the same name."""
+_OF_CONVERT = (*_STORAGE, *_IMPORTING, "batch_size", "max_layers", "memory")
+_OF_ADD_LAYER = (*_OF_CONVERT, "mag", "topleft")
+"""Options that are fields of `ImportOptions` under the same name."""
 
 
 @click.command()
@@ -233,16 +230,19 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     plan = images.plan_import(
         source,
         target,
+        name=options["name"],
+        wanted=_input(options),
+        options=images.ImportOptions(
+            pyramid=pyramid,
+            **_orientation(options),
+            **{name: options[name] for name in _OF_CONVERT},
+        ),
         voxel_size_from_files=True,
+        layer_name=options["layer_name"],
         layer_category=options["category"],
-        map_filepath_to_layer_name=options["layer_mapping"],
         overwrite=overwrite,
-        sampled=options["dry_run"],
         executor=executor,
-        pyramid=pyramid,
         **{"voxel_size" if isinstance(voxel_size, tuple) else "voxel_size_with_unit": voxel_size},
-        **_orientation(options),
-        **{name: options[name] for name in _OF_CONVERT},
     )
     if options["dry_run"]:
         print_result(_plan_facts(plan, target), plan_text(plan, target))
@@ -288,8 +288,8 @@ def convert_raw(source: str, target: str, *, executor: Executor, **options: Any)
     """
     from wkplug import storage
     from wkplug.builtin.raw import RawLayout
-    from wkplug.ops.importing.rawfiles import RawFile
-    from wkplug.ops.importing.stacks import Stack
+    from wkplug.ops.importing.readers import RawFile
+    from wkplug.ops.importing.series import Stack
 
     layout = RawLayout(
         shape=options["shape"],
@@ -338,7 +338,7 @@ def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any
     An OME-Zarr image, an N5 or precomputed volume, or whatever an importer knows will do as well; of several
     resolutions the finest is taken. Axes without names are x, y, z. A dataset that is there gets one more layer.
     """
-    from wkplug.ops.importing.sources import container_input
+    from wkplug.ops.importing.grouping import container_input
 
     category = options["category"]
     if options["is_segmentation"] is not None:
@@ -380,7 +380,7 @@ def convert_knossos(source: str, target: str, *, executor: Executor, **options: 
     SOURCE holds x0000/y0000/z0000/*.raw, cubes of 128 voxels along each axis; those that are missing are zero. A
     dataset that is there gets one more layer. Coarser mags are not made: wkplug downsample makes them.
     """
-    from wkplug.ops.importing.sources import container_input
+    from wkplug.ops.importing.grouping import container_input
 
     groups = container_input(source, options["layer_name"], "knossos")
     stored = groups[options["layer_name"]].files[0].info.dtype
@@ -441,36 +441,28 @@ def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) 
     The same command again goes on with what was stopped.
     """
     from wkplug.cli.summaries import plan_text
-    from wkplug.ops.importing.readers import Wanted
-    from wkplug.ops.importing.sources import group_input
-    from wkplug.ops.layer_import import plan_layer
+    from wkplug.ops.images import ImportOptions, plan_layers
+    from wkplug.ops.importing.grouping import group_input
 
     started = time.monotonic()
     open_dataset(dataset)  # an error where there is none: this command makes no dataset
-    groups = group_input(
-        source,
-        options["layer_mapping"],
-        None,
-        options["missing_slices"],
-        Wanted(options["reader"], scene=options["scene"], sampled=options["dry_run"]),
-        options["importer"],
-        options["layer_name"],
-    )
-    plan = plan_layer(
-        groups,
+    plan = plan_layers(
+        group_input(source, _input(options), options["layer_name"]),
         dataset,
+        options=ImportOptions(
+            pyramid=_pyramid(options),
+            allow_multiple_layers=True,
+            **_orientation(options),
+            **{name: options[name] for name in _OF_ADD_LAYER},
+        ),
         category=options["category"],
         executor=executor,
-        pyramid=_pyramid(options),
-        allow_multiple_layers=True,
-        **_orientation(options),
-        **{name: options[name] for name in _OF_ADD_LAYER},
     )
     if options["dry_run"]:
         print_result(_plan_facts(plan, dataset), plan_text(plan, dataset))
         return
     with progress_bars() as begin:
-        made, _ = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
+        made = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
     _report(made, dataset, plan, time.monotonic() - started)
 
 
@@ -487,6 +479,20 @@ def _voxel_size(options: Mapping[str, Any]) -> Any:
     return VoxelSize(given, unit)
 
 
+def _input(options: Mapping[str, Any]) -> InputOptions:
+    """What `_source_options`, `_mapping_option` and --dry-run say."""
+    from wkplug.ops.importing.options import InputOptions
+
+    return InputOptions(
+        map_filepath_to_layer_name=options["layer_mapping"],
+        missing_slices=options["missing_slices"],
+        reader=options["reader"],
+        importer=options["importer"],
+        scene=options["scene"],
+        sampled=options["dry_run"],
+    )
+
+
 def _orientation(options: Mapping[str, Any]) -> dict[str, Any]:
     """What `_orientation_options` and `_flip_option` say, as parameters of an import."""
     flips = options.get("flip_axes") or ()
@@ -499,13 +505,15 @@ def _convert_layer(
     target: str,
     executor: Executor,
     options: Mapping[str, Any],
+    *,
+    category: str | None = None,
     **parameters: Any,
 ) -> None:
     """Write sources as layers of the dataset at `target`, which may be there, with their pyramids; and report.
 
-    options: the command's. parameters: those of `plan_layer` beside.
+    options: the command's. parameters: further fields of `ImportOptions`.
     """
-    from wkplug.ops.layer_import import plan_layer
+    from wkplug.ops.images import ImportOptions, plan_layers
 
     started = time.monotonic()
     flips = options.get("flip_axes") or ()
@@ -515,22 +523,25 @@ def _convert_layer(
             "there are several channels, which can't be reversed.", param_hint="--flip-axes"
         )
     # Everything is looked at before anything is deleted or written.
-    plan = plan_layer(
+    plan = plan_layers(
         groups,
         target,
         _voxel_size(options),
+        options=ImportOptions(
+            memory=options["memory"],
+            pyramid=_pyramid(options),
+            **_orientation(options),
+            **{name: options[name] for name in _STORAGE},
+            **parameters,
+        ),
+        category=category,
         overwrite=overwrite,
         executor=executor,
-        memory=options["memory"],
-        pyramid=_pyramid(options),
-        **_orientation(options),
-        **{name: options[name] for name in _STORAGE},
-        **parameters,
     )
     if overwrite:
         delete_dataset(target, plan.paths)
     with progress_bars() as begin:
-        dataset, _ = plan.execute(executor=executor, progress=begin("voxels"), more_progress=begin)
+        dataset = plan.execute(executor=executor, progress=begin("voxels"), more_progress=begin)
     _report(dataset, target, plan, time.monotonic() - started)
 
 
@@ -541,7 +552,7 @@ def _num_channels(stack: Stack) -> int:
 
 def _pyramid(options: Mapping[str, Any]) -> PyramidOptions | None:
     """What `_downsampling_option` and `downsample_options` ask for."""
-    from wkplug.ops.importing.options import PyramidOptions
+    from wkplug.ops.pyramids.sampling import PyramidOptions
 
     if not options.get("downsampling"):
         for name in DOWNSAMPLE:

@@ -21,7 +21,7 @@ from wkplug.errors import redacted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from wkplug.progress import Update
+    from wkplug.progress import Progress
 
 __all__ = [
     "columns",
@@ -108,14 +108,14 @@ def size_text(size: float) -> str:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Update]:
+def progress_bar(label: str) -> Iterator[Progress]:
     """Show one step of work; gives the function to call."""
     with progress_bars() as begin:
         yield begin(label)
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str], Update]]:
+def progress_bars() -> Iterator[Callable[[str], Progress]]:
     """Show several steps, one after the other: the function that is given begins the step of that name."""
     if not late.progress.is_wanted():
         yield _Lines

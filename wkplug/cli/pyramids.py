@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import Executor
     from wkplug.geometry import Mag
-    from wkplug.progress import Update
+    from wkplug.progress import Progress
 
 __all__ = ["downsample", "upsample"]
 
@@ -45,6 +45,7 @@ def downsample(
 ) -> None:
     """Add coarser mags to the layers of the dataset TARGET."""
     from wkplug.ops.pyramids import downsampling
+    from wkplug.ops.pyramids.sampling import PyramidOptions
 
     added = []
     for layer in layers_of(open_dataset(target, server=options), layer_name):
@@ -59,10 +60,9 @@ def downsample(
         with progress_bars() as begin:
             mags = downsampling.downsample(
                 layer.state,
-                memory=memory,
+                PyramidOptions(memory=memory, **chosen),
                 executor=executor,
                 progress=begin(f"{layer.name}, pyramid"),
-                **chosen,
             )
         added.append(_added(layer.name, mags))
     print_result({"dataset": target, "layers": added})
@@ -93,6 +93,7 @@ def upsample(
 ) -> None:
     """Add finer mags to the layers of the dataset SOURCE: every voxel of a mag becomes a block of itself."""
     from wkplug.ops.pyramids import upsampling
+    from wkplug.ops.pyramids.sampling import PyramidOptions
 
     added = []
     for layer in layers_of(open_dataset(source, server=options), layer_name):
@@ -100,9 +101,8 @@ def upsample(
             mags = upsampling.upsample(
                 layer.state,
                 from_mag,
+                PyramidOptions(sampling_mode=sampling_mode, memory=memory),
                 finest_mag=finest_mag,
-                sampling_mode=sampling_mode,
-                memory=memory,
                 executor=executor,
                 progress_of=partial(_step, begin, layer.name),
             )
@@ -110,7 +110,7 @@ def upsample(
     print_result({"dataset": source, "layers": added})
 
 
-def _step(begin: Callable[[str], Update], layer: str, mag: Mag) -> Update:
+def _step(begin: Callable[[str], Progress], layer: str, mag: Mag) -> Progress:
     return begin(f"{layer}, mag {mag}")
 
 

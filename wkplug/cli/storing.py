@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Executor
     from wkplug.dataset import Layer, MagView
     from wkplug.geometry import Mag
-    from wkplug.progress import Update
+    from wkplug.progress import Progress
 
 __all__ = ["compress", "copy_dataset", "rechunk"]
 
@@ -48,7 +48,7 @@ def compress(target: str, layer_name: str | None, mags: tuple[Mag, ...], *, exec
     """
     from wkplug.ops.copying import rechunking
 
-    def work(view: MagView, progress: Update) -> bool:
+    def work(view: MagView, progress: Progress) -> bool:
         return rechunking.compress(view.state, executor=executor, progress=progress)
 
     views = mags_of(layers_of(open_dataset(target), layer_name), mags)
@@ -94,7 +94,7 @@ def rechunk(
     else:
         from wkplug.ops.copying import rechunking
 
-        def work(view: MagView, progress: Update) -> bool:
+        def work(view: MagView, progress: Progress) -> bool:
             rechunking.rechunk(
                 view.state, target_path=target_path, executor=executor, progress=progress, **layout
             )
@@ -106,7 +106,7 @@ def rechunk(
 
 def _each(
     views: Iterable[MagView],
-    work: Callable[[MagView, Update], bool],
+    work: Callable[[MagView, Progress], bool],
     done_word: str,
     why_not: str = "",
     *,
@@ -140,7 +140,7 @@ def _copy(
     from wkplug import storage
     from wkplug.dataset import Dataset
     from wkplug.ops.copying import layer_copying
-    from wkplug.ops.copying.mag_copying import CopyRequest
+    from wkplug.ops.copying.mag_copying import CopyOptions
 
     done = []
     if layers:
@@ -151,7 +151,7 @@ def _copy(
     into = Dataset(target, voxel_size_with_unit=size, exist_ok=True)
     for layer in layers:
         with progress_bars() as begin:
-            request = CopyRequest(**layout, files=False, defaults=True)
+            request = CopyOptions(**layout, files=False, defaults=True)
             copy = layer_copying.add_layer_as_copy(
                 into.state,
                 layer.state,
@@ -217,7 +217,7 @@ def copy_dataset(
         copy = dataset_copying.copy_dataset(
             dataset.state,
             target,
-            request=mag_copying.CopyRequest(chunk_shape=chunk_shape, shard_shape=shard_shape),
+            request=mag_copying.CopyOptions(chunk_shape=chunk_shape, shard_shape=shard_shape),
             data_format=data_format,
             exists_ok=exists_ok,
             layers_to_ignore=ignored,

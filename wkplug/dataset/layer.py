@@ -280,20 +280,22 @@ class Layer(UsersNames, OlderCopyingLayer, OlderLayer):
         """
         verbs.downsampling.downsample(
             self.state,
+            verbs.sampling.PyramidOptions(
+                coarsest_mag=coarsest_mag,
+                interpolation_mode=interpolation_mode,
+                compress=compress,
+                sampling_mode=sampling_mode,
+                align_with_other_layers=state_of(align_with_other_layers),
+                buffer_shape=buffer_shape,
+                chunk_shape=chunk_shape,
+                shard_shape=shard_shape,
+                force_sampling_scheme=force_sampling_scheme,
+                allow_overwrite=allow_overwrite,
+                only_setup_mags=only_setup_mags,
+                memory=memory,
+            ),
             from_mag=from_mag,
-            coarsest_mag=coarsest_mag,
-            interpolation_mode=interpolation_mode,
-            compress=compress,
-            sampling_mode=sampling_mode,
-            align_with_other_layers=state_of(align_with_other_layers),
-            buffer_shape=buffer_shape,
-            chunk_shape=chunk_shape,
-            shard_shape=shard_shape,
-            force_sampling_scheme=force_sampling_scheme,
-            allow_overwrite=allow_overwrite,
-            only_setup_mags=only_setup_mags,
             from_mag_view=state_of(from_mag_view),
-            memory=memory,
             executor=executor,
         )
 
@@ -319,19 +321,21 @@ class Layer(UsersNames, OlderCopyingLayer, OlderLayer):
         Parameters: as of `downsample`. KeyError and AssertionError if there is no `from_mag`, MagError (a
         ValueError) if `target_mag` is finer along an axis, MagExistsError if it exists.
         """
-        verbs.downsampling.downsample_mag(
+        verbs.downsampling.downsample_mag_list(
             self.state,
             from_mag,
-            target_mag,
-            interpolation_mode=interpolation_mode,
-            compress=compress,
-            buffer_shape=buffer_shape,
-            chunk_shape=chunk_shape,
-            shard_shape=shard_shape,
-            allow_overwrite=allow_overwrite,
-            only_setup_mag=only_setup_mag,
+            [target_mag],
+            verbs.sampling.PyramidOptions(
+                interpolation_mode=interpolation_mode,
+                compress=compress,
+                buffer_shape=buffer_shape,
+                chunk_shape=chunk_shape,
+                shard_shape=shard_shape,
+                allow_overwrite=allow_overwrite,
+                only_setup_mags=only_setup_mag,
+                memory=memory,
+            ),
             from_mag_view=state_of(from_mag_view),
-            memory=memory,
             executor=executor,
         )
 
@@ -359,14 +363,16 @@ class Layer(UsersNames, OlderCopyingLayer, OlderLayer):
             self.state,
             from_mag,
             target_mags,
-            interpolation_mode=interpolation_mode,
-            compress=compress,
-            buffer_shape=buffer_shape,
-            chunk_shape=chunk_shape,
-            shard_shape=shard_shape,
-            allow_overwrite=allow_overwrite,
-            only_setup_mags=only_setup_mags,
-            memory=memory,
+            verbs.sampling.PyramidOptions(
+                interpolation_mode=interpolation_mode,
+                compress=compress,
+                buffer_shape=buffer_shape,
+                chunk_shape=chunk_shape,
+                shard_shape=shard_shape,
+                allow_overwrite=allow_overwrite,
+                only_setup_mags=only_setup_mags,
+                memory=memory,
+            ),
             executor=executor,
         )
 
@@ -390,9 +396,9 @@ class Layer(UsersNames, OlderCopyingLayer, OlderLayer):
         del compress, chunk_shape, shard_shape
         verbs.downsampling.redownsample(
             self.state,
-            interpolation_mode=interpolation_mode,
-            buffer_shape=buffer_shape,
-            memory=memory,
+            verbs.sampling.PyramidOptions(
+                interpolation_mode=interpolation_mode, buffer_shape=buffer_shape, memory=memory
+            ),
             executor=executor,
         )
 
@@ -420,15 +426,17 @@ class Layer(UsersNames, OlderCopyingLayer, OlderLayer):
         verbs.upsampling.upsample(
             self.state,
             from_mag,
+            verbs.sampling.PyramidOptions(
+                compress=compress,
+                sampling_mode=sampling_mode,
+                align_with_other_layers=state_of(align_with_other_layers),
+                buffer_shape=buffer_shape,
+                chunk_shape=chunk_shape,
+                shard_shape=shard_shape,
+                memory=memory,
+            ),
             from_mag_view=state_of(from_mag_view),
             finest_mag=finest_mag,
-            compress=compress,
-            sampling_mode=sampling_mode,
-            align_with_other_layers=state_of(align_with_other_layers),
-            buffer_shape=buffer_shape,
-            chunk_shape=chunk_shape,
-            shard_shape=shard_shape,
-            memory=memory,
             executor=executor,
         )
 
@@ -458,12 +466,12 @@ class Layer(UsersNames, OlderCopyingLayer, OlderLayer):
         MagExistsError (an IndexError) if the layer has the mag, MagMismatchError (an AssertionError) if dtype,
         channels or axes differ. A killed copy leaves no mag that looks complete, and may simply be made again.
         """
-        with verbs.pools.described(progress_desc) as progress:
+        with verbs.progress.described(progress_desc) as progress:
             made = verbs.mag_copying.add_mag(
                 self.state,
                 state_of(foreign_mag_view_or_path),
                 mag=mag,
-                request=verbs.mag_copying.CopyRequest(
+                request=verbs.mag_copying.CopyOptions(
                     chunk_shape=chunk_shape,
                     shard_shape=shard_shape,
                     chunks_per_shard=chunks_per_shard,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wkplug.execution import AnyExecutor
     from wkplug.geometry import MagLike, NDBoundingBox
     from wkplug.model.states import HasState, LayerState
-    from wkplug.ops.exporting.mapping import IdMapping
+    from wkplug.ops.exporting.levels import IdMapping
 
 __all__ = ["LayerExport", "id_mapping"]
 
@@ -102,4 +102,4 @@ def id_mapping(layer: LayerState, name: str) -> IdMapping:
             hint="Give one of these as the mapping.",
         )
     table = agglomerate_files.read(item.location, item.data_format, [_TABLE])[_TABLE]
-    return verbs.mapping.IdMapping(name, table)
+    return verbs.levels.IdMapping(name, table)

@@ -155,7 +155,7 @@ class MagView(OlderMagView, View):
 
         What isn't given is the format's default, not what the mag has now; compressed unless `compress` is False.
         """
-        with verbs.pools.described(_progress_desc) as progress:
+        with verbs.progress.described(_progress_desc) as progress:
             verbs.rechunking.rechunk(
                 self.state,
                 chunk_shape=chunk_shape,

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wkplug import execution
+    from wkplug import execution, progress
     from wkplug.model import changes
-    from wkplug.ops import equality, exporting, images, merging, pools, segment_ids
-    from wkplug.ops.copying import dataset_copying, existing, layer_copying, mag_copying, rechunking, written
-    from wkplug.ops.exporting import mapping
-    from wkplug.ops.pyramids import downsampling, upsampling
+    from wkplug.ops import equality, exporting, images, merging, segment_ids
+    from wkplug.ops.copying import dataset_copying, existing, layer_copying, mag_copying, rechunking
+    from wkplug.ops.exporting import levels
+    from wkplug.ops.pyramids import downsampling, sampling, upsampling
 
 __all__ = [
     "changes",
@@ -25,14 +25,14 @@ __all__ = [
     "exporting",
     "images",
     "layer_copying",
+    "levels",
     "mag_copying",
-    "mapping",
     "merging",
-    "pools",
+    "progress",
     "rechunking",
+    "sampling",
     "segment_ids",
     "upsampling",
-    "written",
 ]  # fmt: skip
 
 _PLACES = {
@@ -40,16 +40,16 @@ _PLACES = {
     "equality": "wkplug.ops",
     "execution": "wkplug",
     "exporting": "wkplug.ops",
-    "mapping": "wkplug.ops.exporting",
+    "levels": "wkplug.ops.exporting",
     "images": "wkplug.ops",
     "merging": "wkplug.ops",
-    "pools": "wkplug.ops",
+    "progress": "wkplug",
     "segment_ids": "wkplug.ops",
     **dict.fromkeys(
-        ("dataset_copying", "existing", "layer_copying", "mag_copying", "rechunking", "written"),
+        ("dataset_copying", "existing", "layer_copying", "mag_copying", "rechunking"),
         "wkplug.ops.copying",
     ),
-    **dict.fromkeys(("downsampling", "upsampling"), "wkplug.ops.pyramids"),
+    **dict.fromkeys(("downsampling", "sampling", "upsampling"), "wkplug.ops.pyramids"),
 }
 
 

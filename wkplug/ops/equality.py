@@ -11,21 +11,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wkplug import execution
+from wkplug.abc import Box
 from wkplug.errors import InvalidArgumentError, LayerMismatchError, UnsupportedOperationError
+from wkplug.execution import AnyExecutor
 from wkplug.geometry import grids
 from wkplug.model import voxels
 from wkplug.model.chunks import over_axes
-from wkplug.ops import pools
+from wkplug.model.states import DatasetState, LayerState, ViewState
+from wkplug.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import Box
-    from wkplug.execution import AnyExecutor
-    from wkplug.model.states import DatasetState, LayerState, ViewState
-    from wkplug.ops.plan import Progress
 
 __all__ = ["BLOCK_BYTES", "content_is_equal", "differences"]
 
@@ -54,7 +53,7 @@ def differences(
     else:
         names = [layer_name]
     pairs = [(source.layer(name), target.layer(name)) for name in names]
-    with pools.pool(executor) as pool:
+    with execution.adapted(executor, default="threads") as pool:
         alike = []
         for one, other in pairs:
             found = list(_in_properties(one, other))

@@ -1,4 +1,4 @@
-"""Importing images: `from_images` and `add_layer_from_images`.
+"""Importing images, containers and raw files: `from_images`, `add_layer_from_images`, and plans that can be shown.
 
 First everything is described (files found and grouped, headers read, layers and layouts decided), then the output
 is made and filled: an import that can't succeed leaves nothing behind, as far as headers tell. One that fails
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug import storage
+from wkplug import execution, storage
+from wkplug.abc import Location
 from wkplug.errors import (
     DatasetExistsError,
     InvalidArgumentError,
@@ -21,50 +22,50 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     WkplugError,
 )
+from wkplug.execution import AnyExecutor
+from wkplug.geometry import Mag, Vec3FloatLike
 from wkplug.model import changes
 from wkplug.model.places import check_place_is_free
-from wkplug.ops import pools
-from wkplug.ops.importing.categories import telling_path
+from wkplug.model.states import DatasetState, LayerState
 from wkplug.ops.importing.files import ConversionLayerMapping
-from wkplug.ops.importing.frames import is_frames
-from wkplug.ops.importing.journal import Record
-from wkplug.ops.importing.options import Budget, ImportOptions
+from wkplug.ops.importing.grouping import group_input, resolve_input
+from wkplug.ops.importing.options import Budget, ImportOptions, InputOptions
 from wkplug.ops.importing.planning import plan_volumes
 from wkplug.ops.importing.plans import PlannedImport, VolumePlan, check_target
 from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
-from wkplug.ops.importing.readers import Wanted
-from wkplug.ops.importing.report import ImportReport
-from wkplug.ops.importing.sources import group_input, resolve_input
-from wkplug.ops.importing.voxel_sizes import compared, known_size
-from wkplug.ops.importing.writing import check_free, told_refusal, write_volume
-from wkplug.progress import shown
+from wkplug.ops.importing.readers import is_frames
+from wkplug.ops.importing.report import ImportNote, ImportReport
+from wkplug.ops.importing.series import Stack
+from wkplug.ops.importing.values import telling_path
+from wkplug.ops.importing.voxel_sizes import KnownSize, compared, filled, known_size
+from wkplug.ops.importing.writing import Record, check_free, refusal_words, write_volume
+from wkplug.progress import Progress, shown
+from wkplug.properties import VoxelSize
 from wkplug.properties.document import FILE_NAME
 from wkplug.storage.marks import digest
 from wkplug.storage.removing import delete_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from wkplug.abc import Location
-    from wkplug.execution import AnyExecutor
-    from wkplug.geometry import Vec3FloatLike
-    from wkplug.model.states import DatasetState, LayerState
-    from wkplug.ops.plan import Progress
-    from wkplug.properties import VoxelSize
 
 __all__ = [
     "ConversionLayerMapping",
-    "ImportPlan",
+    "DatasetPlan",
+    "ImportOptions",
+    "InputOptions",
+    "LayersPlan",
     "add_layer_from_images",
     "from_images",
     "plan_import",
+    "plan_layers",
     "take_back",
     "write_volumes",
 ]
 
 
 @attrs.frozen(kw_only=True)
-class ImportPlan(PlannedImport):
+class DatasetPlan(PlannedImport):
     """A dataset to come: what `from_images` would write, before anything is written.
 
     continues: whether the target holds what this very import has written before it was stopped.
@@ -114,6 +115,29 @@ class ImportPlan(PlannedImport):
         return dataset
 
 
+@attrs.frozen(kw_only=True)
+class LayersPlan(PlannedImport):
+    """Layers to come of a dataset that may be there already."""
+
+    def execute(
+        self,
+        *,
+        executor: AnyExecutor = None,
+        progress: Progress | None = None,
+        more_progress: Callable[[str], Progress] | None = None,
+    ) -> DatasetState:
+        """Create or open the dataset, and write the layers; progress, more_progress: as of `DatasetPlan.execute`."""
+        was_there, is_new = self.target.exists(), FILE_NAME not in self.target.list()
+        dataset = changes.create_dataset(self.target, self.voxel_size, exist_ok=True)
+        try:
+            write_volumes(dataset, self.volumes, self.options, self.report, executor, progress, more_progress)
+        except UnsupportedImageDataError:
+            if is_new and not dataset.layers:
+                take_back(self.target, keep_folder=was_there)
+            raise
+        return dataset
+
+
 @shown(lambda input_path, *_: f"import {storage.locate(input_path).name}")
 def from_images(
     input_path: Any,
@@ -121,13 +145,28 @@ def from_images(
     voxel_size: Vec3FloatLike | Sequence[float | None] | None = None,
     name: str | None = None,
     *,
+    wanted: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
+    options: ImportOptions = ImportOptions(),  # noqa: B008 - a frozen value
+    voxel_size_with_unit: VoxelSize | None = None,
+    layer_name: str | None = None,
+    layer_category: str | None = None,
     executor: AnyExecutor = None,
     progress: Progress | None = None,
-    **parameters: Any,
 ) -> DatasetState:
-    """Make a dataset of image files; see `Dataset.from_images`. `parameters` as of `plan_import`."""
-    with pools.pool(executor) as runner:
-        described = plan_import(input_path, output_path, voxel_size, name, executor=runner, **parameters)
+    """Make a dataset of image files; see `Dataset.from_images`."""
+    with execution.adapted(executor, default="threads") as runner:
+        described = plan_import(
+            input_path,
+            output_path,
+            voxel_size,
+            name,
+            wanted=wanted,
+            options=options,
+            voxel_size_with_unit=voxel_size_with_unit,
+            layer_name=layer_name,
+            layer_category=layer_category,
+            executor=runner,
+        )
         described.report.warn()
         dataset = described.execute(executor=runner, progress=progress)
         report = dataset.import_report
@@ -142,32 +181,21 @@ def plan_import(
     voxel_size: Vec3FloatLike | Sequence[float | None] | None = None,
     name: str | None = None,
     *,
-    map_filepath_to_layer_name: ConversionLayerMapping
-    | str
-    | Callable[[Any], str] = ConversionLayerMapping.INSPECT_SINGLE_FILE,
-    z_slices_sort_key: Callable[[Any], Any] | None = None,
+    wanted: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
+    options: ImportOptions = ImportOptions(),  # noqa: B008 - a frozen value
     voxel_size_with_unit: VoxelSize | None = None,
     voxel_size_from_files: bool = False,
     layer_name: str | None = None,
     layer_category: str | None = None,
-    missing_slices: str = "error",
-    reader: str | None = None,
-    use_bioformats: bool | None = None,
-    importer: str | None = None,
-    scene: int | str | None = None,
-    sampled: bool = False,
     overwrite: bool = False,
     executor: Any = None,
-    **options: Any,
-) -> ImportPlan:
+) -> DatasetPlan:
     """Look at image files, or a container, and say which dataset they make; see `Dataset.from_images`.
 
     voxel_size: an axis of it may be None: then it is what the files say. voxel_size_from_files: without a voxel size,
-    take all of it from the files. sampled: of a long series of files, open only a few; for plans that are only shown.
-    overwrite: something may be at `output_path`,
-    which the caller deletes before the plan is executed. Otherwise DatasetExistsError, unless it is what this import
-    has left when it was stopped. executor: the one that will be used, None for threads. options: the fields of
-    `ImportOptions`.
+    take all of it from the files. overwrite: something may be at `output_path`, which the caller deletes before the
+    plan is executed. Otherwise DatasetExistsError, unless it is what this import has left when it was stopped.
+    executor: the one that will be used, None for threads.
     """
     given = voxel_size is not None or voxel_size_with_unit is not None
     if (voxel_size is not None and voxel_size_with_unit is not None) or not (given or voxel_size_from_files):
@@ -176,55 +204,134 @@ def plan_import(
             hint="Give voxel_size=(x, y, z) in nanometres; None for an axis takes what the files say.",
         )
     target = storage.locate(output_path)
-    begun = None if overwrite else Record(target).read()
-    if not overwrite and begun is None:
+    unfinished = None if overwrite else Record(target).read()
+    if not overwrite and unfinished is None:
         check_nothing_is_at(target)
-    wanted = Wanted(reader, use_bioformats=use_bioformats, scene=scene, sampled=sampled)
-    groups = group_input(
-        input_path,
-        map_filepath_to_layer_name,
-        z_slices_sort_key,
-        missing_slices,
-        wanted,
-        importer,
-        layer_name,
-    )
-    import_options = ImportOptions(allow_multiple_layers=True, **options)
-    import_options.tell_of_flips()
-    volumes = plan_volumes(
+    groups = group_input(input_path, wanted, layer_name)
+    options = attrs.evolve(options, allow_multiple_layers=True)
+    options.warn_of_flips()
+    volumes, known = _described(
         groups,
         layer_category,
-        import_options,
-        Budget.of(import_options.memory, executor),
-        location_of=lambda layer, mag: target.child(layer, mag.to_layer_name()),
-        as_given=_as_given(input_path),
+        options,
+        target,
+        executor,
+        voxel_size=voxel_size_with_unit if voxel_size is None else voxel_size,
+        given_path=_given_path(input_path),
     )
-    known = known_size(volumes, voxel_size_with_unit if voxel_size is None else voxel_size)
-    volumes = with_pyramids(
-        volumes,
-        import_options,
-        known.size.to_nanometer(),
-        [],
-        location_of=lambda layer, mag: target.child(layer, mag.to_layer_name()),
-    )
-    plan = ImportPlan(
+    plan = DatasetPlan(
         target=target,
         name=name,
         voxel_size=known.size,
         voxel_size_of_files=known.of_files,
         volumes=volumes,
-        options=import_options,
-        continues=begun is not None,
-        report=ImportReport.of([*known.notes, *(note for planned in volumes for note in planned.notes)]),
+        options=options,
+        continues=unfinished is not None,
+        report=_report(known.notes, volumes),
     )
-    if begun is not None and begun != plan.fingerprint:
-        why, again = told_refusal(Record(target).refused)
+    if unfinished is not None and unfinished != plan.fingerprint:
+        why, again = refusal_words(Record(target).refused)
         raise DatasetExistsError(
             f"At {target.url} is what another import has left unfinished: of other images, or with other parameters"
             f"{why}.",
             hint=f"{again}, or choose another path.",
         )
     return plan
+
+
+def plan_layers(
+    groups: Mapping[str, Stack],
+    target: Any,
+    voxel_size: VoxelSize | Sequence[float | None] | None = None,
+    *,
+    options: ImportOptions = ImportOptions(),  # noqa: B008 - a frozen value
+    category: str | None = None,
+    overwrite: bool = False,
+    executor: Any = None,
+) -> LayersPlan:
+    """Say how the sources of `groups`, by layer name, become layers of the dataset at `target`.
+
+    voxel_size: None, as a whole or for an axis, takes that of the dataset, or what the sources say. overwrite: what is
+    there doesn't count. DatasetExistsError for something that is no dataset, an error of `Dataset` for one with
+    another voxel size, LayerExistsError for names that are taken.
+    """
+    place = storage.locate(target)
+    names = list(place.list())
+    dataset: DatasetState | None = None
+    if FILE_NAME in names and not overwrite:
+        dataset = DatasetState.open(place)
+        if voxel_size is not None:
+            size = filled(voxel_size, dataset.voxel_size_with_unit)
+            dataset = changes.create_dataset(place, size, exist_ok=True)
+    elif names and not overwrite:
+        raise DatasetExistsError(
+            f"There is already something at {place.url}, which is no dataset.",
+            hint="Choose another path.",
+        )
+    volumes, known = _described(
+        groups, category, options, place, executor, dataset=dataset, voxel_size=voxel_size
+    )
+    return LayersPlan(
+        target=place,
+        voxel_size=known.size,
+        voxel_size_of_files=known.of_files,
+        volumes=volumes,
+        options=options,
+        report=_report(known.notes, volumes),
+    )
+
+
+def _described(
+    groups: Mapping[str, Stack],
+    category: str | None,
+    options: ImportOptions,
+    target: Location,
+    executor: Any,
+    *,
+    dataset: DatasetState | None = None,
+    voxel_size: Any = None,
+    given_path: Callable[[str], str] = lambda path: path,
+) -> tuple[tuple[VolumePlan, ...], KnownSize]:
+    """Describe the volumes of an import with their pyramids, and the voxel size.
+
+    dataset: the one that gets the layers, None for a new one; then voxel_size is what was given. given_path: gives a
+    path as the user wrote it.
+    """
+
+    def location_of(layer: str, mag: Mag) -> Location:
+        return target.child(layer, mag.to_layer_name())
+
+    def backend_for(data_format: str) -> str | None:
+        return None if dataset is None else dataset.backend_for(data_format)
+
+    volumes = plan_volumes(
+        groups,
+        category,
+        options,
+        Budget.of(options.memory, executor),
+        location_of=location_of,
+        backend_for=backend_for,
+        given_path=given_path,
+    )
+    others: list[Sequence[Mag]] = []
+    if dataset is None:
+        known = known_size(volumes, voxel_size)
+    else:
+        check_target(target, volumes)
+        for volume in volumes:
+            check_free(dataset, volume)
+        size = dataset.voxel_size_with_unit
+        known = KnownSize(size=size, of_files="", notes=tuple(compared(volumes, size)))
+        others = [list(layer.mags) for layer in dataset.layers.values()]
+    nanometres = known.size.to_nanometer()
+    return (
+        with_pyramids(volumes, options, nanometres, others, location_of=location_of, backend_for=backend_for),
+        known,
+    )
+
+
+def _report(notes: Iterable[ImportNote], volumes: Iterable[VolumePlan]) -> ImportReport:
+    return ImportReport.of([*notes, *(note for planned in volumes for note in planned.notes)])
 
 
 def check_nothing_is_at(target: Location) -> None:
@@ -258,7 +365,7 @@ def take_back(target: Location, *, keep_folder: bool) -> None:
             target.child(name.rstrip("/")).delete(recursive=True)
 
 
-def _as_given(images: Any) -> Callable[[str], str]:
+def _given_path(images: Any) -> Callable[[str], str]:
     """Give a function from paths of files to what was given, and what lies below it."""
     if isinstance(images, (list, tuple)):
         return lambda _: telling_path(str(images[0])) if images else ""
@@ -279,63 +386,32 @@ def add_layer_from_images(
     layer_name: str,
     category: str | None = "color",
     *,
+    wanted: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
+    options: ImportOptions = ImportOptions(),  # noqa: B008 - a frozen value
     executor: AnyExecutor = None,
-    missing_slices: str = "error",
-    reader: str | None = None,
-    use_bioformats: bool | None = None,
-    importer: str | None = None,
-    scene: int | str | None = None,
     progress: Progress | None = None,
-    **options: Any,
 ) -> LayerState:
-    """Add one layer, or several, from image files; see `Dataset.add_layer_from_images`. Gives the first.
-
-    options: the fields of `ImportOptions`.
-    """
+    """Add one layer, or several, from image files; see `Dataset.add_layer_from_images`. Gives the first."""
     if dataset.read_only:
         raise ReadOnlyError(
             f"The dataset {dataset.location.url} is read-only: it can't get a layer.",
             hint="Open it without read_only=True.",
         )
-    import_options = ImportOptions(**options)
-    import_options.tell_of_flips()
-    wanted = Wanted(reader, use_bioformats=use_bioformats, scene=scene)
-    with pools.pool(executor) as runner:
-        volumes = plan_volumes(
-            resolve_input(
-                images,
-                layer_name,
-                wanted,
-                missing_slices,
-                importer,
-                several=import_options.allow_multiple_layers,
-            ),
+    options.warn_of_flips()
+    with execution.adapted(executor, default="threads") as runner:
+        groups = resolve_input(images, layer_name, wanted, several=options.allow_multiple_layers)
+        volumes, known = _described(
+            groups,
             category,
-            import_options,
-            Budget.of(import_options.memory, runner),
-            location_of=lambda layer, mag: dataset.location.child(layer, mag.to_layer_name()),
-            backend_for=dataset.backend_for,
-            as_given=_as_given(images),
+            options,
+            dataset.location,
+            runner,
+            dataset=dataset,
+            given_path=_given_path(images),
         )
-        check_target(dataset.location, volumes)
-        for volume in volumes:
-            check_free(dataset, volume)
-        volumes = with_pyramids(
-            volumes,
-            import_options,
-            dataset.voxel_size,
-            [list(layer.mags) for layer in dataset.layers.values()],
-            location_of=lambda layer, mag: dataset.location.child(layer, mag.to_layer_name()),
-            backend_for=dataset.backend_for,
-        )
-        report = ImportReport.of(
-            [
-                *compared(volumes, dataset.voxel_size_with_unit),
-                *(note for planned in volumes for note in planned.notes),
-            ]
-        )
+        report = _report(known.notes, volumes)
         report.warn()
-        layers, written = write_volumes(dataset, volumes, import_options, report, runner, progress)
+        layers, written = write_volumes(dataset, volumes, options, report, runner, progress)
         written.beyond(report).warn()
         return layers[0]
 
@@ -364,7 +440,7 @@ def write_volumes(
             progress(min(done, total), total)  # what goes on may be cut another way
 
     layers: list[LayerState] = []
-    with pools.pool(executor) as runner:
+    with execution.adapted(executor, default="threads") as runner:
         for volume in volumes:
             written, notes = write_volume(dataset, volume, options, executor=runner, advance=advance)
             layers += written

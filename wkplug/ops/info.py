@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
+from wkplug.abc import Location
 from wkplug.errors import MagError, StorageError, WkplugError
 from wkplug.filesystems.paths import is_scrap
-from wkplug.geometry import Mag
+from wkplug.geometry import Mag, NDBoundingBox
 from wkplug.model.attachments import attached
+from wkplug.model.states import DatasetState, LayerState, MagState
+from wkplug.properties import layer_facts
 from wkplug.storage.removing import noted_deletions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from wkplug.abc import Location
-    from wkplug.geometry import NDBoundingBox
-    from wkplug.model.states import DatasetState, LayerState, MagState
 
 __all__ = ["LayerReport", "MagReport", "Report", "box_facts", "describe"]
 
@@ -156,7 +156,6 @@ def _layer(layer: LayerState, *, sizes: bool) -> LayerReport:
 
 
 def _notes(layer: LayerState) -> tuple[str, ...]:
-    from wkplug.properties import layer_facts
 
     facts = layer_facts(layer.properties, layer.dataset.voxel_size_with_unit)
     try:

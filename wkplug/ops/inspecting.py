@@ -6,10 +6,12 @@ Nothing is written, and no voxel is decoded: all comes from the file's headers. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from wkplug import registry
+from wkplug.abc import ImageInfo, Location
 from wkplug.errors import (
     CorruptDataError,
     ImageConversionError,
@@ -19,15 +21,14 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
 )
 from wkplug.filesystems.zip import is_zip
-from wkplug.ops.importing.axes import EVERYTHING, Meaning, has_alpha
 from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
+from wkplug.ops.importing.grouping import find_name
 from wkplug.ops.importing.readers import HEAD_BYTES
-from wkplug.ops.importing.scenes import find_name
 from wkplug.ops.importing.values import needed_dtype
-
-if TYPE_CHECKING:
-    from wkplug.abc import ImageInfo, Location
-    from wkplug.registry import Choice
+from wkplug.ops.importing.volume import EVERYTHING, AxisRoles, has_alpha
+from wkplug.registry import Choice
+from wkplug.registry.explain import as_facts
+from wkplug.storage import locate
 
 __all__ = [
     "ContainerReport",
@@ -68,7 +69,6 @@ class ImageReport:
 
     def to_json(self) -> dict[str, Any]:
         """Give everything as JSON values; lengths in nanometres."""
-        from wkplug.registry.explain import as_facts
 
         info = attrs.asdict(self.info)
         return {
@@ -104,7 +104,6 @@ class ContainerReport:
 
     def to_json(self) -> dict[str, Any]:
         """Give everything as JSON values; lengths in nanometres."""
-        from wkplug.registry.explain import as_facts
 
         layers = []
         for layer in self.layers:
@@ -124,7 +123,6 @@ def inspect_container(path: str, *, importer: str | None = None) -> ContainerRep
 
     importer: the one to take, whatever it says. CorruptDataError for a container that is damaged.
     """
-    from wkplug.storage import locate
 
     location = inside(locate(path))
     choice = choose_container(location, importer)
@@ -157,8 +155,6 @@ def inspect_image(path: str, *, reader: str | None = None, scene: int | str = 0)
     scene: which image of the file, from 0, or its name. UnsupportedImageFormatError if no reader takes it (with the
     plugin to install where one is known), MissingError if it is not there, CorruptImageError if it is damaged.
     """
-    from wkplug import registry
-    from wkplug.storage import locate
 
     location = locate(path)
     if isinstance(scene, str):
@@ -208,7 +204,7 @@ def _beginning(location: Location) -> tuple[int | None, bytes]:
 
 def _layer(info: ImageInfo, path: str, category: str = "", *, exact: bool = False) -> LayerPreview:
     try:
-        meaning = Meaning.of(info, path, EVERYTHING, exact=exact)
+        meaning = AxisRoles.of(info, path, EVERYTHING, exact=exact)
     except UnsupportedImageDataError as error:
         return LayerPreview(problem=error.message)
     becomes = {}

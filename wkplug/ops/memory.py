@@ -50,10 +50,16 @@ def parse_bytes(value: int | str) -> int:
     return int(count)
 
 
-def memory_budget(value: int | str | None = None) -> int:
-    """Give the bytes that the process may take: what was asked for, or a default that leaves half of the machine."""
+def memory_budget(value: int | str | None = None, *, half_of_machine: bool = False) -> int:
+    """Give the bytes that the process may take: what was asked for, or a default that leaves half of the machine.
+
+    half_of_machine: the default is all of that half, as of pyramids and transforms, which are slower with less; else
+    it is `DEFAULT_MEMORY`, as of imports.
+    """
     if value is not None:
         return parse_bytes(value)
+    if half_of_machine:
+        return half_of_memory()
     return min(max(DEFAULT_MEMORY, resident() + _ON_TOP), half_of_memory())
 
 

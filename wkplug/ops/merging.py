@@ -11,19 +11,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from wkplug import execution
+from wkplug.abc import Box
 from wkplug.errors import InvalidArgumentError, MissingError, UnsupportedOperationError
-from wkplug.geometry import grids
+from wkplug.execution import AnyExecutor
+from wkplug.geometry import NDBoundingBox, grids
 from wkplug.model import changes, voxels
 from wkplug.model.regions import from_bounding_box, in_mag
+from wkplug.model.states import MagState
+from wkplug.storage import ArrayHandle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from wkplug.abc import Box
-    from wkplug.execution import AnyExecutor
-    from wkplug.geometry import NDBoundingBox
-    from wkplug.model.states import MagState
-    from wkplug.storage import ArrayHandle
 
 __all__ = ["merge", "merge_boxes"]
 

@@ -15,14 +15,15 @@ from wkplug.abc import ContactSheet, Panel
 from wkplug.errors import InvalidArgumentError
 from wkplug.geometry import BoundingBox, Vec3Int
 from wkplug.model import voxels
+from wkplug.model.axes import to_cxyz
 from wkplug.model.regions import in_mag
+from wkplug.model.states import DatasetState, LayerState, MagState
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import NDArray
 
-    from wkplug.model.states import DatasetState, LayerState, MagState
 
 __all__ = ["contact_sheet", "write_preview"]
 
@@ -158,8 +159,6 @@ def _section(box: BoundingBox, view: MagState, cut: str) -> BoundingBox:
 def _plane(view: MagState, section: BoundingBox, across: str, down: str) -> NDArray[Any]:
     """Read a section as (down, across, channels)."""
     import numpy
-
-    from wkplug.model.axes import to_cxyz
 
     frame, (start, shape) = view.frame, view.layer.region
     first, extent = list(start), list(shape)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from wkplug.abc import Box
+from wkplug.execution import adapted, results_in_order
 from wkplug.geometry import grids
 from wkplug.model import changes, voxels
-from wkplug.ops import plan, pools
+from wkplug.model.states import LayerState
 from wkplug.ops.copying.rewriting import job_grid, stored_tasks, tile_shape
-
-if TYPE_CHECKING:
-    from wkplug.model.states import LayerState
-    from wkplug.storage import ArrayHandle
+from wkplug.storage import ArrayHandle
 
 __all__ = ["refresh_largest_segment_id"]
 
@@ -28,12 +27,12 @@ def refresh_largest_segment_id(layer: LayerState, *, executor: Any = None) -> in
         spec, itemsize = handle.spec, handle.array.dtype.itemsize
         grid = job_grid(spec.shard_shape, bounds[1], itemsize)
         work = partial(_largest, handle, tile_shape(grid, spec.chunk_shape, itemsize))
-        with pools.pool(executor) as pool:
+        with adapted(executor, default="threads") as pool:
             tasks = stored_tasks([handle], bounds, grid)
-            largest = max(plan.run(tasks, work, executor=pool), default=0)
+            largest = max(results_in_order(work, tasks, executor=pool), default=0)
     changes.set_layer_key(layer, "largestSegmentId", largest, "change its largest segment id")
     return largest
 
 
-def _largest(handle: ArrayHandle, tile: tuple[int, ...], task: plan.Task) -> int:
-    return max(int(voxels.read(handle, box).max()) for box in grids.cells(task.box[0], task.box[1], tile))
+def _largest(handle: ArrayHandle, tile: tuple[int, ...], task: Box) -> int:
+    return max(int(voxels.read(handle, box).max()) for box in grids.cells(task[0], task[1], tile))

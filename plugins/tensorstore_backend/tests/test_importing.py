@@ -27,7 +27,7 @@ from tests.filesystems.servers import serve_files
 from wkplug import storage
 from wkplug.abc import ProbeScore
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
-from wkplug.ops.importing.strays import check_chunks
+from wkplug.ops.importing.containers import check_chunks
 
 
 def n5(path: Path, shape: tuple[int, ...] = (40, 30, 20), **attributes: Any) -> None:

@@ -205,7 +205,7 @@ class OlderCopyingDataset:
             self.state,
             state_of(foreign_layer),
             new_layer_name,
-            request=verbs.mag_copying.CopyRequest(files=True),
+            request=verbs.mag_copying.CopyOptions(files=True),
         )
         return self._layer(made)
 
@@ -221,7 +221,7 @@ class OlderCopyingDataset:
         made = verbs.dataset_copying.copy_dataset(
             self.state,
             new_dataset_path,
-            request=verbs.mag_copying.CopyRequest(files=True),
+            request=verbs.mag_copying.CopyOptions(files=True),
             exists_ok=exists_ok,
             layers_to_ignore=layers_to_ignore,
         )

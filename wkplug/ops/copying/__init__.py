@@ -1,6 +1,5 @@
 """Voxels, mags, layers and datasets that exist become others: copied, linked, referenced, or stored in another way.
 
-`mag_copying`, `layer_copying` and `dataset_copying` are one implementation with a mode; `existing` and `written` make
-layers of arrays and of data in memory; `rechunking` changes how a mag is stored. `rewriting` moves the voxels,
-`entries` and `attaching` take over what is not voxels.
+`mag_copying`, `layer_copying` and `dataset_copying` are one implementation with a mode; `existing` makes layers of
+arrays that are there and of data in memory; `rechunking` changes how a mag is stored. `rewriting` moves the voxels.
 """

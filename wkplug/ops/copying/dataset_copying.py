@@ -5,15 +5,18 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from wkplug import storage
+from wkplug import execution, storage
+from wkplug.abc import Location
 from wkplug.errors import DatasetExistsError, InvalidArgumentError
+from wkplug.geometry import NDBoundingBox, Vec3FloatLike
 from wkplug.model import changes
 from wkplug.model.places import check_place_is_free
-from wkplug.ops import pools
+from wkplug.model.states import DatasetState
 from wkplug.ops.copying import layer_copying
-from wkplug.ops.copying.unfinished import UnfinishedCopy
-from wkplug.progress import shown
-from wkplug.properties import operations
+from wkplug.ops.copying.layer_copying import UnfinishedCopy
+from wkplug.ops.copying.mag_copying import CopyOptions
+from wkplug.progress import Progress, shown
+from wkplug.properties import VoxelSize, operations
 from wkplug.properties.document import FILE_NAME
 from wkplug.storage.marks import check_complete
 
@@ -21,12 +24,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
-    from wkplug.abc import Location
-    from wkplug.geometry import NDBoundingBox, Vec3FloatLike
-    from wkplug.model.states import DatasetState
-    from wkplug.ops.copying.mag_copying import CopyRequest
-    from wkplug.ops.plan import Progress
-    from wkplug.properties import VoxelSize
 
 __all__ = ["copy_dataset", "shallow_copy_dataset"]
 
@@ -40,7 +37,7 @@ def copy_dataset(
     *,
     voxel_size: Vec3FloatLike | None = None,
     voxel_size_with_unit: VoxelSize | None = None,
-    request: CopyRequest | None = None,
+    request: CopyOptions | None = None,
     data_format: str | None = None,
     exists_ok: bool = False,
     executor: Any = None,
@@ -82,7 +79,7 @@ def copy_dataset(
         with unfinished.making():
             target = _target(dataset, location, voxel_size, voxel_size_with_unit)
     try:
-        with pools.pool(executor) as pool:
+        with execution.adapted(executor, default="threads") as pool:
             for layer in layers:
                 if goes_on and not exists_ok and _is_complete(target, layer.name):
                     continue

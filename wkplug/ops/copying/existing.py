@@ -1,6 +1,7 @@
-"""Arrays that are there already: how they become mags and layers.
+"""Arrays that are there already, on disk or in memory: how they become mags and layers.
 
-Nothing is computed from voxels here; what an array is, its own metadata say.
+What an array on disk is, its own metadata say; nothing is computed from its voxels. Of data in memory the axes are
+named and the box is found, and the coarser mags are computed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wkplug import storage
+from wkplug.abc import Location
 from wkplug.errors import (
     ArrayException,
     InvalidArgumentError,
@@ -18,14 +20,20 @@ from wkplug.errors import (
     MagMismatchError,
     MagNotFoundError,
     MissingError,
+    ShapeMismatchError,
     UnsupportedOperationError,
     WkplugError,
 )
-from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox, grids
+from wkplug.geometry import Mag, MagLike, NDBoundingBox, NormalizedBoundingBox, VecIntLike, grids
 from wkplug.geometry.boxes import checked_box
-from wkplug.model import changes
+from wkplug.model import changes, voxels
 from wkplug.model.dtypes import check_category, check_layer_dtype
+from wkplug.model.layout import LayoutRequest
+from wkplug.model.names import Category
+from wkplug.model.regions import Position, Region
+from wkplug.model.states import DatasetState, LayerState, MagState
 from wkplug.notices import warn_user
+from wkplug.ops.pyramids import downsampling
 from wkplug.properties import (
     LayerProperties,
     MagViewProperties,
@@ -36,18 +44,16 @@ from wkplug.properties import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from wkplug.abc import Location
-    from wkplug.geometry import MagLike
-    from wkplug.model.regions import Region
-    from wkplug.model.states import DatasetState, LayerState, MagState
+    from numpy.typing import ArrayLike
 
 __all__ = [
     "MissingArrayError",
     "add_layer_for_existing_files",
     "add_mag_for_existing_files",
     "add_mag_from_array",
+    "write_layer",
 ]
 
 _MAG_NAME = re.compile(r"\d+(-\d+-\d+)?", re.ASCII)
@@ -386,3 +392,80 @@ def _check_kind(layer: LayerState, handle: storage.ArrayHandle) -> None:
                 f"{found}, the layer's is {own}.",
                 hint="Add it to a layer that is described as the array is.",
             )
+
+
+def write_layer(
+    dataset: DatasetState,
+    layer_name: str,
+    category: Category,
+    data: ArrayLike,
+    *,
+    data_format: str | None = None,
+    downsample: bool = True,
+    layout: LayoutRequest = LayoutRequest(),  # noqa: B008 - a frozen value
+    axes: Sequence[str] | None = None,
+    absolute_offset: VecIntLike | None = None,
+    mag: MagLike = 1,
+) -> LayerState:
+    """Add a layer that holds an array; see `Dataset.write_layer`."""
+    import numpy
+
+    array = numpy.asarray(data)
+    names = _axes_of(array.shape, axes)
+    if axes is None and array.ndim == 2:
+        array = array[:, :, None]
+    if "c" not in names and set(names) == set("xyz"):
+        names, array = ("c", *names), array[None]
+    target = Mag(mag)
+    factors = dict(zip("xyz", target.to_tuple(), strict=True))
+    start = _offset(names, absolute_offset)
+    shape = [length * factors.get(axis, 1) for axis, length in zip(names, array.shape, strict=True)]
+    request = changes.LayerRequest(
+        category,
+        dtype=array.dtype,
+        num_channels=array.shape[names.index("c")] if "c" in names else 1,
+        data_format=data_format,
+        bounding_box=NormalizedBoundingBox(start, shape, names),
+    )
+    layer = changes.add_layer(dataset, layer_name, request)
+    try:
+        new = changes.add_mag(layer, target, layout)
+        voxels.write_to_mag(new, array, Position())
+    except BaseException:
+        changes.delete_layer(layer)
+        raise
+    if downsample:
+        downsampling.downsample(layer)
+    return layer
+
+
+def _axes_of(shape: tuple[int, ...], axes: Sequence[str] | None) -> tuple[str, ...]:
+    if axes is not None:
+        names = tuple(axes)
+        if len(names) != len(shape) or len(set(names)) != len(names):
+            raise ShapeMismatchError(
+                f"The data have {len(shape)} dimensions, shape {shape}, but axes are {names}.",
+                hint="Give one name per dimension, each once.",
+            )
+        return names
+    known = {2: ("x", "y", "z"), 3: ("x", "y", "z"), 4: ("c", "x", "y", "z")}
+    if len(shape) not in known:
+        raise InvalidArgumentError(
+            f"What the {len(shape)} dimensions of the data (shape {shape}) mean isn't known.",
+            hint='Name them, as in axes=("t", "c", "x", "y", "z").',
+        )
+    return known[len(shape)]
+
+
+def _offset(names: tuple[str, ...], offset: Any) -> list[int]:
+    if offset is None:
+        return [0] * len(names)
+    numbers = [int(number) for number in offset]
+    for wanted in (names, tuple(axis for axis in names if axis != "c"), ("x", "y", "z")):
+        if len(numbers) == len(wanted):
+            by_axis = dict(zip(wanted, numbers, strict=True))
+            return [0 if axis == "c" else by_axis.get(axis, 0) for axis in names]
+    raise InvalidArgumentError(
+        f"absolute_offset is {tuple(numbers)}, but the axes are {', '.join(names)}.",
+        hint="Give x, y, z, or one number per axis.",
+    )

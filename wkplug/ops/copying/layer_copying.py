@@ -1,20 +1,28 @@
 """Copying whole layers: their properties, mags, attachments, and what else lies in their folders.
 
-Everything that describes the source is taken over as it stands in its properties file, with the keys that
-nobody here knows, as a copy of its own. A reference to a layer is one change of the properties file; a copy is
-listed at once, and its mags one by one as they are complete.
+Everything that describes the source is taken over as it stands in its properties file, with the keys that nobody here
+knows, as a copy of its own. A reference to a layer is one change of the properties file; a copy is listed at once,
+and its mags one by one as they are complete.
+
+A copy marks the folder of its target before anything else, and takes the mark away when all is there
+(`UnfinishedCopy`). What a killed copy leaves can be opened (whatever is listed is complete), and says by its mark
+that more was to come. The same copy goes on with it: what it has listed is complete and stays. A copy into something
+that was there before (`exists_ok`) can't know what of it is its own: it is marked as another kind of job, which
+compares everything when it comes again.
 """
 
 from __future__ import annotations
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug import registry, storage
+from wkplug import execution, registry, storage
+from wkplug.abc import Location
 from wkplug.errors import (
     InvalidArgumentError,
     LayerExistsError,
@@ -25,16 +33,14 @@ from wkplug.errors import (
     UnsafePathError,
     WkplugError,
 )
-from wkplug.geometry import BoundingBox, NormalizedBoundingBox
+from wkplug.geometry import BoundingBox, NDBoundingBox, NormalizedBoundingBox
 from wkplug.model import changes
 from wkplug.model.attachments import KINDS, Attached, add_copy, attached, list_path
-from wkplug.model.states import DatasetState, LayerState, OpenOptions
+from wkplug.model.states import DatasetState, LayerState, MagState, OpenOptions
 from wkplug.notices import warn_user
-from wkplug.ops import pools
-from wkplug.ops.copying import entries, mag_copying
-from wkplug.ops.copying.mag_copying import CopyRequest, Transfer, missing_at
-from wkplug.ops.copying.unfinished import UnfinishedCopy
-from wkplug.progress import shown
+from wkplug.ops.copying import mag_copying
+from wkplug.ops.copying.mag_copying import CopyOptions, Transfer, missing_at
+from wkplug.progress import Progress, shown
 from wkplug.properties import (
     AttachmentsProperties,
     LayerProperties,
@@ -43,18 +49,14 @@ from wkplug.properties import (
     check_layer_name,
     operations,
 )
-from wkplug.storage.marks import check_complete
+from wkplug.storage.marks import check_complete, digest
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
-
-    from wkplug.abc import Location
-    from wkplug.geometry import NDBoundingBox
-    from wkplug.model.states import MagState
-    from wkplug.ops.plan import Progress
+    from collections.abc import Callable, Iterator
 
 __all__ = [
+    "UnfinishedCopy",
     "add_layer_as_copy",
     "add_layer_as_ref",
     "add_layer_like",
@@ -67,6 +69,7 @@ __all__ = [
     "link_other_entries",
 ]
 
+
 # What an operation of its own sets, or what follows from the copy itself.
 _NOT_COPIED = frozenset(
     {
@@ -74,6 +77,7 @@ _NOT_COPIED = frozenset(
         "attachments",
     }
 )  # fmt: skip
+
 _OUR_OWN = ".wkplug"
 _LOOKS = 16
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -107,7 +111,7 @@ def add_layer_as_copy(
     foreign_layer: LayerState | str | os.PathLike[str],
     new_layer_name: str | None = None,
     *,
-    request: CopyRequest | None = None,
+    request: CopyOptions | None = None,
     data_format: str | None = None,
     exists_ok: bool = False,
     executor: Any = None,
@@ -120,7 +124,7 @@ def add_layer_as_copy(
     source = layer_of(foreign_layer)
     box = cropped(source, bounding_box, exists_ok=exists_ok)
     if box is not None:
-        request = attrs.evolve(request or CopyRequest(), files=False)
+        request = attrs.evolve(request or CopyOptions(), files=False)
     name = source.name if new_layer_name is None else new_layer_name
     if not source.dataset.allow_incomplete:
         check_complete(source.location)
@@ -157,7 +161,7 @@ def add_layer_as_copy(
             layer = add_layer_like(dataset, source, name, data_format=data_format)
             if box is not None:
                 changes.set_box(layer, box)
-    with pools.pool(executor) as pool:
+    with execution.adapted(executor, default="threads") as pool:
         for view in source.mags.values():
             if goes_on and not exists_ok and changes.is_finished(layer, view.mag):
                 continue
@@ -226,13 +230,7 @@ def add_layer_as_ref(
     make_relative: bool = False,
 ) -> LayerState:
     """List a layer whose files stay where they are; see `Dataset.add_layer_as_ref`."""
-    dataset.check_writable("its layers")
-    source = layer_of(foreign_layer)
-    _check_foreign(dataset, source)
-    name = source.name if new_layer_name is None else new_layer_name
-    check_layer_name(name)
-    _check_free(dataset, name)
-    _tell_of_missing_mags(source)
+    source, name = _to_reference(dataset, foreign_layer, new_layer_name)
     with changes.exclusive_layer(dataset, name):
         dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
     return dataset.layer(name)
@@ -246,15 +244,11 @@ def add_symlink_layer(
     make_relative: bool = False,
 ) -> LayerState:
     """Link a layer's folder and list the layer; see `Dataset.add_symlink_layer`."""
-    dataset.check_writable("its layers")
-    source = layer_of(foreign_layer)
-    _check_foreign(dataset, source)
-    name = source.name if new_layer_name is None else new_layer_name
-    check_layer_name(name)
-    _check_free(dataset, name)
-    _tell_of_missing_mags(source)
+    source, name = _to_reference(dataset, foreign_layer, new_layer_name)
     with changes.exclusive_layer(dataset, name):
-        link = entries.make_link(dataset.location.child(name), source.location, make_relative=make_relative)
+        link = mag_copying.make_link(
+            dataset.location.child(name), source.location, make_relative=make_relative
+        )
         try:
             dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
         except BaseException:
@@ -272,18 +266,34 @@ def add_symlink_attachment(layer: LayerState, item: Attached, *, make_relative: 
     source = item.location
     suffix = source.name.rpartition(".")[2] if "." in source.name else ""
     name = f"{item.name}.{suffix}" if suffix and not item.name.endswith(f".{suffix}") else item.name
-    link = entries.make_link(
+    link = mag_copying.make_link(
         layer.location.child(item.kind.json_key, name), source, make_relative=make_relative
     )
     try:
-        path = entries.recorded_path(layer.dataset, source, make_relative=make_relative)
+        path = mag_copying.recorded_path(layer.dataset, source, make_relative=make_relative)
         list_path(layer, item, path)
     except BaseException:
         link.unlink()
         raise
 
 
-def _tell_of_missing_mags(source: LayerState) -> None:
+def _to_reference(
+    dataset: DatasetState,
+    foreign_layer: LayerState | str | os.PathLike[str],
+    new_layer_name: str | None,
+) -> tuple[LayerState, str]:
+    """Give the layer that is to be referred to, and the name that it gets; refuses what can't be."""
+    dataset.check_writable("its layers")
+    source = layer_of(foreign_layer)
+    _check_foreign(dataset, source)
+    name = source.name if new_layer_name is None else new_layer_name
+    check_layer_name(name)
+    _check_free(dataset, name)
+    _warn_of_missing_mags(source)
+    return source, name
+
+
+def _warn_of_missing_mags(source: LayerState) -> None:
     """Warn of mags that the layer lists and that are not there: what refers to it lists them, too."""
     views = list(source.mags.values())
     if source.location.local_path() is not None:
@@ -329,8 +339,8 @@ def _describe(
         mags = [
             MagViewProperties(
                 mag=mag,
-                path=entries.recorded_path(pointing_from, view.location, make_relative=make_relative),
-                extra=entries.all_keys(view),
+                path=mag_copying.recorded_path(pointing_from, view.location, make_relative=make_relative),
+                extra=mag_copying.all_keys(view),
             )
             for mag, view in source.mags.items()
         ]
@@ -342,21 +352,21 @@ def _describe(
         entry.bounding_box = _box_for_format(entry)
     if isinstance(entry, SegmentationLayerProperties):
         entry = attrs.evolve(entry, attachments=AttachmentsProperties())
-    changes: list[operations.Operation] = [
+    described: list[operations.Operation] = [
         operations.AddLayer(entry, like=_raw(source)),
         *_keys_of(source, name),
     ]
     listed = _raw(source).get("attachments") if pointing_from is not None else None
     if pointing_from is not None and listed:
         places = {
-            (item.kind.container_name, item.name): entries.recorded_path(
+            (item.kind.container_name, item.name): mag_copying.recorded_path(
                 pointing_from, item.location, make_relative=make_relative
             )
             for item in attached(source)
         }
         value = _with_paths(copy.deepcopy(listed), places)
-        changes.append(operations.SetLayerKey(name, "attachments", value))
-    return changes
+        described.append(operations.SetLayerKey(name, "attachments", value))
+    return described
 
 
 def _box_for_format(entry: LayerProperties) -> NormalizedBoundingBox:
@@ -516,7 +526,7 @@ def link_other_entries(source: LayerState, layer: LayerState) -> None:
         shared, besides = _unlisted(source, entry)
         for parts in [(name, inner.rstrip("/")) for inner in besides] if shared else [(name,)]:
             try:
-                entries.make_link(layer.location.child(*parts), source.location.child(*parts))
+                mag_copying.make_link(layer.location.child(*parts), source.location.child(*parts))
             except (InvalidArgumentError, OSError) as error:
                 failed.append(f"{'/'.join(parts)} ({error})")
     if failed:
@@ -524,3 +534,93 @@ def link_other_entries(source: LayerState, layer: LayerState) -> None:
             f"[WARNING] These entries of the layer {source.name!r} could not be linked: {'; '.join(failed)}",
             UserWarning,
         )
+
+
+# --- copies that have not ended ---------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class UnfinishedCopy:
+    """A copy that is to be made. kind: "layer" or "dataset"; asked: what copies of one source may differ in."""
+
+    kind: str
+    source: Location
+    target: Location
+    asked: list[Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that differs where what is asked for does."""
+        plain = (attrs.asdict(part) if attrs.has(type(part)) else part for part in self.asked)
+        return digest([self.source.url, *plain])
+
+    def goes_on(self, *, exists_ok: bool, error: type[WkplugError]) -> bool:
+        """Whether the target is what this very copy has left; `error` if it is another job's, unless `exists_ok`."""
+        mark = storage.read_mark(self.target)
+        if mark is None:
+            return False
+        own = self._is_own(mark)
+        if own and (exists_ok or mark.job == self._job(into=False)):
+            return True
+        if exists_ok:
+            return False
+        if own:
+            raise error(
+                f"At {self.target.url} a copy into the {self.kind} that was there has not finished: {self._what}, "
+                f"started {mark.started}.",
+                hint="Run it again with exists_ok=True, as it was begun.",
+            )
+        raise error(
+            f"At {self.target.url} is what another job has left unfinished: {mark.what or mark.job}, "
+            f"started {mark.started}.",
+            hint="Run that again, with the same parameters, to finish it; or choose another name or path.",
+        )
+
+    def begin(self, *, into: bool) -> None:
+        """Mark the target. into: it holds what this copy hasn't brought."""
+        mark = storage.read_mark(self.target)
+        if mark is not None and mark.job not in (self._job(into=True), self._job(into=False)):
+            return  # an unfinished import stays one
+        if mark is not None and not self._is_own(mark):
+            # Another copy has not ended: it stays noted, but can't rely on what is listed any more.
+            storage.set_mark(self.target, attrs.evolve(mark, job=self._job(into=True)))
+            return
+        if mark is None or (into and mark.job != self._job(into=True)):
+            job = self._job(into=into)
+            storage.set_mark(
+                self.target, storage.Mark(job=job, what=self._what, fingerprint=self.fingerprint)
+            )
+
+    @contextmanager
+    def making(self) -> Iterator[None]:
+        """Mark the target, which is made in the block; if it can't be made, nothing is left of it.
+
+        There is nothing yet that another job could go on with: if one has left its mark, this one takes its place.
+        """
+        mark = storage.read_mark(self.target)
+        if mark is not None and not self._is_own(mark):
+            storage.clear_mark(self.target)
+        self.begin(into=False)
+        try:
+            yield
+        except BaseException:
+            self.end()
+            if next(iter(self.target.list()), None) is None:
+                self.target.delete(recursive=True)
+            raise
+
+    def end(self) -> None:
+        """Take the mark away, if it is this copy's."""
+        mark = storage.read_mark(self.target)
+        if mark is not None and self._is_own(mark):
+            storage.clear_mark(self.target)
+
+    def _is_own(self, mark: storage.Mark) -> bool:
+        return (mark.what, mark.fingerprint) == (self._what, self.fingerprint)
+
+    @property
+    def _what(self) -> str:
+        return f"a copy of {self.source.url}"
+
+    def _job(self, *, into: bool) -> str:
+        return f"copy into {self.kind}" if into else f"copy {self.kind}"

@@ -1,9 +1,9 @@
 """Copying mags: one implementation, and a mode that says how the voxels get there.
 
-`Transfer.DATA` reads and writes voxels, task by task (`wkplug.ops.copying.rewriting`); `FILES` copies the array's files
-byte by byte; `LINK` makes a symbolic link; `REFERENCE` only writes down where the array is. Whatever the mode,
-a mag is listed when it is complete and not before, the source's entry is taken over with the keys that nobody
-here knows, and the layer's box becomes the union of both. What was linked or referenced is read-only here.
+`Transfer.DATA` reads and writes voxels, task by task (see `rewriting`); `FILES` copies the array's files byte by
+byte; `LINK` makes a symbolic link; `REFERENCE` only writes down where the array is. Whatever the mode, a mag is
+listed when it is complete and not before, the source's entry is taken over with the keys that nobody here knows, and
+the layer's box becomes the union of both. What was linked or referenced is read-only here.
 
 A killed copy leaves a marked folder that nobody lists; the same call again replaces it. Mags that were complete are
 compared then (`exists_ok`), and nothing is written where they are equal.
@@ -11,14 +11,18 @@ compared then (`exists_ok`), and nothing is written where they are equal.
 
 from __future__ import annotations
 
+import copy
 import math
+import os
 from contextlib import contextmanager, suppress
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug import registry, storage
+from wkplug import execution, registry, storage
+from wkplug.abc import ArrayBackend, ArraySpec, Location
 from wkplug.errors import (
     DatasetNotFoundError,
     IncompleteMagError,
@@ -30,29 +34,32 @@ from wkplug.errors import (
     MagNotFoundError,
     UnsupportedOperationError,
 )
-from wkplug.geometry import Mag, grids
+from wkplug.geometry import Mag, MagLike, grids
 from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
-from wkplug.model.states import DatasetState, MagState, OpenOptions
-from wkplug.ops import pools
-from wkplug.ops.copying import entries
-from wkplug.ops.copying.reordering import in_order
-from wkplug.ops.copying.rewriting import copy_voxels
-from wkplug.progress import shown
+from wkplug.model.regions import Region
+from wkplug.model.states import DatasetState, LayerState, MagState, OpenOptions
+from wkplug.ops.copying.rewriting import copy_voxels, in_order
+from wkplug.progress import Progress, shown
 from wkplug.properties import MagViewProperties, operations
+from wkplug.storage import ArrayHandle
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from wkplug.abc import ArraySpec, Location
-    from wkplug.geometry import MagLike
-    from wkplug.model.regions import Region
-    from wkplug.model.states import LayerState
-    from wkplug.ops.plan import Progress
-    from wkplug.storage import ArrayHandle
-
-__all__ = ["CopyRequest", "Transfer", "add_mag", "mag_view_of", "missing_at"]
+__all__ = [
+    "CopyOptions",
+    "FolderExistsError",
+    "Transfer",
+    "add_mag",
+    "all_keys",
+    "foreign_keys",
+    "mag_view_of",
+    "make_link",
+    "missing_at",
+    "recorded_path",
+    "with_codecs_of",
+]
 
 
 class Transfer(Enum):
@@ -65,7 +72,7 @@ class Transfer(Enum):
 
 
 @attrs.frozen(kw_only=True)
-class CopyRequest:
+class CopyOptions:
     """How a copy is to be stored; None leaves it as it is in the source.
 
     files: insist on copying files (or, False, on rewriting voxels); None takes files where nothing changes.
@@ -160,7 +167,7 @@ def add_mag(
     transfer: Transfer = Transfer.DATA,
     *,
     mag: MagLike | None = None,
-    request: CopyRequest | None = None,
+    request: CopyOptions | None = None,
     extend_layer_bounding_box: bool = True,
     exists_ok: bool = False,
     make_relative: bool = False,
@@ -177,7 +184,7 @@ def add_mag(
     check = layer.check_metadata_writable if transfer is Transfer.REFERENCE else layer.check_writable
     check("get another mag")
     source = mag_view_of(mag_view_or_path)
-    request = request or CopyRequest()
+    request = request or CopyOptions()
     target = source.mag if mag is None else Mag(mag)
     copies = transfer in (Transfer.DATA, Transfer.FILES)
     _check_kind(layer, source, formats=not copies)
@@ -202,7 +209,7 @@ def add_mag(
         )
     source.source.handle  # noqa: B018 - refuses a source that an unfinished job has marked
     wanted = region if extend_layer_bounding_box else layer.region
-    with pools.pool(executor) as pool:
+    with execution.adapted(executor, default="threads") as pool:
         if target in layer.mags:
             _check_layout(layer, target, request)
             _overwrite(layer, source, target, wanted, region, pool, progress)
@@ -252,7 +259,7 @@ def _read_handle(layer: LayerState, source: MagState) -> ArrayHandle:
     return in_order(source.source.handle, layer.frame.axes)
 
 
-def _check_layout(layer: LayerState, mag: Mag, request: CopyRequest) -> None:
+def _check_layout(layer: LayerState, mag: Mag, request: CopyOptions) -> None:
     if not request.keeps(layer.mag(mag)):
         raise MagMismatchError(
             f"The mag {mag} of {layer.name!r} exists and is stored in another way than asked for.",
@@ -264,28 +271,16 @@ def _region_as(source: MagState, layer: LayerState, target: Mag) -> Region:
     """The part of the source that its layer shows, in Mag(1) voxels of the mag that it is to become."""
     own = source.layer.region
     if source.mag != target:
-        own = _box(own, source.factors)
+        own = grids.coarsened(own, source.factors)
     # In the order of the layer's axes; one that the source lacks is that of the channels.
     by_axis = dict(zip(source.frame.axes, zip(*own, strict=True), strict=True))
     start, shape = zip(*(by_axis.get(axis, (0, 1)) for axis in layer.frame.axes), strict=True)
     if source.mag == target:
         return start, shape
-    factors = layer.frame.factors(target.to_tuple())
-    return (
-        tuple(low * factor for low, factor in zip(start, factors, strict=True)),
-        tuple(length * factor for length, factor in zip(shape, factors, strict=True)),
-    )
+    return grids.refined((start, shape), layer.frame.factors(target.to_tuple()))
 
 
-def _box(region: Region, factors: tuple[int, ...]) -> Region:
-    """A region in voxels of a mag, enlarged to whole ones."""
-    start, shape = region
-    first = tuple(low // factor for low, factor in zip(start, factors, strict=True))
-    stop = (-(-(low + n) // factor) for low, n, factor in zip(start, shape, factors, strict=True))
-    return first, tuple(b - a for a, b in zip(first, stop, strict=True))
-
-
-def _by_files(layer: LayerState, source: MagState, request: CopyRequest, transfer: Transfer) -> bool:
+def _by_files(layer: LayerState, source: MagState, request: CopyOptions, transfer: Transfer) -> bool:
     """Whether files can be copied as they are: the same storage, on places that list what they hold."""
     wanted = True if transfer is Transfer.FILES else request.files
     if wanted is False:
@@ -321,7 +316,7 @@ def _copy_data(
     target: Mag,
     wanted: Region,
     region: Region,
-    request: CopyRequest,
+    request: CopyOptions,
     pool: Any,
     progress: Progress | None,
 ) -> None:
@@ -333,18 +328,18 @@ def _copy_data(
         changes.purpose_of_next_mag(layer),
         _mark(layer, source, target),
         region=whole,
-        extra=entries.foreign_keys(source),
+        extra=foreign_keys(source),
     )
     with making as handle:
         factors = layer.frame.factors(target.to_tuple())
-        bounds = grids.intersect(_box(region, factors), _box(whole, factors))
+        bounds = grids.intersect(grids.coarsened(region, factors), grids.coarsened(whole, factors))
         if bounds is not None:
             copy_voxels(_read_handle(layer, source), handle, bounds, executor=pool, progress=progress)
         _extend(layer, wanted)
 
 
 def _for_format(
-    layer: LayerState, source: MagState, target: Mag, request: CopyRequest, region: Region
+    layer: LayerState, source: MagState, target: Mag, request: CopyOptions, region: Region
 ) -> LayoutRequest:
     """What is asked for; in the source's format with its codecs, in another one with its plain chunks and shards."""
     asked = request.layout(source)
@@ -356,7 +351,7 @@ def _for_format(
         ).winner
         factors, dtype = layer.frame.factors(target.to_tuple()), layer.dtype.name
         purpose = changes.purpose_of_next_mag(layer)
-        return entries.with_codecs_of(
+        return with_codecs_of(
             source.source.handle,
             asked,
             request.compress,
@@ -423,7 +418,7 @@ def _overwrite(
     _extend(layer, wanted)
     with changes.overwritten_mag(layer, target, _mark(layer, source, target)) as handle:
         factors = layer.frame.factors(target.to_tuple())
-        bounds = grids.intersect(_box(region, factors), _box(layer.region, factors))
+        bounds = grids.intersect(grids.coarsened(region, factors), grids.coarsened(layer.region, factors))
         if bounds is not None:
             copy_voxels(
                 _read_handle(layer, source), handle, bounds, erase=True, executor=pool, progress=progress
@@ -437,7 +432,7 @@ def _copy_files(layer: LayerState, source: MagState, target: Mag, wanted: Region
         try:
             changes.remove_abandoned(layer, location, data_format)
         except MagExistsError as error:
-            raise entries.FolderExistsError(error.message, hint=error.hint) from error
+            raise FolderExistsError(error.message, hint=error.hint) from error
         storage.set_mark(location, _mark(layer, source, target))
         storage.copy_tree(source.location, location, skip=(storage.MARK_NAME,))
         storage.forget(location)
@@ -450,7 +445,7 @@ def _copy_files(layer: LayerState, source: MagState, target: Mag, wanted: Region
             allow_incomplete=True,
         )
         _extend(layer, wanted)
-        changes.list_finished(layer, {target: handle}, extra=entries.foreign_keys(source))
+        changes.list_finished(layer, {target: handle}, extra=foreign_keys(source))
         view = layer.mag(target)
         changes.grow([view], layer.region)
 
@@ -463,12 +458,12 @@ def _point_to(
     wanted: Region | None,
     make_relative: bool,  # noqa: FBT001 - internal
 ) -> MagState:
-    path = entries.recorded_path(layer.dataset, source.location, make_relative=make_relative)
-    entry = MagViewProperties(mag=target, path=path, extra=entries.all_keys(source))
+    path = recorded_path(layer.dataset, source.location, make_relative=make_relative)
+    entry = MagViewProperties(mag=target, path=path, extra=all_keys(source))
     with changes.exclusive(layer, target):
         link = None
         if transfer is Transfer.LINK:
-            link = entries.make_link(
+            link = make_link(
                 layer.location.child(target.to_layer_name()), source.location, make_relative=make_relative
             )
         try:
@@ -487,3 +482,79 @@ def _extend(layer: LayerState, region: Region) -> None:
     """Let the layer's box hold `region` too; no write where it does already, or where `region` is empty."""
     if 0 not in region[1] and grids.hull(layer.region, region) != layer.region:
         changes.extend_box(layer, region)
+
+
+# --- what mags and layers leave of each other -------------------------------------------------------------
+
+
+class FolderExistsError(MagExistsError, FileExistsError):
+    """Something nobody lists stands where a mag is to go."""
+
+
+def all_keys(source: MagState) -> dict[str, Any]:
+    """The keys of a mag's entry but mag and path, copied."""
+    entry = source.layer.properties.get_mag(source.mag)
+    return copy.deepcopy(entry.extra) if entry is not None else {}
+
+
+def foreign_keys(source: MagState) -> dict[str, Any]:
+    """The same without those that belong to the storage format, which may differ in the copy."""
+    handle = source.source.handle
+    own = handle.backend.mag_properties(handle.array)
+    return {key: value for key, value in all_keys(source).items() if key not in own}
+
+
+def with_codecs_of(
+    source: ArrayHandle,
+    request: LayoutRequest,
+    compress: Any,
+    *,
+    backend: ArrayBackend,
+    place: Location,
+    spec_of: Callable[[LayoutRequest], ArraySpec],
+) -> LayoutRequest:
+    """Ask for the codecs of `source` (the same format) where nothing else is asked for, with their levels.
+
+    compress: what was asked for; None and True keep what is compressed as it is. What the new array's backend doesn't
+    take (codecs that only another engine knows, shards within shards) becomes the format's default.
+    """
+    spec = source.spec
+    options = {key: value for key, value in spec.options.items() if value is not None}
+    if not spec.compressed or not options or not (compress is None or compress is True):
+        return request._replace(compress=spec.compressed if compress is None else compress)
+    kept = request._replace(compress=options)
+    problems = backend.problems(spec_of(kept), place, "create")
+    refused = any(problem.severity == "error" for problem in problems)
+    return request._replace(compress=True) if refused else kept
+
+
+def recorded_path(dataset: DatasetState, location: Location, *, make_relative: bool = False) -> str:
+    """Say where a foreign place is, as `dataset` records it: absolute, or "../other/color/1" if that is wanted."""
+    root, local = dataset.location.local_path(), location.local_path()
+    if make_relative and root is not None and local is not None:
+        return os.path.relpath(local, root).replace(os.sep, "/")
+    return storage.relative_to(dataset.location, location)
+
+
+def make_link(link: Location, target: Location, *, make_relative: bool = False) -> Path:
+    """Make a symbolic link; InvalidArgumentError (an AssertionError) unless both places are local."""
+    where, to = link.local_path(), target.local_path()
+    if where is None or to is None:
+        remote = link if where is None else target
+        raise InvalidArgumentError(
+            f"{remote.url} is not on a local disk, where alone symbolic links can be.",
+            hint="Use add_layer_as_ref or add_mag_as_ref, which work everywhere.",
+        )
+    path = Path(where)
+    if os.path.lexists(path):
+        if path.is_symlink() and not path.exists():
+            raise FolderExistsError(
+                f"{path} is a link to nothing.", hint="Choose another path, or let the link lead to a folder."
+            )
+        raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = os.path.relpath(to, path.parent.resolve()) if make_relative else to
+    with suppress(FileExistsError):
+        path.symlink_to(text, target_is_directory=Path(to).is_dir())
+        return path
+    raise FolderExistsError(f"There is already something at {path}.", hint="Move it away first.")

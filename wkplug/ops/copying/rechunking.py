@@ -15,26 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug import registry, storage
+from wkplug import execution, registry, storage
+from wkplug.abc import ArraySpec, Box
 from wkplug.errors import InvalidArgumentError, ReadOnlyError
 from wkplug.geometry import grids
 from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
+from wkplug.model.states import DatasetState, MagState
 from wkplug.notices import warn_user
-from wkplug.ops import pools
-from wkplug.ops.copying import entries, layer_copying, mag_copying
-from wkplug.ops.copying.mag_copying import CopyRequest
+from wkplug.ops.copying import layer_copying, mag_copying
+from wkplug.ops.copying.mag_copying import CopyOptions
 from wkplug.ops.copying.rewriting import copy_voxels
-from wkplug.progress import shown
+from wkplug.progress import Progress, shown
 from wkplug.storage import replacing
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from wkplug.abc import ArraySpec, Box
-    from wkplug.model.states import DatasetState, MagState
-    from wkplug.ops.plan import Progress
 
 __all__ = ["compress", "compress_dataset", "rechunk"]
 
@@ -86,7 +84,7 @@ def compress_dataset(
     """Compress all mags of the dataset that are its own and aren't compressed; gives these."""
     dataset.check_writable("its mags")
     done = []
-    with pools.pool(executor) as pool:
+    with execution.adapted(executor, default="threads") as pool:
         for layer in dataset.layers.values():
             for view in layer.mags.values():
                 if view.read_only:
@@ -113,7 +111,7 @@ def _rewrite(
         warn_user(
             "[WARNING] Rewriting a mag on remote storage can be slow: all voxels travel twice.", UserWarning
         )
-    with pools.pool(executor) as pool:
+    with execution.adapted(executor, default="threads") as pool:
         if target_path is not None:
             _to_dataset(view, request, target_path, pool, progress)
         else:
@@ -137,7 +135,7 @@ def _to_dataset(
         )
     else:
         layer = layer_copying.add_layer_like(dataset, source, source.name)
-    wish = CopyRequest(
+    wish = CopyOptions(
         chunk_shape=request.chunk_shape,
         shard_shape=request.shard_shape,
         compress=request.compress,
@@ -167,7 +165,7 @@ def _in_place(view: MagState, request: LayoutRequest, pool: Any, progress: Progr
             )
             return _covering(spec, old.spec)
 
-        request = entries.with_codecs_of(
+        request = mag_copying.with_codecs_of(
             old, request, request.compress, backend=choice.winner, place=place, spec_of=spec_of
         )
         with replacing.errors_named(place, location):
@@ -180,7 +178,7 @@ def _in_place(view: MagState, request: LayoutRequest, pool: Any, progress: Progr
             new.flush()
             new.close()
         storage.clear_mark(place)
-        extra = entries.foreign_keys(view)
+        extra = mag_copying.foreign_keys(view)
         storage.forget(place)
         view.source.forget()
         replacing.swap(location)
@@ -204,7 +202,7 @@ def _clean_up(view: MagState) -> None:
         return
     with changes.exclusive(view.layer, view.mag):
         replacing.recover(location)
-        _complete(view, entries.all_keys(view))
+        _complete(view, mag_copying.all_keys(view))
 
 
 def _check_own(view: MagState) -> None:

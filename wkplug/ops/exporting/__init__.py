@@ -1,33 +1,36 @@
 """Layers out: a box of a layer in the format of another tool, through exporter plugins.
 
-`levels` makes the resolutions of the box, stored ones where they fit and computed ones elsewhere, `scratch` keeps those
-so that each is computed once, `mapping` replaces segment ids on the way, `targets` chooses the exporter and keeps
-half-written files out of sight, `room` refuses what the disk can't hold. `export_layer` ties them together.
+`levels` makes the resolutions of the box, stored ones where they fit and computed ones elsewhere, each computed once;
+`targets` chooses the exporter, keeps half-written files out of sight and refuses what the disk can't hold.
+`export_layer` ties them together.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc import ExportVolume
-from wkplug.geometry import Mag
+from wkplug.abc import Box, ExportVolume
+from wkplug.execution import adapted, results_in_order
+from wkplug.geometry import Mag, MagLike, NDBoundingBox
+from wkplug.model.states import LayerState
 from wkplug.notices import warn_user
-from wkplug.ops import plan
-from wkplug.ops.exporting import room, targets
-from wkplug.ops.exporting.levels import region_to_export, resolutions
-from wkplug.ops.exporting.mapping import IdMapping, keeps_zero, mapped
-from wkplug.ops.exporting.scratch import Scratch, all_cells
-from wkplug.ops.pools import pool
-from wkplug.progress import shown
+from wkplug.ops.exporting import targets
+from wkplug.ops.exporting.levels import (
+    IdMapping,
+    Scratch,
+    all_cells,
+    keeps_zero,
+    mapped,
+    region_to_export,
+    resolutions,
+)
+from wkplug.progress import Progress, shown
 from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Iterator
 
-    from wkplug.abc import Box
-    from wkplug.geometry import MagLike, NDBoundingBox
-    from wkplug.model.states import LayerState
 
 __all__ = ["export_layer"]
 
@@ -44,7 +47,7 @@ def export_layer(
     mapping: IdMapping | None = None,
     overwrite: bool = False,
     executor: Any = None,
-    progress: plan.Progress | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> None:
     """Write a box of a layer; see `LayerExport.__call__`.
@@ -60,7 +63,7 @@ def export_layer(
     # The pool ends first: what is still running when something fails writes into the place that is deleted then.
     with (
         targets.finished(str(output_path), overwrite=overwrite, keep=sources) as place,
-        pool(executor) as runner,
+        adapted(executor, default="threads") as runner,
     ):
         folder = place.parent.child(f"{place.name}.resolutions")
         scratch = Scratch(levels, str(folder.local_path()), layer.frame.axes)
@@ -72,11 +75,11 @@ def export_layer(
             tasks = tuple(items)
             before = scratch.fill(runner, progress, len(tasks))
 
-            def tell(done: int, total: int) -> None:
+            def report(done: int, total: int) -> None:
                 if progress is not None:
                     progress(before + done, before + total)
 
-            return plan.run(tasks, function, executor=runner, progress=tell)
+            return results_in_order(function, tasks, executor=runner, progress=report)
 
         def pieces(number: int, shape: tuple[int, ...]) -> list[Box]:
             if keeps_zero(levels):
@@ -98,19 +101,21 @@ def export_layer(
         )
         least = writer.least(volume, options)
         if least is not None:
-            room.check(layer, view, scratch.stored(0), least, place.parent)
+            targets.check_disk_space(layer, view, scratch.stored(0), least, place.parent)
         writer.write(volume, place, options)
-    told = _not_said(layer, volume, writer.drops(volume, options), chosen=bounding_box is not None)
-    if told:
+    lost = _lost_facts(layer, volume, writer.drops(volume, options), chosen=bounding_box is not None)
+    if lost:
         name = str(output_path).rstrip("/").rpartition("/")[2]
         warn_user(
-            f"[WARNING] Whoever reads {name} must be told that the layer {layer.name!r} {' and '.join(told)}: "
+            f"[WARNING] Whoever reads {name} must be told that the layer {layer.name!r} {' and '.join(lost)}: "
             "the format has no words for it.",
             UserWarning,
         )
 
 
-def _not_said(layer: LayerState, volume: ExportVolume, dropped: frozenset[str], *, chosen: bool) -> list[str]:
+def _lost_facts(
+    layer: LayerState, volume: ExportVolume, dropped: frozenset[str], *, chosen: bool
+) -> list[str]:
     """What is true of the exported box, and not in the file; no format has the layer's transformations.
 
     chosen: whether the caller has said which box it is, and so knows where it begins.
@@ -122,8 +127,8 @@ def _not_said(layer: LayerState, volume: ExportVolume, dropped: frozenset[str], 
         ("place", any(topleft) and not chosen, f"begins at {topleft}"),
         ("color", volume.color is not None, f"is shown in the colour {volume.color}"),
     ]
-    told = [text for name, has_it, text in facts if has_it and name in dropped]
+    lost = [text for name, has_it, text in facts if has_it and name in dropped]
     return [
-        *told,
+        *lost,
         *(["has a coordinate transformation"] if layer.properties.coordinate_transformations else []),
     ]

@@ -1,37 +1,47 @@
-"""What is done with a box of an import: regions are decoded into it, arranged, and its parts are written.
+"""Boxes of an import on their way from files to arrays: regions are decoded into them, and their parts are written.
 
 A box is an array (c, x, y, z) of all channels that are read. Its shards are written for all layers, but for those
-that are all zero; tiles of the coarser mags are computed from it while it is in memory. The work pickles: where it
-arrives, files and arrays are opened again, and nothing is fed.
+that are all zero; tiles of the coarser mags are computed from it while it is in memory. Decoding the next boxes
+overlaps with writing those before: in threads a box is an array that several calls fill and several calls write; a
+few are under way at once, as many as the `ChunkingPlan` allows. Where calls leave the process, or nobody knows, a box
+(or all boxes of a shard, so that two processes never write the same one) is a single call. That work pickles: where
+it arrives, files and arrays are opened again.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import attrs
 
+from wkplug import storage
+from wkplug.abc import Box, Executor
+from wkplug.execution import Calls, results_in_order
 from wkplug.geometry import grids
-from wkplug.ops.importing.pipeline import Seen, joined
+from wkplug.ops.importing.chunking_plan import ChunkingPlan
+from wkplug.ops.importing.options import ImportOptions
+from wkplug.ops.importing.plans import VolumePlan
 from wkplug.ops.importing.values import converted, is_exact
+from wkplug.ops.importing.volume import Reading, Span
+from wkplug.ops.pyramids.downsampling import StreamingPyramid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from wkplug import storage
-    from wkplug.abc import Box
-    from wkplug.ops.importing.cutting import Cutting
-    from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.pipeline import Sights
-    from wkplug.ops.importing.plans import VolumePlan
-    from wkplug.ops.importing.volume import Reading, Span
-    from wkplug.ops.pyramids.feeding import Feed
+__all__ = [
+    "BoxWork",
+    "Boxes",
+    "Seen",
+    "Sights",
+    "Work",
+    "joined",
+]
 
-__all__ = ["BoxWork"]
 
 _PART_BYTES = 1 << 22
 """Shards smaller than this are written several at a time."""
@@ -63,8 +73,8 @@ class BoxWork:
     options: ImportOptions
     reading: Reading
     handles: list[storage.ArrayHandle]
-    cutting: Cutting
-    feeds: Sequence[Feed] = ()
+    cutting: ChunkingPlan
+    feeds: Sequence[StreamingPyramid] = ()
     _read_turns: threading.BoundedSemaphore = attrs.field(init=False, eq=False)
     _write_turns: threading.BoundedSemaphore = attrs.field(init=False, eq=False)
 
@@ -182,10 +192,10 @@ class BoxWork:
         for number, handle in enumerate(self.handles):
             own = self._own(number, array)
             shards = list(grids.cells(*part, self.planned.extent.shard))
-            found = [_range(_cut(own, offset, shard)) for shard in shards]
+            found = [_range(_part_in(own, offset, shard)) for shard in shards]
             filled = [shard for shard, (_, empty) in zip(shards, found, strict=True) if not empty]
             for start, shape in [part] if len(filled) == len(shards) else filled:
-                data = _cut(own, offset, (start, shape))
+                data = _part_in(own, offset, (start, shape))
                 whole = data[(None,) * len(box[0][:-4])]
                 with self._write_turns:
                     handle.write(((*box[0][:-4], 0, *start), whole.shape), whole)
@@ -203,7 +213,7 @@ class BoxWork:
         return [joined(values) for values in zip(*found, strict=True)]
 
 
-def _cut(array: NDArray[Any], offset: tuple[int, ...], box: Box) -> NDArray[Any]:
+def _part_in(array: NDArray[Any], offset: tuple[int, ...], box: Box) -> NDArray[Any]:
     """The part of an array (c, x, y, z), whose first voxel lies at `offset`, that is in a box of (x, y, z)."""
     return array[(slice(None), *grids.slices(box, offset))]
 
@@ -231,3 +241,153 @@ def _zeros(data: NDArray[Any]) -> int:
 
     few = data[:, :, ::_ROWS_PER_COUNTED, :] if data.size > _COUNTED_WHOLE else data
     return round((1 - numpy.count_nonzero(few) / few.size) * data.size)
+
+
+# --- all boxes of a volume --------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Seen:
+    """What was seen in voxels of one layer: the smallest and largest finite value, None where there is none.
+
+    zeros: how many are zero. cut: how many lost a part when they were converted to the layer's dtype.
+    """
+
+    low: Any = None
+    high: Any = None
+    zeros: int = 0
+    cut: int = 0
+
+
+Sights = list[Seen]
+"""Those of each layer."""
+
+
+def joined(values: Iterable[Seen]) -> Seen:
+    """What was seen in all of this, of one layer."""
+    values = tuple(values)
+    lows = [seen.low for seen in values if seen.low is not None]
+    highs = [seen.high for seen in values if seen.high is not None]
+    return Seen(
+        min(lows) if lows else None,
+        max(highs) if highs else None,
+        sum(seen.zeros for seen in values),
+        sum(seen.cut for seen in values),
+    )
+
+
+class Work(Protocol):
+    """What is done with a box; everything but `begin` may run in any thread."""
+
+    def begin(self, box: Box) -> Any:
+        """Make the array of a box."""
+
+    def reads(self, box: Box) -> list[Any]:
+        """What is to be decoded, each to be given to `read`."""
+
+    def read(self, box: Box, array: Any, part: Any) -> Sights | None:
+        """Decode a part into the array; gives what was seen, None for nothing worth telling."""
+
+    def writes(self, box: Box) -> list[Any]:
+        """What is to be written, each to be given to `write`."""
+
+    def write(self, box: Box, array: Any, part: Any) -> Sights:
+        """Write a part of the array."""
+
+    def whole(self, box: Box) -> Sights:
+        """All of it in one call; the work must pickle for that."""
+
+
+@attrs.define(eq=False)
+class _Box:
+    """A box under way."""
+
+    box: Box
+    array: Any
+    pending: int = 0
+    writing: bool = False
+    ranges: list[Sights] = attrs.field(factory=list)
+
+
+@attrs.frozen(kw_only=True)
+class Boxes:
+    """All boxes of one volume.
+
+    in_flight: how many arrays are held at once. in_order: no box is written before the one before it is.
+    advance: called with the number of parts that were decoded. finished: called with each box whose parts are all
+    written, and the ranges of its layers.
+    """
+
+    work: Work
+    executor: Executor
+    in_flight: int
+    in_order: bool
+    advance: Callable[[int], None]
+    finished: Callable[[Box, list[Sights]], None]
+
+    def run(self, boxes: Iterable[Box]) -> None:
+        """Do them all; the first error ends it, once the calls that run have come to their end."""
+        waiting = iter(boxes)
+        active: deque[_Box] = deque()
+        with Calls(self.executor) as calls:
+            while True:
+                while len(active) < self.in_flight and (box := next(waiting, None)) is not None:
+                    active.append(_Box(box, self.work.begin(box)))
+                    _begin(calls, active[-1], self.work.read, self.work.reads(box))
+                if not active:
+                    return
+                self._step(calls, active)
+
+    def _step(self, calls: Calls, active: deque[_Box]) -> None:
+        """Wait until a call has ended, and go on with what waited for it."""
+        owner, future = calls.next_ended()
+        owner.pending -= 1
+        result = future.result()
+        if result is not None:
+            owner.ranges.append(result)
+        if not owner.writing:
+            self.advance(1)
+        for one in list(active):
+            if one.pending:
+                continue
+            if not one.writing:
+                if self.in_order and one is not active[0]:
+                    continue
+                one.writing = True
+                parts = self.work.writes(one.box)
+                _begin(calls, one, self.work.write, parts)
+                if parts:
+                    continue
+            active.remove(one)
+            one.array = None
+            self.finished(one.box, one.ranges)
+
+    def run_apart(self, groups: Iterable[Box], edges: tuple[int, ...]) -> None:
+        """Do them in calls of their own, one for each group: a box of whole shards, cut at the grid of `edges`."""
+        groups = list(groups)
+        call = _Group(self.work, edges)
+        for group, found in zip(groups, results_in_order(call, groups, executor=self.executor), strict=True):
+            for box, ranges in zip(call.boxes(group), found, strict=True):
+                self.advance(len(self.work.reads(box)))
+                self.finished(box, [ranges])
+
+
+def _begin(calls: Calls, one: _Box, function: Callable[..., Any], parts: Iterable[Any]) -> None:
+    """Call a function for each part of a box."""
+    for part in parts:
+        calls.begin(one, function, one.box, one.array, part)
+        one.pending += 1
+
+
+@attrs.frozen
+class _Group:
+    """One call: the boxes of a group, one after the other, in whatever process."""
+
+    work: Work
+    edges: tuple[int, ...]
+
+    def boxes(self, group: Box) -> list[Box]:
+        return list(grids.cells(*group, self.edges))
+
+    def __call__(self, group: Box) -> list[Sights]:
+        return [self.work.whole(box) for box in self.boxes(group)]

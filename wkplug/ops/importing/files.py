@@ -1,8 +1,8 @@
 """Which image files there are: a folder's, those that a pattern matches, or one.
 
-Folders are listed, and files asked for their first bytes. What is no image is passed over in folders and told, but
-where it looks like one it is an error: a damaged section would otherwise be a missing one. Which files belong together
-is the business of `grouping`.
+Folders are listed, and files asked for their first bytes. What is no image is passed over in folders with a note, but
+where it looks like one it is an error: a damaged section would otherwise be a missing one. Which files belong
+together is not decided here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import registry, storage
+from wkplug.abc import Location
 from wkplug.config.hints import counted, first_of
 from wkplug.errors import (
     CorruptImageError,
@@ -25,18 +26,15 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.filesystems.zip import ZipLocation
-from wkplug.ops.importing.axes import Meaning
 from wkplug.ops.importing.containers import OF_SYSTEMS, inside, is_container
 from wkplug.ops.importing.naming import stem_of
-from wkplug.ops.importing.order import natural_key
-from wkplug.ops.importing.readers import HEAD_BYTES, ImageFile, Wanted, readable_suffixes
+from wkplug.ops.importing.readers import HEAD_BYTES, ImageFile, ReaderChoice, readable_suffixes
 from wkplug.ops.importing.report import ImportNote
+from wkplug.ops.importing.series import Member, natural_key
+from wkplug.ops.importing.volume import AxisRoles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from wkplug.abc import Location
-    from wkplug.ops.importing.order import Member
 
 __all__ = ["ConversionLayerMapping", "FoundImages", "find", "is_pattern"]
 
@@ -74,7 +72,7 @@ class FoundImages:
     containers: list[tuple[str, Location]] = attrs.field(factory=list)
 
 
-def find(images: Any, reader: Wanted) -> FoundImages:
+def find(images: Any, reader: ReaderChoice) -> FoundImages:
     """Give the image files of a file, a folder, a zip archive, or a pattern ("sections/*.tif").
 
     Names that start with a dot are passed over. MissingError if there is nothing, UnsupportedImageFormatError if there
@@ -113,7 +111,7 @@ def is_pattern(images: Any) -> bool:
     return is_text and any(mark in text for mark in "*?[") and "://" not in text and not os.path.exists(text)  # noqa: PTH110 - a text
 
 
-def _matches(pattern: str, reader: Wanted) -> FoundImages:
+def _matches(pattern: str, reader: ReaderChoice) -> FoundImages:
     matches = sorted(glob.glob(pattern, recursive=True), key=natural_key)  # noqa: PTH207 - the pattern may be absolute
     matches = [match for match in matches if os.path.isfile(match)]  # noqa: PTH113 - the same
     if not matches:
@@ -174,7 +172,7 @@ class _Walk:
 
 
 def _find_images(
-    found: Sequence[tuple[str, Location]], where: str, reader: Wanted
+    found: Sequence[tuple[str, Location]], where: str, reader: ReaderChoice
 ) -> tuple[list[Member], list[ImportNote]]:
     """Keep the files that a reader takes, with their relative paths, and each image once; with notes about the others.
 
@@ -223,7 +221,7 @@ def _find_images(
     return members, notes
 
 
-def _alike(found: Sequence[tuple[str, Location]], reader: Wanted) -> dict[str, ImageFile]:
+def _alike(found: Sequence[tuple[str, Location]], reader: ReaderChoice) -> dict[str, ImageFile]:
     """Give files that a plan needn't open, each with one that is like it: of long series whose samples say the same.
 
     Not where they say anything for which all files must be asked: places, series, scenes, other files, sections.
@@ -248,12 +246,12 @@ def _alike(found: Sequence[tuple[str, Location]], reader: Wanted) -> dict[str, I
     return alike
 
 
-def _sample(location: Location, reader: Wanted) -> ImageFile | None:
+def _sample(location: Location, reader: ReaderChoice) -> ImageFile | None:
     """Open a file that may stand for others; None for one that can't."""
     try:
         file = ImageFile.choose(location, reader)
         info = file.info
-        single = Meaning.of(info, file.path).sections == 1
+        single = AxisRoles.of(info, file.path).sections == 1
     except WkplugError:
         return None  # which will be told when it is opened as one of all
     own = (info.origin[2], info.series_index, *info.companions, *info.scenes)

@@ -23,9 +23,17 @@ from wkplug.ops.importing.report import ImportNote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Nameable", "layer_name_from", "part_of_name", "stem_of", "told_letters", "unique_names"]
+__all__ = [
+    "Nameable",
+    "layer_name_from",
+    "part_of_name",
+    "spelling_notes",
+    "stem_of",
+    "unique_names",
+]
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_$@\-.]")
+
 _MOST_LISTED = 5
 
 
@@ -33,13 +41,13 @@ _MOST_LISTED = 5
 class Nameable:
     """A source of a layer: what messages call it, and the texts that its name may be made of, the best first.
 
-    A slash joins the parts of a text; in names this is a line. said: the name by the source's own account, where the
-    first text is another one already.
+    A slash joins the parts of a text; in names this is a line. own_name: the name by the source's own account, where
+    the first text is another one already.
     """
 
     source: str
     texts: tuple[str, ...]
-    said: str = ""
+    own_name: str = ""
 
 
 def layer_name_from(text: str) -> str:
@@ -75,7 +83,7 @@ def unique_names(sources: Sequence[Nameable]) -> tuple[list[str], list[ImportNot
         for index in movable:
             steps[index] += 1
     names = _numbered(names)
-    return names, [*_told_collisions(sources, ladders, names), *_told_letters(sources, ladders, names)]
+    return names, [*_collision_notes(sources, ladders, names), *_letter_notes(sources, ladders, names)]
 
 
 def _numbered(names: list[str]) -> list[str]:
@@ -99,7 +107,7 @@ def _ladder(texts: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _told_collisions(
+def _collision_notes(
     sources: Sequence[Nameable], ladders: list[list[str]], names: list[str]
 ) -> list[ImportNote]:
     notes = []
@@ -122,17 +130,17 @@ def _told_collisions(
     return notes
 
 
-def _told_letters(
+def _letter_notes(
     sources: Sequence[Nameable], ladders: list[list[str]], names: list[str]
 ) -> list[ImportNote]:
-    return told_letters(
-        (source.said or source.texts[0], name)
+    return spelling_notes(
+        (source.own_name or source.texts[0], name)
         for source, ladder, name in zip(sources, ladders, names, strict=True)
         if name == ladder[0]
     )
 
 
-def told_letters(pairs: Iterable[tuple[str, str]]) -> list[ImportNote]:
+def spelling_notes(pairs: Iterable[tuple[str, str]]) -> list[ImportNote]:
     """Say which texts became other names; pairs: a text, and the name that was made of it."""
     called = [f"{text!r} is {name!r}" for text, name in pairs if text != name]
     if not called:
@@ -172,6 +180,7 @@ def _suffixes(manager: registry.Manager) -> tuple[str, ...]:
 
 
 # --- spelling ---------------------------------------------------------------------------------------------
+
 
 _LATIN = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
 _CYRILLIC = dict(

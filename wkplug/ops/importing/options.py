@@ -1,4 +1,9 @@
-"""What an import is asked for: the parameters that hold for all of its layers, and what it may use."""
+"""What an import is asked for: its parameters, those that can't act on an input, and how much it may use.
+
+`InputOptions` say how an input is read, `ImportOptions` what holds for all of its layers. Who gives a parameter counts
+on it: so what a kind of input takes no notice of (gaps between files, for a container) is a note, and values that no
+input could take are refused, whatever the input is.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +14,36 @@ import attrs
 
 from wkplug.builtin.executors import available_workers
 from wkplug.errors import InvalidArgumentError, UnalignedError
-from wkplug.geometry import Mag, Vec3Int
+from wkplug.execution import shares_memory, workers_of
+from wkplug.geometry import Mag, MagLike, Vec3Int, Vec3IntLike, VecIntLike
 from wkplug.model.layout import LayoutRequest
 from wkplug.notices import warn_user
 from wkplug.ops import memory as amounts
-from wkplug.ops.importing.axes import Part
-from wkplug.ops.pools import shares_memory
+from wkplug.ops.importing.files import ConversionLayerMapping
+from wkplug.ops.importing.readers import ReaderChoice
+from wkplug.ops.importing.report import ImportNote
+from wkplug.ops.importing.series import MISSING_SLICES
+from wkplug.ops.importing.volume import Part
+from wkplug.ops.pyramids.sampling import PyramidOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from wkplug.geometry import MagLike, Vec3IntLike, VecIntLike
-
-__all__ = ["Budget", "ImportOptions", "PyramidOptions"]
+__all__ = [
+    "CONTAINER",
+    "FRAMES",
+    "LIST",
+    "ONE_FILE",
+    "PLACED",
+    "SERIES_IN_ONE",
+    "SORTED",
+    "Budget",
+    "ImportOptions",
+    "InputOptions",
+]
 
 _LIBRARIES = 160 * 2**20
 """What engines and codecs take once they are loaded, and between their calls; less is left for voxels."""
-
-
-@attrs.frozen(kw_only=True)
-class PyramidOptions:
-    """The coarser mags that an import is to make, too; as of `Layer.downsample`."""
-
-    coarsest_mag: MagLike | None = None
-    interpolation_mode: str = "default"
-    sampling_mode: str = "anisotropic"
 
 
 def _pyramid(wanted: PyramidOptions | Literal[True, False] | None) -> PyramidOptions | None:
@@ -93,11 +103,11 @@ class ImportOptions:
         """What is taken of every file."""
         return Part(timepoint=self.timepoint, channel=self.czi_channel, level=self.scale or 0)
 
-    def tell_of_flips(self) -> None:
+    def warn_of_flips(self) -> None:
         """Say, once, where flips mean something else than in the library whose methods these are."""
         # With swap_xy, both libraries do the same.
         if self.flip_x != self.flip_y and not self.swap_xy:
-            _tell_of_flips(*(("x", "y") if self.flip_x else ("y", "x")))
+            _warn_of_flips(*(("x", "y") if self.flip_x else ("y", "x")))
 
     def check(self) -> None:
         """Refuse what is wrong whatever the images are."""
@@ -142,7 +152,7 @@ class ImportOptions:
 
 
 @cache
-def _tell_of_flips(flipped: str, other: str) -> None:
+def _warn_of_flips(flipped: str, other: str) -> None:
     """Warn once in the life of a process: who knows it now will not learn more from it in a loop."""
     warn_user(
         f"[WARNING] flip_{flipped} reverses the {flipped} axis of the layer. The webknossos "
@@ -166,11 +176,130 @@ class Budget:
         left = max(amounts.LEAST_MEMORY, amounts.for_voxels(budget) - _LIBRARIES)
         if executor is None:
             return cls(left, available_workers())
-        workers = getattr(executor, "workers", None) or getattr(executor, "_max_workers", None)
-        known = workers if isinstance(workers, int) and workers > 0 else available_workers()
-        return cls(left, known, shared=shares_memory(executor))
+        return cls(left, workers_of(executor), shared=shares_memory(executor))
 
     @property
     def each(self) -> int:
         """The bytes of one process."""
         return self.bytes if self.shared else self.bytes // self.workers
+
+
+_OF_FILES = ("map_filepath_to_layer_name", "missing_slices", "z_slices_sort_key")
+
+
+@attrs.frozen
+class Kind:
+    """A kind of input: what messages call it, the parameters that it takes no notice of, and why.
+
+    lost: whether something is lost by that, so that Python warns.
+    """
+
+    name: str
+    ignores: tuple[str, ...]
+    why: str
+    lost: bool = True
+
+
+_GAPS = ("missing_slices",)
+
+CONTAINER = Kind(
+    "a container", _OF_FILES, "its own metadata say which layers it has and where their sections lie"
+)
+
+FRAMES = Kind(
+    "opened frames",
+    (*_OF_FILES, "reader", "importer", "scene"),
+    "they are open already, and sections in their own order",
+)
+
+LIST = Kind("a list of files", (*_OF_FILES, "importer"), "they are sections in the order of the list")
+
+ONE_FILE = Kind("a layer of one file", _GAPS, "the file itself says where its sections lie", lost=False)
+
+PLACED = Kind("files that say another order than their names", _GAPS, "numbers in names count nothing then")
+
+SERIES_IN_ONE = Kind("several series in one layer", _GAPS, "they follow each other without gaps")
+
+SORTED = Kind("files in an order of yours", _GAPS, "numbers in names count nothing then")
+
+
+@attrs.frozen(kw_only=True)
+class InputOptions:
+    """How an input is found, read and grouped to layers; see `Dataset.from_images`.
+
+    sampled: of a long series of files, open only a few; for plans that are only shown.
+    """
+
+    map_filepath_to_layer_name: ConversionLayerMapping | str | Callable[[Any], str] = (
+        ConversionLayerMapping.INSPECT_SINGLE_FILE
+    )
+    z_slices_sort_key: Callable[[Any], Any] | None = None
+    missing_slices: str = "error"
+    reader: str | None = None
+    use_bioformats: bool | None = None
+    importer: str | None = None
+    scene: int | str | None = None
+    sampled: bool = False
+
+    @property
+    def mapping(self) -> ConversionLayerMapping | Callable[[Any], str]:
+        """The way to map files to layers, also where a text names it."""
+        mapping = self.map_filepath_to_layer_name
+        if not isinstance(mapping, str):
+            return mapping
+        try:
+            return ConversionLayerMapping(mapping)
+        except ValueError as error:
+            known = ", ".join(item.value for item in ConversionLayerMapping)
+            raise InvalidArgumentError(
+                f"{mapping!r} is no way to map files to layers.", hint=f"Use one of: {known}."
+            ) from error
+
+    def reader_choice(self) -> ReaderChoice:
+        """Which reader is wanted, for the files of one import. Checks all that is given here.
+
+        InvalidArgumentError for values that mean nothing, or contradict each other.
+        """
+        choice = ReaderChoice(
+            self.reader, use_bioformats=self.use_bioformats, scene=self.scene, sampled=self.sampled
+        )
+        if self.missing_slices not in MISSING_SLICES:
+            raise InvalidArgumentError(
+                f"missing_slices is {self.missing_slices!r}.",
+                hint=f"Use one of: {', '.join(MISSING_SLICES)}.",
+            )
+        self.mapping  # noqa: B018 - refuses an unknown name
+        if choice.name is not None and self.importer is not None:
+            raise InvalidArgumentError(
+                "Both reader and importer are given: an input is read by one of them.",
+                hint="Give a reader for image files, or an importer for a container.",
+            )
+        return choice
+
+    def ignored_by(self, kind: Kind) -> list[ImportNote]:
+        """Say which of the parameters that were given, which differ from their defaults, a kind of input ignores."""
+        given = {
+            "map_filepath_to_layer_name": (self.mapping, ConversionLayerMapping.INSPECT_SINGLE_FILE),
+            "z_slices_sort_key": (self.z_slices_sort_key, None),
+            "missing_slices": (self.missing_slices, "error"),
+            "reader": (self.reader_choice().name, None),
+            "importer": (self.importer, None),
+            "scene": (self.scene, None),
+        }
+        return [
+            ImportNote(
+                kind="differs",
+                text=f"{_written(name, value)} has no effect on {kind.name}: {kind.why}",
+                lost=kind.lost,
+            )
+            for name, (value, default) in given.items()
+            if value != default and name in kind.ignores
+        ]
+
+
+def _written(name: str, value: Any) -> str:
+    if isinstance(value, ConversionLayerMapping):
+        value = value.value
+    if callable(value):
+        return name
+    return f'{name}="{value}"' if isinstance(value, str) else f"{name}={value}"

@@ -1,51 +1,45 @@
-"""What an import is going to do: volumes, and the layers that each of them becomes.
+"""Planning an import: volumes, and the layers that each of them becomes.
 
-Everything that can go wrong without touching the output goes wrong here: files that don't belong together, dtypes
-and axes that a layer or its data format can't have, impossible layouts, too little memory. A plan writes nothing.
+Everything that can go wrong without touching the output goes wrong here: files that don't belong together, dtypes and
+axes that a layer or its data format can't have, impossible layouts, too little memory. A plan writes nothing.
+
+Colours of a picture stay together, its opacity is left out, and other channels become layers of their own, with the
+names, colours, ranges and visibility that their file says, whatever kind of file that is.
 """
 
 from __future__ import annotations
 
+import colorsys
 import math
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
 from wkplug import config, registry
+from wkplug.abc import ArraySpec, Location
 from wkplug.config.hints import counted
-from wkplug.errors import (
-    InvalidArgumentError,
-    LayerNameError,
-    UnsupportedImageDataError,
-    WkplugError,
-)
+from wkplug.errors import InvalidArgumentError, LayerNameError, UnsupportedImageDataError, WkplugError
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
 from wkplug.model.dtypes import check_category, dtype_name
-from wkplug.model.layout import array_spec
+from wkplug.model.layout import LayoutRequest, array_spec
 from wkplug.model.regions import Frame
-from wkplug.ops.importing import cutting
-from wkplug.ops.importing.categories import guess_category
-from wkplug.ops.importing.channels import channel_groups, left_notes, name_notes, shown
-from wkplug.ops.importing.cutting import Extent
-from wkplug.ops.importing.placing import place_notes
-from wkplug.ops.importing.plans import LayerPlan, VolumePlan
+from wkplug.ops.importing import chunking_plan
+from wkplug.ops.importing.chunking_plan import Extent
+from wkplug.ops.importing.naming import part_of_name, spelling_notes
+from wkplug.ops.importing.options import Budget, ImportOptions
+from wkplug.ops.importing.plans import LayerPlan, Shown, VolumePlan
 from wkplug.ops.importing.report import ImportNote
-from wkplug.ops.importing.scales import mags_of
-from wkplug.ops.importing.stacks import Stacks
-from wkplug.ops.importing.values import is_exact, layer_dtype
+from wkplug.ops.importing.series import Stack, Stacks
+from wkplug.ops.importing.values import guess_category, is_exact, layer_dtype
 from wkplug.ops.importing.volume import Volume
-from wkplug.ops.importing.voxel_sizes import unequal
+from wkplug.ops.importing.voxel_sizes import mags_of, place_notes, unequal
 from wkplug.properties import check_layer_name
 from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from wkplug.abc import ArraySpec, Location
-    from wkplug.model.layout import LayoutRequest
-    from wkplug.ops.importing.options import Budget, ImportOptions
-    from wkplug.ops.importing.stacks import Stack
 
 __all__ = ["plan_volumes", "spec_of"]
 
@@ -58,7 +52,7 @@ def plan_volumes(
     *,
     location_of: Callable[[str, Mag], Location],
     backend_for: Callable[[str], str | None] = lambda _: None,
-    as_given: Callable[[str], str] = lambda path: path,
+    given_path: Callable[[str], str] = lambda path: path,
 ) -> tuple[VolumePlan, ...]:
     """Describe all layers. groups: the files of each layer by its name.
 
@@ -74,7 +68,7 @@ def plan_volumes(
     for name, stack in groups.items():
         mag = mags[name]
         volume = Volume(stack.files, swap_xy=options.swap_xy, places=stack.places, part=options.part)
-        wanted, guessed = _category(volume, category, options, as_given(volume.path), budget)
+        wanted, guessed = _category(volume, category, options, given_path(volume.path), budget)
         if wanted == "color":
             volume = volume.as_shown()
         layers = _layers(volume, name, wanted, options, mag)
@@ -93,8 +87,8 @@ def plan_volumes(
                 *unequal(volume),
                 *place_notes(volume, options),
                 *_alpha_notes(volume, layers),
-                *left_notes(volume, options),
-                *name_notes(volume, layers),
+                *_left_notes(volume, options),
+                *_name_notes(volume, layers),
                 *_casts(volume, layers[0].dtype),
             )
         ]
@@ -146,7 +140,7 @@ def _cut(
         source_bytes=volume.source_bytes * num_channels,
     )
     workers = budget.workers if budget.shared else 1
-    cut = cutting.choose(extent, budget.each, workers, depth=options.batch_size)
+    cut = chunking_plan.choose(extent, budget.each, workers, depth=options.batch_size)
     unlike = attrs.evolve(options, memory=None, batch_size=None, pyramid=None)
     fingerprint = digest([[file.path for file in volume.files], unlike, mag, layers, spec])
     return VolumePlan(
@@ -218,9 +212,9 @@ def _alpha_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[Import
 def _category(
     volume: Volume, category: str | None, options: ImportOptions, path: str, budget: Budget
 ) -> tuple[str, tuple[ImportNote, ...]]:
-    said = category or volume.files[0].category
-    if said:
-        return said, ()
+    known = category or volume.files[0].category
+    if known:
+        return known, ()
     if math.prod(volume.block) * volume.num_channels * volume.source_bytes > budget.each:
         return "color", ()  # what is decoded as one doesn't fit: that is refused below, without decoding it
     dtype = volume.dtype if options.dtype is None else dtype_name(options.dtype)
@@ -236,7 +230,7 @@ def _casts(volume: Volume, dtype: str) -> Iterator[ImportNote]:
 
 
 def _layers(volume: Volume, name: str, wanted: str, options: ImportOptions, mag: Mag) -> list[LayerPlan]:
-    groups = channel_groups(volume, name, options)
+    groups = _channel_groups(volume, name, options)
     dtype = layer_dtype(wanted, volume.dtype, options.dtype, volume.path)
     together = len(groups) if wanted == "color" else 1
     return [
@@ -247,7 +241,7 @@ def _layers(volume: Volume, name: str, wanted: str, options: ImportOptions, mag:
             data_format=registry.check_format(options.data_format or config.current().default_format),
             channels=channels,
             bounding_box=_bounding_box(volume, options, mag, len(channels)),
-            shown=shown(volume, channels, number, together),
+            shown=_shown(volume, channels, number, together),
         )
         for number, (layer_name, channels) in enumerate(groups)
     ]
@@ -324,3 +318,130 @@ def _checked_layout(
             hint=f"Give a multiple of {depth}, best of the shard's depth {spec.shard_shape[-1]}.",
         )
     return spec
+
+
+# --- channels ---------------------------------------------------------------------------------------------
+
+
+_PLAIN = frozenset({"red", "green", "blue", "alpha", "grey", "gray"})
+"""Names that say nothing but the place of a sample."""
+
+
+def _channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[tuple[str, range]]:
+    """Which channels go to which layer: colours stay together, other channels become layers of their own."""
+    count = volume.num_channels
+    if options.channel is not None:
+        if not 0 <= options.channel < count:
+            raise InvalidArgumentError(
+                f"channel is {options.channel}, but {volume.path} has {counted(count, 'channel')}.",
+                hint=f"Channels count from 0 to {count - 1}." if count > 1 else "Leave channel=... out.",
+            )
+        return [(name, range(options.channel, options.channel + 1))]
+    if options.truncate_rgba_to_rgb and volume.has_alpha:
+        count -= 1
+    if count == 1:
+        return [(name, range(1))]
+    if volume.is_rgb and count == 3:
+        return [(name, range(3))]
+    if volume.is_rgb and not volume.has_alpha and options.allow_multiple_layers:
+        return [(name, range(3)), (f"{name}__{_labels(volume)[3]}", range(3, 4))]
+    if options.allow_multiple_layers:
+        labels = _labels(volume)[:count]
+        return [(f"{name}__{label}", range(index, index + 1)) for index, label in enumerate(labels)]
+    if count == 3 and volume.dtype == "uint8":
+        return [(name, range(3))]
+    raise UnsupportedImageDataError(
+        f"{volume.path} has {count} channels of {volume.dtype}, which are not the colours of one image.",
+        volume.path,
+        hint="Pass allow_multiple_layers=True for a layer per channel, or channel=... for one of them.",
+    )
+
+
+def _labels(volume: Volume) -> list[str]:
+    """The names of channels, and numbers for those that have none, or the name of another one, too."""
+    numbered = [f"channel{index}" for index in range(volume.num_channels)]
+    names = [
+        _channel_fact(volume, volume.files[0].info.channel_names, index) or ""
+        for index in range(volume.num_channels)
+    ]
+    if {name.lower() for name in names} <= _PLAIN:
+        return numbered
+    labels = [part_of_name(name) or number for name, number in zip(names, numbered, strict=True)]
+    # Some servers' folders don't tell capitals from small letters.
+    often = Counter(label.lower() for label in labels)
+    labels = [
+        label if often[label.lower()] == 1 else number for label, number in zip(labels, numbered, strict=True)
+    ]
+    return labels if len({label.lower() for label in labels}) == len(labels) else numbered
+
+
+def _name_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[ImportNote]:
+    """Say which channels have the name of another one, so that their layers have numbers, and which are spelled."""
+    if len(layers) < 2:
+        return
+    numbers = [layer.channels.start for layer in layers if len(layer.channels) == 1]
+    names = {n: _channel_fact(volume, volume.files[0].info.channel_names, n) or "" for n in numbers}
+    often = Counter(part_of_name(name).lower() for name in names.values())
+    same = {
+        n: name for n, name in names.items() if part_of_name(name) and often[part_of_name(name).lower()] > 1
+    }
+    if same and not {name.lower() for name in names.values()} <= _PLAIN:
+        listed = ", ".join(f"{n} {name!r}" for n, name in same.items())
+        text = f"the names of channels don't tell these apart, so that their layers have numbers: {listed}"
+        yield ImportNote(kind="named", text=text, sources=(volume.path,))
+    called = {layer.channels.start: layer.name for layer in layers}
+    spelled = {n: part_of_name(name) for n, name in names.items()}
+    yield from spelling_notes(
+        (names[n], part) for n, part in spelled.items() if part and called[n].endswith(f"__{part}")
+    )
+
+
+def _left_notes(volume: Volume, options: ImportOptions) -> Iterator[ImportNote]:
+    """Say of how many channels and times only one is imported, as it was asked for."""
+    info, part = volume.files[0].info, volume.part
+    lengths = dict(zip(info.axes, info.shape, strict=True))
+    names = info.channel_names if len(info.channel_names) == lengths.get("c") else ()
+    channel = options.channel if part.channel is None else part.channel
+    for what, taken, count, called in (
+        ("channel", channel, volume.num_channels if part.channel is None else lengths.get("c", 1), names),
+        ("time", part.timepoint, lengths.get("t", 1), ()),
+    ):
+        if taken is not None and count > 1:
+            name = f" {called[taken]!r}" if called and called[taken] else ""
+            are = "is" if count == 2 else "are"
+            text = f"{count - 1} of {count} {what}s {are} not imported, as asked for: only {what} {taken}{name} is"
+            yield ImportNote(kind="left out", text=text, sources=(volume.path,), lost=False)
+
+
+def _channel_fact(volume: Volume, facts: Sequence[Any], channel: int) -> Any:
+    """What a file says of a channel of the volume, None if it says nothing."""
+    info = volume.files[0].info
+    chosen = volume.part.channel
+    count = info.shape[info.axes.index("c")] if "c" in info.axes else volume.num_channels
+    place = chosen if chosen is not None and "c" in info.axes else channel
+    return facts[place] if len(facts) == count else None
+
+
+def _shown(volume: Volume, channels: range, number: int, count: int) -> Shown:
+    """How the layer of some channels is shown, the `number`-th of `count` layers that lie over each other."""
+    info, channel = volume.files[0].info, channels.start
+    inverted = all(_channel_fact(volume, info.channel_inverted, each) for each in channels) or None
+    if len(channels) > 1:
+        return Shown(inverted=inverted)
+    color = _channel_fact(volume, info.channel_colors, channel)
+    if color is None and count > 1:
+        color = _distinct(number)
+    if color == (255, 255, 255) and count == 1:
+        color = None  # what viewers take anyway
+    limits = _channel_fact(volume, info.channel_ranges, channel)
+    visible = _channel_fact(volume, info.channel_visible, channel)
+    return Shown(color, limits if limits is not None and limits[0] < limits[1] else None, visible, inverted)
+
+
+def _distinct(number: int) -> tuple[int, int, int]:
+    """Red, green, blue, then hues a golden angle apart."""
+    if number < 3:
+        return ((255, 0, 0), (0, 255, 0), (0, 0, 255))[number]
+    hue = number * 0.6180339887498949 % 1.0
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 1.0))
+    return red, green, blue

@@ -1,7 +1,7 @@
-"""What an import is going to do, as values: volumes, and the layers that each of them becomes.
+"""`VolumePlan`: what an import is going to write, as values; nothing is looked up and nothing written here.
 
-A plan writes nothing, and says what would be written: how much, how it is cut, what is held in memory, what will be
-left out or guessed. How plans come about is in `wkplug.ops.importing.planning`.
+A volume becomes one layer or several (`LayerPlan`), which are written together. `PlannedImport` is all of them, with
+what whoever imports should know beforehand.
 """
 
 from __future__ import annotations
@@ -12,24 +12,28 @@ from typing import TYPE_CHECKING
 import attrs
 
 from wkplug import storage
+from wkplug.abc import ArraySpec, Location
 from wkplug.geometry import Mag, NDBoundingBox
-from wkplug.ops.importing import cutting
+from wkplug.ops.importing import chunking_plan
+from wkplug.ops.importing.chunking_plan import ChunkingPlan, Extent
 from wkplug.ops.importing.containers import Container
-from wkplug.ops.importing.cutting import Cutting, Extent
+from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.readers import ImageFile
-from wkplug.ops.importing.report import ImportNote
+from wkplug.ops.importing.report import ImportNote, ImportReport
 from wkplug.ops.importing.volume import Volume
+from wkplug.ops.pyramids.passes import Pass
+from wkplug.properties import VoxelSize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wkplug.abc import ArraySpec, Location
-    from wkplug.ops.importing.options import Budget, ImportOptions
-    from wkplug.ops.importing.report import ImportReport
-    from wkplug.ops.pyramids.passes import Pass
-    from wkplug.properties import VoxelSize
-
-__all__ = ["LayerPlan", "PlannedImport", "Shown", "VolumePlan", "check_target"]
+__all__ = [
+    "LayerPlan",
+    "PlannedImport",
+    "Shown",
+    "VolumePlan",
+    "check_target",
+]
 
 
 @attrs.frozen
@@ -75,18 +79,20 @@ class VolumePlan:
     spec: ArraySpec
     extent: Extent
     others_start: tuple[int, ...]
-    cutting: Cutting
+    cutting: ChunkingPlan
     budget: Budget
     fingerprint: str
     mags: tuple[Mag, ...] = ()
     fed: Pass | None = None
     notes: tuple[ImportNote, ...] = ()
 
-    def cutting_of(self, box: tuple[int, ...]) -> Cutting:
+    def cutting_of(self, box: tuple[int, ...]) -> ChunkingPlan:
         """The cutting of boxes with other edges, as an import that was stopped has begun."""
         if box == self.cutting.box or len(box) != 3:
             return self.cutting
-        return cutting.with_box(self.extent, (box[0], box[1], box[2]), self.budget.each, self.budget.workers)
+        return chunking_plan.with_box(
+            self.extent, (box[0], box[1], box[2]), self.budget.each, self.budget.workers
+        )
 
     @property
     def channels(self) -> range:

@@ -11,27 +11,24 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from wkplug.abc import Executor, Location
 from wkplug.errors import TooLargeError
+from wkplug.geometry import Mag, Vec3Float
 from wkplug.model.regions import Frame
-from wkplug.ops import memory
-from wkplug.ops.importing import cutting
+from wkplug.model.states import LayerState
+from wkplug.ops.importing import chunking_plan
+from wkplug.ops.importing.chunking_plan import ChunkingPlan
+from wkplug.ops.importing.options import ImportOptions
 from wkplug.ops.importing.planning import spec_of
 from wkplug.ops.importing.plans import VolumePlan
+from wkplug.ops.memory import memory_budget
 from wkplug.ops.pyramids import downsampling
-from wkplug.ops.pyramids.passes import plan_feed
-from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
-from wkplug.ops.pyramids.sweeping import sizes_of
+from wkplug.ops.pyramids.passes import Pass, Sizes, plan_feed, sizes_of
+from wkplug.ops.pyramids.sampling import PyramidOptions, SamplingModes, pyramid_mags
+from wkplug.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-    from wkplug.abc import Executor, Location
-    from wkplug.geometry import Mag, Vec3Float
-    from wkplug.model.states import LayerState
-    from wkplug.ops.importing.cutting import Cutting
-    from wkplug.ops.importing.options import ImportOptions, PyramidOptions
-    from wkplug.ops.plan import Progress
-    from wkplug.ops.pyramids.passes import Pass, Sizes
 
 __all__ = ["add_coarser_mags", "with_pyramids"]
 
@@ -96,10 +93,13 @@ def _fed(volume: VolumePlan, sizes: Sizes, depth: int | None) -> VolumePlan:
         cut = whole
         if whole.bytes + whole.rewritten > left:
             try:
-                cut = cutting.choose(volume.extent, left, volume.budget.workers, depth=depth)
+                cut = chunking_plan.choose(volume.extent, left, volume.budget.workers, depth=depth)
             except TooLargeError:
                 continue
-            if cutting.cost(volume.extent, cut) > cutting.cost(volume.extent, whole) + _READING_BACK:
+            if (
+                chunking_plan.cost(volume.extent, cut)
+                > chunking_plan.cost(volume.extent, whole) + _READING_BACK
+            ):
                 continue
         for fed in _feeds(volume, sizes, cut):
             found = attrs.evolve(volume, cutting=cut, fed=fed)
@@ -108,7 +108,7 @@ def _fed(volume: VolumePlan, sizes: Sizes, depth: int | None) -> VolumePlan:
     return volume
 
 
-def _feeds(volume: VolumePlan, sizes: Sizes, cut: Cutting) -> Iterable[Pass]:
+def _feeds(volume: VolumePlan, sizes: Sizes, cut: ChunkingPlan) -> Iterable[Pass]:
     num_channels = len(volume.layers[0].channels)
     box = (*(1 for _ in volume.volume.others), num_channels, *cut.box)
     return plan_feed(sizes, box, workers=volume.budget.workers, in_flight=cut.in_flight)
@@ -127,11 +127,12 @@ def add_coarser_mags(
         flat = layer.bounding_box.size_xyz.z == 1
         downsampling.downsample(
             layer,
-            coarsest_mag=wanted.coarsest_mag,
-            interpolation_mode=wanted.interpolation_mode,
-            sampling_mode=SamplingModes.CONSTANT_Z if flat else wanted.sampling_mode,
-            compress=options.compress,
-            memory=memory.memory_budget(options.memory),
+            attrs.evolve(
+                wanted,
+                sampling_mode=SamplingModes.CONSTANT_Z if flat else wanted.sampling_mode,
+                compress=options.compress,
+                memory=memory_budget(options.memory),
+            ),
             executor=executor,
             progress=None if progress is None else progress(f"{layer.name}, pyramid"),
         )

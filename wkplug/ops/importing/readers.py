@@ -1,38 +1,61 @@
-"""`ImageFile`: one image file and the reader that takes it, chosen once by the file's first bytes.
+"""What voxels are read from: image files that a reader takes, opened frames, files of plain voxels.
 
-Nothing is kept open here: `open` gives an image to close, `info` is read at its first use and kept. What was parsed for
-it is kept too, for the last few files of an input, so that a file that is described and then read is parsed once.
+Each is a `Source`: it says what its header says, and gives an image to close; nothing is kept open here. The reader
+of an `ImageFile` is chosen once, by the file's first bytes. What was parsed for its description is cached for the
+last few files of an input, so that a file that is described and then read is parsed once. `Frames` takes whatever has
+the protocol of a `pims.FramesSequence`, of which nothing is imported, one frame at a time: nobody promises that such
+a reader is thread-safe. `RawFile` has a layout that somebody tells. Containers are sources of their own.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import OrderedDict
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import attrs
 
 from wkplug import registry
-from wkplug.abc import Image
+from wkplug.abc import Box, Image, ImageInfo, ImageReader, Location
+from wkplug.builtin.raw import RawLayout, RawReader
 from wkplug.errors import (
     CorruptImageError,
     ImageConversionError,
     InvalidArgumentError,
+    MissingError,
     PluginError,
+    UnsupportedImageDataError,
     UnsupportedImageFormatError,
+    UnsupportedOperationError,
+    WkplugError,
 )
+from wkplug.model.dtypes import dtype_name
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wkplug.abc import Box, ImageInfo, ImageReader, Location
-    from wkplug.errors import WkplugError
+__all__ = [
+    "BIOFORMATS",
+    "HEAD_BYTES",
+    "Frames",
+    "ImageFile",
+    "RawFile",
+    "ReaderChoice",
+    "Rescaled",
+    "Source",
+    "is_frames",
+    "readable_suffixes",
+]
 
-__all__ = ["BIOFORMATS", "HEAD_BYTES", "ImageFile", "Source", "Wanted", "readable_suffixes"]
 
 HEAD_BYTES = 4096
-_MOST_KEPT = 4
+
+_MOST_CACHED = 4
+
 BIOFORMATS = "bioformats"
 """The reader that `use_bioformats` is about, whichever distribution brings it."""
 
@@ -71,7 +94,7 @@ class Source(Protocol):
         """A text that changes when the contents do, as far as that is seen without reading them."""
 
 
-class Closed:
+class ImageCache:
     """The images that were closed last, by their files; for those that open again without parsing. Thread-safe.
 
     Only a few, whatever the number of files: those of a stack are small, and come one after the other.
@@ -87,7 +110,7 @@ class Closed:
             return
         with self._guard:
             self._images[path] = image
-            while len(self._images) > _MOST_KEPT:
+            while len(self._images) > _MOST_CACHED:
                 self._images.popitem(last=False)
 
     def take(self, path: str) -> Image | None:
@@ -96,7 +119,7 @@ class Closed:
             return self._images.pop(path, None)
 
 
-class Wanted:
+class ReaderChoice:
     """Which reader is wanted: any, the one of a name, or any but Bio-Formats; and which scene, see `scenes`.
 
     sampled: of a long series of files, only a few are opened; for plans that are shown and not executed. closed: shared
@@ -120,7 +143,7 @@ class Wanted:
         self.sampled = sampled
         self.name = reader if reader is not None or not use_bioformats else BIOFORMATS
         self.no_bioformats = use_bioformats is False
-        self.closed = Closed()
+        self.closed = ImageCache()
 
     @property
     def without(self) -> tuple[str, ...]:
@@ -146,25 +169,27 @@ class ImageFile:
     notes: tuple[ImportNote, ...] = ()
 
     def __init__(
-        self, location: Location, reader: ImageReader, reader_name: str, closed: Closed | None = None
+        self, location: Location, reader: ImageReader, reader_name: str, closed: ImageCache | None = None
     ) -> None:
         self.location = location
         self.reader_name = reader_name
         self._reader = reader
-        self._closed = Closed() if closed is None else closed
-        self._wanted = Wanted(reader_name)
+        self._closed = ImageCache() if closed is None else closed
+        self._wanted = ReaderChoice(reader_name)
         self.scene = 0
         self._shown = location.url
         self._refused: dict[str, WkplugError] = {}  # surer readers, which couldn't open it
 
     @classmethod
-    def choose(cls, location: Location, reader: str | Wanted | None = None, scene: int = 0) -> ImageFile:
+    def choose(
+        cls, location: Location, reader: str | ReaderChoice | None = None, scene: int = 0
+    ) -> ImageFile:
         """Find the reader by the file's first bytes, or take the one that is named.
 
         UnsupportedImageFormatError if no reader takes it, with the plugin to install where one is known;
         MissingError, ForbiddenError or StorageError if the file can't be read.
         """
-        wanted = reader if isinstance(reader, Wanted) else Wanted(reader)
+        wanted = reader if isinstance(reader, ReaderChoice) else ReaderChoice(reader)
         choice = registry.choose_reader(location, location.read(0, HEAD_BYTES), explicit=wanted.name)
         wanted.check(choice.name, location)
         file = cls(location, choice.winner, choice.name, wanted.closed)
@@ -293,3 +318,243 @@ def readable_suffixes() -> tuple[str, ...]:
     """The suffixes that the installed readers claim, sorted."""
     offers = registry.get_manager().collect("wkplug_image_readers")
     return tuple(sorted({suffix for offer in offers for suffix in offer.spec.suffixes}))
+
+
+# --- frames that are open already -------------------------------------------------------------------------
+
+
+_MOST_SAMPLES = 4
+
+
+def is_frames(images: Any) -> bool:
+    """Whether an object has the protocol of a `pims.FramesSequence`."""
+    wanted = ("frame_shape", "pixel_type", "__len__", "__getitem__")
+    return not isinstance(images, (str, bytes)) and all(hasattr(images, name) for name in wanted)
+
+
+class Frames:
+    """A sequence of frames, see `readers.Source`."""
+
+    exact = False
+    notes: tuple[ImportNote, ...] = ()
+    category = ""
+    topleft = (0, 0, 0)
+
+    def __init__(self, sequence: Any) -> None:
+        self._sequence = sequence
+
+    @property
+    def path(self) -> str:
+        """See `Source.path`: the file, where the sequence knows it."""
+        name = getattr(self._sequence, "filename", None) or getattr(self._sequence, "_filepath", None)
+        return str(name) if name else type(self._sequence).__name__
+
+    @cached_property
+    def info(self) -> ImageInfo:
+        """See `Source.info`."""
+        return self.open().info
+
+    def open(self) -> FramesImage:
+        """See `Source.open`."""
+        return FramesImage(self._sequence, self.path)
+
+    def signature(self) -> str:
+        """See `Source.signature`: what is in memory is taken to be the same."""
+        return f"{self.info.shape} {self.info.dtype}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise UnsupportedOperationError(
+            "A sequence of frames can't be sent to another process.",
+            hint='Import it with threads (executor="threads"), or pass the path of the file instead.',
+        )
+
+
+class FramesImage(Image):
+    """The frames as one image. With named axes: those that are iterated over, then channels, y and x."""
+
+    thread_safe = True  # by its lock
+
+    def __init__(self, sequence: Any, path: str) -> None:
+        import numpy
+
+        self._sequence = sequence
+        self._lock = threading.Lock()
+        sizes = getattr(sequence, "sizes", None)
+        if sizes and hasattr(sequence, "bundle_axes"):
+            self._bundle = [axis for axis in ("c", "y", "x") if axis in sizes]
+            self._steps = [axis for axis in sizes if axis not in self._bundle]
+            axes = (*self._steps, *self._bundle)
+            shape = tuple(int(sizes[axis]) for axis in axes)
+        else:
+            self._bundle, self._steps = [], ["z"]
+            frame = tuple(int(length) for length in sequence.frame_shape)
+            if len(frame) == 2 or (len(frame) == 3 and frame[-1] <= _MOST_SAMPLES):
+                axes = ("z", "y", "x", "s")[: len(frame) + 1]
+            else:
+                raise UnsupportedImageDataError(
+                    f"The frames of {path} have the shape {frame}, of which nobody says what it means.",
+                    path,
+                    hint="Give frames of the shape (y, x) or (y, x, colours), or a sequence with named axes.",
+                )
+            shape = (len(sequence), *frame)
+        dtype = numpy.dtype(sequence.pixel_type).newbyteorder("=")
+        self.info = ImageInfo(
+            axes=axes,
+            shape=shape,
+            dtype=dtype.name,
+            photometric="rgb" if axes[-1] == "s" and shape[-1] > 2 else "",
+            block_shape=(*(1 for _ in self._steps), *shape[len(self._steps) :]),
+        )
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`: the frames that the region touches are read, one after the other."""
+        import numpy
+
+        del level
+        shape = self.info.shape
+        start, extent = box or ((0,) * len(shape), shape)
+        lead = len(self._steps)
+        inner = tuple(
+            slice(low, low + length) for low, length in zip(start[lead:], extent[lead:], strict=True)
+        )
+        result = numpy.empty(extent, self.info.dtype)
+        with self._lock:
+            if self._bundle:
+                before = list(self._sequence.bundle_axes), list(self._sequence.iter_axes)
+                self._sequence.bundle_axes = self._bundle
+                self._sequence.iter_axes = self._steps
+            try:
+                for index in numpy.ndindex(extent[:lead]):
+                    place = [low + offset for low, offset in zip(start[:lead], index, strict=True)]
+                    number = int(numpy.ravel_multi_index(place, shape[:lead])) if lead else 0
+                    result[index] = numpy.asarray(self._sequence[number])[inner]
+            finally:
+                if self._bundle:
+                    self._sequence.bundle_axes, self._sequence.iter_axes = before
+        return result
+
+
+# --- files of plain voxels --------------------------------------------------------------------------------
+
+
+_SLAB_VOXELS = 1 << 20
+
+
+@attrs.frozen(slots=False)
+class RawFile:
+    """See `readers.Source`; pickles.
+
+    limits: the values that become 0 and the largest of `dtype` (1 for floats); those beyond are cut off.
+    """
+
+    location: Location
+    layout: RawLayout
+    limits: tuple[float, float] | None = None
+    dtype: str | None = None
+
+    exact = True
+    notes: ClassVar[tuple[ImportNote, ...]] = ()
+    category = ""
+    topleft = (0, 0, 0)
+    reader_name = "raw"
+
+    @classmethod
+    def at(
+        cls,
+        location: Location,
+        layout: RawLayout,
+        *,
+        limits: tuple[float, float] | None = None,
+        dtype: Any = None,
+    ) -> RawFile:
+        """Look whether there is a file, and as long as it must be."""
+        if limits is not None and not (math.isfinite(limits[0]) and limits[0] <= limits[1] < math.inf):
+            raise InvalidArgumentError(
+                f"limits=({limits[0]:g}, {limits[1]:g}) is no range of values.",
+                hint="Give two finite numbers, the smaller one first.",
+            )
+        if next(iter(location.list()), None) is not None:
+            raise UnsupportedImageFormatError(
+                f"{location.url} is a folder, not a raw file.", location.url, hint="Name the file itself."
+            )
+        if not location.exists():
+            raise MissingError(f"There is nothing at {location.url}.", hint="Check the path.")
+        source = cls(location, layout, limits, None if dtype is None else dtype_name(dtype))
+        source.open().close()
+        return source
+
+    @property
+    def path(self) -> str:
+        """See `Source.path`."""
+        return self.location.url
+
+    @cached_property
+    def info(self) -> ImageInfo:
+        """See `Source.info`: the dtype is that of the rescaled values."""
+        with self.open() as image:
+            return image.info
+
+    def open(self) -> Image:
+        """See `Source.open`."""
+        image: Image = RawReader(self.layout).open(self.location)
+        if self.limits is None:
+            return image
+        return Rescaled(image, self.limits, self.dtype or image.info.dtype)
+
+    def signature(self) -> str:
+        """See `Source.signature`."""
+        return str(self.location.version())
+
+
+class Rescaled(Image):
+    """An image whose values from `limits` are spread over the whole range of another dtype."""
+
+    def __init__(self, image: Image, limits: tuple[float, float], dtype: str) -> None:
+        self._image, self._limits = image, limits
+        self.thread_safe = image.thread_safe
+        self.info = attrs.evolve(image.info, dtype=dtype)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Rescaled, (self._image, self._limits, self.info.dtype))
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        import numpy
+
+        start, shape = box or ((0,) * len(self.info.shape), self.info.shape)
+        result = numpy.empty(shape, self.info.dtype)
+        axis = max(range(len(shape)), key=lambda number: shape[number])
+        depth = max(1, _SLAB_VOXELS * shape[axis] // max(1, result.size))
+        for first in range(0, shape[axis], depth):
+            length = min(depth, shape[axis] - first)
+            low, size = list(start), list(shape)
+            low[axis], size[axis] = start[axis] + first, length
+            part = [slice(None)] * len(shape)
+            part[axis] = slice(first, first + length)
+            result[tuple(part)] = self._rescaled(self._image.read((tuple(low), tuple(size)), level=level))
+        return result
+
+    def _rescaled(self, values: NDArray[Any]) -> NDArray[Any]:
+        import numpy
+
+        low, high = self._limits
+        dtype = numpy.dtype(self.info.dtype)
+        if numpy.isclose(low, high):
+            return numpy.zeros(values.shape, dtype)
+        whole = dtype.kind in "ui"
+        top = float(numpy.iinfo(dtype).max) if whole else 1.0
+        share: NDArray[Any] = (numpy.clip(values.astype("float64"), low, high) - low) / (high - low) * top
+        if not whole:
+            floats: NDArray[Any] = share.astype(dtype)
+            return floats
+        share = numpy.nan_to_num(share, nan=0.0)
+        # As a float, the largest value of 64 bits is one more than it.
+        largest = share >= top
+        share[largest] = 0
+        result: NDArray[Any] = share.astype(dtype)
+        result[largest] = numpy.iinfo(dtype).max
+        return result
+
+    def close(self) -> None:
+        """See `Image.close`."""
+        self._image.close()

@@ -1,9 +1,9 @@
 """`ImportReport`: what an import left out, filled, guessed, converted or moved, and what its sources say of themselves.
 
-Everything that is not in the layers as it is in the files is a note: a sentence with numbers, the layers and the files
-that it is about. The same sentence about 3,000 files is one note with a count. Planning makes the notes from headers
-alone, writing adds what only voxels show. They are told in one way each: `wkplug convert` prints them, `--dry-run`
-beforehand; in Python they are `Dataset.import_report`, and what was lost or guessed is a warning, too.
+Everything that is not in the layers as it is in the files is a note: a sentence with numbers, the layers and the
+files that it is about. The same sentence about 3,000 files is one note with a count. Planning makes the notes from
+headers alone, writing adds what only voxels show. `wkplug convert` prints them, `--dry-run` beforehand; in Python
+they are `Dataset.import_report`, and what was lost or guessed is a warning, too.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ way, or elsewhere, than the source says. named: the layer is called otherwise th
 reader than the surest one. differs: the sources contradict each other, or the dataset. found: seen in the voxels."""
 
 _LOST: frozenset[str] = frozenset({"left out", "filled", "guessed", "took over", "differs"})
+
 _NAMED = 3
 
 

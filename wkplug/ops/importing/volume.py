@@ -1,18 +1,34 @@
 """`Volume`: image files as one array with the axes of a layer.
 
-One file may hold a whole volume, or many files one section each. Sizes are read from the files' headers, so that
-a layer's box is true from its first moment; voxels are read through `Reading`, region by region.
+Files name their axes by letters (see `wkplug.abc.ImageInfo`): x, y, z, t and c as usual, s for the samples of a
+pixel, q for pages of unknown meaning. A layer has x, y, z and channels, and may have further axes in front;
+`AxisRoles` says how the ones become the others. One file may hold a whole volume, or many files one section each.
+Sizes are read from the files' headers, so that a layer's box is true from its first moment; voxels are read through
+`Reading`, region by region.
+
+Pictures are read as they are meant to be looked at (`as_shown`): indices into a palette become colours, 0 becomes
+black where it is white, and values of less than 8 bits are scaled. Labels never are: their stored values are what
+they mean.
 """
 
 from __future__ import annotations
 
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from wkplug.errors import ShapeMismatchError, UnsupportedImageDataError
-from wkplug.ops.importing.axes import EVERYTHING, Meaning, Part, has_alpha
-from wkplug.ops.importing.readers import ImageFile
-from wkplug.ops.importing.shown import as_shown
+import attrs
+
+from wkplug.abc import Box, Image, ImageInfo
+from wkplug.config.hints import counted
+from wkplug.errors import (
+    CorruptImageError,
+    InvalidArgumentError,
+    ShapeMismatchError,
+    UnsupportedImageDataError,
+)
+from wkplug.ops.importing.readers import ImageFile, Source
+from wkplug.ops.importing.report import ImportNote
 from wkplug.storage.budget import check_read_size
 
 if TYPE_CHECKING:
@@ -20,10 +36,155 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import Image
-    from wkplug.ops.importing.readers import Source
+__all__ = [
+    "EVERYTHING",
+    "AxisRoles",
+    "Part",
+    "Reading",
+    "ShownFile",
+    "Span",
+    "Volume",
+    "as_shown",
+    "has_alpha",
+]
 
-__all__ = ["Reading", "Span", "Volume"]
+
+_SAMPLES = "s"
+
+
+def has_alpha(info: ImageInfo, num_channels: int) -> bool:
+    """Whether the last of the channels is the opacity of a picture; names say it, or four samples of 8 bits."""
+    if len(info.channel_names) == num_channels:
+        return info.channel_names[-1] == "alpha"
+    return info.photometric == "rgb" and info.dtype == "uint8" and num_channels == 4
+
+
+@attrs.frozen
+class Part:
+    """Which part of every file is wanted: one time point, one channel of the instrument, a resolution of its own.
+
+    timepoint, channel: places along t and c, None for all. level: 0 is the finest resolution. Axes that are fixed
+    here are gone: what is left decides what becomes z and channels.
+    """
+
+    timepoint: int | None = None
+    channel: int | None = None
+    level: int = 0
+
+    def fixed(self, info: ImageInfo, path: str) -> dict[str, int]:
+        """Give the fixed axes that the file has, and their places; InvalidArgumentError if they lie outside."""
+        wanted = {"t": ("timepoint", self.timepoint), "c": ("czi_channel", self.channel)}
+        found: dict[str, int] = {}
+        for axis, (name, place) in wanted.items():
+            if place is None:
+                continue
+            length = info.shape[info.axes.index(axis)] if axis in info.axes else 1
+            if not 0 <= place < length:
+                raise InvalidArgumentError(
+                    f"{name} is {place}, but {path} has {length} of them.",
+                    hint=f"They count from 0 to {length - 1}." if length > 1 else f"Leave {name}=... out.",
+                )
+            if axis in info.axes:
+                found[axis] = place
+        return found
+
+    def shape(self, info: ImageInfo, path: str) -> tuple[int, ...]:
+        """The shape of the wanted resolution; InvalidArgumentError if the file doesn't have it."""
+        if self.level == 0:
+            return info.shape
+        if not 0 < self.level < min(info.levels, len(info.level_shapes)):
+            raise InvalidArgumentError(
+                f"scale is {self.level}, but {path} has {info.levels} resolutions.",
+                hint=f"They count from 0 (the finest) to {info.levels - 1}.",
+            )
+        return info.level_shapes[self.level]
+
+
+EVERYTHING = Part()
+
+
+@attrs.frozen
+class AxisRoles:
+    """How the axes of one file become those of a layer; axes of length 1 that mean nothing are dropped.
+
+    lengths: of the file's axes. z: the axis that becomes z, None if it has one section. channels: the axis that
+    becomes c, None for a single channel. others: axes that stay axes of their own, time first. fixed: those of
+    which one place is wanted.
+    """
+
+    lengths: dict[str, int]
+    z: str | None
+    channels: str | None
+    others: tuple[str, ...]
+    fixed: dict[str, int]
+
+    @classmethod
+    def of(cls, info: ImageInfo, path: str, part: Part = EVERYTHING, *, exact: bool = False) -> AxisRoles:
+        """Interpret a file; UnsupportedImageDataError if it has no x or y.
+
+        A file with channels and with samples keeps its samples as an axis of their own. Without a z axis, the
+        only axis that is left becomes z, or else the pages of unknown meaning; unless the names are exact, as in
+        containers, where time is never anything else.
+        """
+        for axis in ("x", "y"):
+            if axis not in info.axes:
+                raise UnsupportedImageDataError(
+                    f"The image {path} has the axes {', '.join(info.axes)}, but no {axis}.",
+                    path,
+                    hint="It can't become a layer.",
+                )
+        fixed = part.fixed(info, path)
+        lengths = dict(zip(info.axes, part.shape(info, path), strict=True))
+        long = {axis for axis, length in lengths.items() if length > 1 and axis not in fixed}
+        channels = "c" if "c" in long else _SAMPLES if _SAMPLES in long else None
+        steps = [axis for axis in info.axes if axis in long and axis not in ("x", "y", "z", channels)]
+        z: str | None = None
+        if "z" in long:
+            z = "z"
+        elif len(steps) == 1 and steps[0] != _SAMPLES and not exact:
+            z = steps[0]
+        elif "q" in steps:
+            z = "q"
+        others = sorted((axis for axis in steps if axis != z), key=lambda axis: axis != "t")
+        return cls(lengths, z, channels, tuple(others), fixed)
+
+    @property
+    def sections(self) -> int:
+        """How many sections along z the file has."""
+        return self._length(self.z)
+
+    @property
+    def num_channels(self) -> int:
+        """How many channels the file has."""
+        return self._length(self.channels)
+
+    @property
+    def other_lengths(self) -> dict[str, int]:
+        """The axes in front and their lengths."""
+        return {axis: self._length(axis) for axis in self.others}
+
+    @property
+    def plane(self) -> tuple[int, int]:
+        """Columns and rows of the image (its x and y), in pixels."""
+        return self.lengths["x"], self.lengths["y"]
+
+    def block(self, info: ImageInfo) -> tuple[int, int, int]:
+        """What is decoded as one along x, y and z, in pixels; a whole section where the reader doesn't say."""
+        blocks = dict(zip(info.axes, info.block_shape, strict=False)) if info.block_shape else {}
+        width, height = self.plane
+        depth = 1 if self.z is None else max(1, blocks.get(self.z, 1))
+        return (
+            min(width, max(1, blocks.get("x", width))),
+            min(height, max(1, blocks.get("y", height))),
+            min(self.sections, depth),
+        )
+
+    def _length(self, axis: str | None) -> int:
+        return 1 if axis is None else self.lengths[axis]
+
+
+# --- volumes ----------------------------------------------------------------------------------------------
+
 
 Span = tuple[int, int]
 """From and to, half open, in voxels of the volume."""
@@ -87,7 +248,7 @@ class Volume:
             return self
         return Volume(files, swap_xy=self.swap_xy, places=tuple(self._file_of), part=self.part)
 
-    def _check(self, file: Source, expected: Meaning) -> None:
+    def _check(self, file: Source, expected: AxisRoles) -> None:
         """Refuse a file that can't be a section beside the first."""
         first, info = self.files[0], file.info
         meaning = self.meaning(file)
@@ -112,9 +273,9 @@ class Volume:
                     'map_filepath_to_layer_name="enforce_layer_per_file" does.',
                 )
 
-    def meaning(self, file: Source) -> Meaning:
+    def meaning(self, file: Source) -> AxisRoles:
         """What the axes of one of the files mean."""
-        return Meaning.of(file.info, file.path, self.part, exact=file.exact)
+        return AxisRoles.of(file.info, file.path, self.part, exact=file.exact)
 
     @property
     def path(self) -> str:
@@ -237,7 +398,7 @@ class Reading:
         import numpy
 
         volume, info = self._volume, image.info
-        meaning = Meaning.of(info, file.path, volume.part, exact=file.exact)
+        meaning = AxisRoles.of(info, file.path, volume.part, exact=file.exact)
         width, height = meaning.plane
         columns, rows = (y, x) if volume.swap_xy else (x, y)
         wanted = {
@@ -270,3 +431,123 @@ class Reading:
                 data, kept = data[..., None], [*kept, axis]
         plane = ("y", "x") if volume.swap_xy else ("x", "y")
         return numpy.transpose(data, [kept.index(axis) for axis in (axes[0], *plane, axes[3])])
+
+
+# --- pictures as they are meant to be looked at -----------------------------------------------------------
+
+
+_COLORS = ("red", "green", "blue", "alpha")
+
+
+def as_shown(file: Source) -> Source:
+    """Give the file as it is to be shown; itself if its values are that already."""
+    return ShownFile(file) if isinstance(file, ImageFile) and _conversions(file.info) else file
+
+
+def _conversions(info: ImageInfo) -> list[str]:
+    """What is done to the values, in words."""
+    if info.palette:
+        return ["the colours of its palette are applied"]
+    if _most(info) == 0:
+        return []
+    texts = ["its values are inverted, so that 0 is black"] if info.photometric == "miniswhite" else []
+    if info.bits is not None and info.bits < 8:
+        texts.append(f"its values of {counted(info.bits, 'bit')} are scaled to 8 bits")
+    return texts
+
+
+def _most(info: ImageInfo) -> int:
+    """The largest value that can be stored; 0 where that says nothing about brightness."""
+    import numpy
+
+    dtype = numpy.dtype(info.dtype)
+    if dtype.kind != "u":
+        return 0
+    return int(2**info.bits - 1) if info.bits else int(numpy.iinfo(dtype).max)
+
+
+class ShownFile(ImageFile):
+    """An image file, shown."""
+
+    def __init__(self, file: ImageFile) -> None:
+        self.__dict__.update({key: value for key, value in vars(file).items() if key != "info"})
+        self._file = file
+
+    @cached_property
+    def info(self) -> ImageInfo:
+        """See `Source.info`: of what is shown."""
+        info = self._file.info
+        texts = tuple(ImportNote(kind="cast", text=text, sources=(self.path,)) for text in _conversions(info))
+        self.notes = (*self._file.notes, *texts)
+        if not info.palette:
+            return attrs.evolve(
+                info, photometric="minisblack", bits=None if _scaled(info) else info.bits, channel_ranges=()
+            )
+        samples = len(info.palette[0])
+        return attrs.evolve(
+            info,
+            axes=(*info.axes, "s"),
+            shape=(*info.shape, samples),
+            level_shapes=tuple((*shape, samples) for shape in info.level_shapes),
+            block_shape=(*(info.block_shape or info.shape), samples),
+            dtype="uint8",
+            photometric="rgb",
+            palette=(),
+            bits=None,
+            channel_names=_COLORS if samples == 4 else (),
+            channel_colors=(),
+            channel_ranges=(),
+        )
+
+    def open(self) -> Image:
+        """See `Source.open`."""
+        return _ShownImage(self._file.open(), self.info, self.path)
+
+    def close(self, image: Image) -> None:
+        """See `ImageFile.close`."""
+        self._file.close(image.stored if isinstance(image, _ShownImage) else image)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (ShownFile, (self._file,))
+
+
+def _scaled(info: ImageInfo) -> bool:
+    return info.bits is not None and info.bits < 8
+
+
+class _ShownImage(Image):
+    """An opened image whose values are converted as they are read."""
+
+    def __init__(self, stored: Image, info: ImageInfo, path: str) -> None:
+        self.stored, self.info, self.path = stored, info, path
+        self.thread_safe = stored.thread_safe
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        import numpy
+
+        info = self.stored.info
+        if not info.palette:
+            values = self.stored.read(box, level=level)
+            if info.photometric == "miniswhite":
+                values = values.dtype.type(_most(info)) - values
+            if not _scaled(info):
+                return values
+            return (values.astype(numpy.uint16) * 255 // _most(info)).astype(numpy.uint8)
+        inner = None if box is None else (box[0][:-1], box[1][:-1])
+        indices = self.stored.read(inner, level=level)
+        table = numpy.array(info.palette, numpy.uint8)
+        if indices.size and (indices.max() >= len(table) or indices.min() < 0):
+            raise CorruptImageError(
+                f"{self.path} has the value {indices.max()}, but its palette has {len(table)} colours.",
+                self.path,
+                hint="The file is damaged; or import it as a segmentation, which keeps the values.",
+            )
+        if box is not None:
+            table = table[:, box[0][-1] : box[0][-1] + box[1][-1]]
+        colors: NDArray[Any] = table[indices]
+        return colors
+
+    def close(self) -> None:
+        """See `Image.close`."""
+        self.stored.close()

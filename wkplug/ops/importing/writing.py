@@ -1,13 +1,18 @@
 """Writing a volume box by box: regions are decoded side by side, arranged, and written as whole shards.
 
 All layers that a volume becomes are written from one box, so that every block is decoded once; so are their coarser
-mags, as far as these were planned. Boxes that are all zero are not stored. Mags are listed when everything is written;
-until then their folders carry the mark of the import and its journal, with which the same import goes on where it was
-stopped.
+mags, as far as these were planned. Boxes of which nothing is stored are not looked at, and those that are all zero
+are not stored. Mags are listed when everything is written; until then their folders carry the mark of the import and
+a `Journal`, with which the same import goes on where it was stopped: it names the work by a fingerprint, says how it
+was cut, and lists the boxes whose voxels are stored, each with what its files looked like then. A file that was
+mended meanwhile is read again. `Record` is the same for a whole dataset: it says that a dataset is an import that has
+not ended, and of what.
 """
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
@@ -15,32 +20,38 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import storage
-from wkplug.errors import LayerExistsError, UnsupportedImageDataError, WkplugError
+from wkplug.abc import Box, Executor, Location
+from wkplug.errors import LayerExistsError, MissingError, UnsupportedImageDataError, WkplugError
+from wkplug.execution import shares_memory
 from wkplug.geometry import Mag, grids
 from wkplug.model import changes
-from wkplug.ops.importing.boxes import BoxWork
-from wkplug.ops.importing.journal import Journal
-from wkplug.ops.importing.pipeline import Boxes, Seen, Sights, joined
-from wkplug.ops.importing.placing import transformation_of
+from wkplug.model.states import DatasetState, LayerState
+from wkplug.ops.importing.boxes import Boxes, BoxWork, Seen, Sights, joined
+from wkplug.ops.importing.chunking_plan import ChunkingPlan
+from wkplug.ops.importing.containers import NOTHING_STORED, Container
+from wkplug.ops.importing.options import ImportOptions
+from wkplug.ops.importing.plans import LayerPlan, VolumePlan
 from wkplug.ops.importing.report import ImportNote
-from wkplug.ops.importing.sparse import boxes
-from wkplug.ops.importing.strays import NOTHING_STORED
-from wkplug.ops.pools import shares_memory
-from wkplug.ops.pyramids.feeding import Feed
-from wkplug.properties import LayerViewConfiguration, operations
+from wkplug.ops.importing.voxel_sizes import transformation_of
+from wkplug.ops.pyramids.downsampling import StreamingPyramid
+from wkplug.properties import AffineCoordinateTransformation, LayerViewConfiguration, operations
 from wkplug.storage.marks import digest
 from wkplug.storage.removing import remove_temporaries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from wkplug.abc import Box, Executor, Location
-    from wkplug.model.states import DatasetState, LayerState
-    from wkplug.ops.importing.options import ImportOptions
-    from wkplug.ops.importing.plans import LayerPlan, VolumePlan
-    from wkplug.properties import AffineCoordinateTransformation
+__all__ = [
+    "FEW",
+    "JOURNAL_NAME",
+    "Journal",
+    "Record",
+    "boxes_of",
+    "check_free",
+    "refusal_words",
+    "write_volume",
+]
 
-__all__ = ["check_free", "told_refusal", "write_volume"]
 
 _JOB = "import"
 
@@ -111,18 +122,20 @@ def _fill(
         if planned.fed is not None and options.pyramid is not None and not goes_on:
             mode, request = options.pyramid.interpolation_mode, options.coarser_request
             feeds = [
-                stack.enter_context(Feed.begun(layer, mag, planned.mags, planned.fed, mode, request))
+                stack.enter_context(
+                    StreamingPyramid.begun(layer, mag, planned.mags, planned.fed, mode, request)
+                )
                 for layer in layers
             ]
         reading = stack.enter_context(planned.volume.open(planned.channels))
         cutting = planned.cutting_of(journal.box)
         work = BoxWork(planned, options, reading, handles, cutting, feeds)
-        told = 0.0
+        reported = 0.0
 
         def count(part: float) -> None:
-            nonlocal told
-            advance(int(told + part) - int(told))
-            told += part
+            nonlocal reported
+            advance(int(reported + part) - int(reported))
+            reported += part
 
         _write(planned, work, journal, executor, count)
         transformation = transformation_of(planned, options, dataset.voxel_size)
@@ -133,11 +146,11 @@ def _fill(
         for feed in feeds:
             feed.finish()
         journal.delete()
-        advance(max(0, planned.work - int(told)))
-    return _seen(planned, journal)
+        advance(max(0, planned.work - int(reported)))
+    return _zero_notes(planned, journal)
 
 
-def _seen(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
+def _zero_notes(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
     """Say how many voxels are zero, where that is worth telling: it is how lost data look."""
     notes = []
     # Where nothing is stored, that was told beforehand.
@@ -174,7 +187,7 @@ def check_free(dataset: DatasetState, planned: VolumePlan) -> None:
             journal = Journal.find(folder)
             if journal is None or journal.fingerprint == planned.fingerprint:
                 return
-            why, again = told_refusal(mark.refused)
+            why, again = refusal_words(mark.refused)
             raise LayerExistsError(
                 f"The dataset {dataset.name!r} has a layer {name!r} that another import has left unfinished{why}.",
                 hint=f"{again}, or give another layer_name.",
@@ -185,7 +198,7 @@ def check_free(dataset: DatasetState, planned: VolumePlan) -> None:
     )
 
 
-def told_refusal(refused: str) -> tuple[str, str]:
+def refusal_words(refused: str) -> tuple[str, str]:
     """Say why an import is unfinished, and what finishes it; refused: as of `Mark`."""
     if not refused:
         return "", "Run that import again to finish it"
@@ -330,7 +343,7 @@ def _write(
 
     def missing() -> Iterator[Box]:
         nonlocal passed
-        for box in boxes(planned, work.options, cutting):
+        for box in boxes_of(planned, work.options, cutting):
             passed -= math.prod(box[1][-3:])
             if journal.has(box, _signature(planned, work, box)):
                 count(len(work.reads(box)) * decoded + math.prod(box[1]) * voxel)
@@ -351,7 +364,7 @@ def _write(
         return
     # Boxes that share a shard go to one process, one after the other.
     x, y, z = (math.lcm(edge, cell) for edge, cell in zip(cutting.box, planned.extent.shard, strict=True))
-    groups = boxes(planned, work.options, attrs.evolve(cutting, box=(x, y, z)))
+    groups = boxes_of(planned, work.options, attrs.evolve(cutting, box=(x, y, z)))
     edges = (*(1 for _ in planned.volume.others), len(planned.channels), *cutting.box)
     wanted = set(missing())
     run.run_apart([box for box in groups if wanted.intersection(grids.cells(*box, edges))], edges)
@@ -370,3 +383,192 @@ def _pass_over(planned: VolumePlan, journal: Journal, count: int) -> None:
 def _signature(planned: VolumePlan, work: BoxWork, box: Box) -> str:
     """What the files of a box look like now."""
     return digest(file.signature() for file in planned.volume.files_of(work.sections(box)))
+
+
+# --- what is finished -------------------------------------------------------------------------------------
+
+
+JOURNAL_NAME = ".wkplug-import.json"
+
+_IMPORT = "import of images"
+
+
+def _load(place: Location) -> dict[str, Any]:
+    """What a file of ours says; a damaged one says nothing."""
+    try:
+        found = json.loads(place.read())
+    except (MissingError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+class Journal:
+    """The finished boxes of one volume, kept in the folder of a mag. Written after each box, atomically."""
+
+    def __init__(self, folder: Location, fingerprint: str, box: tuple[int, ...], layers: int) -> None:
+        self._place = folder.child(JOURNAL_NAME)
+        self.fingerprint = fingerprint
+        self.box = box
+        self.ranges: Sights = [Seen()] * layers
+        self.once = True
+        """Whether each box was done once, so that what was counted in them adds up."""
+        self._done: dict[str, str] = {}
+
+    @classmethod
+    def find(cls, folder: Location) -> Journal | None:
+        """The journal that an import has left in a folder, None if there is none that is sound."""
+        found = _load(folder.child(JOURNAL_NAME))
+        try:
+            journal = cls(folder, str(found["import"]), tuple(map(int, found["box"])), len(found["ranges"]))
+            journal.ranges = [Seen(**known) for known in found["ranges"]]
+            journal._done = dict(found["done"])
+            journal.once = bool(found["once"])
+        except (KeyError, TypeError, ValueError, IndexError):
+            return None
+        return journal
+
+    def save(self) -> None:
+        """Write the journal."""
+        content = {
+            "import": self.fingerprint,
+            "box": self.box,
+            "ranges": [attrs.asdict(seen) for seen in self.ranges],
+            "done": self._done,
+            "once": self.once,
+        }
+        self._place.write(json.dumps(content).encode())
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no box is finished."""
+        return not self._done
+
+    def has(self, box: Box, files: str) -> bool:
+        """Whether a box was finished from files that looked the same."""
+        return self._done.get(_key(box)) == files
+
+    def add(self, box: Box, files: str, ranges: Sights) -> None:
+        """Note a finished box, and the range of each layer's values so far."""
+        self.once = self.once and _key(box) not in self._done
+        self._done[_key(box)] = files
+        self.ranges = ranges
+        self.save()
+
+    def delete(self) -> None:
+        """Everything is written: nothing is left to go on with."""
+        self._place.delete()
+
+    @staticmethod
+    def remove(folder: Location) -> None:
+        """Take away what an import has left that was killed after all was written."""
+        folder.child(JOURNAL_NAME).delete()
+
+
+class Record:
+    """A dataset that an import is making: a mark in the dataset's folder, with the fingerprint of the import."""
+
+    def __init__(self, dataset: Location) -> None:
+        self._dataset = dataset
+
+    def read(self) -> str | None:
+        """The fingerprint of the import that has not ended, None if there is none."""
+        mark = storage.read_mark(self._dataset)
+        return mark.fingerprint if mark is not None and mark.job == _IMPORT else None
+
+    def begin(self, fingerprint: str) -> None:
+        """Note that an import begins."""
+        storage.set_mark(self._dataset, storage.Mark(job=_IMPORT, fingerprint=fingerprint))
+
+    @property
+    def refused(self) -> str:
+        """Why the import would fail again; "" where it would go on."""
+        mark = storage.read_mark(self._dataset)
+        return "" if mark is None else mark.refused
+
+    def refuse(self, why: str) -> None:
+        """Note that the same import would fail again, or that it goes on now ("")."""
+        storage.refuse_mark(self._dataset, why)
+
+    def end(self) -> None:
+        """Note that it has ended."""
+        storage.clear_mark(self._dataset)
+
+
+def _key(box: Box) -> str:
+    return ",".join(map(str, box[0]))
+
+
+# --- the boxes that are written ---------------------------------------------------------------------------
+
+
+FEW = 4096
+"""So many boxes are gone through whatever is stored of them."""
+
+
+def boxes_of(planned: VolumePlan, options: ImportOptions, cutting: ChunkingPlan) -> Iterable[Box]:
+    """The boxes over all axes that are to be written, in order; the channels are those that are read, from 0 on."""
+    extent, volume = planned.extent, planned.volume
+    count = grids.count_cells(extent.start, extent.size, cutting.box) * math.prod(volume.others.values())
+    source = volume.files[0]
+    stored = None
+    if count > FEW and len(volume.files) == 1 and isinstance(source, Container):
+        stored = source.stored_boxes()
+    if stored is None:
+        return _all_boxes(planned, cutting)
+    touched = {cell for box in stored for cell in _touched(planned, options, cutting, box)}
+    return [_box(planned, cutting, cell) for cell in sorted(touched, key=_place)]
+
+
+def _all_boxes(planned: VolumePlan, cutting: ChunkingPlan) -> Iterator[Box]:
+    channels = len(planned.channels)
+    places = (
+        range(first, first + length)
+        for first, length in zip(planned.others_start, planned.volume.others.values(), strict=True)
+    )
+    for others in itertools.product(*places):
+        for start, shape in cutting.boxes(planned.extent):
+            yield (*others, 0, *start), (*(1 for _ in others), channels, *shape)
+
+
+def _place(cell: tuple[int, ...]) -> tuple[int, ...]:
+    """As in `ChunkingPlan.boxes`: z slowest, x fastest, within each place along the axes in front."""
+    return (*cell[:-3], *reversed(cell[-3:]))
+
+
+def _touched(
+    planned: VolumePlan, options: ImportOptions, cutting: ChunkingPlan, stored: Box
+) -> Iterator[tuple[int, ...]]:
+    """The cells (places along the axes in front, then numbers along x, y, z) that a stored box of the file touches."""
+    volume, extent = planned.volume, planned.extent
+    meaning = volume.meaning(volume.files[0])
+    spans = {
+        axis: (low, low + length)
+        for axis, low, length in zip(volume.files[0].info.axes, *stored, strict=True)
+    }
+    if any(not spans[axis][0] <= place < spans[axis][1] for axis, place in meaning.fixed.items()):
+        return
+    x, y, z = spans["x"], spans["y"], spans[meaning.z] if meaning.z else (0, 1)
+    if volume.swap_xy:
+        x, y = y, x
+    ranges = [
+        range(first + spans[axis][0], first + spans[axis][1])
+        for axis, first in zip(volume.others, planned.others_start, strict=True)
+    ]
+    flips = (options.flip_x, options.flip_y, options.flip_z)
+    for (low, stop), flip, first, size, edge in zip(
+        (x, y, z), flips, extent.start, extent.size, cutting.box, strict=True
+    ):
+        begin, end = (size - stop, size - low) if flip else (low, stop)
+        ranges.append(range((first + begin) // edge, (first + end - 1) // edge + 1))
+    yield from itertools.product(*ranges)
+
+
+def _box(planned: VolumePlan, cutting: ChunkingPlan, cell: tuple[int, ...]) -> Box:
+    extent = planned.extent
+    others, numbers = cell[:-3], cell[-3:]
+    grid = tuple(number * edge for number, edge in zip(numbers, cutting.box, strict=True))
+    inside = grids.intersect((grid, cutting.box), (extent.start, extent.size))
+    if inside is None:
+        raise ValueError(f"The cell {cell} lies outside of the volume.")  # touched cells never do
+    start, shape = inside
+    return (*others, 0, *start), (*(1 for _ in others), len(planned.channels), *shape)

@@ -1,6 +1,6 @@
 """Coarser and finer mags: which there are, and how they are computed.
 
-`sampling` says which mags a pyramid has. `downsampling` and `upsampling` make them; both leave the work to `sweeping`,
-which runs what `passes` has planned: regions of the finest mag, read once. `blocks` computes all coarser mags of a
-tile, `cells` gathers them until a shard is whole and writes it, `stored` knows what needn't be looked at.
+`sampling` says which mags a pyramid has. `downsampling` and `upsampling` make them. `passes` plans the work and runs
+it: regions of the finest mag are read once. `shards` computes all coarser mags of a tile, and gathers them until a
+shard is whole.
 """

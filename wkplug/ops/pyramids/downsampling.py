@@ -1,12 +1,16 @@
 """Pyramids: coarser mags from finer ones, all of them from one look at the finest.
 
-`downsample` plans which mags come to be, `downsample_mag_list` computes them: together (see `sweeping`), with the same
-voxels as one after the other. A new mag's array is created with a mark before its first shard and listed
-after its last, so that a killed job never leaves a mag that looks complete; an existing mag that is overwritten
-stays listed and is marked until it is done. Running the same call again replaces what a killed one left.
+`downsample` plans which mags come to be, `downsample_mag_list` computes them: together (see `passes`), with the same
+voxels as one after the other. A new mag's array is created with a mark before its first shard and listed after its
+last, so that a killed job never leaves a mag that looks complete; an existing mag that is overwritten stays listed
+and is marked until it is done. Running the same call again replaces what a killed one left.
 
-Semantics of borders: the source is the layer's box, enlarged to whole voxels of its mag; where the last block
-reaches beyond, the source is mirrored, never darkened by zeros.
+`StreamingPyramid` computes the first coarser mags of a mag that is being written, from its voxels while these are in
+memory; nothing is read back. One that didn't get all boxes leaves marked folders that nobody lists, which the next
+call that makes these mags replaces. The mags beyond are computed as ever, from the coarsest of these.
+
+Semantics of borders: the source is the layer's box, enlarged to whole voxels of its mag; where the last block reaches
+beyond, the source is mirrored, never darkened by zeros.
 """
 
 from __future__ import annotations
@@ -16,7 +20,10 @@ import itertools
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from wkplug import execution, registry, storage
+from wkplug.abc import Box, Interpolation
 from wkplug.errors import (
     InvalidArgumentError,
     MagError,
@@ -25,37 +32,35 @@ from wkplug.errors import (
     OutOfBoundsError,
     TooLargeError,
 )
-from wkplug.geometry import Mag, grids
+from wkplug.execution import AnyExecutor
+from wkplug.geometry import Mag, MagLike, VecIntLike, grids
 from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
+from wkplug.model.states import DatasetState, LayerState, MagState
 from wkplug.notices import warn_user
-from wkplug.ops import memory as budgets
-from wkplug.ops import plan
 from wkplug.ops.copying import rechunking
-from wkplug.ops.pyramids.sampling import SamplingModes, pyramid_mags
-from wkplug.ops.pyramids.sweeping import Sweep
-from wkplug.progress import shown
-from wkplug.storage.budget import half_of_memory
+from wkplug.ops.memory import memory_budget
+from wkplug.ops.pyramids import shards
+from wkplug.ops.pyramids.passes import Pass, PyramidRun, bounds_of, steps_of
+from wkplug.ops.pyramids.sampling import PyramidOptions, SamplingModes, pyramid_mags
+from wkplug.ops.pyramids.shards import ShardBuffer, Step
+from wkplug.progress import Progress, shown, until_flushed
+from wkplug.storage import ArrayHandle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from wkplug.abc import Interpolation
-    from wkplug.execution import AnyExecutor
-    from wkplug.geometry import MagLike, VecIntLike
-    from wkplug.model.states import DatasetState, LayerState, MagState
-    from wkplug.ops.plan import Progress
+    from numpy.typing import NDArray
 
 __all__ = [
+    "StreamingPyramid",
     "aligned_mags",
     "begin_mags",
-    "budget_of",
     "buffer_of",
     "check_free",
     "chosen_interpolation",
     "downsample",
     "downsample_dataset",
-    "downsample_mag",
     "downsample_mag_list",
     "exists",
     "mark_of",
@@ -63,9 +68,7 @@ __all__ = [
     "source_view",
 ]
 
-
 _JOB = "downsample"
-
 _TOO_MANY = 8
 """How many times as many shards as needed a mag may have before it is laid out anew."""
 
@@ -80,21 +83,10 @@ class InvalidSchemeError(InvalidArgumentError, RuntimeError):
 
 def downsample(
     layer: LayerState,
+    options: PyramidOptions = PyramidOptions(),  # noqa: B008 - a frozen value
     *,
     from_mag: MagLike | None = None,
-    coarsest_mag: MagLike | None = None,
-    interpolation_mode: str = "default",
-    compress: bool | Mapping[str, Any] = True,
-    sampling_mode: str | SamplingModes = SamplingModes.ANISOTROPIC,
-    align_with_other_layers: bool | DatasetState = True,
-    buffer_shape: VecIntLike | int | None = None,
-    chunk_shape: VecIntLike | int | None = None,
-    shard_shape: VecIntLike | int | None = None,
-    force_sampling_scheme: bool = False,
-    allow_overwrite: bool = False,
-    only_setup_mags: bool = False,
     from_mag_view: MagState | None = None,
-    memory: int | str | None = None,
     executor: AnyExecutor = None,
     progress: Progress | None = None,
 ) -> list[Mag]:
@@ -102,50 +94,25 @@ def downsample(
     layer.check_writable("be downsampled")
     for mag in layer.mags:
         changes.is_finished(layer, mag)  # a killed call may have left its mark on what it had finished
-    chosen_interpolation(interpolation_mode, layer.category, layer.dtype.name)
+    chosen_interpolation(options.interpolation_mode, layer.category, layer.dtype.name)
     if from_mag is None and from_mag_view is not None:
         from_mag = from_mag_view.mag
     source = Mag(from_mag) if from_mag is not None else _coarsest(layer)
     if source not in layer.mags and from_mag_view is None:
         raise _no_source(layer, source)
-    size, mode = layer.bounding_box.size_xyz, SamplingModes.parse(sampling_mode)
+    size, mode = layer.bounding_box.size_xyz, SamplingModes.parse(options.sampling_mode)
     if size.z == 1 and mode is not SamplingModes.CONSTANT_Z:
         warn_user(
             "[WARNING] The layer is a single section: it is downsampled along x and y only (constant_z).",
             UserWarning,
         )
-    others = aligned_mags(layer, align=align_with_other_layers)
-    mags = pyramid_mags(size, source, coarsest_mag, mode, others, layer.dataset.voxel_size)
-    _check_scheme([source, *mags], force=force_sampling_scheme)
+    others = aligned_mags(layer, align=options.align_with_other_layers)
+    mags = pyramid_mags(size, source, options.coarsest_mag, mode, others, layer.dataset.voxel_size)
+    _check_scheme([source, *mags], force=options.force_sampling_scheme)
     downsample_mag_list(
-        layer,
-        source,
-        mags,
-        interpolation_mode=interpolation_mode,
-        compress=compress,
-        buffer_shape=buffer_shape,
-        chunk_shape=chunk_shape,
-        shard_shape=shard_shape,
-        allow_overwrite=allow_overwrite,
-        only_setup_mags=only_setup_mags,
-        from_mag_view=from_mag_view,
-        memory=memory,
-        executor=executor,
-        progress=progress,
+        layer, source, mags, options, from_mag_view=from_mag_view, executor=executor, progress=progress
     )
     return mags
-
-
-def downsample_mag(
-    layer: LayerState,
-    from_mag: MagLike,
-    target_mag: MagLike,
-    *,
-    only_setup_mag: bool = False,
-    **options: Any,
-) -> None:
-    """Compute one mag from a finer one; see `Layer.downsample_mag`."""
-    downsample_mag_list(layer, from_mag, [target_mag], only_setup_mags=only_setup_mag, **options)
 
 
 @shown(lambda layer, *_: f"downsample {layer.name}")
@@ -153,16 +120,9 @@ def downsample_mag_list(
     layer: LayerState,
     from_mag: MagLike,
     target_mags: Iterable[MagLike],
+    options: PyramidOptions = PyramidOptions(),  # noqa: B008 - a frozen value
     *,
-    interpolation_mode: str = "default",
-    compress: bool | Mapping[str, Any] = True,
-    buffer_shape: VecIntLike | int | None = None,
-    chunk_shape: VecIntLike | int | None = None,
-    shard_shape: VecIntLike | int | None = None,
-    allow_overwrite: bool = False,
-    only_setup_mags: bool = False,
     from_mag_view: MagState | None = None,
-    memory: int | str | None = None,
     executor: AnyExecutor = None,
     progress: Progress | None = None,
 ) -> None:
@@ -173,29 +133,30 @@ def downsample_mag_list(
     layer.check_writable("be downsampled")
     source = Mag(from_mag)
     targets = sorted({Mag(mag) for mag in target_mags}, key=lambda mag: mag.to_list())
-    budget = budget_of(memory)
+    budget = memory_budget(options.memory, half_of_machine=True)
     view = source_view(layer, source, from_mag_view)
     _check_chain(source, targets)
-    interpolation = chosen_interpolation(interpolation_mode, layer.category, layer.dtype.name)
-    if not allow_overwrite:
+    interpolation = chosen_interpolation(options.interpolation_mode, layer.category, layer.dtype.name)
+    if not options.allow_overwrite:
         for target in targets:
             check_free(layer, target)
     if not targets:
         return
-    request = LayoutRequest(chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
-    if only_setup_mags:
+    if options.only_setup_mags:
         for target in targets:
             if target not in layer.mags:
                 with changes.exclusive(layer, target):
-                    changes.list_mag(layer, target, changes.create_array(layer, target, request, "pyramid"))
+                    changes.list_mag(
+                        layer, target, changes.create_array(layer, target, options.layout, "pyramid")
+                    )
         return
     view.source.handle  # noqa: B018 - refuses a source that an unfinished job has marked, before anything is written
-    buffer = buffer_of(layer, buffer_shape)
+    buffer = buffer_of(layer, options.buffer_shape)
     existing = [target for target in targets if target in layer.mags]
     unfinished = [mag for mag in existing if not storage.is_complete(layer.mag(mag).location)]
     with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
-        handles = stack.enter_context(begin_mags(layer, source, targets, interpolation, request))
-        sweep = Sweep(
+        handles = stack.enter_context(begin_mags(layer, source, targets, interpolation, options.layout))
+        pyramid = PyramidRun(
             layer=layer,
             source=(source, view.source.handle),
             targets=tuple((target, handles[target]) for target in targets),
@@ -205,7 +166,7 @@ def downsample_mag_list(
             buffer=buffer,
         )
         try:
-            passes = sweep.planned(runner)
+            passes = pyramid.planned(runner)
         except TooLargeError:
             # Nothing has been written: what was made for it goes, and what was there stays.
             for target in targets:
@@ -217,8 +178,8 @@ def downsample_mag_list(
                     storage.clear_mark(location)
                     storage.forget(location)
             raise
-        with plan.until_flushed(progress) as told:
-            sweep.run(passes, runner, told)
+        with until_flushed(progress) as nearly:
+            pyramid.run(passes, runner, nearly)
             changes.list_finished(
                 layer, {target: handles[target] for target in targets if target not in existing}
             )
@@ -232,7 +193,7 @@ def begin_mags(
     interpolation: Interpolation,
     request: LayoutRequest,
 ) -> Iterator[dict[Mag, storage.ArrayHandle]]:
-    """Be the only one who fills these mags, finest first; new ones are made and marked, for `creating.list_finished`.
+    """Be the only one who fills these mags, finest first; new ones are made and marked, for `changes.list_finished`.
 
     Mags that there are already are marked until the block has ended without an error.
     """
@@ -249,7 +210,7 @@ def begin_mags(
         yield {target: handles[target] for target in targets}
 
 
-def redownsample(layer: LayerState, **options: Any) -> None:
+def redownsample(layer: LayerState, options: PyramidOptions, *, executor: AnyExecutor = None) -> None:
     """Compute all coarser mags anew from the finest; see `Layer.redownsample`."""
     layer.check_writable("be downsampled")
     mags = sorted(layer.mags, key=lambda mag: mag.to_list())
@@ -257,7 +218,9 @@ def redownsample(layer: LayerState, **options: Any) -> None:
         # What a killed call has left unfinished can't be read, and is computed as it is laid out.
         for mag in [mag for mag in mags[1:] if storage.is_complete(layer.mag(mag).location)]:
             _lay_out_for_growth(layer, layer.mag(mags[0]), layer.mag(mag))
-        downsample_mag_list(layer, mags[0], mags[1:], allow_overwrite=True, **options)
+        downsample_mag_list(
+            layer, mags[0], mags[1:], attrs.evolve(options, allow_overwrite=True), executor=executor
+        )
 
 
 def _lay_out_for_growth(layer: LayerState, finest: MagState, view: MagState) -> None:
@@ -280,12 +243,14 @@ def _lay_out_for_growth(layer: LayerState, finest: MagState, view: MagState) -> 
         rechunking.rechunk(view, chunk_shape=old.chunk_shape, shard_shape=shard, compress=old.compressed)
 
 
-def downsample_dataset(dataset: DatasetState, *, executor: AnyExecutor = None, **options: Any) -> None:
+def downsample_dataset(
+    dataset: DatasetState, options: PyramidOptions, *, executor: AnyExecutor = None
+) -> None:
     """Downsample every layer that has mags, with one pool of workers; see `Dataset.downsample`."""
     with execution.adapted(executor, default="threads") as runner:
         for layer in dataset.layers.values():
             if layer.mags:
-                downsample(layer, executor=runner, **options)
+                downsample(layer, options, executor=runner)
 
 
 def _check_chain(source: Mag, targets: list[Mag]) -> None:
@@ -305,11 +270,6 @@ def _check_chain(source: Mag, targets: list[Mag]) -> None:
                 f"The mags are no chain: {coarser} is finer than {finer} along an axis.",
                 hint="Every mag of the list must be coarser than or equal to the one before, along x, y and z.",
             )
-
-
-def budget_of(memory: int | str | None) -> int:
-    """Give the bytes that a pyramid's process and workers may take: half of what there is if nothing is said."""
-    return half_of_memory() if memory is None else budgets.parse_bytes(memory)
 
 
 def source_view(layer: LayerState, mag: Mag, given: MagState | None, *, verb: str = "downsample") -> MagState:
@@ -430,3 +390,59 @@ def _check_scheme(mags: list[Mag], *, force: bool) -> None:
                     text, hint="Choose another scheme, or pass force_sampling_scheme=True."
                 )
             warn_user(f"[WARNING] {text}", UserWarning)
+
+
+@attrs.frozen(kw_only=True)
+class StreamingPyramid:
+    """A pyramid that is being fed; make it with `begun`. Boxes are voxels of the source, over all axes."""
+
+    layer: LayerState
+    mags: dict[Mag, ArrayHandle]
+    source_bounds: Box
+    steps: tuple[Step, ...]
+    interpolation: Interpolation
+    tile: tuple[int, ...]
+    cells: ShardBuffer
+
+    @classmethod
+    @contextmanager
+    def begun(
+        cls,
+        layer: LayerState,
+        source: Mag,
+        targets: Sequence[Mag],
+        planned: Pass,
+        interpolation_mode: str,
+        request: LayoutRequest,
+    ) -> Iterator[StreamingPyramid]:
+        """Make the arrays of the mags that the pass computes, and be the only one who fills them in this block."""
+        interpolation = chosen_interpolation(interpolation_mode, layer.category, layer.dtype.name)
+        with begin_mags(layer, source, targets[: planned.count], interpolation, request) as handles:
+            steps = steps_of(layer, source, list(handles.items()), planned.grids)
+            yield cls(
+                layer=layer,
+                mags=handles,
+                source_bounds=bounds_of(layer, source),
+                steps=steps,
+                interpolation=interpolation,
+                tile=planned.tile,
+                cells=ShardBuffer(steps),
+            )
+
+    def tiles(self, box: Box) -> list[Box]:
+        """Cut a box into the tiles that are computed one by one, to be given to `put`."""
+        return list(grids.cells(*grids.coarsened(box, self.steps[0].factors), self.tile))
+
+    def put(self, tile: Box, box: Box, data: NDArray[Any]) -> None:
+        """Compute a tile of the box whose voxels are `data`, and write what it completes."""
+        import numpy
+
+        def read(region: Box) -> NDArray[Any]:
+            return numpy.asfortranarray(data[grids.slices(region, box[0])])
+
+        self.interpolation.prepare(data.dtype.name, grids.volume(self.source_bounds) * data.dtype.itemsize)
+        shards.reduce_tile(tile, read, self.source_bounds, self.steps, self.interpolation, self.cells)
+
+    def finish(self) -> None:
+        """List the mags: every box has been fed, and the source is listed."""
+        changes.list_finished(self.layer, self.mags)

@@ -1,23 +1,26 @@
-"""Which mags a pyramid has: the sampling schemes, pure arithmetic on mags and voxel sizes.
+"""Which mags a pyramid has: the sampling schemes, arithmetic on mags and voxel sizes.
 
-Called by `wkplug.ops.pyramids.downsampling`; knows layers only as lists of mags.
+`PyramidOptions` are what a pyramid is asked for. Layers are known here only as lists of mags.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from wkplug.errors import InvalidArgumentError, MagError
-from wkplug.geometry import Mag, Vec3Int
+from wkplug.geometry import Mag, MagLike, Vec3Float, Vec3Int, VecIntLike
+from wkplug.model.layout import LayoutRequest
+from wkplug.model.states import DatasetState
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from wkplug.geometry import MagLike, Vec3Float
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
+    "PyramidOptions",
     "SamplingModes",
     "UnreachableMagError",
     "default_coarsest_mag",
@@ -56,6 +59,35 @@ class SamplingModes(Enum):
             raise InvalidArgumentError(
                 f"{mode!r} is not a sampling mode.", hint=f"Use one of: {known}."
             ) from error
+
+
+@attrs.frozen(kw_only=True)
+class PyramidOptions:
+    """Which mags a pyramid has, how they are computed and stored; see `Layer.downsample` and `Layer.upsample`.
+
+    coarsest_mag: None for the one that makes the layer about 100 voxels long. memory: what the process may take, see
+    `wkplug.ops.memory`.
+    """
+
+    coarsest_mag: MagLike | None = None
+    sampling_mode: str | SamplingModes = SamplingModes.ANISOTROPIC
+    align_with_other_layers: bool | DatasetState = True
+    force_sampling_scheme: bool = False
+    interpolation_mode: str = "default"
+    compress: bool | Mapping[str, Any] = True
+    chunk_shape: VecIntLike | int | None = None
+    shard_shape: VecIntLike | int | None = None
+    buffer_shape: VecIntLike | int | None = None
+    allow_overwrite: bool = False
+    only_setup_mags: bool = False
+    memory: int | str | None = None
+
+    @property
+    def layout(self) -> LayoutRequest:
+        """How the new mags are stored."""
+        return LayoutRequest(
+            chunk_shape=self.chunk_shape, shard_shape=self.shard_shape, compress=self.compress
+        )
 
 
 def default_coarsest_mag(size: Vec3Int) -> Mag:

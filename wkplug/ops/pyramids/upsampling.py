@@ -3,8 +3,8 @@
 The counterpart of `downsampling`: a new mag is listed after its last shard. Every mag is computed from the coarse one
 that the call begins with, because repeating in one step or in several is the same.
 
-All mags are made and marked before the first is filled, and the marks stay until the last one is listed. So a call that
-comes again after it was killed knows by any mark of its own that what is listed was finished by it, and goes on.
+All mags are made and marked before the first is filled, and the marks stay until the last one is listed. So a call
+that comes again after it was killed knows by any mark of its own that what is listed was finished by it, and goes on.
 """
 
 from __future__ import annotations
@@ -16,23 +16,20 @@ from typing import TYPE_CHECKING
 import attrs
 
 from wkplug import execution, registry, storage
+from wkplug.abc import Box, Interpolation
 from wkplug.errors import MagError, TooLargeError
-from wkplug.geometry import Mag, grids
+from wkplug.execution import AnyExecutor, Runner
+from wkplug.geometry import Mag, MagLike, grids
 from wkplug.model import changes, voxels
-from wkplug.model.layout import LayoutRequest
-from wkplug.ops import plan
-from wkplug.ops.pyramids import downsampling, sweeping
-from wkplug.ops.pyramids.sampling import SamplingModes, mags_to_downsample
-from wkplug.progress import shown
+from wkplug.model.states import LayerState, MagState
+from wkplug.ops.memory import memory_budget
+from wkplug.ops.pyramids import downsampling, passes
+from wkplug.ops.pyramids.sampling import PyramidOptions, SamplingModes, mags_to_downsample
+from wkplug.progress import Progress, shown
+from wkplug.storage import ArrayHandle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from wkplug.abc import Interpolation
-    from wkplug.execution import AnyExecutor, Runner
-    from wkplug.geometry import MagLike, VecIntLike
-    from wkplug.model.states import DatasetState, LayerState, MagState
-    from wkplug.storage import ArrayHandle
 
 __all__ = ["upsample"]
 
@@ -42,24 +39,23 @@ _COPIES = 4
 
 @attrs.frozen(kw_only=True)
 class _Expansion:
-    """The work of one task: repeat the voxels of `source` into the task's box of `target`; pickles."""
+    """The work of one task: repeat the voxels of `source` into a box of `target`; pickles."""
 
     source: ArrayHandle
     target: ArrayHandle
     factors: tuple[int, ...]
     interpolation: Interpolation
 
-    def __call__(self, task: plan.Task) -> None:
-        start, shape = task.box
-        first = tuple(low // factor for low, factor in zip(start, self.factors, strict=True))
-        stop = tuple(-(-high // f) for high, f in zip(grids.stop_of(task.box), self.factors, strict=True))
-        coarse = voxels.read(self.source, (first, tuple(b - a for a, b in zip(first, stop, strict=True))))
+    def __call__(self, box: Box) -> None:
+        start, shape = box
+        needed = grids.coarsened(box, self.factors)
+        coarse = voxels.read(self.source, needed)
         if not coarse.any():
             return
         fine = self.interpolation.expand(coarse, self.factors)
-        skips = (low - begin * f for low, begin, f in zip(start, first, self.factors, strict=True))
+        skips = (low - begin * f for low, begin, f in zip(start, needed[0], self.factors, strict=True))
         self.target.write(
-            task.box, fine[tuple(slice(skip, skip + n) for skip, n in zip(skips, shape, strict=True))]
+            box, fine[tuple(slice(skip, skip + n) for skip, n in zip(skips, shape, strict=True))]
         )
         self.target.flush()
 
@@ -68,18 +64,12 @@ class _Expansion:
 def upsample(
     layer: LayerState,
     from_mag: MagLike,
+    options: PyramidOptions = PyramidOptions(),  # noqa: B008 - a frozen value
     *,
     from_mag_view: MagState | None = None,
     finest_mag: MagLike = 1,
-    compress: bool = True,
-    sampling_mode: str | SamplingModes = SamplingModes.ANISOTROPIC,
-    align_with_other_layers: bool | DatasetState = True,
-    buffer_shape: VecIntLike | int | None = None,
-    chunk_shape: VecIntLike | int | None = None,
-    shard_shape: VecIntLike | int | None = None,
-    memory: int | str | None = None,
     executor: AnyExecutor = None,
-    progress_of: Callable[[Mag], plan.Progress] | None = None,
+    progress_of: Callable[[Mag], Progress] | None = None,
 ) -> list[Mag]:
     """Add all finer mags down to `finest_mag`; see `Layer.upsample`. Gives the mags, coarsest first.
 
@@ -87,7 +77,7 @@ def upsample(
     """
     layer.check_writable("be upsampled")
     source, finest = Mag(from_mag), Mag(finest_mag)
-    budget = downsampling.budget_of(memory)
+    budget = memory_budget(options.memory, half_of_machine=True)
     if any(a > b for a, b in zip(finest, source, strict=True)):
         raise MagError(
             f"The mag {source} can't be upsampled to {finest}, which is coarser along an axis.",
@@ -95,11 +85,11 @@ def upsample(
         )
     view = downsampling.source_view(layer, source, from_mag_view, verb="upsample")
     interpolation = registry.interpolation("nearest", category=layer.category, dtype=layer.dtype.name)
-    mode = SamplingModes.parse(sampling_mode)
+    mode = SamplingModes.parse(options.sampling_mode)
     voxel_size = layer.dataset.voxel_size if mode is SamplingModes.ANISOTROPIC else None
     if mode is SamplingModes.CONSTANT_Z:
         finest = Mag([finest.x, finest.y, source.z])
-    others = downsampling.aligned_mags(layer, align=align_with_other_layers)
+    others = downsampling.aligned_mags(layer, align=options.align_with_other_layers)
     mags = [finest, *mags_to_downsample(finest, source, others, voxel_size)]
     targets = [mag for mag in reversed(mags) if mag.max_dim < source.max_dim]
     marks = {target: downsampling.mark_of(layer, source, target, interpolation) for target in targets}
@@ -107,14 +97,15 @@ def upsample(
         for index, target in enumerate(targets):
             if target in layer.mags:
                 raise downsampling.exists(layer, target, _way_round(targets, index))
-    request = LayoutRequest(chunk_shape=chunk_shape, shard_shape=shard_shape, compress=compress)
-    buffer = downsampling.buffer_of(layer, buffer_shape)
+    buffer = downsampling.buffer_of(layer, options.buffer_shape)
     frame = layer.frame
     with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
         handles: dict[Mag, ArrayHandle] = {}
         for target in [target for target in targets if target not in layer.mags]:
             stack.enter_context(changes.exclusive(layer, target))
-            handles[target] = changes.create_array(layer, target, request, "pyramid", mark=marks[target])
+            handles[target] = changes.create_array(
+                layer, target, options.layout, "pyramid", mark=marks[target]
+            )
         try:
             parts = {
                 target: _part(layer, target, handle, buffer, runner, budget)
@@ -134,9 +125,9 @@ def upsample(
                 interpolation=interpolation,
             )
             part, at_once = parts[target]
-            for _ in plan.run(
-                plan.shard_boxes(sweeping.bounds_of(layer, target), part),
+            for _ in execution.results_in_order(
                 work,
+                grids.cells(*passes.bounds_of(layer, target), part),
                 executor=runner,
                 progress=None if progress_of is None else progress_of(target),
                 at_once=at_once,
@@ -176,9 +167,9 @@ def _part(
 ) -> tuple[tuple[int, ...], int]:
     """Say how much one task writes, whole shards if they fit into memory, and how many tasks may run at once."""
     spec = handle.spec
-    bounds = sweeping.bounds_of(layer, target)
+    bounds = passes.bounds_of(layer, target)
     itemsize = handle.array.dtype.itemsize
-    taken = sweeping.taken_by_workers(runner)
+    taken = passes.taken_by_workers(runner)
     part = [
         min(length, -(-extent // chunk) * chunk)
         for length, extent, chunk in zip(spec.shard_shape, bounds[1], spec.chunk_shape, strict=True)
@@ -200,7 +191,7 @@ def _part(
         axes = [axis for axis, chunk in enumerate(spec.chunk_shape) if part[axis] > chunk]
         if not axes:
             what = f"Upsampling {layer.name!r} to the mag {target}"
-            raise sweeping.too_little(what, taken, need, budget)
+            raise passes.too_little(what, taken, need, budget)
         longest = max(axes, key=lambda axis: part[axis] // spec.chunk_shape[axis])
         chunk = spec.chunk_shape[longest]
         part[longest] = -(-part[longest] // (2 * chunk)) * chunk

@@ -6,8 +6,8 @@ the result, the coordinates in the source, of which an affine map knows the exte
 
 Nothing here knows layers or files; numpy is imported when something is computed.
 
-A layer's `coordinate_transformations` are for viewers and move no voxels;
-`AffineTransform(transformation.matrix)` makes a map of one.
+A layer's `coordinate_transformations` are for viewers and move no
+voxels; `AffineTransform(transformation.matrix)` makes a map of one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import attrs
 
+from wkplug.abc import Box
 from wkplug.errors import InvalidArgumentError, ShapeMismatchError
 from wkplug.geometry import BoundingBox
 from wkplug.geometry.boxes import checked_box
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from wkplug.abc import Box
 
 __all__ = [
     "AbstractTransform",

@@ -15,17 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.abc import Box
 from wkplug.geometry import grids
 from wkplug.model import axes, voxels
+from wkplug.model.regions import Frame
+from wkplug.ops.transforming.maps import Coordinates, Places
+from wkplug.storage import ArrayHandle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wkplug.abc import Box
-    from wkplug.model.regions import Frame
-    from wkplug.ops.plan import Task
-    from wkplug.ops.transforming.maps import Coordinates, Places
-    from wkplug.storage import ArrayHandle
 
 __all__ = ["Grid", "Warp"]
 
@@ -72,7 +71,7 @@ class Grid:
 
 @attrs.frozen(kw_only=True)
 class Warp:
-    """The work of one task: draw the task's box (x, y, z, voxels of the target) and write it; pickles.
+    """The work of one task: draw a part (a box of x, y, z, voxels of the target) and write it; pickles.
 
     cell, slab: shapes (x, y, z) of what is read for and drawn at once. most: bytes of the source to read at once.
     fill: what voxels get that come from nowhere; None leaves them. keep: whether the target may hold voxels already.
@@ -89,13 +88,13 @@ class Warp:
     slab: tuple[int, ...]
     most: int
 
-    def __call__(self, task: Task) -> None:
+    def __call__(self, part: Box) -> None:
         """Draw and write one part."""
-        if not self.has_work(task.box):
+        if not self.has_work(part):
             return
-        part = self.canvas(task.box)
-        touched = [self.draw(cell, task.box, part) for cell in self.cells(task.box)]
-        self.finish(task.box, part, touched=any(touched))
+        canvas = self.canvas(part)
+        touched = [self.draw(cell, part, canvas) for cell in self.cells(part)]
+        self.finish(part, canvas, touched=any(touched))
 
     def cells(self, box: Box) -> list[Box]:
         """Cut a part into cells."""

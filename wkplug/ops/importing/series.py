@@ -1,44 +1,50 @@
-"""In which order the files of a layer follow each other along z, and what the numbers in their names count.
+"""Which files follow each other along z: `Stack`, the files of one layer in the order of its sections.
 
 What a file says of its own place counts before what it is called; names are sorted by the values of their numbers.
 Names may also say that files are no sections of one image: `img_c0_z003` is one of a channel, `tile_x0_y1` one of a
 mosaic, and `s0.jpg` beside `s0.tif` shows a section that is there already. Nothing is made a section against that in
 silence.
 
-What a gap in the numbers means is the business of `stacks`.
+The names of a series differ in one number: `s_0417.tif` is followed by `s_0418.tif`. Where a number is missing or
+comes twice, everything behind it would lie in the wrong place, and nobody would see it. So it is an error, unless
+`missing_slices` says what to do. Series that count in larger steps (0, 10, 20) are as good, and numbers of which more
+are missing than there (1, 2, 10) don't count sections.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.config.hints import counted
+from wkplug.config.hints import counted, first_of
 from wkplug.errors import UnsupportedImageDataError
-from wkplug.ops.importing.axes import Meaning
 from wkplug.ops.importing.naming import stem_of
+from wkplug.ops.importing.readers import ImageFile, Source
 from wkplug.ops.importing.report import ImportNote
+from wkplug.ops.importing.volume import AxisRoles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from wkplug.ops.importing.readers import ImageFile
+    from collections.abc import Iterable, Sequence
 
 __all__ = [
+    "MISSING_SLICES",
     "Channel",
     "Member",
+    "Stack",
+    "Stacks",
     "by_channel",
     "by_place",
     "by_series",
     "check_single",
+    "missing_numbers",
     "natural_key",
-    "told_order",
-    "told_strangers",
+    "order_notes",
+    "stranger_notes",
 ]
 
 Member = tuple[str, "ImageFile"]
@@ -51,11 +57,14 @@ _LABELS = {
     "x": "x", "col": "x", "column": "x", "y": "y", "row": "y",
     "tile": "tile", "pos": "tile", "position": "tile", "fov": "tile", "field": "tile",
 }  # fmt: skip
+
 _NUMBER = re.compile(r"\d+")
+
 _TOKEN = re.compile(r"([A-Za-z]*)([=_\-]?)(\d+)")
+
 _MOST_CHANNELS = 8  # of a bare letter c in front of the only number that counts
 _UNEVEN = 1.5
-_SERIES = 3  # so many files make a series, and as many times fewer are strangers in it
+_LEAST_SERIES = 3  # so many files make a series, and as many times fewer are strangers in it
 _MOST_LISTED = 3
 _ORDERED = "or pass z_slices_sort_key, with which files are sections in that order"
 
@@ -110,7 +119,7 @@ def _pattern(relative: str) -> str:
 # --- files that are named otherwise ------------------------------------------------------------------------
 
 
-def told_strangers(members: Sequence[Member]) -> list[ImportNote]:
+def stranger_notes(members: Sequence[Member]) -> list[ImportNote]:
     """Say which few files are named otherwise than the series that all others are, and are sections all the same."""
     patterns: dict[str, list[str]] = defaultdict(list)
     for relative, _ in members:
@@ -120,7 +129,7 @@ def told_strangers(members: Sequence[Member]) -> list[ImportNote]:
     strangers = [
         relative for relative, _ in members if relative not in known and relative.rpartition("/")[0] == folder
     ]
-    if not strangers or len(usual) < _SERIES or len(strangers) > len(usual) // _SERIES:
+    if not strangers or len(usual) < _LEAST_SERIES or len(strangers) > len(usual) // _LEAST_SERIES:
         return []
     are = (
         "is named otherwise, and is a section"
@@ -213,7 +222,7 @@ def by_channel(members: Sequence[Member]) -> tuple[list[Channel], list[ImportNot
         columns = _Columns.of([relative.rpartition("/")[2] for relative, _ in own])
         if columns is not None:
             _check_columns(columns, own)
-            notes += _told_columns(columns, own)
+            notes += _column_notes(columns, own)
             channels = columns.channels
     if channels is None or len(folders) > 1:
         return [Channel(None, list(members))], notes
@@ -265,7 +274,7 @@ def _check_columns(columns: _Columns, members: Sequence[Member]) -> None:
         )
 
 
-def _told_columns(columns: _Columns, members: Sequence[Member]) -> list[ImportNote]:
+def _column_notes(columns: _Columns, members: Sequence[Member]) -> list[ImportNote]:
     """Say what else than sections becomes z."""
     kinds = {"t": "times", "tile": "positions or tiles"}
     counted = [kinds[columns.labels[index]] for index in columns.varying if columns.labels[index] in kinds]
@@ -285,8 +294,8 @@ def by_place(members: Sequence[Member]) -> tuple[list[Member], list[ImportNote],
     """Sort files by the places that they say, else leave their order; with notes, and whether the order changed."""
     if len(members) < 2 or not _are_sections(members):
         return list(members), [], False
-    ordered, places, what = _as_said(members)
-    texts = _told_doubts(members) if places is None else _told_spacing(members, places)
+    ordered, places, what = _by_metadata(members)
+    texts = _doubtful_places(members) if places is None else _spacing_texts(members, places)
     moved = sum(a is not b for a, b in zip(ordered, members, strict=True))
     if moved:
         texts.append(
@@ -296,11 +305,11 @@ def by_place(members: Sequence[Member]) -> tuple[list[Member], list[ImportNote],
     return ordered, [ImportNote(kind="differs", text=text) for text in texts], bool(moved)
 
 
-def told_order(members: Sequence[Member]) -> list[ImportNote]:
+def order_notes(members: Sequence[Member]) -> list[ImportNote]:
     """Say where files come in an order that was given, and say another one themselves."""
     if len(members) < 2 or not _are_sections(members):
         return []
-    ordered, _, what = _as_said(members)
+    ordered, _, what = _by_metadata(members)
     moved = sum(a is not b for a, b in zip(ordered, members, strict=True))
     if not moved:
         return []
@@ -311,13 +320,13 @@ def told_order(members: Sequence[Member]) -> list[ImportNote]:
     return [ImportNote(kind="differs", text=text)]
 
 
-def _as_said(members: Sequence[Member]) -> tuple[list[Member], list[float] | None, str]:
+def _by_metadata(members: Sequence[Member]) -> tuple[list[Member], list[float] | None, str]:
     """Give files in the order of the places, else numbers, that they say; with the places, and what it is."""
     places = _all_different([file.info.origin[2] for _, file in members])
-    said = places or _all_different([file.info.series_index for _, file in members])
-    if said is None:
+    stated = places or _all_different([file.info.series_index for _, file in members])
+    if stated is None:
         return list(members), None, ""
-    ordered = [member for _, member in sorted(zip(said, members, strict=True), key=lambda item: item[0])]
+    ordered = [member for _, member in sorted(zip(stated, members, strict=True), key=lambda item: item[0])]
     what = "numbers that the files give themselves" if places is None else "places along z that the files say"
     return ordered, places, what
 
@@ -325,17 +334,17 @@ def _as_said(members: Sequence[Member]) -> tuple[list[Member], list[float] | Non
 def _are_sections(members: Sequence[Member]) -> bool:
     # Files that were taken to be alike have one description.
     described = {id(file.info): file for _, file in members}
-    return all(Meaning.of(file.info, file.path).sections == 1 for file in described.values())
+    return all(AxisRoles.of(file.info, file.path).sections == 1 for file in described.values())
 
 
 def _all_different(values: Sequence[float | None]) -> list[float] | None:
     """The values, if all files say one and no two the same."""
-    said = [float(value) for value in values if value is not None]
-    return said if len(said) == len(values) == len(set(said)) else None
+    stated = [float(value) for value in values if value is not None]
+    return stated if len(stated) == len(values) == len(set(stated)) else None
 
 
-def _told_spacing(members: Sequence[Member], said: Sequence[float]) -> list[str]:
-    ordered = sorted(zip(said, (relative for relative, _ in members), strict=True))
+def _spacing_texts(members: Sequence[Member], stated: Sequence[float]) -> list[str]:
+    ordered = sorted(zip(stated, (relative for relative, _ in members), strict=True))
     steps = [(b[0] - a[0], a[1], b[1]) for a, b in pairwise(ordered)]
     usual = median(step for step, _, _ in steps)
     gaps = [step for step in steps if step[0] > _UNEVEN * usual]
@@ -348,20 +357,20 @@ def _told_spacing(members: Sequence[Member], said: Sequence[float]) -> list[str]
     ]
 
 
-def _told_doubts(members: Sequence[Member]) -> list[str]:
+def _doubtful_places(members: Sequence[Member]) -> list[str]:
     """Say where places along z are told, but of no use; that all are the same is what many programs write."""
     origins = [file.info.origin for _, file in members]
-    said = [z for _, _, z in origins if z is not None]
-    if 0 < len(said) < len(members):
+    stated = [z for _, _, z in origins if z is not None]
+    if 0 < len(stated) < len(members):
         return [
-            f"only {len(said)} of {len(members)} files say where they lie along z: they are in the order of names"
+            f"only {len(stated)} of {len(members)} files say where they lie along z: they are in the order of names"
         ]
-    if len(set(said)) > 1:
+    if len(set(stated)) > 1:
         return [
-            f"the {len(members)} files say only {len(set(said))} different places along z: "
+            f"the {len(members)} files say only {len(set(stated))} different places along z: "
             "they are in the order of names"
         ]
-    if said and len({(x, y) for x, y, _ in origins}) > 1 and _side_by_side(members):
+    if stated and len({(x, y) for x, y, _ in origins}) > 1 and _side_by_side(members):
         return [
             "the files say that they lie side by side in one plane; they follow each other along z all the same"
         ]
@@ -378,3 +387,90 @@ def _side_by_side(members: Sequence[Member]) -> bool:
         if size is not None and any(b - a >= size * lengths[axis] / 2 for a, b in pairwise(corners)):
             return True
     return False
+
+
+MISSING_SLICES = ("error", "fill", "close")
+"""What may be done about missing sections: refuse them, leave zeros in their place, or close the gap."""
+
+_FEWEST = 3  # of two files nobody can say how they count
+
+
+@attrs.frozen
+class Stack:
+    """Files in the order of sections; places: which sections they are, None if there are no gaps.
+
+    notes: what whoever found the files tells (those that were left out, say); the layer's name is filled in.
+    """
+
+    files: tuple[Source, ...]
+    places: tuple[int, ...] | None = None
+    notes: tuple[ImportNote, ...] = ()
+
+    @classmethod
+    def of(cls, names: Sequence[str], files: Sequence[Source], missing_slices: str = "error") -> Stack:
+        """Look at the names of files that were found in natural order.
+
+        UnsupportedImageDataError for a number that is missing (unless that is allowed) or comes twice.
+        """
+        stack = cls(tuple(files))
+        counted = None if missing_slices == "close" else _numbers(names)
+        if counted is None:
+            return stack
+        for before, (here, after) in zip(names, pairwise(counted), strict=False):
+            if here == after:
+                again = names[names.index(before) + 1]
+                raise UnsupportedImageDataError(
+                    f"{before} and {again} have the same number {here}: one section can't be two files.",
+                    files[0].path,
+                    hint="Move one of them away, or pass z_slices_sort_key, or a list of files in their order.",
+                )
+        step, absent = _missing(counted)
+        if not absent:
+            return stack
+        if missing_slices == "error":
+            listed = first_of([str(number) for number in absent], 5)
+            raise UnsupportedImageDataError(
+                f"The section{'s' if len(absent) > 1 else ''} number {listed} {'are' if len(absent) > 1 else 'is'} "
+                f"missing between {names[0]} and {names[-1]}.",
+                files[0].path,
+                hint='Add the files; or pass missing_slices="fill" for zeros in their place, missing_slices='
+                '"close" for a layer without them.',
+            )
+        return cls(tuple(files), tuple((number - counted[0]) // step for number in counted))
+
+
+class Stacks(dict[str, Stack]):
+    """The layers of an input by their names; notes: about the input as a whole."""
+
+    def __init__(self, stacks: Iterable[tuple[str, Stack]] = (), *, notes: Iterable[ImportNote] = ()) -> None:
+        super().__init__(stacks)
+        self.notes = tuple(notes)
+
+
+def missing_numbers(names: Sequence[str]) -> list[int]:
+    """The numbers that are missing in the names of a series, none if they don't count sections."""
+    counted = _numbers(names)
+    return [] if counted is None or len(set(counted)) < len(counted) else _missing(counted)[1]
+
+
+def _missing(counted: Sequence[int]) -> tuple[int, list[int]]:
+    """The step of a series that counts upwards, and the numbers that are missing in it."""
+    counts = Counter(b - a for a, b in pairwise(counted))
+    count, step = max((number, -step) for step, number in counts.items())
+    step = -step
+    gaps = [(a, b) for a, b in pairwise(counted) if b - a != step]
+    missing = sum((b - a) // step - 1 for a, b in gaps)
+    if 2 * count < len(counted) - 1 or any((b - a) % step for a, b in gaps) or missing >= len(counted):
+        return step, []
+    return step, [number for a, b in gaps for number in range(a + step, b, step)]
+
+
+def _numbers(names: Sequence[str]) -> list[int] | None:
+    """The one number in which the names differ, None if they differ in more, or don't count upwards."""
+    if len(names) < _FEWEST or len({_NUMBER.sub("#", name.casefold()) for name in names}) != 1:
+        return None
+    columns = list(zip(*([int(part) for part in _NUMBER.findall(name)] for name in names), strict=True))
+    counting = [column for column in columns if len(set(column)) > 1]
+    if len(counting) != 1 or list(counting[0]) != sorted(counting[0]):
+        return None
+    return list(counting[0])

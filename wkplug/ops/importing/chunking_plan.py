@@ -1,9 +1,9 @@
 """How an import is cut: into boxes that are read from the files, and written, one at a time.
 
 Three grids meet. Files decode whole blocks (a section, a strip, a tile), arrays store whole shards made of chunks,
-and a box must fit the memory. What cuts a block is decoded again for the next box; what cuts a shard is written
-again with it; what cuts a chunk would be encoded again, and is never done. `choose` weighs these costs against each
-other over all boxes whose edges are chunks times powers of two, and takes the cheapest that fits.
+and a box must fit the memory. What cuts a block is decoded again for the next box; what cuts a shard is written again
+with it; what cuts a chunk would be encoded again, and is never done. `choose` weighs these costs against each other
+over all boxes whose edges are chunks times powers of two, and takes the cheapest that fits.
 
 Pure arithmetic over (x, y, z).
 """
@@ -22,7 +22,14 @@ from wkplug.geometry import grids
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Cutting", "Extent", "choose", "cost", "size_text", "with_box"]
+__all__ = [
+    "ChunkingPlan",
+    "Extent",
+    "choose",
+    "cost",
+    "size_text",
+    "with_box",
+]
 
 _Vector = tuple[int, int, int]
 
@@ -51,7 +58,7 @@ class Extent:
 
 
 @attrs.frozen(kw_only=True)
-class Cutting:
+class ChunkingPlan:
     """The boxes: cells of the array's grid with these edges; how many are held at once; what that takes.
 
     rewritten: what is read and written again with a part of a shard, at most: all that the shard holds already.
@@ -95,7 +102,7 @@ class Cutting:
         return list(itertools.pairwise(cuts))
 
 
-def choose(extent: Extent, budget: int, workers: int, *, depth: int | None = None) -> Cutting:
+def choose(extent: Extent, budget: int, workers: int, *, depth: int | None = None) -> ChunkingPlan:
     """Give the cheapest cutting that takes at most `budget` bytes; depth: sections of a box, if that is fixed.
 
     TooLargeError if nothing fits.
@@ -106,7 +113,7 @@ def choose(extent: Extent, budget: int, workers: int, *, depth: int | None = Non
         else [depth]
         for axis in range(3)
     ]
-    best: tuple[bool, float, int, Cutting] | None = None
+    best: tuple[bool, float, int, ChunkingPlan] | None = None
     least: int | None = None
     for x, y, z in itertools.product(*candidates):
         found = with_box(extent, (x, y, z), budget, workers)
@@ -142,7 +149,7 @@ def _edges(start: int, size: int, chunk: int) -> list[int]:
     return edges
 
 
-def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> Cutting:
+def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> ChunkingPlan:
     """Say how boxes of these edges are worked on; more memory than the budget may be needed."""
     clipped = [min(edge, length) for edge, length in zip(box, extent.size, strict=True)]
     voxels = math.prod(clipped)
@@ -192,7 +199,7 @@ def with_box(extent: Extent, box: _Vector, budget: int, workers: int) -> Cutting
         writers //= 2
     if taken + rewritten > budget:
         readers, in_flight, taken = shared(budget, writers)
-    return Cutting(
+    return ChunkingPlan(
         box=box,
         in_flight=in_flight,
         readers=readers,
@@ -224,7 +231,7 @@ def _decodes(extent: Extent, box: _Vector) -> float:
     return times
 
 
-def cost(extent: Extent, cutting: Cutting) -> float:
+def cost(extent: Extent, cutting: ChunkingPlan) -> float:
     """What an import that is cut like that costs, as a share of decoding everything once."""
     writes = 1
     for edge, cell, length in zip(cutting.box, extent.shard, extent.size, strict=True):
