@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import wkplug as wk
 from wkplug.model.layout import LayoutRequest
+from wkplug.registry import Registry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,3 +40,22 @@ def test_two_sections_are_no_single_one(tmp_path: Path) -> None:
         LayoutRequest().wish(layer.state.frame, layer.state.region, (1, 2, 2, 2), "uint8", "images").shape[3]
         == 4
     )
+
+
+@pytest.mark.parametrize("data_format", ["wkw", "zarr3"])
+def test_a_new_mag_chooses_its_backend_once(tmp_path: Path, data_format: str) -> None:
+    layer = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1)).add_layer(
+        "a", "color", data_format=data_format, bounding_box=wk.BoundingBox((0, 0, 0), (64, 64, 64))
+    )
+    kinds: list[str] = []
+
+    def watch(frame: Any, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code is Registry.choose.__code__:
+            kinds.append(frame.f_locals["kind"].words)
+
+    sys.setprofile(watch)
+    try:
+        layer.add_mag(1)
+    finally:
+        sys.setprofile(None)
+    assert kinds == ["array backend"]

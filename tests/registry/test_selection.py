@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wkplug import config, registry
-from wkplug.abc import ArraySpec, ProbeScore, Problem
+from wkplug.abc import ArrayBackend, ArrayCapabilities, ArraySpec, ProbeScore, Problem
 from wkplug.errors import (
     AmbiguousChoiceError,
     ConfigError,
@@ -230,6 +230,29 @@ def test_capabilities_count_where_a_backend_has_no_objection(plugged: Plugged, p
         registry.choose_backend(place(), data_format="npy", spec=attrs.evolve(spec, dtype="float32"))
     with pytest.raises(UnableError, match="it takes the axes x,y,z, not z,y,x"):
         registry.choose_backend(place(), data_format="npy", spec=attrs.evolve(spec, axes=("z", "y", "x")))
+
+
+def test_who_does_not_take_the_layout_makes_room(
+    plugged: Plugged, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugged("good", "fast")
+    spec = ArraySpec(
+        axes=("x", "y", "z"), shape=(1, 1, 1), dtype="uint8", chunk_shape=(1,) * 3, shard_shape=(1,) * 3
+    )
+    asked: list[str] = []
+
+    def lay_out(backend: ArrayBackend) -> ArraySpec:
+        asked.append(backend.name)
+        return spec
+
+    choice, made = registry.choose_creator(place(), lay_out, data_format="npy")
+    assert (choice.name, asked, made) == ("npy+fast", ["npy+fast"], spec)
+    only_others = ArrayCapabilities(dtypes=frozenset({"uint16"}))
+    monkeypatch.setattr(type(choice.winner), "capabilities", only_others)
+    choice, made = registry.choose_creator(place(), lay_out, data_format="npy")
+    assert (choice.name, asked, made) == ("npy+good", ["npy+fast"] * 2, spec)
+    with pytest.raises(UnableError, match=r"npy\+fast can't do it .*: it can't store uint8"):
+        registry.choose_creator(place(), lay_out, data_format="npy", explicit="fast")
 
 
 def test_a_broken_engine_makes_room_with_one_warning_unless_it_was_asked_for(

@@ -481,21 +481,19 @@ def create_array(
         )
     location = layer.location.child(mag.to_layer_name())
     data_format = str(layer.data_format)
-
-    explicit = layer.dataset.backend_for(data_format)
-    choice = registry.choose_backend(location, data_format=data_format, mode="create", explicit=explicit)
     factors = layer.frame.factors(mag.to_tuple())
-    spec = layout.array_spec(
-        choice.winner, layer.frame, region or layer.region, factors, layer.dtype.name, request, purpose
+    # What the backend warns of was passed on when the layer was added.
+    choice, spec = registry.choose_creator(
+        location,
+        lambda backend: layout.array_spec(
+            backend, layer.frame, region or layer.region, factors, layer.dtype.name, request, purpose
+        ),
+        data_format=data_format,
+        explicit=layer.dataset.backend_for(data_format),
     )
     remove_abandoned(layer, location, data_format)
     if mark is not None:
         storage.set_mark(location, mark)
-    # Asked again for this very array: a backend that is able here may not take the layout. What it warns of was
-    # passed on when the layer was added.
-    choice = registry.choose_backend(
-        location, data_format=data_format, mode="create", explicit=explicit, spec=spec
-    )
     return storage.create_array(location, data_format, spec, choice=choice)
 
 

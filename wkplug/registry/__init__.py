@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         check_backends,
         check_format,
         choose_backend,
+        choose_creator,
         choose_format,
         create_array,
         dialects,
@@ -54,8 +55,8 @@ else:
         __name__,
         {
             "arrays": (
-                "axes_of_format", "backend", "check_backends", "check_format", "choose_backend", "choose_format",
-                "create_array", "dialects", "formats", "open_array",
+                "axes_of_format", "backend", "check_backends", "check_format", "choose_backend", "choose_creator",
+                "choose_format", "create_array", "dialects", "formats", "open_array",
             ),
             "files": (
                 "all_readers_failed", "choose_exporter", "choose_importer", "choose_reader", "contents_of",
@@ -66,12 +67,13 @@ else:
     )  # fmt: skip
 
 __all__ = [
-    "Choice", "Manager", "Plugin", "PluginWarning", "Ranked", "Registered", "Registry", "State", "all_readers_failed",
-    "axes_of_format", "backend", "check_backends", "check_format", "choose_backend", "choose_exporter",
-    "choose_format", "choose_importer", "choose_reader", "command", "commands", "contents_of", "create_array",
-    "current_registry", "dialects", "executor", "executors", "exporter", "filesystem", "formats", "get_manager",
-    "importer", "interpolation", "interpolations", "markers", "open_array", "open_with_another_reader", "remote",
-    "remote_exports", "remotes", "schemes", "service_for", "use_manager",
+    "Choice", "Manager", "Plugin", "PluginWarning", "Ranked", "Registered", "Registry", "State",
+    "all_readers_failed", "axes_of_format", "backend", "check_backends", "check_format", "choose_backend",
+    "choose_creator", "choose_exporter", "choose_format", "choose_importer", "choose_reader", "command",
+    "commands", "contents_of", "create_array", "current_registry", "dialects", "executor", "executors",
+    "exporter", "filesystem", "formats", "get_manager", "importer", "interpolation", "interpolations",
+    "markers", "open_array", "open_with_another_reader", "remote", "remote_exports", "remotes", "schemes",
+    "service_for", "use_manager",
 ]  # fmt: skip
 
 

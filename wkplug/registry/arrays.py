@@ -29,7 +29,7 @@ from wkplug.registry.registry import current_registry, get_manager
 from wkplug.registry.selection import Candidate, Choice, Preference, select
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from wkplug.abc import Array, ArraySpec, CreateArray, Location, MetadataDialect, OpenArray
     from wkplug.registry.manager import Registered
@@ -40,6 +40,7 @@ __all__ = [
     "check_backends",
     "check_format",
     "choose_backend",
+    "choose_creator",
     "choose_format",
     "create_array",
     "dialects",
@@ -164,6 +165,30 @@ def choose_backend(
         ask=ask,
         thorough=thorough,
     )
+
+
+def choose_creator(
+    location: Location,
+    lay_out: Callable[[ArrayBackend], ArraySpec],
+    *,
+    data_format: str,
+    explicit: str | None = None,
+) -> tuple[Choice, ArraySpec]:
+    """Choose who creates an array that is laid out for its backend; gives the choice and the array's spec.
+
+    A backend that is able at this place may not take the layout: then the first that takes it is chosen.
+    """
+    choice = choose_backend(location, data_format=data_format, mode="create", explicit=explicit)
+    spec = lay_out(choice.winner)
+    registry = current_registry()
+    problems = registry.problems(
+        BACKEND,
+        registry.find(BACKEND, choice.name),
+        lambda offer: _problems(registry.build(BACKEND, offer), location, spec, "create"),
+    )
+    if any(problem.severity == "error" for problem in problems):
+        choice = choose_backend(location, data_format=data_format, explicit=explicit, spec=spec)
+    return choice, spec
 
 
 def _problems(

@@ -269,24 +269,16 @@ def spec_of(
     """Say which array a mag of the layer will have; an error if there can't be one."""
     box: NormalizedBoundingBox = layer.bounding_box.normalize_axes(len(layer.channels))
     frame = Frame.of(tuple(box.axes))
-
-    def choose(spec: ArraySpec | None = None) -> Any:
-        return registry.choose_backend(
-            location, data_format=str(layer.data_format), mode="create", explicit=backend, spec=spec
-        )
-
+    region = (tuple(box.topleft), tuple(box.size))
+    factors = frame.factors(mag.to_tuple())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # told once, when the array is created
-        spec = array_spec(
-            choose().winner,
-            frame,
-            (tuple(box.topleft), tuple(box.size)),
-            frame.factors(mag.to_tuple()),
-            layer.dtype,
-            request,
-            purpose,
+        _, spec = registry.choose_creator(
+            location,
+            lambda able: array_spec(able, frame, region, factors, layer.dtype, request, purpose),
+            data_format=str(layer.data_format),
+            explicit=backend,
         )
-    choose(spec)
     return spec
 
 
