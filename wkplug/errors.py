@@ -43,13 +43,17 @@ WkplugError
 │   ├── CorruptDataError       ValueError                   a shard, chunk or header is damaged; never zeros
 │   ├── TooLargeError          ValueError, MemoryError      more memory than the budget or a claimed size beyond reason
 │   ├── UnsupportedOperationError  RuntimeError             the format or the place can't do that
-│   │   └── UnlistableError    StorageError                 a place that doesn't tell what is stored in it
+│   │   ├── HandleError        ValueError                   the mag's array has no handle of that kind
+│   │   ├── UnlistableError    StorageError                 a place that doesn't tell what is stored in it
+│   │   ├── UnreadableAttachmentError  NotImplementedError  an attachment in a format that wkplug doesn't read
+│   │   └── UploadOnlyError    NotImplementedError          a transfer between places that only a server can do
 │   └── ForkError              RuntimeError                 an engine with threads in a forked child
 ├── StorageError               OSError                      a place could not be read or written
 │   ├── MissingError           FileNotFoundError            definitely not there
 │   ├── ForbiddenError         PermissionError              there or not: access was refused
 │   ├── StorageFullError                                    no space left
 │   ├── ConflictError                                       someone else changed it first
+│   │   └── AttachmentExistsError  FileExistsError          something is where an attachment was to be written
 │   ├── LockTimeoutError       TimeoutError
 │   └── UnsafePathError        ValueError                   a path that leads out of its own root
 ├── ImageConversionError       ValueError
@@ -81,6 +85,7 @@ __all__ = [
     "ArgumentConflictError",
     "ArrayException",
     "AttachmentError",
+    "AttachmentExistsError",
     "AxisError",
     "CategoryError",
     "ConfigError",
@@ -96,6 +101,7 @@ __all__ = [
     "ForbiddenError",
     "ForkError",
     "GeometryError",
+    "HandleError",
     "ImageConversionError",
     "ImageReaderMissingError",
     "IncompleteMagError",
@@ -133,12 +139,14 @@ __all__ = [
     "UnknownNameError",
     "UnknownSchemeError",
     "UnlistableError",
+    "UnreadableAttachmentError",
     "UnsafePathError",
     "UnsupportedDtypeError",
     "UnsupportedImageDataError",
     "UnsupportedImageFormatError",
     "UnsupportedOperationError",
     "UnsupportedVersionError",
+    "UploadOnlyError",
     "VoxelIndexError",
     "WkplugError",
     "WorkerDiedError",
@@ -380,6 +388,18 @@ class UnsupportedOperationError(ArrayException, RuntimeError):
     """The data format, the engine or the storage can't do that."""
 
 
+class HandleError(UnsupportedOperationError, ValueError):
+    """The mag's array has no handle of the kind that was asked for."""
+
+
+class UnreadableAttachmentError(UnsupportedOperationError, NotImplementedError):
+    """An attachment in a format that wkplug doesn't read."""
+
+
+class UploadOnlyError(UnsupportedOperationError, NotImplementedError):
+    """A transfer between places that only a server can do."""
+
+
 class ForkError(ArrayException, RuntimeError):
     """An engine that runs threads was used before this process was forked."""
 
@@ -405,6 +425,10 @@ class StorageFullError(StorageError):
 
 class ConflictError(StorageError):
     """Someone else changed the object between our reading and writing it."""
+
+
+class AttachmentExistsError(ConflictError, FileExistsError):
+    """There is something where an attachment was to be written."""
 
 
 class LockTimeoutError(StorageError, TimeoutError):

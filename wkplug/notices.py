@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from wkplug.errors import redacted
@@ -15,7 +16,7 @@ from wkplug.errors import redacted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["deprecated", "names_from_the_package", "warn_user"]
+__all__ = ["deprecated", "make_older_home", "names_from_the_package", "warn_user"]
 
 
 def warn_user(text: str, category: type[Warning]) -> None:
@@ -63,3 +64,11 @@ def names_from_the_package(module: str, *names: str) -> Callable[[str], Any]:
         return getattr(wkplug, name)
 
     return get
+
+
+def make_older_home(package: str, name: str) -> None:
+    """Give a package a module under which public names were once imported, and which has nothing else."""
+    home = ModuleType(f"{package}.{name}", "Deprecated: import its names from `wkplug`.")
+    home.__getattr__ = names_from_the_package(home.__name__)  # type: ignore[method-assign]  # as PEP 562 has it
+    sys.modules[home.__name__] = home
+    setattr(sys.modules[package], name, home)

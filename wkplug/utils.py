@@ -41,7 +41,7 @@ def get_executor_for_args(args: Any, executor: Any = None) -> AbstractContextMan
 
     As a context manager. One that is given is not shut down on leaving.
     """
-    from wkplug.dataset.legacy.namespaces import executor_of
+    from wkplug.dataset.legacy.parameters import executor_of
 
     if executor is not None or args is None:
         return wrap_executor(executor)

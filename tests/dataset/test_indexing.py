@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wkplug as wk
-from wkplug.dataset import foreign_arrays
+from wkplug.dataset import indexing
 from wkplug.errors import UnsupportedOperationError, VoxelIndexError
 from wkplug.model import voxels
 from wkplug.testing.profiles import examples
@@ -205,7 +205,7 @@ def test_dask_blocks_have_a_bounded_size_or_the_one_asked_for(
     mag: wk.MagView, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert mag.to_dask(chunk_shape=(16, 16, 16)).chunks == ((3,), (12, 16, 12), (16, 8), (8, 8))
-    monkeypatch.setattr(foreign_arrays, "BLOCK_BYTES", 3 * 4 * 4 * 4 * 2)
+    monkeypatch.setattr(indexing, "BLOCK_BYTES", 3 * 4 * 4 * 4 * 2)
     assert max(mag.to_dask().chunks[1]) == 4
     with pytest.raises(ValueError, match="no positive multiple of the mag"):
         mag.to_dask(chunk_shape=(0, 1, 1))
@@ -252,6 +252,6 @@ def test_a_missing_library_is_named_with_what_to_install(
 
 
 def test_neither_dask_nor_xarray_is_imported_before_it_is_asked_for() -> None:
-    code = "import sys, wkplug.dataset.foreign_arrays; print({'dask', 'xarray'} & {*sys.modules})"
+    code = "import sys, wkplug.dataset.indexing; print({'dask', 'xarray'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wkplug.lazy import names_of
+from wkplug.notices import make_older_home, names_from_the_package
 
 if TYPE_CHECKING:
     from wkplug.dataset.array_info import ArrayInfo
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
     from wkplug.dataset.mag_view import MagView
     from wkplug.dataset.view import View
 else:
-
-    def _older_name(name):
-        # Late, because a process that reads one array needs none.
-        from wkplug.notices import names_from_the_package
-
-        return names_from_the_package(__name__, "COLOR_CATEGORY", "SEGMENTATION_CATEGORY")(name)
-
     __getattr__ = names_of(
         __name__,
         {
@@ -31,7 +25,10 @@ else:
             "mag_view": ("MagView",),
             "view": ("View",),
         },
-        otherwise=_older_name,
+        otherwise=names_from_the_package(__name__, "COLOR_CATEGORY", "SEGMENTATION_CATEGORY"),
     )
 
 __all__ = ["ArrayInfo", "DataFormat", "Dataset", "Layer", "MagView", "SegmentationLayer", "View"]
+
+for _name in ("defaults", "layer_categories", "properties", "sampling_modes"):
+    make_older_home(__name__, _name)

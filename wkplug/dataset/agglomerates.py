@@ -1,7 +1,7 @@
 """`AgglomerateGraph`, and agglomerates as files: which segments belong together, with positions and affinities.
 
 An agglomerate is a connected component of the graph. Agglomerates are numbered from 1 by their smallest segment;
-0 is background. On disk they are arrays in one folder (`wkplug.dataset.legacy.agglomerate_files`).
+0 is background. On disk they are arrays in one folder (`wkplug.dataset.legacy.attachment_formats`).
 
 Graphs need the package networkx, which is imported when this module is: only through `wkplug.AgglomerateGraph`
 and the methods of `AgglomerateAttachment`.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.dataset.legacy import agglomerate_files
+from wkplug.dataset.legacy.attachment_formats import read_arrays, write_arrays
 from wkplug.errors import InvalidArgumentError, PluginMissingError
 
 try:
@@ -157,12 +157,12 @@ def check_dtype(name: str) -> None:
 def write(location: Location, graph: AgglomerateGraph, segmentation_dtype: Any) -> str:
     """Store a graph in a new folder and give the data format; FileExistsError if there is something already."""
     data = graph.to_agglomerate_graph_data(segmentation_dtype)
-    return agglomerate_files.write(location, attrs.asdict(data, recurse=False))
+    return write_arrays(location, attrs.asdict(data, recurse=False))
 
 
 def read(location: Location, data_format: str) -> AgglomerateGraph:
     """Read a graph; UnsupportedOperationError for other data formats than the one that is written."""
     names = [field.name for field in attrs.fields(AgglomerateGraphData)]
     return AgglomerateGraph.from_agglomerate_graph_data(
-        AgglomerateGraphData(**agglomerate_files.read(location, data_format, names))
+        AgglomerateGraphData(**read_arrays(location, data_format, names))
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from wkplug import registry
 from wkplug.dataset.legacy.formats import MEMBERS, Names
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ class _DataFormatType(type):
     """What makes the class itself iterable, and gives it the members of old."""
 
     def __iter__(cls) -> Iterator[DataFormat]:
-        from wkplug import registry
-
         return (DataFormat.recorded(name) for name in registry.formats())
 
     def __getitem__(cls, name: str) -> DataFormat:
@@ -44,8 +43,6 @@ class DataFormat(str, metaclass=_DataFormatType):
 
     def __new__(cls, name: str) -> Self:
         """See the class."""
-        from wkplug import registry
-
         return cls.recorded(registry.check_format(str(name)))
 
     @classmethod

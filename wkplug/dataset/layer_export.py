@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import verbs
-from wkplug.dataset.legacy import agglomerate_files
+from wkplug.dataset.legacy.attachment_formats import read_arrays
 from wkplug.dataset.legacy.exporting import NamedExports
 from wkplug.errors import AttachmentError, CategoryError
 from wkplug.model.attachments import KINDS, attached
@@ -101,5 +101,5 @@ def id_mapping(layer: LayerState, name: str) -> IdMapping:
             f"The layer {layer.name!r} has no agglomerate attachment {name!r}; it has {known}.",
             hint="Give one of these as the mapping.",
         )
-    table = agglomerate_files.read(item.location, item.data_format, [_TABLE])[_TABLE]
+    table = read_arrays(item.location, item.data_format, [_TABLE])[_TABLE]
     return verbs.levels.IdMapping(name, table)

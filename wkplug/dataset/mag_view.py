@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import verbs
-from wkplug.dataset.legacy.mags import OlderMagView
 from wkplug.dataset.legacy.parameters import older
-from wkplug.dataset.legacy.views import COMPRESSING, WRITING_A_MAG
+from wkplug.dataset.legacy.views import COMPRESSING, WRITING_A_MAG, OlderMagView
 from wkplug.dataset.view import View
 from wkplug.geometry import Mag, NDBoundingBox
 from wkplug.model import voxels

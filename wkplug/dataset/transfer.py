@@ -8,13 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wkplug import storage
-from wkplug.errors import InvalidArgumentError, MissingError, UnsupportedOperationError
+from wkplug.errors import InvalidArgumentError, MissingError, UploadOnlyError
 
 __all__ = ["TransferMode"]
-
-
-class UploadOnlyError(UnsupportedOperationError, NotImplementedError):
-    """A transfer between places that only a server can do."""
 
 
 class TransferMode(StrEnum):

@@ -506,7 +506,7 @@ class View(UsersNames, OlderView):
         Blocks are cut where shards are (shards over 128 MiB on chunk borders), or on the grid of `chunk_shape`, in
         Mag(1) voxels. Nothing is read before it is computed. UnsupportedOperationError if dask is not installed.
         """
-        from wkplug.dataset.foreign_arrays import to_dask
+        from wkplug.dataset.indexing import to_dask
 
         return to_dask(self.state, chunk_shape)
 
@@ -518,7 +518,7 @@ class View(UsersNames, OlderView):
         those of other axes are positions. The units are in the attributes.
         UnsupportedOperationError if xarray or dask is not installed.
         """
-        from wkplug.dataset.foreign_arrays import to_xarray
+        from wkplug.dataset.indexing import to_xarray
 
         return to_xarray(self.state, voxel_size)
 

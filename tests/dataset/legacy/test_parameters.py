@@ -148,7 +148,7 @@ def test_a_warning_reaches_scripts_without_a_name() -> None:
 def test_namespaces_of_options_name_an_executor_and_its_workers(
     options: dict[str, Any], name: str, given: dict[str, Any]
 ) -> None:
-    from wkplug.dataset.legacy.namespaces import executor_of
+    from wkplug.dataset.legacy.parameters import executor_of
     from wkplug.execution import NamedExecutor, adapted
 
     found = executor_of(SimpleNamespace(**options))

@@ -11,10 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
+from wkplug import storage
+from wkplug.abc import ArraySpec
 from wkplug.dataset.array_info import ArrayInfo, array_info
 from wkplug.dataset.data_format import DataFormat
 from wkplug.errors import ArrayException, InvalidArgumentError
 from wkplug.geometry import NDBoundingBox, NormalizedBoundingBox, VecInt
+from wkplug.model import voxels
+from wkplug.model.arrays import ArraySource
+from wkplug.model.regions import Frame, from_bounding_box
 
 if TYPE_CHECKING:
     import os
@@ -111,9 +116,6 @@ class BaseArray:
     data_format: ClassVar[DataFormat | None] = None
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        from wkplug import storage
-        from wkplug.model.arrays import ArraySource
-
         data_format = None if self.data_format is None else str(self.data_format)
         self._source = ArraySource(storage.locate(path), data_format, None)
 
@@ -127,9 +129,6 @@ class BaseArray:
     @classmethod
     def create(cls, path: str | os.PathLike[str], array_info: ArrayInfo) -> BaseArray:
         """Create an array with these facts: its box says the axes, the channels and how far it reaches."""
-        from wkplug import storage
-        from wkplug.abc import ArraySpec
-
         box = array_info.bounding_box
         if not isinstance(box, NormalizedBoundingBox):
             raise InvalidArgumentError(
@@ -170,15 +169,11 @@ class BaseArray:
 
     def read(self, bbox: NDBoundingBox) -> NDArray[Any]:
         """Read a box, all channels; zeros beyond the array."""
-        from wkplug.model import voxels
-
         return voxels.read(self._source.handle, self._box(bbox))
 
     def write(self, bbox: NDBoundingBox, data: ArrayLike) -> None:
         """Write a box, all channels, inside the array."""
         import numpy
-
-        from wkplug.model import voxels
 
         start, shape = self._box(bbox)
         voxels.write(self._source.writing_handle, (start, shape), numpy.asarray(data).reshape(shape))
@@ -201,8 +196,6 @@ class BaseArray:
         self._source.close()
 
     def _box(self, bbox: NDBoundingBox) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        from wkplug.model.regions import Frame, from_bounding_box
-
         spec = self._source.handle.spec
         lengths = tuple(spec.num_channels if axis == "c" else 1 for axis in spec.axes)
         if not isinstance(bbox, NDBoundingBox):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.dataset import verbs
+from wkplug.dataset.legacy.parameters import executor_of
 from wkplug.errors import InvalidArgumentError
+from wkplug.geometry import Mag
 from wkplug.model.states import state_of
 from wkplug.notices import deprecated
 
@@ -67,8 +69,6 @@ class OlderCopyingLayer:
         self: Any, mag_view_maybe: Any | MagLike | str | os.PathLike[str]
     ) -> Any:
         """Deprecated: `add_mag_as_ref`; a mag (2, "2-2-1") means the array that lies in the layer's own folder."""
-        from wkplug.geometry import Mag
-
         deprecated("Layer.add_existing_remote_mag_view", "Layer.add_mag_as_ref")
         try:
             wanted: Mag | None = Mag(mag_view_maybe)  # type: ignore[arg-type]  # whatever it is
@@ -155,8 +155,6 @@ class OlderCopyingDataset:
         args: Any = None,
     ) -> Any:
         """Deprecated: `add_layer_as_copy`."""
-        from wkplug.dataset.legacy.namespaces import executor_of
-
         deprecated("Dataset.add_copy_layer", "Dataset.add_layer_as_copy")
         return self.add_layer_as_copy(
             foreign_layer,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from wkplug.dataset.legacy.namespaces import ARGS
-from wkplug.dataset.legacy.nested import NestedConversionLayerMapping
-from wkplug.dataset.legacy.parameters import Call
+from wkplug import storage
+from wkplug.dataset import verbs
+from wkplug.dataset.legacy.parameters import ARGS, Call
 from wkplug.errors import DatasetNotFoundError, OnlyLayerError, UnsupportedDtypeError
 from wkplug.notices import deprecated
+from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
     import os
 
     from wkplug.geometry import Vec3Float, Vec3FloatLike
+    from wkplug.ops.images import ConversionLayerMapping
 
 __all__ = [
     "ADDING_LAYERS",
@@ -28,10 +30,17 @@ __all__ = [
 ]
 
 
+class _NestedConversionLayerMapping:
+    """Gives `wkplug.ConversionLayerMapping` where scripts know it: as an attribute of the class and its instances."""
+
+    def __get__(self, instance: object, owner: type) -> type[ConversionLayerMapping]:
+        return verbs.images.ConversionLayerMapping
+
+
 class OlderDataset:
     """The properties and methods that datasets once had; each warns and names what to write instead."""
 
-    ConversionLayerMapping = NestedConversionLayerMapping()
+    ConversionLayerMapping = _NestedConversionLayerMapping()
 
     @classmethod
     def create(
@@ -108,9 +117,6 @@ def _open_what_is_there(call: Call) -> None:
     only_a_path = call.arguments.keys() == {"dataset_path"}
     if not only_a_path and ("scale" not in call.arguments or "exist_ok" in call.arguments):
         return
-    from wkplug import storage
-    from wkplug.properties import PropertiesStore
-
     try:
         store = PropertiesStore.open(storage.locate(call.arguments["dataset_path"]))
     except DatasetNotFoundError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.dataset.legacy.namespaces import ARGS
+from wkplug.dataset.legacy.parameters import ARGS
 from wkplug.notices import deprecated
 
 if TYPE_CHECKING:

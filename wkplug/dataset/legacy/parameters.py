@@ -7,15 +7,18 @@ method has run) is looked at again, put into today's words, with one Deprecation
 again. `inspect.signature` shows today's parameters alone, and keywords of no era remain a TypeError.
 
 What an old word meant beyond its name (an offset in voxels of the mag, say) is a `rewrite` function, in
-`wkplug.dataset.legacy.views` and its neighbours.
+`wkplug.dataset.legacy.views` and its neighbours. Here is one that many methods had: `args=`, the namespace of
+command-line options that once said where work runs.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
 
+from wkplug.dataset import verbs
 from wkplug.errors import ArgumentConflictError
 from wkplug.notices import deprecated
 
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FunctionType
 
-__all__ = ["Call", "Renamed", "give", "older", "older_names"]
+    from wkplug.execution import NamedExecutor
+
+__all__ = ["ARGS", "Call", "Renamed", "executor_of", "give", "older", "older_names"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -201,3 +206,38 @@ def older_names(method: Any) -> frozenset[str]:
         return frozenset()
     shown = set(inspect.signature(function).parameters)
     return frozenset({*era.keywords, *era.order} - shown)
+
+
+# --- args= -------------------------------------------------------------------------------------------------
+
+_STRATEGIES = {
+    "sequential": "sequential",
+    "debug_sequential": "sequential",
+    "test_pickling": "sequential",
+    "multiprocessing": "processes",
+}
+
+
+def executor_of(namespace: Any) -> NamedExecutor | None:
+    """Give the executor that a namespace asks for by `distribution_strategy`, `jobs` or `processes`; None if by none.
+
+    Strategies of clusters keep their name: the plugin that brings one registers it under that, and gets the resources
+    of jobs as its option `job_resources`. Where `jobs` alone is given, work runs in as many processes, as it did.
+    """
+    strategy = getattr(namespace, "distribution_strategy", None)
+    jobs = getattr(namespace, "jobs", None) or getattr(namespace, "processes", None)
+    if strategy is None and jobs is None:
+        return None
+    text = "multiprocessing" if strategy is None else str(getattr(strategy, "value", strategy))
+    name = _STRATEGIES.get(text, text)
+    options: dict[str, Any] = {}
+    if name != "sequential" and jobs is not None:
+        options["workers"] = int(jobs)
+    resources = getattr(namespace, "job_resources", None)
+    if resources and text not in _STRATEGIES:
+        options["job_resources"] = json.loads(resources) if isinstance(resources, str) else dict(resources)
+    return verbs.execution.NamedExecutor(name, options)
+
+
+ARGS = Renamed("executor", executor_of)
+"""For methods that once took `args=`."""
