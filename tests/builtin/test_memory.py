@@ -33,7 +33,7 @@ ONES = np.ones(BOX[1], "uint8")
 
 class TestMemory(ArrayBackendSuite):
     backend_factory = "wkplug.builtin.memory:MemoryBackend"
-    plugin_module = "wkplug.builtin.plugin"
+    plugin_module = "wkplug.builtin"
 
 
 @pytest.fixture

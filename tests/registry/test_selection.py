@@ -433,7 +433,7 @@ def test_a_plugins_filesystem_beats_the_catch_all_and_configuration_beats_both(p
 def test_every_scheme_of_fsspec_that_is_a_place_is_listed() -> None:
     import fsspec.registry
 
-    from wkplug.builtin import plugin
+    from wkplug import builtin
 
     # A copy of its own: the other one also has what installed packages add to fsspec, whichever there are.
     spec = importlib.util.find_spec("fsspec.registry")
@@ -443,7 +443,7 @@ def test_every_scheme_of_fsspec_that_is_a_place_is_listed() -> None:
     spec.loader.exec_module(fresh)
     assert fresh is not fsspec.registry
 
-    (*_, catch_all) = plugin.wkplug_filesystems()
+    (*_, catch_all) = builtin.wkplug_filesystems()
     wrappers = {"async_wrapper", "asyncwrapper", "cached", "file", "generic", "local", "pyscript"}
     assert set(fresh.known_implementations) - wrappers <= set(catch_all.schemes)
 

@@ -37,7 +37,7 @@ CATCHERS: dict[str, tuple[Any, str]] = {
 
 
 class Suite(InterpolationSuite):
-    plugin_module: ClassVar[str | None] = "wkplug.builtin.plugin"
+    plugin_module: ClassVar[str | None] = "wkplug.builtin"
     dtypes: ClassVar[tuple[str, ...] | None] = ("uint8", "int16", "uint64", "float32")
 
 

@@ -6,7 +6,7 @@ from wkplug.testing import InterpolationSuite
 
 
 class BuiltIn(InterpolationSuite):
-    plugin_module = "wkplug.builtin.plugin"
+    plugin_module = "wkplug.builtin"
 
 
 class TestBicubic(BuiltIn):

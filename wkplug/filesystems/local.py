@@ -5,6 +5,8 @@ the new one (a temporary file beside it, synced, then renamed, then the folder s
 that the umask gives, or those of the file that is replaced; links are replaced and removed, never written
 through; and errors arrive sorted (see `wkplug.filesystems.failures`).
 
+Below the class is what the operating system's calls leave to do: short reads and writes, syncing and measuring folders.
+
 It is no place for caches, retries (local calls either work or don't) or knowledge of what the bytes mean.
 """
 
@@ -23,22 +25,27 @@ from typing import TYPE_CHECKING, Any
 from wkplug.abc import Filesystem, Location
 from wkplug.errors import ConflictError, ForbiddenError, InvalidArgumentError, StorageError
 from wkplug.filesystems.failures import sort_failure
-from wkplug.filesystems.files import (
-    check_is_file,
-    read_fully,
-    size_below,
-    sort_write_failure,
-    sync_folder,
-    write_fully,
-)
 from wkplug.filesystems.locks import lock_folder
-from wkplug.filesystems.paths import TEMPORARY_PREFIX, safe_parts
+from wkplug.filesystems.paths import TEMPORARY_PREFIX, is_scrap, safe_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["LocalFilesystem", "LocalLocation"]
+__all__ = [
+    "LocalFilesystem",
+    "LocalLocation",
+    "check_is_file",
+    "sort_write_failure",
+    "sync_folder",
+    "write_fully",
+]
 
+_SPECIAL = (
+    (stat.S_ISFIFO, "named pipe"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
 _POSIX = os.name == "posix"
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -141,7 +148,7 @@ class LocalLocation(Location):
                 for start, stop in ranges:
                     first, last, _ = slice(start, stop).indices(size)
                     file.seek(first)
-                    results.append(read_fully(file, last - first) if last > first else b"")
+                    results.append(_read_fully(file, last - first) if last > first else b"")
                 return results
         except OSError as error:
             raise sort_failure(error, "read", self._path) from error
@@ -174,7 +181,7 @@ class LocalLocation(Location):
         """Bytes of the file, or of all files below the folder; links below and lock files count nothing."""
         try:
             facts = os.stat(self._path)
-            return size_below(self._path) if stat.S_ISDIR(facts.st_mode) else facts.st_size
+            return _size_below(self._path) if stat.S_ISDIR(facts.st_mode) else facts.st_size
         except OSError as error:
             raise sort_failure(error, "measured", self._path) from error
 
@@ -361,3 +368,92 @@ def _version(facts: os.stat_result) -> str:
 def _open_at_once(path: str, flags: int) -> int:
     """Open without waiting: a pipe that nobody writes to would otherwise hold us for ever."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+# --- system calls -------------------------------------------------------------------------------------------
+
+
+def sort_write_failure(error: OSError, action: str, path: str, *, target: str | None = None) -> StorageError:
+    """Sort as `sort_failure` does, but name the file that is in the way where a folder was to be made.
+
+    target: where it was to be written, if `action` is done to another path.
+    """
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        from pathlib import Path
+
+        above = Path(path if target is None else target).parent
+        while not os.path.lexists(above) and above != above.parent:
+            above = above.parent
+        if above.is_file():
+            return StorageError(
+                f"{path} could not be {action}: {above} is a file, not a folder.",
+                hint="Choose another path, or move that file away.",
+            )
+    return sort_failure(error, action, path)
+
+
+def check_is_file(mode: int, path: str) -> None:
+    """Refuse pipes, sockets and devices, which may keep a reader waiting for ever; folders are others' business."""
+    for is_one, what in _SPECIAL:
+        if is_one(mode):
+            raise StorageError(
+                f"{path} could not be read: it is a {what}, not a file.",
+                hint="Move it away; then it counts as missing.",
+            )
+
+
+def sync_folder(folder: str) -> None:
+    """Make renames and deletions in `folder` durable, where the system has a way to."""
+    if not _POSIX:
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise sort_failure(error, "synced", folder) from error
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Network and FUSE file systems often can't sync folders; their renames are the server's business.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF):
+            raise sort_failure(error, "synced", folder) from error
+    finally:
+        os.close(descriptor)
+
+
+def _read_fully(file: Any, count: int) -> bytes:
+    """Read `count` bytes of an unbuffered file, fewer only where it ends."""
+    data: bytes = file.read(count)
+    if len(data) == count:
+        return data
+    # One system call moves at most 2 GiB; and a file that shrinks meanwhile gives what is there.
+    pieces = [data]
+    remaining = count - len(data)
+    while data and remaining > 0:
+        data = file.read(remaining)
+        pieces.append(data)
+        remaining -= len(data)
+    return b"".join(pieces)
+
+
+def write_fully(descriptor: int, data: bytes) -> None:
+    """Write all of `data`, however few bytes the system takes at once."""
+    view = memoryview(data).cast("B")
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _size_below(folder: str) -> int:
+    """Add up the sizes of the files below a folder; links and our own scrap count nothing."""
+    total = 0
+    pending = [folder]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_symlink() or is_scrap(entry.name):
+                    continue
+                if entry.is_dir():
+                    pending.append(entry.path)
+                else:
+                    with contextlib.suppress(FileNotFoundError):
+                        total += entry.stat(follow_symlinks=False).st_size
+    return total

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Manager", "Registered"]
 
-_BUILTIN_MODULE = "wkplug.builtin.plugin"
+_BUILTIN_MODULE = "wkplug.builtin"
 
 
 class Registered(NamedTuple):

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from wkplug.errors import MissingError, StorageError, UnlistableError
-from wkplug.filesystems.files import check_is_file, sort_write_failure, sync_folder, write_fully
+from wkplug.filesystems.local import check_is_file, sort_write_failure, sync_folder, write_fully
 from wkplug.filesystems.paths import TEMPORARY_PREFIX, is_scrap
 from wkplug.notices import warn_user
 

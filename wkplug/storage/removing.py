@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from wkplug.errors import MissingError, UnsafePathError
 from wkplug.filesystems.failures import sort_failure
-from wkplug.filesystems.files import sync_folder
+from wkplug.filesystems.local import sync_folder
 from wkplug.filesystems.paths import DELETED_PREFIX, DELETING_PREFIX, TEMPORARY_PREFIX, safe_parts
 
 if TYPE_CHECKING:

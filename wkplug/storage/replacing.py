@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from wkplug.errors import MissingError, UnsupportedOperationError, WkplugError
 from wkplug.filesystems.failures import sort_failure
-from wkplug.filesystems.files import sync_folder
+from wkplug.filesystems.local import sync_folder
 from wkplug.storage.marks import read_mark
 
 if TYPE_CHECKING:
