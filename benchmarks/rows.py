@@ -33,9 +33,16 @@ print(json.dumps({"names": sorted(found - sys.stdlib_module_names - {"wkplug"})}
 """
 """Prints what `import wkplug` loads that is neither wkplug's nor Python's."""
 
+_HELP = """
+import os, sys
+sys.stdout = open(os.devnull, "w")
+from wkplug.cli.main import main
+main(["--help"])
+"""
+
 
 def imports(bench: Bench) -> list[Row]:
-    """`import wkplug`, and a process that opens a dataset and reads 32^3 voxels of it."""
+    """`import wkplug` and `wkplug --help`, also beside `import numpy`, and a process that reads 32^3 voxels."""
     names = bench.sides.run("wkplug", ["-c", _THIRD_PARTY])["names"]
     found = bench.in_turns(
         ours=partial(bench.sides.run, "wkplug", ["-c", "import wkplug"]),
@@ -44,6 +51,13 @@ def imports(bench: Bench) -> list[Row]:
     )
     goal = Goal("no third-party module", ", ".join(names) or "none", not names)
     rows = [Row("`import`, the whole process (engine: bare Python)", **found, goals=[goal])]
+    for title, code, limit in (("`import`", "import wkplug", 0.5), ("`wkplug --help`", _HELP, 1.5)):
+        beside = bench.in_turns(
+            ours=partial(bench.sides.run, "wkplug", ["-c", code]),
+            engine=partial(bench.sides.run, "wkplug", ["-c", "import numpy"]),
+        )
+        goal = at_most(ratios(beside["ours"], beside["engine"]), limit, f"{limit} times the CPU")
+        rows.append(Row(f"{title}, the whole process (engine: `import numpy`)", **beside, goals=[goal]))
     for data_format in ("wkw", "zarr3"):
         args: dict[str, Any] = {"path": bench.path("volumes"), "layer": data_format}
         reading = bench.in_turns(
