@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 from click.core import ParameterSource
 
+from wkplug.cli import late
 from wkplug.cli.options import (
     DOWNSAMPLE,
     MAG,
@@ -32,6 +33,7 @@ from wkplug.cli.options import (
     open_dataset,
 )
 from wkplug.cli.output import json_option, print_result, progress_bars, size_text
+from wkplug.cli.summaries import dataset_text, note_lines, plan_text, voxel_size_text
 from wkplug.errors import DatasetExistsError, UnsupportedDtypeError
 from wkplug.model.names import LayerMapping
 
@@ -220,19 +222,16 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     precomputed, KNOSSOS, bare WKW) keep their names and places. The same command again goes on with a conversion
     that was stopped.
     """
-    from wkplug.cli.summaries import plan_text, voxel_size_text
-    from wkplug.ops import images
-
     started = time.monotonic()
     overwrite = options["overwrite_existing"]
     pyramid, voxel_size = _pyramid(options), _voxel_size(options)
     # All images are looked at before anything is deleted or written.
-    plan = images.plan_import(
+    plan = late.images.plan_import(
         source,
         target,
         name=options["name"],
         wanted=_input(options),
-        options=images.ImportOptions(
+        options=late.images.ImportOptions(
             pyramid=pyramid,
             **_orientation(options),
             **{name: options[name] for name in _OF_CONVERT},
@@ -286,22 +285,17 @@ def convert_raw(source: str, target: str, *, executor: Executor, **options: Any)
 
     A dataset that is there gets one more layer. The file is read region by region.
     """
-    from wkplug import storage
-    from wkplug.builtin.raw import RawLayout
-    from wkplug.ops.importing.readers import RawFile
-    from wkplug.ops.importing.series import Stack
-
-    layout = RawLayout(
+    layout = late.raw.RawLayout(
         shape=options["shape"],
         dtype=options["source_dtype"] or options["dtype"],
         order=options["order"],
         axes=("x", "y", "z"),
     )
-    file = RawFile.at(
-        storage.locate(source), layout, limits=options["rescale_min_max"], dtype=options["dtype"]
+    file = late.readers.RawFile.at(
+        late.storage.locate(source), layout, limits=options["rescale_min_max"], dtype=options["dtype"]
     )
     _convert_layer(
-        {options["layer_name"]: Stack((file,))},
+        {options["layer_name"]: late.series.Stack((file,))},
         target,
         executor,
         options,
@@ -338,12 +332,10 @@ def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any
     An OME-Zarr image, an N5 or precomputed volume, or whatever an importer knows will do as well; of several
     resolutions the finest is taken. Axes without names are x, y, z. A dataset that is there gets one more layer.
     """
-    from wkplug.ops.importing.grouping import container_input
-
     category = options["category"]
     if options["is_segmentation"] is not None:
         category = "segmentation" if options["is_segmentation"] else "color"
-    groups = container_input(source, options["layer_name"], options["importer"])
+    groups = late.grouping.container_input(source, options["layer_name"], options["importer"])
     _convert_layer(
         groups,
         target,
@@ -380,9 +372,7 @@ def convert_knossos(source: str, target: str, *, executor: Executor, **options: 
     SOURCE holds x0000/y0000/z0000/*.raw, cubes of 128 voxels along each axis; those that are missing are zero. A
     dataset that is there gets one more layer. Coarser mags are not made: wkplug downsample makes them.
     """
-    from wkplug.ops.importing.grouping import container_input
-
-    groups = container_input(source, options["layer_name"], "knossos")
+    groups = late.grouping.container_input(source, options["layer_name"], "knossos")
     stored = groups[options["layer_name"]].files[0].info.dtype
     _convert_layer(
         groups,
@@ -399,11 +389,9 @@ def _dtype_of_cubes(wanted: str | None, stored: str, source: str) -> str | None:
     """Refuse to call the bytes of cubes something that they can't be."""
     import numpy
 
-    from wkplug.model.dtypes import dtype_name
-
     if wanted is None:
         return None
-    asked, found = numpy.dtype(dtype_name(wanted)), numpy.dtype(stored)
+    asked, found = numpy.dtype(late.dtypes.dtype_name(wanted)), numpy.dtype(stored)
     if asked.kind not in "ui" or asked.itemsize != found.itemsize:
         raise UnsupportedDtypeError(
             f"The cubes in {source} have voxels of {found.itemsize} bytes: they aren't {asked}.",
@@ -440,16 +428,12 @@ def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) 
     Everything is as for wkplug convert; the voxel size is the dataset's, and another one that the files say is told.
     The same command again goes on with what was stopped.
     """
-    from wkplug.cli.summaries import plan_text
-    from wkplug.ops.images import ImportOptions, plan_layers
-    from wkplug.ops.importing.grouping import group_input
-
     started = time.monotonic()
     open_dataset(dataset)  # an error where there is none: this command makes no dataset
-    plan = plan_layers(
-        group_input(source, _input(options), options["layer_name"]),
+    plan = late.images.plan_layers(
+        late.grouping.group_input(source, _input(options), options["layer_name"]),
         dataset,
-        options=ImportOptions(
+        options=late.images.ImportOptions(
             pyramid=_pyramid(options),
             allow_multiple_layers=True,
             **_orientation(options),
@@ -468,22 +452,18 @@ def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) 
 
 def _voxel_size(options: Mapping[str, Any]) -> Any:
     """What --voxel-size and --unit say: a VoxelSize, nanometres with gaps (see `plan_import`), or None."""
-    from wkplug.properties import VoxelSize
-
     given, unit = options["voxel_size"], options["unit"]
     if given is None:
         _refuse("unit", "it is the unit of --voxel-size, which is not given.")
         return None
     if None in given:
         return tuple(None if length is None else length * unit.nanometers for length in given)
-    return VoxelSize(given, unit)
+    return late.properties.VoxelSize(given, unit)
 
 
 def _input(options: Mapping[str, Any]) -> InputOptions:
     """What `_source_options`, `_mapping_option` and --dry-run say."""
-    from wkplug.ops.importing.options import InputOptions
-
-    return InputOptions(
+    return late.images.InputOptions(
         map_filepath_to_layer_name=options["layer_mapping"],
         missing_slices=options["missing_slices"],
         reader=options["reader"],
@@ -513,8 +493,6 @@ def _convert_layer(
 
     options: the command's. parameters: further fields of `ImportOptions`.
     """
-    from wkplug.ops.images import ImportOptions, plan_layers
-
     started = time.monotonic()
     flips = options.get("flip_axes") or ()
     overwrite = options.get("overwrite_existing", False)
@@ -523,11 +501,11 @@ def _convert_layer(
             "there are several channels, which can't be reversed.", param_hint="--flip-axes"
         )
     # Everything is looked at before anything is deleted or written.
-    plan = plan_layers(
+    plan = late.images.plan_layers(
         groups,
         target,
         _voxel_size(options),
-        options=ImportOptions(
+        options=late.images.ImportOptions(
             memory=options["memory"],
             pyramid=_pyramid(options),
             **_orientation(options),
@@ -552,13 +530,11 @@ def _num_channels(stack: Stack) -> int:
 
 def _pyramid(options: Mapping[str, Any]) -> PyramidOptions | None:
     """What `_downsampling_option` and `downsample_options` ask for."""
-    from wkplug.ops.pyramids.sampling import PyramidOptions
-
     if not options.get("downsampling"):
         for name in DOWNSAMPLE:
             _refuse(name, "no coarser mags are made with --no-downsample.")
         return None
-    return PyramidOptions(**{name: options[name] for name in DOWNSAMPLE})
+    return late.sampling.PyramidOptions(**{name: options[name] for name in DOWNSAMPLE})
 
 
 def _refuse(name: str, why: str) -> None:
@@ -571,15 +547,11 @@ def _refuse(name: str, why: str) -> None:
 
 def delete_dataset(target: str, sources: Sequence[str]) -> None:
     """Delete a dataset that is there, and nothing that isn't one, or that holds what is converted."""
-    from wkplug import storage
-    from wkplug.properties.document import FILE_NAME
-    from wkplug.storage.removing import delete_folder
-
-    place = storage.locate(target)
+    place = late.storage.locate(target)
     names = list(place.list())
     if not names and not place.exists():
         return
-    if (names and FILE_NAME not in names) or (not names and _is_file(place)):
+    if (names and late.document.FILE_NAME not in names) or (not names and _is_file(place)):
         raise DatasetExistsError(
             f"{target} is not a dataset, so --overwrite-existing doesn't delete it.",
             hint="Choose another target.",
@@ -589,8 +561,8 @@ def delete_dataset(target: str, sources: Sequence[str]) -> None:
             f"The images lie inside {target}, so --overwrite-existing doesn't delete it.",
             hint="Choose another target.",
         )
-    storage.forget(place)
-    delete_folder(place, FILE_NAME)
+    late.storage.forget(place)
+    late.removing.delete_folder(place, late.document.FILE_NAME)
 
 
 def _is_file(place: Location) -> bool:
@@ -600,14 +572,10 @@ def _is_file(place: Location) -> bool:
 
 def _report(dataset: DatasetState, target: str, plan: PlannedImport, took: float) -> None:
     """Print what came to be: the dataset, the notes, and how long it took."""
-    from wkplug.cli.summaries import dataset_text, note_lines
-    from wkplug.ops.importing.report import ImportNote, ImportReport
-    from wkplug.ops.info import describe
-
-    report, notes = describe(dataset), dataset.import_report or ImportReport()
+    report, notes = late.info.describe(dataset), dataset.import_report or late.report.ImportReport()
     what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"
     # What else is in the dataset, such as leftovers of killed jobs, is told in the same words and place.
-    all_notes = notes.joined(ImportNote(kind="found", text=text) for text in report.notes)
+    all_notes = notes.joined(late.report.ImportNote(kind="found", text=text) for text in report.notes)
     lines = [
         dataset_text(report, target),
         *note_lines(notes),
@@ -624,15 +592,13 @@ def _report(dataset: DatasetState, target: str, plan: PlannedImport, took: float
 
 def _plan_facts(plan: PlannedImport, target: str) -> dict[str, Any]:
     """Describe a plan in values, for --json."""
-    from wkplug.ops.info import box_facts
-
     layers = [
         {
             "name": layer.name,
             "category": layer.category,
             "dtype": layer.dtype,
             "data_format": str(layer.data_format),
-            "bounding_box": box_facts(layer.bounding_box),
+            "bounding_box": late.info.box_facts(layer.bounding_box),
             "chunk_shape": volume.spec.chunk_shape[-3:],
             "shard_shape": volume.spec.shard_shape[-3:],
             "mags": list(map(str, [volume.mag, *volume.mags])),

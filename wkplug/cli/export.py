@@ -61,16 +61,15 @@ def export(
     source: str, target: str, layer_name: str | None, exporter: str | None, *, executor: Executor, **options: Any
 ) -> None:  # fmt: skip
     """Write a layer of the dataset SOURCE in the format of another tool: .ozx, .ome.tif, .n5, .precomputed, ..."""
-    from wkplug.dataset.layer_export import id_mapping
-    from wkplug.ops.exporting import export_layer
-
     dataset = open_dataset(source, read_only=True)
     layer = _only_layer(dataset) if layer_name is None else dataset.get_layer(layer_name)
     options["bounding_box"] = _box(options.pop("bbox"))
     if options["mapping"] is not None:
-        options["mapping"] = id_mapping(layer.state, options["mapping"])
+        options["mapping"] = late.layer_export.id_mapping(layer.state, options["mapping"])
     with progress_bar(f"export {layer.name}") as advance:
-        export_layer(layer.state, target, exporter, executor=executor, progress=advance, **options)
+        late.exporting.export_layer(
+            layer.state, target, exporter, executor=executor, progress=advance, **options
+        )
     print_result({"source": source, "layer": layer.name, "target": target}, f"Wrote {target}")
 
 
@@ -108,14 +107,12 @@ def export_as_tiff(
     Files are numbered from the box's first section on, in voxels of Mag 1: 000000.tiff. With tiles, each section is a
     folder: TARGET/z/y/x.tiff, y and x counted from 1.
     """
-    from wkplug.ops.exporting import export_layer
-
     layer = open_dataset(source, read_only=True).get_layer(layer_name)
     tiled = options["tile_size"] is not None or options["tiles_per_dimension"] is not None
     if tiled and name:  # older scripts give both
         late.notices.warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)
     with progress_bar(f"export {layer.name}") as advance:
-        export_layer(
+        late.exporting.export_layer(
             layer.state,
             target,
             "tiff_stack",

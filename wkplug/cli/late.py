@@ -11,13 +11,19 @@ from wkplug.lazy import modules_of
 
 if TYPE_CHECKING:
     from wkplug import config, dataset, geometry, notices, progress, properties, registry, storage
+    from wkplug.builtin import raw
     from wkplug.cli import hints, logs
     from wkplug.config import hints as wording
     from wkplug.config import sources as config_sources
-    from wkplug.model import states
-    from wkplug.ops import equality, info, inspecting, preview
+    from wkplug.dataset import layer_export
+    from wkplug.model import dtypes, states
+    from wkplug.ops import equality, exporting, images, info, inspecting, preview
+    from wkplug.ops.copying import dataset_copying, layer_copying, mag_copying, rechunking
+    from wkplug.ops.importing import grouping, readers, report, series
+    from wkplug.ops.pyramids import downsampling, sampling, upsampling
     from wkplug.properties import document
     from wkplug.registry import explain, plugins
+    from wkplug.storage import removing
 else:
     __getattr__ = modules_of(
         __name__,
@@ -25,28 +31,47 @@ else:
             "config": "wkplug.config",
             "config_sources": "wkplug.config.sources",
             "dataset": "wkplug.dataset",
+            "dataset_copying": "wkplug.ops.copying.dataset_copying",
             "document": "wkplug.properties.document",
+            "downsampling": "wkplug.ops.pyramids.downsampling",
+            "dtypes": "wkplug.model.dtypes",
             "equality": "wkplug.ops.equality",
             "explain": "wkplug.registry.explain",
+            "exporting": "wkplug.ops.exporting",
             "geometry": "wkplug.geometry",
+            "grouping": "wkplug.ops.importing.grouping",
             "hints": "wkplug.cli.hints",
+            "images": "wkplug.ops.images",
             "info": "wkplug.ops.info",
             "inspecting": "wkplug.ops.inspecting",
+            "layer_copying": "wkplug.ops.copying.layer_copying",
+            "layer_export": "wkplug.dataset.layer_export",
             "logs": "wkplug.cli.logs",
+            "mag_copying": "wkplug.ops.copying.mag_copying",
             "notices": "wkplug.notices",
             "plugins": "wkplug.registry.plugins",
             "preview": "wkplug.ops.preview",
             "progress": "wkplug.progress",
             "properties": "wkplug.properties",
+            "raw": "wkplug.builtin.raw",
+            "readers": "wkplug.ops.importing.readers",
+            "rechunking": "wkplug.ops.copying.rechunking",
             "registry": "wkplug.registry",
+            "removing": "wkplug.storage.removing",
+            "report": "wkplug.ops.importing.report",
+            "sampling": "wkplug.ops.pyramids.sampling",
+            "series": "wkplug.ops.importing.series",
             "states": "wkplug.model.states",
             "storage": "wkplug.storage",
+            "upsampling": "wkplug.ops.pyramids.upsampling",
             "wording": "wkplug.config.hints",
         },
     )
 
 __all__ = [
-    "config", "config_sources", "dataset", "document", "equality", "explain", "geometry", "hints", "info", "inspecting",
-    "logs", "notices", "plugins", "preview", "progress", "properties", "registry", "states", "storage",
-    "wording",
+    "config", "config_sources", "dataset", "dataset_copying", "document", "downsampling", "dtypes",
+    "equality", "explain", "exporting", "geometry", "grouping", "hints", "images", "info", "inspecting",
+    "layer_copying", "layer_export", "logs", "mag_copying", "notices", "plugins", "preview", "progress",
+    "properties", "raw", "readers", "rechunking", "registry", "removing", "report", "sampling", "series",
+    "states", "storage", "upsampling", "wording",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wkplug.cli import late
 from wkplug.cli.options import (
     DOWNSAMPLE,
     MAG,
@@ -44,9 +45,6 @@ def downsample(
     target: str, layer_name: str | None, memory: str | None, *, executor: Executor, **options: Any
 ) -> None:
     """Add coarser mags to the layers of the dataset TARGET."""
-    from wkplug.ops.pyramids import downsampling
-    from wkplug.ops.pyramids.sampling import PyramidOptions
-
     added = []
     for layer in layers_of(open_dataset(target, server=options), layer_name):
         if layer_name is None and not layer.mags:
@@ -58,9 +56,9 @@ def downsample(
             # A single section has no z to halve; there is nothing to warn about.
             chosen["sampling_mode"] = "constant_z"
         with progress_bars() as begin:
-            mags = downsampling.downsample(
+            mags = late.downsampling.downsample(
                 layer.state,
-                PyramidOptions(memory=memory, **chosen),
+                late.sampling.PyramidOptions(memory=memory, **chosen),
                 executor=executor,
                 progress=begin(f"{layer.name}, pyramid"),
             )
@@ -92,16 +90,13 @@ def upsample(
     **options: Any,
 ) -> None:
     """Add finer mags to the layers of the dataset SOURCE: every voxel of a mag becomes a block of itself."""
-    from wkplug.ops.pyramids import upsampling
-    from wkplug.ops.pyramids.sampling import PyramidOptions
-
     added = []
     for layer in layers_of(open_dataset(source, server=options), layer_name):
         with progress_bars() as begin:
-            mags = upsampling.upsample(
+            mags = late.upsampling.upsample(
                 layer.state,
                 from_mag,
-                PyramidOptions(sampling_mode=sampling_mode, memory=memory),
+                late.sampling.PyramidOptions(sampling_mode=sampling_mode, memory=memory),
                 finest_mag=finest_mag,
                 executor=executor,
                 progress_of=partial(_step, begin, layer.name),

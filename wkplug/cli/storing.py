@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wkplug.cli import late
 from wkplug.cli.options import (
     LAYER,
     PLACE,
@@ -46,10 +47,9 @@ def compress(target: str, layer_name: str | None, mags: tuple[Mag, ...], *, exec
 
     A crash at any moment leaves complete mags.
     """
-    from wkplug.ops.copying import rechunking
 
     def work(view: MagView, progress: Progress) -> bool:
-        return rechunking.compress(view.state, executor=executor, progress=progress)
+        return late.rechunking.compress(view.state, executor=executor, progress=progress)
 
     views = mags_of(layers_of(open_dataset(target), layer_name), mags)
     compressed, skipped = _each(views, work, "Compressed", "it is already compressed")
@@ -92,10 +92,9 @@ def rechunk(
     if data_format is not None:
         done = _copy(layers, str(target_path), data_format, executor, layout)
     else:
-        from wkplug.ops.copying import rechunking
 
         def work(view: MagView, progress: Progress) -> bool:
-            rechunking.rechunk(
+            late.rechunking.rechunk(
                 view.state, target_path=target_path, executor=executor, progress=progress, **layout
             )
             return True
@@ -137,22 +136,17 @@ def _copy(
     layers: list[Layer], target: str, data_format: str, executor: Executor, layout: dict[str, Any]
 ) -> _Facts:
     """Copy layers to a dataset in another format."""
-    from wkplug import storage
-    from wkplug.dataset import Dataset
-    from wkplug.ops.copying import layer_copying
-    from wkplug.ops.copying.mag_copying import CopyOptions
-
     done = []
     if layers:
-        storage.check_apart(
-            layers[0].dataset.state.location, storage.locate(target), "the dataset that is read"
+        late.storage.check_apart(
+            layers[0].dataset.state.location, late.storage.locate(target), "the dataset that is read"
         )
     size = layers[0].dataset.voxel_size_with_unit if layers else None
-    into = Dataset(target, voxel_size_with_unit=size, exist_ok=True)
+    into = late.dataset.Dataset(target, voxel_size_with_unit=size, exist_ok=True)
     for layer in layers:
         with progress_bars() as begin:
-            request = CopyOptions(**layout, files=False, defaults=True)
-            copy = layer_copying.add_layer_as_copy(
+            request = late.mag_copying.CopyOptions(**layout, files=False, defaults=True)
+            copy = late.layer_copying.add_layer_as_copy(
                 into.state,
                 layer.state,
                 request=request,
@@ -205,28 +199,24 @@ def copy_dataset(
     was interrupted, goes on where it was. With --exists-ok mags that are there are compared, and written where they
     differ. A box is copied in its place, so that voxels keep their positions.
     """
-    from wkplug.config.hints import counted
-    from wkplug.geometry import BoundingBox
-    from wkplug.ops.copying import dataset_copying, mag_copying
-
     dataset = open_dataset(source, read_only=True)
     for name in layers:
         dataset.get_layer(name)  # an error that names those that there are
     ignored = [name for name in dataset.layers if layers and name not in layers]
     with progress_bars() as begin:
-        copy = dataset_copying.copy_dataset(
+        copy = late.dataset_copying.copy_dataset(
             dataset.state,
             target,
-            request=mag_copying.CopyOptions(chunk_shape=chunk_shape, shard_shape=shard_shape),
+            request=late.mag_copying.CopyOptions(chunk_shape=chunk_shape, shard_shape=shard_shape),
             data_format=data_format,
             exists_ok=exists_ok,
             layers_to_ignore=ignored,
-            bounding_box=None if bbox is None else BoundingBox(bbox[:3], bbox[3:]),
+            bounding_box=None if bbox is None else late.geometry.BoundingBox(bbox[:3], bbox[3:]),
             executor=executor,
             progress_of=begin,
         )
     names = list(copy.layers)
     print_result(
         {"source": source, "target": target, "layers": names},
-        f"Copied {counted(len(names), 'layer')} to {target}.",
+        f"Copied {late.wording.counted(len(names), 'layer')} to {target}.",
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import attrs
 
 from wkplug import storage
+from wkplug.dataset import verbs
 from wkplug.dataset.legacy.attachment_formats import (
     attachment_format,
     formats_of,
@@ -119,10 +120,8 @@ class AgglomerateAttachment(Attachment):
 
         Segment ids must be 1, 2, ... without gaps (ValueError). The attachment is called after the folder.
         """
-        from wkplug.dataset import agglomerates
-
         location = storage.locate(path)
-        data_format = agglomerates.write(location, graph, segmentation_dtype)
+        data_format = verbs.agglomerates.write(location, graph, segmentation_dtype)
         return cls(location.name, to_path(location), data_format)
 
     @classmethod
@@ -132,10 +131,8 @@ class AgglomerateAttachment(Attachment):
         InvalidArgumentError (an AssertionError) unless the layer's dtype is uint32 or uint64, FileExistsError
         if there is an agglomerate of that name.
         """
-        from wkplug.dataset import agglomerates
-
         layer.state.check_writable("get attachments")
-        agglomerates.check_dtype(layer.dtype.name)
+        verbs.agglomerates.check_dtype(layer.dtype.name)
         check_layer_name(name, what="attachment")
         place = layer.state.location.child(cls.json_key, name)
         attachment = cls.create(to_path(place), graph, segmentation_dtype=layer.dtype.name)
@@ -144,9 +141,7 @@ class AgglomerateAttachment(Attachment):
 
     def to_graph(self) -> Any:
         """Read the `AgglomerateGraph` back; needs the package networkx."""
-        from wkplug.dataset import agglomerates
-
-        return agglomerates.read(self.location, self.data_format)
+        return verbs.agglomerates.read(self.location, self.data_format)
 
 
 class SegmentIndexAttachment(Attachment):

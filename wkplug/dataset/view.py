@@ -131,9 +131,7 @@ class View(UsersNames, OlderView):
     @property
     def info(self) -> ArrayInfo:
         """The facts of the array: dtype, chunk and shard shape, compression."""
-        from wkplug.dataset.legacy.arrays import described
-
-        return described(self.state.source.handle)
+        return verbs.arrays.described(self.state.source.handle)
 
     def get_dtype(self) -> np.dtype[Any]:
         """The dtype of the voxels, per channel."""
@@ -479,10 +477,8 @@ class View(UsersNames, OlderView):
         `...` and `None` can be used. `numpy.asarray(view[...])` or `view[...].read()` reads just what was selected.
         VoxelIndexError (an IndexError) for others.
         """
-        from wkplug.dataset.indexing import LazyVoxels
-
         own = self.state
-        return LazyVoxels(own.part(own.region, read_only=True))[key]
+        return verbs.indexing.LazyVoxels(own.part(own.region, read_only=True))[key]
 
     def __setitem__(self, key: Any, values: Any) -> None:
         """Write voxels as in numpy: `view[...] = array`, `view[0, :64, :64] = 7`.
@@ -490,9 +486,7 @@ class View(UsersNames, OlderView):
         Indices are those of `view[...]`, but without steps. Boxes that cover shards in part may be written, too:
         slower, but nothing is lost, also with several writers.
         """
-        from wkplug.dataset.indexing import LazyVoxels
-
-        LazyVoxels(self.state)[key].write(values)
+        verbs.indexing.LazyVoxels(self.state)[key].write(values)
 
     def __iter__(self) -> Iterator[LazyVoxels]:
         return iter(self[...])
@@ -506,9 +500,7 @@ class View(UsersNames, OlderView):
         Blocks are cut where shards are (shards over 128 MiB on chunk borders), or on the grid of `chunk_shape`, in
         Mag(1) voxels. Nothing is read before it is computed. UnsupportedOperationError if dask is not installed.
         """
-        from wkplug.dataset.indexing import to_dask
-
-        return to_dask(self.state, chunk_shape)
+        return verbs.indexing.to_dask(self.state, chunk_shape)
 
     def to_xarray(self, *, voxel_size: Vec3FloatLike | None = None) -> Any:
         """Give the voxels as a lazy xarray DataArray (on dask) with named axes.
@@ -518,9 +510,7 @@ class View(UsersNames, OlderView):
         those of other axes are positions. The units are in the attributes.
         UnsupportedOperationError if xarray or dask is not installed.
         """
-        from wkplug.dataset.indexing import to_xarray
-
-        return to_xarray(self.state, voxel_size)
+        return verbs.indexing.to_xarray(self.state, voxel_size)
 
     # --- being an object ----------------------------------------------------------------------------------
 
