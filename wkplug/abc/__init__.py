@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from wkplug.abc.executors import Executor
     from wkplug.abc.files import nanometres
-    from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening
+    from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening, StoredImage
     from wkplug.abc.interpolations import Interpolation
     from wkplug.abc.locations import Filesystem, Location, LocationWrapper, locate
     from wkplug.abc.metadata import DatasetFacts, LayerFacts, MagFacts, MetadataDialect, MetadataStore
@@ -76,7 +76,7 @@ else:
             ),
             "executors": ("Executor",),
             "files": ("nanometres",),
-            "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening"),
+            "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening", "StoredImage"),
             "interpolations": ("Interpolation",),
             "locations": ("Filesystem", "Location", "LocationWrapper", "locate"),
             "metadata": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect", "MetadataStore"),
@@ -142,6 +142,7 @@ __all__ = [
     "RemoteSpec",
     "SettingsSpec",
     "Spec",
+    "StoredImage",
     "hookimpl",
     "locate",
     "nanometres",

@@ -33,21 +33,25 @@ from wkplug.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from wkplug.abc.locations import Location
 
 __all__ = [
+    "check_dtype",
+    "check_level",
     "check_scene",
     "corrupt_image",
     "held_dtype",
     "image_errors",
+    "listed",
     "local_path",
     "nanometres",
     "open_file",
     "path_or_file",
     "quietly",
     "reason_of",
+    "unsupported_voxels",
 ]
 
 _NOT_THE_FILE = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
@@ -222,22 +226,51 @@ def check_scene(location: Location, scene: int, count: int) -> None:
         )
 
 
+def check_level(location: Location, level: int, count: int) -> None:
+    """Refuse a resolution that the image doesn't have: UnsupportedImageDataError."""
+    if not 0 <= level < count:
+        has = "one resolution" if count == 1 else f"{count} resolutions"
+        raise UnsupportedImageDataError(
+            f"{location.url} has {has}; number {level} was asked for.",
+            location.url,
+            hint="Resolutions count from 0, the finest.",
+        )
+
+
+def unsupported_voxels(
+    location: Location | str,
+    what: str,
+    hint: str = "Convert the image to integers or floats of 8 to 64 bits.",
+) -> UnsupportedImageDataError:
+    """Make the error of voxels that no layer can hold; `what` says what they are ("complex voxels")."""
+    place = location if isinstance(location, str) else location.url
+    return UnsupportedImageDataError(f"{place} has {what}, which no layer can hold.", place, hint=hint)
+
+
+def check_dtype(location: Location | str, dtype: Any, what: str = "samples") -> None:
+    """Refuse a type of numpy that no layer can hold (complex numbers, longer floats, texts, objects), also None.
+
+    `what` names what has the type ("samples", "frames").
+    """
+    if dtype is None or dtype.kind not in "buif" or dtype.itemsize > 8:
+        raise unsupported_voxels(location, f"{what} of the type {dtype}")
+
+
 def held_dtype(location: Location | str, dtype: Any, what: str = "samples") -> tuple[str, tuple[str, ...]]:
     """Give the name of the type that holds all values of a file's type, and a note where it is another.
 
-    Half floats become float32, truth values 0 and 1 of uint8. UnsupportedImageDataError for what no layer can hold
-    (complex numbers, longer floats, texts); `what` names what has the type ("samples", "frames").
+    Half floats become float32, truth values 0 and 1 of uint8; others are refused as by `check_dtype`.
     """
-    if dtype.kind not in "buif" or dtype.itemsize > 8:
-        place = location if isinstance(location, str) else location.url
-        raise UnsupportedImageDataError(
-            f"{place} has {what} of the type {dtype}, which no layer can hold.",
-            place,
-            hint="Convert the image to integers or floats of 8 to 64 bits.",
-        )
+    check_dtype(location, dtype, what)
     name = str(dtype.newbyteorder("=").name)
     held = {"bool": "uint8", "float16": "float32"}.get(name, name)
     return held, () if held == name else (f"Values of the type {name} are {held} here; nothing is lost.",)
+
+
+def listed(values: Sequence[Any], most: int) -> str:
+    """List the first values, and say how many more there are: "a, b and 3 more"."""
+    first = ", ".join(str(value) for value in values[:most])
+    return first + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
 def nanometres(value: Any, unit: Any) -> float | None:

@@ -3,27 +3,42 @@
 A reader never guesses what the file doesn't say: a voxel size is given or None, axes keep the file's names,
 the dtype is the file's own. The core decides what becomes a layer.
 
-`wkplug.abc.files` helps to write readers, `wkplug.testing.ImageReaderSuite` tests them.
+`StoredImage` is the base of images that are opened and closed, `wkplug.abc.files` helps to write readers, and
+`wkplug.testing.ImageReaderSuite` tests them.
 """
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Literal, Self
+from contextlib import ExitStack, nullcontext, suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import attrs
 
 from wkplug.abc.arrays import Array, Box, ProbeScore, ints
+from wkplug.abc.files import check_level, image_errors, path_or_file, quietly
 from wkplug.abc.specs import strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
+    from typing import BinaryIO
 
     from numpy.typing import NDArray
 
     from wkplug.abc.locations import Location
 
-__all__ = ["Image", "ImageInfo", "ImageReader", "PickleByReopening"]
+__all__ = [
+    "Image",
+    "ImageInfo",
+    "ImageReader",
+    "PickleByReopening",
+    "StoredImage",
+    "by_frames",
+    "distinct_names",
+    "region_of",
+]
 
 
 def _shapes(values: Iterable[Iterable[Any]]) -> tuple[tuple[int, ...], ...]:
@@ -148,6 +163,106 @@ def _open(reader: ImageReader, location: Location, scene: int) -> Image:
     return reader.open(location, scene=scene)
 
 
+class StoredImage(PickleByReopening, Image):
+    """The image of a file that is opened when it is first needed, closed, and opened again when it is read once more.
+
+        class MineImage(StoredImage):
+            what = "MINE"
+
+            def open_file(self):
+                file = mine.File(self.source())
+                self.closing.callback(file.close)
+                check_scene(self.location, self.scene, len(file.images))
+                return file
+
+            def describe(self, file):
+                image = file.images[self.scene]
+                return ImageInfo(axes=("y", "x"), shape=image.shape, dtype=image.dtype.name)
+
+            def read_box(self, file, box, level):
+                return file.images[self.scene].pixels()[region_of(box)]
+
+    Its reader's `open` gives `MineImage(self, location, scene)`. Whatever a library raises in these three becomes an
+    error of the contract (`image_errors`, in which the file is called `what`), and nothing stays open if opening or
+    describing fails.
+
+    in_turns: whether `read_box` of this image is called by one thread at a time, since the file has one position, or
+        the library promises nothing. quiet: whether warnings of the library are silenced.
+    closing: what is to be done, in reverse order, when the file is closed or can't be opened; errors of these are left
+        out, because nothing was written.
+    """
+
+    what: ClassVar[str]
+    in_turns: ClassVar[bool] = True
+    quiet: ClassVar[bool] = False
+    thread_safe = True
+
+    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
+        super().__init__(reader, location, scene)
+        self.closing = ExitStack()
+        self._lock = threading.RLock()
+        self._file: Any = None
+        self._is_open = False
+        try:
+            with image_errors(location, self.what), self._silence():
+                self.info = self.describe(self.file)
+        except BaseException:
+            self.close()
+            raise
+
+    def open_file(self) -> Any:
+        """Open the file; what is to be closed goes into `closing`. None (the default) if nothing stays open."""
+        return None
+
+    @abstractmethod
+    def describe(self, file: Any) -> ImageInfo:
+        """Say what the image is, from what `open_file` gave."""
+
+    @abstractmethod
+    def read_box(self, file: Any, box: Box, level: int) -> NDArray[Any]:
+        """Read a region of a level that is there, see `Image.read`."""
+
+    def source(self) -> str | BinaryIO:
+        """The local path where there is one, otherwise a file that is read by ranges, and closed with the image."""
+        source = path_or_file(self.location)
+        if not isinstance(source, str):
+            self.closing.callback(source.close)
+        return source
+
+    @property
+    def file(self) -> Any:
+        """What `open_file` gives, which is called if the file isn't open."""
+        with self._lock:
+            if not self._is_open:
+                try:
+                    self._file = self.open_file()
+                except BaseException:
+                    self.close()
+                    raise
+                self._is_open = True
+            return self._file
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`; opens the file again if it was closed."""
+        turn = self._lock if self.in_turns else nullcontext()
+        with turn, image_errors(self.location, self.what), self._silence():
+            file = self.file
+            shapes = self.info.level_shapes or (self.info.shape,)
+            check_level(self.location, level, len(shapes))
+            shape = shapes[level]
+            return self.read_box(file, ((0,) * len(shape), shape) if box is None else box, level)
+
+    def close(self) -> None:
+        """See `Image.close`."""
+        with self._lock:
+            self._file, self._is_open = None, False
+            with suppress(Exception):
+                self.closing.close()
+
+    def _silence(self) -> AbstractContextManager[None]:
+        return quietly() if self.quiet else nullcontext()
+
+
 class ImageReader(ABC):
     """Opens one family of image files. Stateless, picklable; built by the spec's factory."""
 
@@ -163,3 +278,34 @@ class ImageReader(ABC):
         CorruptImageError if it is damaged, MissingError if it is not there, UnsupportedImageDataError for a scene
         that it hasn't (they count from 0) or samples that no layer can hold.
         """
+
+
+def region_of(box: Box) -> tuple[slice, ...]:
+    """A box as slices, for indexing."""
+    return tuple(slice(first, first + length) for first, length in zip(*box, strict=True))
+
+
+def by_frames(
+    box: Box, lead: int, dtype: str, frame: Callable[[tuple[int, ...], tuple[slice, ...]], Any]
+) -> NDArray[Any]:
+    """Read a box frame by frame: `lead` axes in front number the frames, the others are those of a frame.
+
+    frame: gives, for the place of a frame on the axes in front and a region of it, that region, or a number to fill it.
+    """
+    import numpy
+
+    start, extent = box
+    region = region_of(box)[lead:]
+    result = numpy.empty(extent, dtype)
+    for index in numpy.ndindex(*extent[:lead]):
+        place = tuple(first + offset for first, offset in zip(start, index, strict=False))
+        result[index] = frame(place, region)
+    return result
+
+
+def distinct_names(names: Sequence[str], numbers: Sequence[int] | None = None) -> tuple[str, ...]:
+    """Names of scenes of which no two are the same: where they are, each is followed by its number."""
+    return tuple(
+        f"{name} ({number})" if names.count(name) > 1 else name
+        for name, number in zip(names, numbers or range(len(names)), strict=True)
+    )

@@ -7,16 +7,13 @@ whole chunks, and one at a time in a process: threads may read at once, but take
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import numpy as np
 
-from wkplug.abc import Image, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
-from wkplug.abc.images import PickleByReopening
+from wkplug.abc import ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_scene, corrupt_image
+from wkplug.abc.images import by_frames
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_hdf5 import bdv, generic, imaris
 from wkplug_hdf5.outside import opened_dataset, split_links
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import Box, Location
+    from wkplug.abc import Box, ImageInfo, Location
     from wkplug_hdf5.scenes import Scene
 
 __all__ = ["Hdf5Image", "Hdf5Reader"]
@@ -53,40 +50,32 @@ class Hdf5Reader(ImageReader):
         return Hdf5Image(self, location, scene)
 
 
-class Hdf5Image(PickleByReopening, Image):
+class Hdf5Image(StoredImage):
     """One image of an HDF5 file."""
 
-    thread_safe = True
+    what = "HDF5"
+    in_turns = False
+    reader: Hdf5Reader
 
-    def __init__(self, reader: Hdf5Reader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        self._follow = reader.follow
-        self._lock = threading.Lock()
-        self._file: Any = None
-        self._source: Any = None
-        try:
-            with image_errors(location, "HDF5"):
-                self._scene = self._describe(self._opened())
-                self.info = self._scene.info
-        except BaseException:
-            self.close()
-            raise
-
-    def _opened(self) -> Any:
-        """Give the file, opened if it isn't."""
+    def open_file(self) -> Any:
+        """Open the file."""
         import h5py
 
-        with self._lock:
-            if self._file is None:
-                self._source = path_or_file(self.location)
-                # Locks of the file system are for those who write; many network folders have none.
-                options = {"locking": False} if isinstance(self._source, str) else {}
-                self._file = h5py.File(self._source, "r", **options)
-            return self._file
+        source = self.source()
+        # Locks of the file system are for those who write; many network folders have none.
+        options = {"locking": False} if isinstance(source, str) else {}
+        file = h5py.File(source, "r", **options)
+        self.closing.callback(file.close)
+        return file
 
-    def _describe(self, file: Any) -> Scene:
+    def describe(self, file: Any) -> ImageInfo:
+        """Say what the image is."""
+        self._scene = self._described(file)
+        return self._scene.info
+
+    def _described(self, file: Any) -> Scene:
         """Find the images of the file, and describe the one that was asked for."""
-        links, problems = split_links(file, self.location, follow=self._follow)
+        links, problems = split_links(file, self.location, follow=self.reader.follow)
         kind = next((kind for kind in (imaris, bdv) if kind.accepts(file)), generic)
         if problems and kind is not generic:
             raise problems[0]
@@ -100,42 +89,24 @@ class Hdf5Image(PickleByReopening, Image):
                 hint="Its groups can be looked at with h5dump or HDFView.",
             )
         check_scene(self.location, self.scene, len(names))
-        described: Scene = kind.describe(file, names, self.scene, self.location, follow=self._follow)
+        described: Scene = kind.describe(file, names, self.scene, self.location, follow=self.reader.follow)
         notes = [f"{error.message} The link is left out." for error in problems]
         return attrs.evolve(
             described, info=attrs.evolve(described.info, notes=(*described.info.notes, *notes))
         )
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
-        shape = self.info.level_shapes[level]
-        start, extent = box if box is not None else ((0,) * len(shape), shape)
-        region = tuple(slice(first, first + length) for first, length in zip(start, extent, strict=True))
-        lead = self._scene.lead
-        with image_errors(self.location, "HDF5"):
-            file = self._opened()
-            result = np.empty(extent, self.info.dtype)
-            for index in np.ndindex(extent[:lead]):
-                place = tuple(low + offset for low, offset in zip(start[:lead], index, strict=True))
-                name = self._scene.dataset(level, place)
-                if name not in file:
-                    raise corrupt_image(self.location, "HDF5", f"the dataset {name} is missing")
-                found = self._scene.arranged(opened_dataset(file, name)[region[lead:]])
-                if found.shape != result[index].shape:
-                    text = f"the dataset {name} has other dimensions than its siblings"
-                    raise corrupt_image(self.location, "HDF5", text)
-                result[index] = found
-            return result
+    def read_box(self, file: Any, box: Box, level: int) -> NDArray[Any]:
+        """Read a region of the datasets that it touches."""
+        scene = self._scene
 
-    def close(self) -> None:
-        """See `Image.close`; reading opens the file again."""
-        with self._lock:
-            file, self._file = self._file, None
-            source, self._source = self._source, None
-        if file is not None:
-            with suppress(
-                Exception
-            ):  # nothing was written: a damaged file may fail to close as it failed to open
-                file.close()
-        if source is not None and not isinstance(source, str):
-            source.close()
+        def part(place: tuple[int, ...], region: tuple[slice, ...]) -> NDArray[Any]:
+            name = scene.dataset(level, place)
+            if name not in file:
+                raise corrupt_image(self.location, self.what, f"the dataset {name} is missing")
+            found = scene.arranged(opened_dataset(file, name)[region])
+            if found.shape != tuple(box[1][scene.lead :]):
+                text = f"the dataset {name} has other dimensions than its siblings"
+                raise corrupt_image(self.location, self.what, text)
+            return found
+
+        return by_frames(box, scene.lead, self.info.dtype, part)

@@ -7,15 +7,13 @@ touches are read. A place that is no local path is read by ranges.
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, path_or_file
-from wkplug.abc.images import PickleByReopening
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_scene, corrupt_image, held_dtype
+from wkplug.abc.images import by_frames, region_of
 from wkplug_lif.metadata import channel_colors, channel_names, channel_ranges, voxel_size
 
 if TYPE_CHECKING:
@@ -47,42 +45,30 @@ class LifReader(ImageReader):
         return LifImage(self, location, scene)
 
 
-class LifImage(PickleByReopening, Image):
+class LifImage(StoredImage):
     """One image of a LIF file."""
 
-    thread_safe = True  # by its lock: the file has one position
+    what = "LIF"
 
-    def __init__(self, reader: LifReader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        self._lock = threading.Lock()
-        self._file: Any = None
-        self._source: Any = None
-        try:
-            with image_errors(location, "LIF"):
-                self.info = self._describe(self._opened())
-        except BaseException:
-            self.close()
-            raise
-
-    def _opened(self) -> Any:
-        """Give the image, its file opened if it isn't."""
+    def open_file(self) -> Any:
+        """Open the file."""
         import liffile
 
-        if self._file is None:
-            self._source = path_or_file(self.location)
-            self._file = liffile.LifFile(self._source)
-            count = len(self._file.images)
-            if not count:
-                raise corrupt_image(self.location, "LIF", "it holds no image")
-            check_scene(self.location, self.scene, count)
-            self._image = self._file.images[self.scene]
-        return self._image
+        file = liffile.LifFile(self.source())
+        self.closing.callback(file.close)
+        count = len(file.images)
+        if not count:
+            raise corrupt_image(self.location, self.what, "it holds no image")
+        check_scene(self.location, self.scene, count)
+        return file
 
-    def _describe(self, image: Any) -> ImageInfo:
+    def describe(self, file: Any) -> ImageInfo:
+        """Say what the image is."""
+        image = file.images[self.scene]
         dtype = np.dtype(image.dtype)
         held, notes = held_dtype(self.location, dtype)
         if image.memory_block.size < image.nbytes:
-            raise corrupt_image(self.location, "LIF", "its image is larger than its data")
+            raise corrupt_image(self.location, self.what, "its image is larger than its data")
         dims = tuple(image.dims)
         axes = tuple(_WORDS.get(dim, dim.lower()) for dim in dims)
         shape = tuple(int(length) for length in image.shape)
@@ -104,39 +90,22 @@ class LifImage(PickleByReopening, Image):
             channel_colors=channel_colors(image.xml_element, channels) if "S" not in sizes else (),
             channel_ranges=channel_ranges(image.xml_element, channels) if "S" not in sizes else (),
             level_shapes=(shape,),
-            scenes=tuple(str(each.path) for each in self._file.images) if len(self._file.images) > 1 else (),
+            scenes=tuple(str(each.path) for each in file.images) if len(file.images) > 1 else (),
             block_shape=(*(1 for _ in range(self._lead)), *shape[self._lead :]),
             details={"kind": "FLIM" if image.is_flim else "LIF"},
             notes=notes,
         )
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
+    def read_box(self, file: Any, box: Box, level: int) -> NDArray[Any]:
+        """Read the frames that a region touches."""
         del level
-        shape = self.info.shape
-        start, extent = box if box is not None else ((0,) * len(shape), shape)
-        region = tuple(slice(low, low + n) for low, n in zip(start, extent, strict=True))
-        lead = self._lead
-        with self._lock, image_errors(self.location, "LIF"):
-            image = self._opened()
-            if not lead:
-                return np.array(image.asarray()[region], self.info.dtype)
-            result = np.empty(extent, self.info.dtype)
-            for index in np.ndindex(*extent[:lead]):
-                place = {
-                    dim: low + offset
-                    for dim, low, offset in zip(self._dims, start, index, strict=False)
-                }  # fmt: skip
-                result[index] = image.frame(**place)[region[lead:]]
-            return result
-
-    def close(self) -> None:
-        """See `Image.close`; reading opens the file again."""
-        with self._lock:
-            file, self._file, self._image = self._file, None, None
-            source, self._source = self._source, None
-        if file is not None:
-            with suppress(Exception):  # nothing was written
-                file.close()
-        if source is not None and not isinstance(source, str):
-            source.close()
+        image = file.images[self.scene]
+        if not self._lead:
+            return np.array(image.asarray()[region_of(box)], self.info.dtype)
+        dims = self._dims[: self._lead]
+        return by_frames(
+            box,
+            self._lead,
+            self.info.dtype,
+            lambda place, region: image.frame(**dict(zip(dims, place, strict=True)))[region],
+        )

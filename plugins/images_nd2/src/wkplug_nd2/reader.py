@@ -7,15 +7,13 @@ here they are an error. A place that is no local path is read by ranges.
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, held_dtype, image_errors, path_or_file, quietly
-from wkplug.abc.images import PickleByReopening
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_scene, corrupt_image, held_dtype
+from wkplug.abc.images import by_frames, distinct_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,32 +48,22 @@ class Nd2Reader(ImageReader):
         return Nd2Image(self, location, scene)
 
 
-class Nd2Image(PickleByReopening, Image):
+class Nd2Image(StoredImage):
     """One stage position of an ND2 file."""
 
-    thread_safe = True  # by its lock
+    what = "ND2"
+    quiet = True
 
-    def __init__(self, reader: Nd2Reader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        self._lock = threading.Lock()
-        self._file: Any = None
-        self._source: Any = None
-        try:
-            with image_errors(location, "ND2"), quietly():
-                self.info = self._describe(self._opened())
-        except BaseException:
-            self.close()
-            raise
-
-    def _opened(self) -> Any:
+    def open_file(self) -> Any:
+        """Open the file."""
         import nd2
 
-        if self._file is None:
-            self._source = path_or_file(self.location)
-            self._file = nd2.ND2File(self._source)
-        return self._file
+        file = nd2.ND2File(self.source())
+        self.closing.callback(file.close)
+        return file
 
-    def _describe(self, file: Any) -> ImageInfo:
+    def describe(self, file: Any) -> ImageInfo:
+        """Say what the image is."""
         sizes = {str(axis): int(length) for axis, length in file.sizes.items()}
         positions = sizes.get(_POSITION, 1)
         check_scene(self.location, self.scene, positions)
@@ -88,7 +76,7 @@ class Nd2Image(PickleByReopening, Image):
         self._lengths = tuple(sizes[axis] for axis in self._order)
         shape = (*(sizes[axis] for axis in self._loops), *(sizes[axis] for axis in frame))
         if min(shape) <= 0:
-            raise corrupt_image(self.location, "ND2", f"its header claims the shape {shape}")
+            raise corrupt_image(self.location, self.what, f"its header claims the shape {shape}")
         names, colors, size, notes = _described(file)
         count = sizes.get("C", 1)
         return ImageInfo(
@@ -106,27 +94,20 @@ class Nd2Image(PickleByReopening, Image):
             notes=(*widened, *notes),
         )
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
+    def read_box(self, file: Any, box: Box, level: int) -> NDArray[Any]:
+        """Read the frames that a region touches."""
         del level
-        shape = self.info.shape
-        start, extent = box if box is not None else ((0,) * len(shape), shape)
-        region = tuple(slice(low, low + n) for low, n in zip(start, extent, strict=True))
         lead = len(self._loops)
-        with self._lock, image_errors(self.location, "ND2"), quietly():
-            file = self._opened()
-            result = np.empty(extent, self.info.dtype)
-            for index in np.ndindex(*extent[:lead]):
-                place = {
-                    axis: low + offset
-                    for axis, low, offset in zip(self._loops, start, index, strict=False)
-                }  # fmt: skip
-                place[_POSITION] = self.scene
-                indices = tuple(place[axis] for axis in self._order)
-                number = int(np.ravel_multi_index(indices, self._lengths)) if indices else 0
-                self._check_frame(file, number)
-                result[index] = file.read_frame(number).reshape(shape[lead:])[region[lead:]]
-            return result
+        shape = self.info.shape[lead:]
+
+        def frame(place: tuple[int, ...], region: tuple[slice, ...]) -> Any:
+            known = {**dict(zip(self._loops, place, strict=True)), _POSITION: self.scene}
+            indices = tuple(known[axis] for axis in self._order)
+            number = int(np.ravel_multi_index(indices, self._lengths)) if indices else 0
+            self._check_frame(file, number)
+            return file.read_frame(number).reshape(shape)[region]
+
+        return by_frames(box, lead, self.info.dtype, frame)
 
     def _check_frame(self, file: Any, number: int) -> None:
         """Refuse a frame that the file hasn't, for which the library would give zeros."""
@@ -134,23 +115,14 @@ class Nd2Image(PickleByReopening, Image):
         if not isinstance(offsets, dict):
             return  # the first version, which has no such table
         if number not in offsets:
-            raise corrupt_image(self.location, "ND2", f"frame {number} is missing")
+            raise corrupt_image(self.location, self.what, f"frame {number} is missing")
         attributes = file.attributes
         packed = attributes.compressionType == "lossless"
         stop = offsets[number] + (0 if packed else (attributes.widthBytes or 0) * attributes.heightPx)
         if stop > self.location.size():
-            raise corrupt_image(self.location, "ND2", f"frame {number} reaches beyond the end of the file")
-
-    def close(self) -> None:
-        """See `Image.close`; reading opens the file again."""
-        with self._lock:
-            file, self._file = self._file, None
-            source, self._source = self._source, None
-        if file is not None:
-            with suppress(Exception):  # nothing was written
-                file.close()
-        if source is not None and not isinstance(source, str):
-            source.close()
+            raise corrupt_image(
+                self.location, self.what, f"frame {number} reaches beyond the end of the file"
+            )
 
 
 def _described(file: Any) -> tuple[Any, Any, Any, tuple[str, ...]]:
@@ -194,5 +166,4 @@ def _names(file: Any, count: int) -> tuple[str, ...]:
         if getattr(loop, "type", "") == "XYPosLoop":
             names = [str(point.name or "") for point in loop.parameters.points]
     names += [""] * (count - len(names))
-    named = [name or f"position {number}" for number, name in enumerate(names[:count])]
-    return tuple(f"{name} ({n})" if named.count(name) > 1 else name for n, name in enumerate(named))
+    return distinct_names([name or f"position {number}" for number, name in enumerate(names[:count])])
