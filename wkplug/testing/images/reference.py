@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_scene, corrupt_image
 from wkplug.testing.bench import noise
 from wkplug.testing.checks import inside
 from wkplug.testing.images.samples import ImageSample
@@ -36,7 +36,6 @@ __all__ = ["ToyImage", "ToyReader", "toy_samples", "write_toy"]
 
 _MAGIC = b"wkplug toy image 1\n"
 _HEADER = 4096
-_KIND = "a toy image"
 
 
 def write_toy(
@@ -83,40 +82,36 @@ class ToyReader(ImageReader):
         return ToyImage(self, location, scene)
 
 
-class ToyImage(PickleByReopening, Image):
-    """One scene of a toy image."""
+class ToyImage(StoredImage):
+    """One scene of a toy image, read by ranges: nothing stays open, and threads may read at once."""
 
-    thread_safe = True
+    what = "a toy image"
+    in_turns = False
 
-    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        with image_errors(location, _KIND):
-            head = location.read(0, _HEADER)
-            start = len(_MAGIC) + 4
-            if (
-                len(head) < _HEADER
-                or zlib.crc32(head[start:]).to_bytes(4, "little") != head[start - 4 : start]
-            ):
-                raise EOFError("its header is damaged")
-            entries = json.loads(head[start:])
-            check_scene(location, scene, len(entries))
-            self._entry = entry = entries[scene]
-            shapes = tuple(tuple(shape) for shape in entry["shapes"])
-            self.info = ImageInfo(
-                axes=tuple(entry["axes"]),
-                shape=shapes[0],
-                dtype=entry["dtype"],
-                voxel_size=tuple(entry["voxel_size"]),
-                levels=len(shapes),
-                level_shapes=shapes,
-                block_shape=tuple(min(b, n) for b, n in zip(entry["block"], shapes[0], strict=True)),
-                scenes=tuple(f"scene {number}" for number in range(len(entries))) if len(entries) > 1 else (),
-            )
+    def describe(self, file: None) -> ImageInfo:
+        head = self.location.read(0, _HEADER)
+        start = len(_MAGIC) + 4
+        if len(head) < _HEADER or zlib.crc32(head[start:]).to_bytes(4, "little") != head[start - 4 : start]:
+            raise EOFError("its header is damaged")
+        entries = json.loads(head[start:])
+        check_scene(self.location, self.scene, len(entries))
+        self._entry = entry = entries[self.scene]
+        shapes = tuple(tuple(shape) for shape in entry["shapes"])
+        return ImageInfo(
+            axes=tuple(entry["axes"]),
+            shape=shapes[0],
+            dtype=entry["dtype"],
+            voxel_size=tuple(entry["voxel_size"]),
+            levels=len(shapes),
+            level_shapes=shapes,
+            block_shape=tuple(min(b, n) for b, n in zip(entry["block"], shapes[0], strict=True)),
+            scenes=tuple(f"scene {number}" for number in range(len(entries))) if len(entries) > 1 else (),
+        )
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+    def read_box(self, file: None, box: Box, level: int) -> NDArray[Any]:
         shape = self.info.level_shapes[level]
         block = tuple(self._entry["block"])
-        start, lengths = box if box is not None else ((0,) * len(shape), shape)
+        start, lengths = box
         stops = tuple(first + length for first, length in zip(start, lengths, strict=True))
         dtype = np.dtype(self.info.dtype)
         result = np.empty(lengths, dtype)
@@ -132,7 +127,7 @@ class ToyImage(PickleByReopening, Image):
             if all(a < b for a, b in zip(low, high, strict=True)):
                 data = self.location.read(position, position + 4 + length)
                 if len(data) < 4 + length or zlib.crc32(data[4:]).to_bytes(4, "little") != data[:4]:
-                    raise corrupt_image(self.location, _KIND, f"the block at {corner} is damaged")
+                    raise corrupt_image(self.location, self.what, f"the block at {corner} is damaged")
                 pixels = np.frombuffer(data[4:], dtype.newbyteorder("<")).reshape(extent)
                 target = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
                 source = tuple(slice(a - c, b - c) for a, b, c in zip(low, high, corner, strict=True))
