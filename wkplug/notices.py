@@ -1,4 +1,4 @@
-"""What users are told beside errors: warnings one way, and deprecations one way.
+"""What users are told: warnings one way, deprecations one way, and the words that texts and errors are made of.
 
 A warning points at the first line outside of this package, where people can act on it. Python shows deprecations by
 default only if that line is in `__main__`. `deprecated` names the older spelling and what to write instead.
@@ -14,9 +14,19 @@ from typing import TYPE_CHECKING, Any
 from wkplug.errors import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["deprecated", "make_older_home", "names_from_the_package", "warn_user"]
+__all__ = [
+    "counted",
+    "deprecated",
+    "did_you_mean",
+    "first_of",
+    "listed",
+    "make_older_home",
+    "names_from_the_package",
+    "plain_number",
+    "warn_user",
+]
 
 
 def warn_user(text: str, category: type[Warning]) -> None:
@@ -72,3 +82,36 @@ def make_older_home(package: str, name: str) -> None:
     home.__getattr__ = names_from_the_package(home.__name__)  # type: ignore[method-assign]  # as PEP 562 has it
     sys.modules[home.__name__] = home
     setattr(sys.modules[package], name, home)
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def counted(count: int, word: str) -> str:
+    """Write a number with its noun: "1 section", "3,000 sections"."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def plain_number(value: float) -> str:
+    """Write a length with six digits, or all before the point, but never as a power of ten: "2000000", not "2e+06"."""
+    return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give " Did you mean 'x'?", or nothing if no known name is close; case doesn't count."""
+    from difflib import get_close_matches
+
+    by_lower = {word.lower(): word for word in sorted(known, reverse=True)}
+    close = get_close_matches(name.lower(), sorted(by_lower), n=1, cutoff=0.6)
+    return f" Did you mean '{by_lower[close[0]]}'?" if close else ""
+
+
+def first_of(names: Sequence[str], most: int, count: int | None = None) -> str:
+    """Join the first few names, and say how many more there are, of `count` if not all are given: "a, b and 3 more"."""
+    more = (len(names) if count is None else count) - min(most, len(names))
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Join names for a text, sorted; "none" if there are none."""
+    return ", ".join(sorted(set(names))) or "none"

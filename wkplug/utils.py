@@ -5,9 +5,14 @@ Kept for the scripts that use them; the library itself has its own ways.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import inspect
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any
+
+from wkplug import storage
+from wkplug.dataset.legacy.parameters import executor_of
+from wkplug.execution import adapted
+from wkplug.progress import described
 
 if TYPE_CHECKING:
     import os
@@ -41,20 +46,14 @@ def get_executor_for_args(args: Any, executor: Any = None) -> AbstractContextMan
 
     As a context manager. One that is given is not shut down on leaving.
     """
-    from wkplug.dataset.legacy.parameters import executor_of
-
     if executor is not None or args is None:
         return wrap_executor(executor)
     return wrap_executor(executor_of(args))
 
 
-@contextmanager
-def wrap_executor(executor: Any = None) -> Iterator[Any]:
+def wrap_executor(executor: Any = None) -> AbstractContextManager[Any]:
     """Give an executor for a `with` block: the given one, which stays open, one by name, or a sequential one."""
-    from wkplug.execution import adapted
-
-    with adapted(executor) as runner:
-        yield runner
+    return adapted(executor)
 
 
 def wait_and_ensure_success(
@@ -96,8 +95,6 @@ def get_rich_progress() -> Any:
 
 def is_fs_path(path: str | os.PathLike[str]) -> bool:
     """Whether a path lies in the local file system."""
-    from wkplug import storage
-
     return storage.locate(path).local_path() is not None
 
 
@@ -115,9 +112,6 @@ def copytree(
     depths, of a folder and the names in it which do. threads: how many files are copied at once; None for
     what suits the places. progress_desc: shows a progress bar of that name on a terminal.
     """
-    from wkplug import storage
-    from wkplug.progress import described
-
     source, target = storage.locate(in_path), storage.locate(out_path)
     skip: tuple[str, ...] = ()
     if ignore is not None and _takes_a_folder(ignore):
@@ -130,8 +124,6 @@ def copytree(
 
 def _takes_a_folder(ignore: Callable[..., Any]) -> bool:
     """Whether a function is called with a folder and the names in it, as `shutil.copytree` does."""
-    import inspect
-
     needed = [
         parameter
         for parameter in inspect.signature(ignore).parameters.values()
@@ -156,6 +148,4 @@ def _ignored(
 
 def rmtree(path: str | os.PathLike[str] | Path) -> None:
     """Delete a folder with all below it; links are deleted, not followed."""
-    from wkplug import storage
-
     storage.locate(path).delete(recursive=True)

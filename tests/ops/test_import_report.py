@@ -13,7 +13,7 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.cli.main import main
-from wkplug.config.hints import counted
+from wkplug.notices import counted
 from wkplug.ops import images
 from wkplug.ops.importing.report import ImportNote, ImportReport
 

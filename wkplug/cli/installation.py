@@ -110,9 +110,9 @@ def _debug(manager: Manager, name: str) -> None:
     plugin = manager.plugin(name)
     if plugin is None:
         names = [each.name for each in manager.plugins]
-        guess = late.wording.did_you_mean(name, names)
+        guess = late.notices.did_you_mean(name, names)
         raise UnknownNameError(
-            f"No plugin '{name}' is installed.{guess}", hint=f"installed: {late.wording.listed(names)}"
+            f"No plugin '{name}' is installed.{guess}", hint=f"installed: {late.notices.listed(names)}"
         )
     offers = [
         (kind.words, offer.spec.name, _tried(manager, kind, offer))

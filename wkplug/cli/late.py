@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from wkplug import config, dataset, geometry, notices, progress, properties, registry, storage
     from wkplug.builtin import raw
     from wkplug.cli import hints, logs
-    from wkplug.config import hints as wording
     from wkplug.config import sources as config_sources
     from wkplug.dataset import layer_export
     from wkplug.model import dtypes, states
@@ -64,7 +63,6 @@ else:
             "states": "wkplug.model.states",
             "storage": "wkplug.storage",
             "upsampling": "wkplug.ops.pyramids.upsampling",
-            "wording": "wkplug.config.hints",
         },
     )
 
@@ -73,5 +71,5 @@ __all__ = [
     "equality", "explain", "exporting", "geometry", "grouping", "hints", "images", "info", "inspecting",
     "layer_copying", "layer_export", "logs", "mag_copying", "notices", "plugins", "preview", "progress",
     "properties", "raw", "readers", "rechunking", "registry", "removing", "report", "sampling", "series",
-    "states", "storage", "upsampling", "wording",
+    "states", "storage", "upsampling",
 ]  # fmt: skip

@@ -218,5 +218,5 @@ def copy_dataset(
     names = list(copy.layers)
     print_result(
         {"source": source, "target": target, "layers": names},
-        f"Copied {late.wording.counted(len(names), 'layer')} to {target}.",
+        f"Copied {late.notices.counted(len(names), 'layer')} to {target}.",
     )

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
-from wkplug.config.hints import did_you_mean
 from wkplug.errors import ConfigError
+from wkplug.notices import did_you_mean
 
 __all__ = ["DEFAULT", "KeyPath", "Rule", "Settings", "Table", "flag", "flatten", "known_keys"]
 

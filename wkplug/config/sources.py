@@ -16,10 +16,9 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from wkplug.config.hints import did_you_mean
 from wkplug.config.model import KeyPath, flatten, known_keys
 from wkplug.errors import ConfigError
-from wkplug.notices import warn_user
+from wkplug.notices import did_you_mean, warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,21 +5,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wkplug.lazy import names_of
 
 if TYPE_CHECKING:
-    from wkplug.ops.transforming.layers import transform as transform
-    from wkplug.ops.transforming.maps import AbstractTransform as AbstractTransform
-    from wkplug.ops.transforming.maps import AffineTransform as AffineTransform
+    from wkplug.ops.transforming.layers import transform
+    from wkplug.ops.transforming.maps import AbstractTransform, AffineTransform
+else:
+    __getattr__ = names_of(
+        __name__,
+        {
+            "transforming.layers": ("transform",),
+            "transforming.maps": ("AbstractTransform", "AffineTransform"),
+        },
+    )
 
 __all__ = ["AbstractTransform", "AffineTransform", "transform"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'wkplug.ops' has no attribute {name!r}")
-    from importlib import import_module
-
-    module = "layers" if name == "transform" else "maps"
-    value = globals()[name] = getattr(import_module(f"wkplug.ops.transforming.{module}"), name)
-    return value

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from wkplug.abc.arrays import ArrayBackend, ProbeScore, Problem
 from wkplug.config import Rule, current
-from wkplug.config.hints import listed
 from wkplug.errors import (
     ConfigError,
     InvalidArgumentError,
@@ -23,6 +22,7 @@ from wkplug.errors import (
     UnsupportedOperationError,
     WkplugError,
 )
+from wkplug.notices import listed
 from wkplug.registry.missing import known, unavailable
 from wkplug.registry.plugins import BACKEND, DIALECT
 from wkplug.registry.registry import current_registry, get_manager

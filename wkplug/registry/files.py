@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from wkplug.abc.arrays import ProbeScore, Problem
 from wkplug.abc.images import ImageReader
 from wkplug.config import current
-from wkplug.config.hints import did_you_mean, listed
 from wkplug.errors import (
     ConfigError,
     ImageConversionError,
@@ -33,6 +32,7 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
     WkplugError,
 )
+from wkplug.notices import did_you_mean, listed
 from wkplug.registry.arrays import matching_rules
 from wkplug.registry.missing import candidates_for, known_magic, unavailable
 from wkplug.registry.plugins import BACKEND, EXPORTER, FILESYSTEM, IMPORTER, READER

@@ -11,7 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc.specs import API
-from wkplug.config.hints import did_you_mean, listed
 from wkplug.errors import (
     PluginBlockedError,
     PluginBrokenError,
@@ -20,6 +19,7 @@ from wkplug.errors import (
     PluginIncompatibleError,
     PluginMissingError,
 )
+from wkplug.notices import did_you_mean, listed
 from wkplug.registry.plugins import Plugin, State
 
 if TYPE_CHECKING:

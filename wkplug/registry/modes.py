@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc.interpolations import Interpolation
-from wkplug.config.hints import listed
 from wkplug.errors import UnableError, UnsupportedDtypeError
+from wkplug.notices import listed
 from wkplug.registry.plugins import INTERPOLATION
 from wkplug.registry.registry import current_registry
 

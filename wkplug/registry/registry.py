@@ -20,7 +20,6 @@ import attrs
 
 from wkplug import abc
 from wkplug.config import DEFAULT, Settings, Table, current
-from wkplug.config.hints import did_you_mean
 from wkplug.config.model import flag
 from wkplug.errors import (
     ConfigError,
@@ -31,7 +30,7 @@ from wkplug.errors import (
     UnknownNameError,
     WkplugError,
 )
-from wkplug.notices import warn_user
+from wkplug.notices import did_you_mean, warn_user
 from wkplug.registry.manager import Manager
 from wkplug.registry.missing import unavailable
 from wkplug.registry.plugins import BACKEND, SETTINGS, Kind, Plugin, PluginWarning, cause_of

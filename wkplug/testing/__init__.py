@@ -10,8 +10,9 @@ for, so that a worker process that only needs one of them doesn't load pytest.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wkplug.lazy import names_of
 
 if TYPE_CHECKING:
     from wkplug.testing.arrays import ArrayBackendSuite
@@ -20,6 +21,21 @@ if TYPE_CHECKING:
     from wkplug.testing.images import ImageReaderSuite, ImageSample
     from wkplug.testing.interpolations import InterpolationSuite
     from wkplug.testing.stateful import ArrayStateMachine
+else:
+    __getattr__ = names_of(
+        __name__,
+        {
+            "arrays": ("ArrayBackendSuite",),
+            "bench": ("Bench",),
+            "checks": ("BrokenPromiseError",),
+            "images": (
+                "ImageReaderSuite",
+                "ImageSample",
+            ),
+            "interpolations": ("InterpolationSuite",),
+            "stateful": ("ArrayStateMachine",),
+        },
+    )
 
 __all__ = [
     "ArrayBackendSuite",
@@ -30,19 +46,3 @@ __all__ = [
     "ImageSample",
     "InterpolationSuite",
 ]
-
-_HOMES = {
-    "ArrayBackendSuite": "wkplug.testing.arrays",
-    "ArrayStateMachine": "wkplug.testing.stateful",
-    "Bench": "wkplug.testing.bench",
-    "BrokenPromiseError": "wkplug.testing.checks",
-    "ImageReaderSuite": "wkplug.testing.images",
-    "ImageSample": "wkplug.testing.images",
-    "InterpolationSuite": "wkplug.testing.interpolations",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)

@@ -21,7 +21,6 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.abc import Array, Box, ForeignLayer, Image, ImageInfo, Importer, Location, ProbeScore
-from wkplug.config.hints import counted
 from wkplug.errors import (
     CorruptDataError,
     MissingError,
@@ -32,6 +31,7 @@ from wkplug.errors import (
 )
 from wkplug.filesystems.zip import OF_SYSTEMS, is_zip, unzipped
 from wkplug.geometry import grids
+from wkplug.notices import counted
 from wkplug.ops.importing.readers import readable_suffixes
 from wkplug.ops.importing.report import ImportNote
 from wkplug.registry import Choice

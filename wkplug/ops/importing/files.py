@@ -16,7 +16,6 @@ import attrs
 
 from wkplug import registry, storage
 from wkplug.abc import Location
-from wkplug.config.hints import counted, first_of
 from wkplug.errors import (
     CorruptImageError,
     ImageReaderMissingError,
@@ -26,6 +25,7 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.filesystems.zip import ZipLocation
+from wkplug.notices import counted, first_of
 from wkplug.ops.importing.containers import OF_SYSTEMS, inside, is_container
 from wkplug.ops.importing.naming import stem_of
 from wkplug.ops.importing.readers import HEAD_BYTES, ImageFile, ReaderChoice, readable_suffixes

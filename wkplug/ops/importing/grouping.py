@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import storage
-from wkplug.config.hints import counted, first_of
 from wkplug.errors import (
     CorruptDataError,
     InvalidArgumentError,
@@ -28,6 +27,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
 )
+from wkplug.notices import counted, first_of
 from wkplug.ops.importing import files as image_files
 from wkplug.ops.importing import options, series
 from wkplug.ops.importing.containers import (

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from wkplug import registry
-from wkplug.config.hints import first_of
 from wkplug.errors import LayerNameError
+from wkplug.notices import first_of
 from wkplug.ops.importing.report import ImportNote
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ import attrs
 
 from wkplug import config, registry
 from wkplug.abc import ArraySpec, Location
-from wkplug.config.hints import counted
 from wkplug.errors import InvalidArgumentError, LayerNameError, UnsupportedImageDataError, WkplugError
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
 from wkplug.model.dtypes import check_category, dtype_name
 from wkplug.model.layout import LayoutRequest, array_spec
 from wkplug.model.regions import Frame
+from wkplug.notices import counted
 from wkplug.ops.importing import chunking_plan
 from wkplug.ops.importing.chunking_plan import Extent
 from wkplug.ops.importing.naming import part_of_name, spelling_notes

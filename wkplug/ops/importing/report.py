@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
-from wkplug.config.hints import counted, first_of
-from wkplug.notices import warn_user
+from wkplug.notices import counted, first_of, warn_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

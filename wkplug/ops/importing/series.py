@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.config.hints import counted, first_of
 from wkplug.errors import UnsupportedImageDataError
+from wkplug.notices import counted, first_of
 from wkplug.ops.importing.naming import stem_of
 from wkplug.ops.importing.readers import ImageFile, Source
 from wkplug.ops.importing.report import ImportNote

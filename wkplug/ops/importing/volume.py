@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.abc import Box, Image, ImageInfo
-from wkplug.config.hints import counted
 from wkplug.errors import (
     CorruptImageError,
     InvalidArgumentError,
     ShapeMismatchError,
     UnsupportedImageDataError,
 )
+from wkplug.notices import counted
 from wkplug.ops.importing.readers import ImageFile, Source
 from wkplug.ops.importing.report import ImportNote
 from wkplug.storage.budget import check_read_size

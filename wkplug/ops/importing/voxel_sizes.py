@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.config.hints import plain_number
 from wkplug.errors import InvalidArgumentError, MagError, UnsupportedImageDataError
 from wkplug.geometry import Mag, MagLike, Vec3Float
+from wkplug.notices import plain_number
 from wkplug.ops.importing.containers import Container
 from wkplug.ops.importing.options import ImportOptions
 from wkplug.ops.importing.plans import VolumePlan
