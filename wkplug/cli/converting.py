@@ -31,6 +31,7 @@ from wkplug.cli.options import (
     downsample_options,
     executor_options,
     open_dataset,
+    source_and_target,
 )
 from wkplug.cli.output import json_option, print_result, progress_bars, size_text
 from wkplug.cli.summaries import dataset_text, note_lines, plan_text, voxel_size_text
@@ -127,6 +128,9 @@ _orientation_options = combined(
     click.option("--swap-xy", is_flag=True, help="Exchange x and y, before axes are reversed."),
 )
 
+_one_layer_options = combined(_flip_option, _orientation_options, _writing_options, _overwrite_option)
+"""How the voxels of one array are turned and written."""
+
 _IMPORTING = ("dtype", "channel", "timepoint", "keep_transformation")
 _import_options = combined(
     click.option(
@@ -199,8 +203,7 @@ _OF_ADD_LAYER = (*_OF_CONVERT, "mag", "topleft")
 
 
 @click.command()
-@click.argument("source", type=PLACE)
-@click.argument("target", type=PLACE)
+@source_and_target
 @_voxel_size_options(otherwise="what the files say")
 @click.option("--layer-name", help="Name of the layer; made from the files' names if left out.")
 @_mapping_option
@@ -256,8 +259,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
 
 
 @click.command()
-@click.argument("source", type=PLACE)
-@click.argument("target", type=PLACE)
+@source_and_target
 @click.option("--shape", type=SHAPE, required=True, help="Voxels along x,y,z.")
 @_layer_options(voxel_size_needed=True)
 @click.option("--dtype", default="uint8", show_default=True, help="Type of the layer's voxels.")
@@ -274,10 +276,7 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     type=Numbers("min,max", float, "0,255"),
     help="Values that become 0 and the largest of --dtype (1 for floats); those beyond are cut off.",
 )
-@_flip_option
-@_orientation_options
-@_writing_options
-@_overwrite_option
+@_one_layer_options
 @json_option
 @executor_options
 def convert_raw(source: str, target: str, *, executor: Executor, **options: Any) -> None:
@@ -305,8 +304,7 @@ def convert_raw(source: str, target: str, *, executor: Executor, **options: Any)
 
 
 @click.command()
-@click.argument("source", type=PLACE)
-@click.argument("target", type=PLACE)
+@source_and_target
 @_layer_options(voxel_size_needed=False)
 @click.option(
     "--is-segmentation-layer/--no-is-segmentation-layer",
@@ -320,10 +318,7 @@ def convert_raw(source: str, target: str, *, executor: Executor, **options: Any)
     help="Name of the importer to use; found by what SOURCE holds if left out.",
 )
 @_import_options
-@_flip_option
-@_orientation_options
-@_writing_options
-@_overwrite_option
+@_one_layer_options
 @json_option
 @executor_options
 def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any) -> None:
@@ -348,8 +343,7 @@ def convert_zarr(source: str, target: str, *, executor: Executor, **options: Any
 
 
 @click.command()
-@click.argument("source", type=PLACE)
-@click.argument("target", type=PLACE)
+@source_and_target
 @_layer_options(voxel_size_needed=False)
 @click.option(
     "--dtype", help="Type of the cubes' voxels; unsigned, of the size that the cubes tell, if left out."

@@ -10,12 +10,12 @@ from wkplug.cli import late
 from wkplug.cli.options import (
     LAYER,
     MAG,
-    PLACE,
     PLANE_SHAPE,
     Named,
     box_option,
     executor_options,
     open_dataset,
+    source_and_target,
 )
 from wkplug.cli.output import json_option, print_result, progress_bar
 
@@ -36,8 +36,7 @@ _OVERWRITE = click.option(
 
 
 @click.command()
-@click.argument("source", type=PLACE)
-@click.argument("target", type=PLACE)
+@source_and_target
 @click.option("--layer-name", type=LAYER, help="Layer to export; may be left out if there is just one.")
 @click.option(
     "--format",
@@ -74,8 +73,7 @@ def export(
 
 
 @click.command()
-@click.argument("source", type=PLACE)
-@click.argument("target", type=PLACE)
+@source_and_target
 @click.option("--layer-name", type=LAYER, default="color", show_default=True, help="Layer to export.")
 @box_option
 @click.option("--mag", type=MAG, default="1", show_default=True, help="Resolution to export.")

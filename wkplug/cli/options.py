@@ -57,6 +57,7 @@ __all__ = [
     "open_dataset",
     "sampling_mode_option",
     "server_options",
+    "source_and_target",
     "work_memory_option",
 ]
 
@@ -284,6 +285,8 @@ chunk_options = combined(
     ),
 )
 
+
+source_and_target = combined(click.argument("source", type=PLACE), click.argument("target", type=PLACE))
 
 DOWNSAMPLE = ("coarsest_mag", "interpolation_mode", "sampling_mode")
 downsample_options = combined(

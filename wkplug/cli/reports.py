@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from wkplug.cli import late
-from wkplug.cli.options import LAYER, PLACE, Named, executor_options, open_dataset
+from wkplug.cli.options import LAYER, PLACE, Named, executor_options, open_dataset, source_and_target
 from wkplug.cli.output import is_json, json_option, print_line, print_result, progress_bar
 from wkplug.cli.summaries import container_text, dataset_text, image_text
 from wkplug.errors import LayerMismatchError, PropertiesError, StorageError
@@ -52,8 +52,7 @@ def preview(dataset: str, output: str, *, allow_incomplete: bool) -> None:
 
 
 @click.command("check-equality")
-@click.argument("source", type=PLACE)
-@click.argument("target", type=PLACE)
+@source_and_target
 @click.option("--layer-name", type=LAYER, help="Compare only this layer.")
 @json_option
 @executor_options

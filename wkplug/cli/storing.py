@@ -20,6 +20,7 @@ from wkplug.cli.options import (
     mags_of,
     mags_option,
     open_dataset,
+    source_and_target,
 )
 from wkplug.cli.output import json_option, print_line, print_result, progress_bar, progress_bars
 
@@ -161,8 +162,7 @@ def _copy(
 
 
 @click.command("copy-dataset")
-@click.argument("source", type=PLACE)
-@click.argument("target", type=PLACE)
+@source_and_target
 @click.option(
     "--data-format", type=Named("format"), help="Storage format of the copy; that of each layer if left out."
 )

@@ -14,7 +14,6 @@ from wkplug import registry, storage
 from wkplug.dataset import verbs
 from wkplug.dataset.completion import UsersNames
 from wkplug.dataset.layer import Layer, SegmentationLayer
-from wkplug.dataset.legacy.copying import OlderCopyingDataset
 from wkplug.dataset.legacy.datasets import (
     ADDING_LAYERS,
     COMPRESSING_ALL,
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset"]
 
 
-class Dataset(UsersNames, OlderCopyingDataset, OlderDataset):
+class Dataset(UsersNames, OlderDataset):
     """A dataset on disk or in a bucket.
 
     `Dataset(path, voxel_size=(x, y, z))` creates one, `Dataset.open(path)` opens one. Voxel sizes are nanometres

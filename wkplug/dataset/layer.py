@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from wkplug.dataset import verbs
 from wkplug.dataset.completion import UsersNames
 from wkplug.dataset.data_format import DataFormat
-from wkplug.dataset.legacy.copying import OlderCopyingLayer
 from wkplug.dataset.legacy.layer import ADDING_MAGS, DOWNSAMPLING, UPSAMPLING, OlderLayer
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.mag_view import MagView
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Layer", "SegmentationLayer"]
 
 
-class Layer(UsersNames, OlderCopyingLayer, OlderLayer):
+class Layer(UsersNames, OlderLayer):
     """A layer of a dataset: `dataset.get_layer("color")`. Not made by hand."""
 
     def __init__(self, dataset: Dataset, properties: LayerProperties, read_only: bool) -> None:  # noqa: FBT001 - known signature

@@ -48,13 +48,13 @@ class TransferMode(StrEnum):
     @staticmethod
     def symlink(src_path: Any, dst_path: Any) -> None:
         """Make `dst_path` a link to `src_path`."""
-        source, target = _local(src_path), _free(dst_path)
+        source, target = _existing(src_path), _free(dst_path)
         target.symlink_to(source, target_is_directory=source.is_dir())
 
     @staticmethod
     def move_and_symlink(src_path: Any, dst_path: Any) -> None:
         """Move `src_path` to `dst_path` and leave a link; of a link, `dst_path` becomes another to the same place."""
-        source, target = _local(src_path), _free(dst_path)
+        source, target = _existing(src_path), _free(dst_path)
         if source.is_symlink():
             to = source.resolve()
             target.symlink_to(to, target_is_directory=to.is_dir())
@@ -70,19 +70,19 @@ def _local(place: Any) -> Path:
         raise InvalidArgumentError(
             f"{location.url} is not on a local disk, where alone links can be.", hint="Use TransferMode.COPY."
         )
+    return Path(path)
+
+
+def _existing(place: Any) -> Path:
+    path = _local(place)
     if not os.path.lexists(path):
         raise MissingError(f"{path} could not be transferred: it is not there.")
-    return Path(path)
+    return path
 
 
 def _free(place: Any) -> Path:
-    location = storage.locate(place)
-    path = location.local_path()
-    if path is None:
-        raise InvalidArgumentError(
-            f"{location.url} is not on a local disk, where alone links can be.", hint="Use TransferMode.COPY."
-        )
+    path = _local(place)
     if os.path.lexists(path):
         raise InvalidArgumentError(f"There is already something at {path}.", hint="Move it away first.")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

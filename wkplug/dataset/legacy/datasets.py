@@ -1,4 +1,4 @@
-"""The older names and arguments of datasets: `create`, `scale`, the only layer of a category."""
+"""The older names and arguments of datasets: `create`, `scale`, the only layer of a category, copies and links."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from wkplug import storage
 from wkplug.dataset import verbs
-from wkplug.dataset.legacy.parameters import ARGS, Call
+from wkplug.dataset.legacy.parameters import ARGS, Call, executor_of
 from wkplug.errors import DatasetNotFoundError, OnlyLayerError, UnsupportedDtypeError
+from wkplug.model.states import state_of
 from wkplug.notices import deprecated
 from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
+    from wkplug.dataset.data_format import FormatName
     from wkplug.geometry import Vec3Float, Vec3FloatLike
     from wkplug.ops.images import ConversionLayerMapping
 
@@ -28,6 +31,9 @@ __all__ = [
     "ONLY_SEGMENTATION",
     "OlderDataset",
 ]
+
+# The booleans of copies could always be given by position.
+# ruff: noqa: FBT001, FBT002
 
 
 class _NestedConversionLayerMapping:
@@ -85,6 +91,95 @@ class OlderDataset:
         deprecated("Dataset.get_color_layer()", "Dataset.get_color_layers()")
         return cast("Any", _only(self.get_color_layers(), "color"))
 
+    def add_copy_layer(
+        self: Any,
+        foreign_layer: Any,
+        new_layer_name: str | None = None,
+        chunk_shape: Any = None,
+        chunks_per_shard: Any = None,
+        *,
+        shard_shape: Any = None,
+        data_format: FormatName | None = None,
+        compress: Any = None,
+        exists_ok: bool = False,
+        executor: Any = None,
+        with_attachments: bool = True,
+        chunk_size: Any = None,
+        block_len: Any = None,
+        file_len: Any = None,
+        args: Any = None,
+    ) -> Any:
+        """Deprecated: `add_layer_as_copy`."""
+        deprecated("Dataset.add_copy_layer", "Dataset.add_layer_as_copy")
+        return self.add_layer_as_copy(
+            foreign_layer,
+            new_layer_name,
+            chunk_shape=_first(chunk_shape, chunk_size, block_len),
+            shard_shape=shard_shape,
+            chunks_per_shard=_first(chunks_per_shard, file_len),
+            data_format=data_format,
+            compress=compress,
+            exists_ok=exists_ok,
+            executor=executor_of(args) if executor is None and args is not None else executor,
+            with_attachments=with_attachments,
+        )
+
+    def add_remote_layer(self: Any, foreign_layer: Any, new_layer_name: str | None = None) -> Any:
+        """Deprecated: `add_layer_as_ref`."""
+        deprecated("Dataset.add_remote_layer", "Dataset.add_layer_as_ref")
+        return self.add_layer_as_ref(foreign_layer, new_layer_name)
+
+    def add_symlink_layer(
+        self: Any,
+        foreign_layer: Any,
+        new_layer_name: str | bool | None = None,
+        make_relative: str | bool | None = False,
+    ) -> Any:
+        """Deprecated: `add_layer_as_ref`. Links a layer's folder into the dataset's; local ones only.
+
+        Name and make_relative are told apart by their types, because their order changed over the years.
+        The layer is read-only here.
+        """
+        deprecated("Dataset.add_symlink_layer", "Dataset.add_layer_as_ref")
+        if isinstance(new_layer_name, bool):
+            new_layer_name, make_relative = (
+                make_relative if isinstance(make_relative, str) else None,
+                new_layer_name,
+            )
+        made = verbs.layer_copying.add_symlink_layer(
+            self.state, state_of(foreign_layer), new_layer_name, make_relative=bool(make_relative)
+        )
+        return self._layer(made)
+
+    def add_fs_copy_layer(self: Any, foreign_layer: Any, new_layer_name: str | None = None) -> Any:
+        """Deprecated: `add_layer_as_copy`, which copies files where nothing changes."""
+        deprecated("Dataset.add_fs_copy_layer", "Dataset.add_layer_as_copy")
+        made = verbs.layer_copying.add_layer_as_copy(
+            self.state,
+            state_of(foreign_layer),
+            new_layer_name,
+            request=verbs.mag_copying.CopyOptions(files=True),
+        )
+        return self._layer(made)
+
+    def fs_copy_dataset(
+        self: Any,
+        new_dataset_path: str | os.PathLike[str],
+        *,
+        exists_ok: bool = False,
+        layers_to_ignore: Iterable[str] | None = None,
+    ) -> Any:
+        """Deprecated: `copy_dataset`, which copies files where nothing changes."""
+        deprecated("Dataset.fs_copy_dataset", "Dataset.copy_dataset")
+        made = verbs.dataset_copying.copy_dataset(
+            self.state,
+            new_dataset_path,
+            request=verbs.mag_copying.CopyOptions(files=True),
+            exists_ok=exists_ok,
+            layers_to_ignore=layers_to_ignore,
+        )
+        return type(self).of(made)
+
 
 def _either(voxel_size: Any, scale: Any, method: str) -> Any:
     if scale is None:
@@ -92,6 +187,10 @@ def _either(voxel_size: Any, scale: Any, method: str) -> Any:
     call = Call(f"Dataset.{method}", None, {"voxel_size": voxel_size})
     call.rename("scale", "voxel_size", scale)
     return call.arguments["voxel_size"]
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
 
 
 def _only(layers: list[Any], category: str) -> Any:
