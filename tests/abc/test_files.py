@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from toy_images import toy_samples
 
 from wkplug.abc.files import (
     check_scene,
@@ -34,8 +35,8 @@ from wkplug.errors import (
     UnsupportedOperationError,
 )
 from wkplug.filesystems.local import LocalLocation
-from wkplug.testing.images.thrift import CountingLocation
-from wkplug.testing.places import PlainLocation
+from wkplug.testing.places import CountingLocation, PlainLocation
+from wkplug.testing.reference import ToyReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,8 +194,6 @@ def test_a_scene_that_is_not_there_is_refused(here: LocalLocation) -> None:
 
 
 def test_images_of_one_file_pickle_as_reader_place_and_scene(tmp_path: Path) -> None:
-    from wkplug.testing.images.reference import ToyReader, toy_samples
-
     first, second, *_ = toy_samples(tmp_path)
     image = ToyReader().open(LocalLocation(str(second.path)), scene=second.scene)
     copy = pickle.loads(pickle.dumps(image))

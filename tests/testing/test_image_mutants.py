@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from mutants.images import MUTANTS, mutant
+from toy_images import toy_samples
 
 from wkplug.testing import BrokenPromiseError, ImageReaderSuite
-from wkplug.testing.images.reference import ToyReader, toy_samples
-from wkplug.testing.images.samples import ImageBench
+from wkplug.testing.images import ImageBench
+from wkplug.testing.reference import ToyReader
 
 CATCHERS = {
     "off by one at a block's edge": "any_region_equals",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from toy_images import toy_samples
+
 from wkplug.testing import ImageReaderSuite
-from wkplug.testing.images.reference import ToyReader, toy_samples
+from wkplug.testing.reference import ToyReader
 
 
 class TestToyReader(ImageReaderSuite):

@@ -9,7 +9,7 @@ from mutants.interpolations import MUTANTS, mutant
 
 from wkplug.interpolation import Mean, Median, Min, Mode, Nearest
 from wkplug.testing import BrokenPromiseError, InterpolationSuite
-from wkplug.testing.interpolations.samples import made
+from wkplug.testing.interpolations import made
 
 CATCHERS: dict[str, tuple[Any, str]] = {
     "another name": (Mode, "offers_the_mode_by_its_name"),

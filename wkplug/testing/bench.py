@@ -9,14 +9,16 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import attrs
 import numpy as np
 import pytest
 
+from wkplug import registry
 from wkplug.abc import Array, ArrayBackend, ArrayCapabilities, ArraySpec, Box, Layout, Location
+from wkplug.filesystems.local import LocalLocation
+from wkplug.testing import children
 from wkplug.testing.checks import breaks, inside
 from wkplug.testing.strategies import SPATIAL, shape_for
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["BackendFixtures", "Bench", "Filled", "ReadOtherwise", "WriteOtherwise", "noise", "whole"]
+__all__ = ["BackendFixtures", "Bench", "Filled", "ReadOtherwise", "Suite", "WriteOtherwise", "noise", "whole"]
 
 WriteOtherwise: TypeAlias = Callable[[Location, ArraySpec, "NDArray[Any]"], object]
 ReadOtherwise: TypeAlias = Callable[[Location, ArraySpec], "NDArray[Any]"]
@@ -142,7 +144,25 @@ def whole(data: NDArray[Any]) -> Box:
     return (0,) * data.ndim, data.shape
 
 
-class BackendFixtures:
+class Suite:
+    """What the suites of all kinds of plugins share."""
+
+    def made(self, attribute: str, *arguments: Any) -> Any:
+        """Call the factory that a class attribute names or holds, as the registry does; None if it is None."""
+        factory = inspect.getattr_static(type(self), attribute, None)
+        if isinstance(factory, staticmethod):
+            factory = factory.__func__
+        if isinstance(factory, str):
+            factory = children.named(factory)
+        return None if factory is None else factory(*arguments)
+
+    def need(self, condition: object, capability: str) -> None:
+        """Skip the rest of a test because of what plugin or author declare: the only reason to skip."""
+        if not condition:
+            pytest.skip(f"by capability: {capability}")
+
+
+class BackendFixtures(Suite):
     """Finds the backend under test. Name it in one of three ways.
 
     backend: its name, resolved through the registry (the plugin is installed).
@@ -162,29 +182,19 @@ class BackendFixtures:
     @pytest.fixture
     def array_backend(self) -> ArrayBackend:
         """The backend under test."""
-        factory = inspect.getattr_static(type(self), "backend_factory", None)
-        if isinstance(factory, staticmethod):
-            factory = factory.__func__
-        if isinstance(factory, str):
-            module, _, attribute = factory.partition(":")
-            factory = getattr(import_module(module), attribute)
-        if factory is not None:
-            made: ArrayBackend = factory({})
+        made: ArrayBackend | None = self.made("backend_factory", {})
+        if made is not None:
             return made
         if self.backend is None:
             pytest.fail(
                 f"{type(self).__name__} must say which backend it tests: `backend`, `backend_factory` or the "
                 "fixture `array_backend`"
             )
-        from wkplug.registry import backend
-
-        return backend(self.backend)
+        return registry.backend(self.backend)
 
     @pytest.fixture
     def location(self, tmp_path: Path) -> Location:
         """A fresh folder; override it to test on other storage."""
-        from wkplug.filesystems.local import LocalLocation
-
         return LocalLocation(str(tmp_path / "arrays"))
 
     @pytest.fixture
@@ -270,8 +280,3 @@ class BackendFixtures:
         """Skip the rest of a test because no other process could see the array."""
         self.need(bench.can.shared_between_processes, "shared_between_processes")
         self.need(bench.place_is_shared, "shared_between_processes (of the place)")
-
-    def need(self, condition: object, capability: str) -> None:
-        """Skip the rest of a test because a capability is declared closed: the only reason to skip."""
-        if not condition:
-            pytest.skip(f"by capability: {capability}")

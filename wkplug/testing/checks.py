@@ -12,23 +12,27 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from wkplug.abc import ArraySpec
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import ArraySpec, Box
+    from wkplug.abc import Box
     from wkplug.errors import WkplugError
 
 __all__ = [
     "BrokenPromiseError",
     "breaks",
     "describe",
+    "differing",
     "holds",
     "inside",
     "promised",
     "refuses",
     "same_voxels",
+    "survived",
 ]
 
 
@@ -51,8 +55,6 @@ def holds(condition: object, promise: str, **facts: Any) -> None:
 
 def describe(value: Any) -> str:
     """Give one line for a spec, a box, an exception or anything else."""
-    from wkplug.abc import ArraySpec
-
     if isinstance(value, ArraySpec):
         axes = ",".join(value.axes)
         return (
@@ -69,30 +71,51 @@ def inside(box: Box) -> tuple[slice, ...]:
     return tuple(slice(start, start + length) for start, length in zip(*box, strict=True))
 
 
-def same_voxels(
-    actual: NDArray[Any], expected: NDArray[Any], promise: str, *, spec: ArraySpec, **facts: Any
-) -> None:
-    """Fail unless both arrays have the same shape, dtype and voxels (bit by bit, but any NaN is a NaN)."""
-    if not isinstance(actual, np.ndarray):
-        breaks(promise, got=f"{type(actual).__name__}, not a numpy array", array=spec, **facts)
-    if actual.shape != expected.shape:
-        breaks(promise, got=f"shape {actual.shape}", expected=f"shape {expected.shape}", array=spec, **facts)
-    if actual.dtype != expected.dtype or not actual.dtype.isnative:
-        breaks(promise, got=f"dtype {actual.dtype.str}", expected=expected.dtype.str, array=spec, **facts)
-    wrong = actual != expected
+def differing(actual: NDArray[Any], expected: NDArray[Any], tolerance: float = 0.0) -> NDArray[np.bool_]:
+    """Where voxels differ, by more than a tolerance; any NaN equals any other."""
+    if tolerance:
+        return np.asarray(np.abs(actual.astype("float64") - expected.astype("float64")) > tolerance)
+    wrong = np.asarray(actual != expected)
     if actual.dtype.kind in "fc":
         wrong &= ~(np.isnan(actual) & np.isnan(expected))
+    return wrong
+
+
+def same_voxels(
+    actual: NDArray[Any],
+    expected: NDArray[Any],
+    promise: str,
+    *,
+    spec: ArraySpec | None = None,
+    tolerance: float = 0.0,
+    **facts: Any,
+) -> None:
+    """Fail unless both have the same shape, dtype, and voxels (see `differing`), and `actual` the native byte order."""
+    if spec is not None:
+        facts = {"array": spec, **facts}
+    native = expected.dtype.newbyteorder("=")
+    if not isinstance(actual, np.ndarray):
+        breaks(promise, got=f"{type(actual).__name__}, not a numpy array", **facts)
+    if actual.shape != expected.shape:
+        breaks(promise, got=f"shape {actual.shape}", expected=f"shape {expected.shape}", **facts)
+    if actual.dtype != native or not actual.dtype.isnative:
+        breaks(promise, got=f"dtype {actual.dtype.str}", expected=native.str, **facts)
+    wrong = differing(actual, expected, tolerance)
     if wrong.any():
         places = np.argwhere(wrong)
-        first = tuple(int(value) for value in places[0])
-        last = tuple(int(value) for value in places[-1])
+        first, last = (tuple(int(value) for value in place) for place in (places[0], places[-1]))
         breaks(
             promise,
-            array=spec,
             **facts,
             wrong=f"{len(places)} of {actual.size} voxels, from index {first} to {last} of the result",
             first=f"{actual[first]!r} where {expected[first]!r} was expected",
         )
+
+
+def survived(outcomes: list[tuple[str, bool]], promise: str) -> None:
+    """Fail unless every damage came out fine; `outcomes` say what came of each, and whether that is."""
+    wrong = [line for line, fine in outcomes if not fine]
+    holds(not wrong, promise, cases=f"{len(wrong)} of {len(outcomes)}", first=wrong[:8])
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from wkplug.testing.checks import breaks
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Job", "run", "serve", "together"]
+__all__ = ["Job", "named", "run", "serve", "together"]
 
 Job = tuple[str, tuple[Any, ...]]
 """A function's reference and its arguments."""
@@ -67,6 +67,12 @@ def together(jobs: Sequence[Job]) -> list[Any]:
         return [_result(folder, number, child) for number, child in enumerate(children)]
 
 
+def named(reference: str) -> Any:
+    """Import what "package.module:attribute" names."""
+    module, _, attribute = reference.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 def _result(folder: Path, number: int, child: subprocess.Popen[bytes]) -> Any:
     file = folder / f"result-{number}"
     if not file.exists():
@@ -93,8 +99,7 @@ def serve(arguments: list[str]) -> None:
     folder, number = Path(arguments[0]), arguments[1]
     try:
         function, values = pickle.loads((folder / f"job-{number}").read_bytes())  # noqa: S301 - our own parent's
-        module, _, attribute = function.partition(":")
-        work = getattr(import_module(module), attribute)
+        work = named(function)
         (folder / f"ready-{number}").touch()
         while not (folder / "go").exists():
             time.sleep(0.002)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wkplug.abc import LocationWrapper
 
-__all__ = ["PlainLocation"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wkplug.abc import Location
+
+__all__ = ["CountingLocation", "PlainLocation"]
 
 
 class PlainLocation(LocationWrapper):
@@ -22,3 +29,31 @@ class PlainLocation(LocationWrapper):
 
     def native(self, kind: str) -> None:
         """No engine can do its own I/O here."""
+
+
+class CountingLocation(PlainLocation):
+    """A place without a local path that counts the bytes that are read from it."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self, inner: Location, counts: list[int] | None = None) -> None:
+        super().__init__(inner)
+        self.counts: list[int] = [] if counts is None else counts
+        """Of this place and of all that it led to."""
+
+    def read(self, start: int | None = None, stop: int | None = None) -> bytes:
+        """Read and count."""
+        data = self.inner.read(start, stop)
+        self.counts.append(len(data))
+        return data
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Read ranges and count."""
+        found = self.inner.read_ranges(ranges)
+        self.counts.extend(len(data) for data in found)
+        return found
+
+    @property
+    def total(self) -> int:
+        """All bytes so far."""
+        return sum(self.counts)

@@ -77,7 +77,7 @@ EVERY = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64
     ],
 )
 def test_every_dtype_has_the_bits_of_the_plain_mode(suite: type[Compiled]) -> None:
-    from wkplug.testing.interpolations.samples import made
+    from wkplug.testing.interpolations import made
 
     every = type("Every", (suite,), {"dtypes": EVERY})()
     assert suite.interpolation_factory is not None

@@ -20,32 +20,12 @@ The kit knows pytest, hypothesis, numpy and the contract; the rest of wkplug doe
 
 from __future__ import annotations
 
-from wkplug.testing.parts.damage import DamagePart
-from wkplug.testing.parts.handles import HandlesPart
-from wkplug.testing.parts.histories import HistoriesPart
-from wkplug.testing.parts.layouts import LayoutsPart
-from wkplug.testing.parts.opening import OpeningPart
-from wkplug.testing.parts.others import OthersPart
-from wkplug.testing.parts.processes import ProcessesPart
-from wkplug.testing.parts.reading import ReadingPart
-from wkplug.testing.parts.refusals import RefusalsPart
-from wkplug.testing.parts.resizing import ResizingPart
-from wkplug.testing.parts.writing import WritingPart
+from wkplug.testing.arrays.handles import HandleTests
+from wkplug.testing.arrays.opening import OpeningTests
+from wkplug.testing.arrays.voxels import VoxelTests
 
 __all__ = ["ArrayBackendSuite"]
 
 
-class ArrayBackendSuite(
-    OpeningPart,
-    ReadingPart,
-    WritingPart,
-    HandlesPart,
-    ResizingPart,
-    LayoutsPart,
-    RefusalsPart,
-    ProcessesPart,
-    DamagePart,
-    HistoriesPart,
-    OthersPart,
-):
+class ArrayBackendSuite(OpeningTests, VoxelTests, HandleTests):
     """The conformance tests of array backends; see the module's text for how to use it."""
