@@ -43,6 +43,31 @@ BACK = {
 }
 
 LONGEST_FILE = 1000  # files are split by what a stranger would look for, not by size
+LONGEST_FUNCTION = 60  # lines of its body, docstring aside
+
+# One story that is told in order, and would need its half-made things handed around.
+LONGER_FUNCTIONS = {
+    "wkplug/ops/copying/layer_copying.py add_layer_as_copy",
+    "wkplug/ops/pyramids/upsampling.py upsample",
+    "wkplug/ops/transforming/layers.py transform",
+    "plugins/images_tiff/src/wkplug_tiff/stack.py write",
+}
+
+# What others call private, and there is no public name for: of fsspec, whose drivers are made for overriding these.
+PRIVATE_OF_OTHERS = {
+    "wkplug/filesystems/addresses.py _get_kwargs_from_urls",
+    "wkplug/filesystems/fsspec.py _strip_protocol",
+    # To be made public, or the code moved:
+    "wkplug/geometry/boxes.py _data",
+    "plugins/images_tiff/src/wkplug_tiff/series.py _pages",
+    "plugins/images_tiff/src/wkplug_tiff/series.py _clear",
+    "plugins/tensorstore_backend/src/wkplug_tensorstore/zarr2.py _replace",
+    "plugins/wkw_backend/src/wkplug_wkw/codec.py _block",
+}
+
+MOST_LATE_IMPORTS = 106  # statements inside of functions that import our own modules
+
+PASS_THROUGHS = 10  # of three and more parameters
 
 # The box's own JSON form has carried a format's name since its first days; users' code calls it so.
 OLD_METHODS = {"from_wkw_dict", "to_wkw_dict"}
@@ -211,6 +236,95 @@ def test_no_file_is_longer_than_a_stranger_reads() -> None:
         if (lines := len(path.read_text().splitlines())) > LONGEST_FILE
     }
     assert long == {}
+
+
+def functions(tree: ast.Module) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def test_no_function_is_longer_than_a_page() -> None:
+    long = {
+        f"{path.relative_to(ROOT)} {function.name}"
+        for path in [*sources(PACKAGE), *plugin_sources()]
+        for function in functions(_without_docstrings(path))
+        if function.body and (function.end_lineno or 0) - function.body[0].lineno >= LONGEST_FUNCTION
+    }
+    assert long - LONGER_FUNCTIONS == set()
+
+
+def private_names(path: Path) -> set[str]:
+    """Give the private attributes of others that a file uses: those that neither self has nor the file defines."""
+    tree = ast.parse(path.read_text())
+    own = {"_replace", "_asdict", "_fields", "_make", "_getframe"}  # of named tuples and of sys, documented
+    used = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            own.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            own.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            own.add(node.value)  # in __slots__, or set with object.__setattr__
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            own.add(node.attr)
+        elif isinstance(node, ast.Attribute) and re.match(r"_[^_]", node.attr):
+            it = node.value
+            base = it.func if isinstance(it, ast.Call) else it
+            if not (isinstance(base, ast.Name) and base.id in ("self", "cls", "super")):
+                used.add(node.attr)
+    return used - own
+
+
+def test_nothing_reaches_into_private_parts_of_others() -> None:
+    found = {
+        f"{path.relative_to(ROOT)} {name}"
+        for path in [*sources(PACKAGE), *plugin_sources()]
+        for name in private_names(path)
+    }
+    assert found - PRIVATE_OF_OTHERS == set()
+
+
+def late_imports(path: Path) -> int:
+    """Count the statements inside of functions that import our own modules."""
+    found = set()
+    for function in functions(ast.parse(path.read_text())):
+        for node in ast.walk(function):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.partition(".")[0] == "wkplug" for name in names):
+                found.add(node.lineno)
+    return len(found)
+
+
+def test_few_functions_import_our_own_modules() -> None:
+    """A late import is an arrow that a reader doesn't see; only what start-up time truly asks for may stay."""
+    found = {str(path.relative_to(ROOT)): late_imports(path) for path in sources(PACKAGE)}
+    assert sum(found.values()) <= MOST_LATE_IMPORTS, {name: count for name, count in found.items() if count}
+
+
+def passes_through(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a function of three or more parameters only calls another with the same ones."""
+    given = [
+        argument.arg
+        for argument in [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        if argument.arg not in ("self", "cls")
+    ]
+    body = [node for node in function.body if not isinstance(node, (ast.Import, ast.ImportFrom))]
+    call = getattr(body[0], "value", None) if len(body) == 1 else None
+    if len(given) < 3 or not isinstance(call, ast.Call):
+        return False
+    values = [*call.args, *(keyword.value for keyword in call.keywords)]
+    handed_on = {value.id for value in values if isinstance(value, ast.Name)}
+    return set(given) <= handed_on and len(values) <= len(given) + 1
+
+
+def test_few_functions_only_hand_on_their_parameters() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{function.lineno} {function.name}"
+        for path in [*sources(PACKAGE), *plugin_sources()]
+        for function in functions(_without_docstrings(path))
+        if passes_through(function)
+    ]
+    assert len(found) <= PASS_THROUGHS, found
 
 
 def test_every_module_has_a_charter() -> None:

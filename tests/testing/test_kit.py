@@ -63,7 +63,17 @@ def test_the_kit_loads_no_more_than_contract_registry_and_folders():
     code += "import sys; print(' '.join(sorted(m for m in sys.modules if m.startswith('wkplug.'))))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     parts = {name.split(".")[1] for name in done.stdout.split()}
-    assert parts <= {"abc", "errors", "geometry", "lazy", "registry", "config", "filesystems", "testing"}
+    assert parts <= {
+        "abc",
+        "errors",
+        "geometry",
+        "lazy",
+        "registry",
+        "config",
+        "filesystems",
+        "notices",
+        "testing",
+    }
 
 
 def test_unknown_names_are_attribute_errors():
