@@ -68,7 +68,7 @@ faults: env
 	WKPLUG_TEST_KILLS=all $(BIN)/python -m pytest -m faults $(PYTEST_ARGS)
 
 check: lint types
-	$(BIN)/python tools/check.py $(BASE) $(PYTEST_ARGS)
+	$(BIN)/python tools/check.py $(BASE) $(MARKS) $(PYTEST_ARGS)
 
 format: env
 	$(BIN)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""Run the tests of what differs from a branch (main, or the one given); with `--list` only name them. For `make check`.
+"""Run the tests of what differs from a branch (main, or the one given); with `--list` only name them.
 
 A file's tests are found by its place alone, so that it is plain what will run:
 
@@ -7,8 +7,8 @@ A file's tests are found by its place alone, so that it is plain what will run:
 * wkplug/ROOM/... runs tests/ROOM, wkplug/NAME.py runs tests/test_NAME.py; where there are none, tests/dataset;
 * documentation runs tests/test_docs.py.
 
-Those of the architecture and the repository always run, they are quick. Tests with marks that `make test` leaves out
-are left out here, too. It is no replacement for `make test`: a change may break what is far away.
+Those of the architecture and the repository always run, they are quick. Further arguments are pytest's: `make check`
+gives the marks that `make test` leaves out. It is no replacement for `make test`: a change may break what is far away.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
 ALWAYS = ("tests/test_architecture.py", "tests/test_repository.py")
-MARKS = "not long and not peer and not system and not faults"
 
 
 def _git(*arguments: str) -> list[str]:
@@ -83,9 +82,8 @@ def main() -> int:
     print("\n".join(tests), flush=True)
     if options.list:
         return 0
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", MARKS, *further, *tests], cwd=ROOT, check=False
-    ).returncode
+    command = [sys.executable, "-m", "pytest", "-q", *further, *tests]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":
