@@ -18,11 +18,10 @@ import numpy as np
 import pytest
 
 import wkplug as wk
+from tests.dataset.samples import Sample
 from wkplug import execution
 from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError
 from wkplug.geometry import grids
-
-from .samples import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,7 @@ def mag(request: pytest.FixtureRequest, tmp_path: Path) -> wk.MagView:
 @pytest.fixture
 def jobs(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The functions that go to other processes, from a module that these can import."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "dataset"))
     return importlib.import_module("jobs_on_chunks")
 
 
@@ -321,8 +320,9 @@ def test_where_nothing_can_be_listed_all_shards_are_gone_through(tmp_path: Path)
         assert len(list(mag.get_bounding_boxes_on_disk())) == 8
 
 
-def test_what_cant_be_sent_to_a_process_is_named(make_layer: Callable[..., wk.Layer]) -> None:
-    mag = make_layer(size=(32, 32, 32)).add_mag(1)
+def test_what_cant_be_sent_to_a_process_is_named(tmp_path: Path) -> None:
+    dataset = wk.Dataset(tmp_path / "ds", voxel_size=(1, 1, 1))
+    mag = Sample("zarr3", size=(32, 32, 32)).add_to(dataset, "color")
     for call in (
         lambda: mag.for_each_chunk(lambda _: None, executor="processes"),
         lambda: list(mag.map_chunk(lambda _: 1, executor="processes")),

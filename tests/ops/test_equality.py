@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wkplug as wk
+from tests.dataset.samples import AXES, Sample, dataset_of, samples
 from wkplug.model import voxels
 from wkplug.ops import equality
 from wkplug.testing.profiles import examples
-
-from .samples import AXES, Sample, dataset_of, samples
 
 if TYPE_CHECKING:
     from pathlib import Path
