@@ -2,10 +2,10 @@
 
     python benchmarks/run.py [ROWS ...] [--turns N] [--quick] [--no-page]
 
-ROWS are groups of rows (import, open, reads, zarr, wkw, small, create, views, copy, ...), all by default. The
-sides take turns in
-one run, on the same files. Prints a table; a run of all rows also writes it into docs/performance.md, between
-two markers. Takes about six minutes on two idle cores, twice that on busy ones.
+ROWS are groups of rows (import, open, reads, zarr, wkw, small, create, views, copy, ...), all by default. The sides
+take turns in one run, on the same files. Prints a table; a run of all rows also writes it to
+benchmarks/results/comparison.md, and some of it into docs/performance.md, between two markers. Takes about six minutes
+on two idle cores, twice that on busy ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import volumes
 from bench import Bench
 from rows import GROUPS
 from sides import Sides, warm
-from tables import Row, put_into, table
+from tables import Row, put_into, results, table
 
 import wkplug
 
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+_TABLE = Path(__file__).parent / "results" / "comparison.md"
+_TITLE = """\
+# wkplug, webknossos and the engines alone
+
+Written by `make bench`; `docs/performance.md` says how it is measured.
+
+"""
 _KEPT_FORMATS = ("wkw", "zarr3")
 
 
@@ -99,7 +106,7 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROWS", help=", ".join(GROUPS))
     parser.add_argument("--turns", type=int, default=5, help="turns of each side, 5 by default")
     parser.add_argument("--quick", action="store_true", help="one turn of each side")
-    parser.add_argument("--no-page", action="store_true", help="leave docs/performance.md alone")
+    parser.add_argument("--no-page", action="store_true", help="print the table and write no file")
     options = parser.parse_args()
     unknown = set(options.rows) - set(GROUPS)
     if unknown:
@@ -119,7 +126,8 @@ def main() -> int:
     text = heading(turns, time.monotonic() - began) + table(rows)
     print(text)
     if not options.rows and not options.quick and not options.no_page:
-        put_into(_PAGE, text)
+        _TABLE.write_text(_TITLE + text, encoding="utf-8")
+        put_into(_PAGE, results(text))
     return 0
 
 

@@ -14,9 +14,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Goal", "Row", "Turns", "at_least", "at_most", "put_into", "ratios", "table"]
+__all__ = ["Goal", "Row", "Turns", "at_least", "at_most", "put_into", "ratios", "results", "table"]
 
 Turns = Sequence[dict[str, Any]]
+
+# One row of each kind, those where wkplug is no faster among them.
+_SHOWN = {
+    "`import`, the whole process (engine: bare Python)",
+    "fresh process: import, open, read 32^3, wkw",
+    "fresh process: import, open, read 32^3, zarr3",
+    "Dataset.open, 200 layers x 2 mags",
+    "1,000 unaligned reads of 32^3, wkw, per read",
+    "1,000 unaligned reads of 32^3, zarr3, per read",
+    "read 256^3 image, wkw lz4hc",
+    "write 256^3 image, wkw lz4hc",
+    "read 256^3 image, zarr3 (zstd 5)",
+    "write 256^3 image, zarr3 (zstd 5)",
+    "60 layers x 2 mags, zarr3, per operation",
+    "compress(), 32 MiB, zarr3",
+    "copy_dataset, 32 MiB, wkw as it is",
+    "from_images, 64 zlib TIFF sections of 1024^2, wkw",
+    "from_images, 64 zlib TIFF sections of 1024^2, zarr3",
+    "pyramid of 512^3 EM, wkw, shards 256^3, LZ4HC (engine: codec alone)",
+    "pyramid of 256^3 uint8 colour, zarr3, default shards of both",
+}
 
 _BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
@@ -96,6 +117,17 @@ def table(rows: Sequence[Row]) -> str:
     ]
     notes = [f"* {row.what}: {note}" for row in rows for note in row.notes]
     return "\n".join([*lines, "", *notes]).rstrip() + "\n"
+
+
+def results(measured: str) -> str:
+    """Give of what was measured what the documentation shows: the heading and some rows, without engine and wall."""
+    heading = measured.partition("\n")[0]
+    lines = [heading, "", "| what | wkplug | webknossos | webknossos / wkplug |", "|---|---|---|---|"]
+    for line in measured.splitlines():
+        what, *cells = line.strip("| ").split(" | ")
+        if what in _SHOWN and len(cells) > 3:  # the table of goals has three
+            lines.append(f"| {what} | {cells[0]} | {cells[1]} | {cells[3]} |")
+    return "\n".join(lines) + "\n"
 
 
 def put_into(path: Path, text: str) -> None:
