@@ -13,6 +13,7 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
+from wkplug_zarr import headers, stores
 from wkplug_zarr.backend import Zarr2Backend, Zarr3Backend
 
 from wkplug.abc import ArraySpec, ProbeScore
@@ -173,8 +174,6 @@ def test_a_file_that_may_not_be_read_is_forbidden(stored):
 
 
 def test_errors_of_the_operating_system_are_sorted():
-    from wkplug_zarr.stores import _sorted
-
     cases = {
         errno.ENOENT: MissingError,
         errno.EISDIR: CorruptDataError,
@@ -187,7 +186,7 @@ def test_errors_of_the_operating_system_are_sorted():
         errno.EIO: StorageError,
     }
     for number, kind in cases.items():
-        found = _sorted(OSError(number, os.strerror(number)), "read", "/a/b")
+        found = stores._sorted(OSError(number, os.strerror(number)), "read", "/a/b")
         assert type(found) is kind
         assert "/a/b" in str(found)
 
@@ -278,8 +277,6 @@ def test_metadata_that_are_no_json_object_are_damage_and_probed_as_a_marker(back
 
 
 def test_metadata_beyond_all_reason_are_not_read(backend, place, monkeypatch):
-    from wkplug_zarr import headers
-
     monkeypatch.setattr(headers, "MAX_DOCUMENT_BYTES", 100)
     place.child("zarr.json" if backend.format == "zarr3" else ".zarray").write(b"{" + b" " * 200)
     with pytest.raises(TooLargeError, match="of metadata"):
@@ -333,8 +330,6 @@ def test_a_killed_writer_leaves_every_shard_old_or_new(tmp_path):
 
 @pytest.mark.faults
 def test_a_full_disk_says_so_and_leaves_no_half_written_shard(stored, monkeypatch):
-    import wkplug_zarr.stores as stores
-
     array, path, data = stored
 
     class FullFile:

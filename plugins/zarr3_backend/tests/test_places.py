@@ -9,6 +9,8 @@ from contextlib import nullcontext
 import attrs
 import numpy as np
 import pytest
+import zarr
+from wkplug_zarr.stores import FolderStore, PlaceStore
 
 from wkplug.abc import Location, locate
 from wkplug.errors import ConflictError, CorruptDataError, ForbiddenError, MissingError, StorageError
@@ -150,9 +152,6 @@ def test_damage_and_refusal_are_no_fill_value_there_either(backend, spec):
 
 @pytest.mark.parametrize("kind", ["folder", "shelf"])
 def test_both_stores_pass_for_stores_with_zarr_python_itself(tmp_path, kind):
-    import zarr
-    from wkplug_zarr.stores import FolderStore, PlaceStore
-
     shelf = Shelf(uuid.uuid4().hex, "group")
     store = (
         FolderStore(str(tmp_path / "g"), read_only=False)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
+import attrs
 import numpy as np
 import zarr
 from zarr.buffer import cpu
@@ -34,7 +35,16 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug_zarr.documents import encode
-from wkplug_zarr.headers import METADATA_FILES, Header, read_document, read_header, read_named_header
+from wkplug_zarr.headers import (
+    METADATA_FILES,
+    WIDENED,
+    Header,
+    read_document,
+    read_header,
+    read_named_header,
+    unusual_dtype,
+    unusual_header,
+)
 from wkplug_zarr.stores import CheckedStore, open_store
 
 if TYPE_CHECKING:
@@ -42,7 +52,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["ZarrArray", "make_engine"]
+__all__ = ["WidenedArray", "ZarrArray", "check_engine"]
 
 _RESIZE_ATTEMPTS = 20
 _CONFIG = {"order": "F", "write_empty_chunks": False}
@@ -51,6 +61,11 @@ _KNOWN_WARNINGS = (
     "Numcodecs codecs are not in the Zarr version 3 specification",
     "Combining a `sharding_indexed` codec disables partial reads",
 )
+
+
+def check_engine(header: Header, location: Location) -> None:
+    """UnsupportedOperationError for what zarr-python doesn't know."""
+    make_engine(header, open_store(location, read_only=True, index=None), header.shape)
 
 
 def make_engine(header: Header, store: CheckedStore, shape: tuple[int, ...]) -> zarr.Array[Any]:
@@ -317,3 +332,61 @@ class ZarrArray(Array):
 
 def _text(error: BaseException) -> str:
     return (str(error) or type(error).__name__).strip().rstrip(".")
+
+
+class WidenedArray(Array):
+    """An array of bool or float16, which no layer has: read with its values widened, never written."""
+
+    def __init__(self, location: Location, zarr_format: int, axes: tuple[str, ...] | None) -> None:
+        self._made_of = location, zarr_format, axes
+        self.stored_dtype = unusual_dtype(location, zarr_format) or "bool"
+        header = unusual_header(location, zarr_format, self.stored_dtype)
+        self._stored = ZarrArray(location, zarr_format, "r", axes, header)
+        self.format, self.backend = self._stored.format, self._stored.backend
+        self.spec: ArraySpec = attrs.evolve(self._stored.spec, dtype=WIDENED[self.stored_dtype])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (WidenedArray, self._made_of)
+
+    def read(
+        self, box: Box, *, out: NDArray[Any] | None = None, missing: Literal["fill", "error"] = "fill"
+    ) -> NDArray[Any]:
+        """See `Array.read`."""
+        stored = self._stored.read(box, missing=missing)
+        if out is None:
+            return stored.astype(self.spec.dtype, order="K")
+        out[...] = stored
+        return out
+
+    def write(self, box: Box, data: NDArray[Any]) -> None:
+        """Refuse it."""
+        del box, data
+        self._refuse()
+
+    def resize(self, shape: tuple[int | None, ...]) -> None:
+        """Refuse it."""
+        del shape
+        self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        raise UnsupportedOperationError(
+            f"The array at {self._made_of[0].url} stores {self.stored_dtype}, which is read as {self.spec.dtype}, "
+            "but never written.",
+            hint="Copy the layer, which stores the values that are read, and change the copy.",
+        )
+
+    def stored_boxes(self) -> Any:
+        """See `Array.stored_boxes`."""
+        return self._stored.stored_boxes()
+
+    def looks_into(self, key: str) -> bool | None:
+        """See `Array.looks_into`."""
+        return self._stored.looks_into(key)
+
+    def close(self) -> None:
+        """See `Array.close`."""
+        self._stored.close()
+
+    def native_handle(self) -> Any:
+        """Give a `zarr.Array` of the dtype that is stored."""
+        return self._stored.native_handle()

@@ -38,11 +38,14 @@ from wkplug_zarr.headers import (
     METADATA_FILES,
     NAMES,
     USUAL_AXES,
+    WIDENED,
     Header,
     check_document,
     read_document,
     read_header,
     read_named_header,
+    unusual_dtype,
+    unusual_header,
 )
 from wkplug_zarr.layouts import check_layout, default_layout
 
@@ -121,8 +124,6 @@ class _ZarrBackend(ArrayBackend):
         try:
             return read_header(location, self.zarr_format)
         except UnsupportedDtypeError as error:
-            from wkplug_zarr.unusual import WIDENED, unusual_dtype, unusual_header
-
             dtype = unusual_dtype(location, self.zarr_format)
             if dtype is None:
                 raise
@@ -153,8 +154,7 @@ class _ZarrBackend(ArrayBackend):
 
     def create(self, location: Location, spec: ArraySpec) -> Array:
         """Write the metadata; ConflictError if there is an array, or what is left of one."""
-        from wkplug_zarr.arrays import ZarrArray, make_engine
-        from wkplug_zarr.stores import open_store
+        from wkplug_zarr.arrays import ZarrArray, check_engine
 
         header = self._new_header(spec, location)
         for name in location.list():
@@ -170,7 +170,7 @@ class _ZarrBackend(ArrayBackend):
                     hint="Choose another place.",
                 )
         # The engine judges the codecs' configurations before anything is written.
-        make_engine(header, open_store(location, read_only=True, index=None), header.shape)
+        check_engine(header, location)
         if self.zarr_format == 2 and spec.axes != USUAL_AXES.get(len(spec.axes)):
             location.child(ATTRIBUTES).write(encode({NAMES: list(spec.axes)}))
         # Last, because this is what makes it an array.
@@ -192,16 +192,14 @@ class _ZarrBackend(ArrayBackend):
 
     def open(self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None) -> Array:
         """Open an array; everything that its metadata claim is checked first."""
+        from wkplug_zarr.arrays import WidenedArray, ZarrArray
+
         try:
             header = read_named_header(location, self.zarr_format, axes)
         except UnsupportedDtypeError:
-            from wkplug_zarr.unusual import WidenedArray, unusual_dtype
-
             if mode != "r" or unusual_dtype(location, self.zarr_format) is None:
                 raise
             return WidenedArray(location, self.zarr_format, axes)
-        from wkplug_zarr.arrays import ZarrArray
-
         return ZarrArray(location, self.zarr_format, mode, axes, header)
 
 

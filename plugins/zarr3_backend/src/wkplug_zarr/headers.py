@@ -36,11 +36,14 @@ __all__ = [
     "METADATA_FILES",
     "NAMES",
     "USUAL_AXES",
+    "WIDENED",
     "Header",
     "check_document",
     "read_document",
     "read_header",
     "read_named_header",
+    "unusual_dtype",
+    "unusual_header",
 ]
 
 _ITEM_BYTES = {**{name: int(code[2:]) for name, code in DTYPES.items()}, "bool": 1, "float16": 2}
@@ -388,3 +391,35 @@ def _check_sizes(header: Header, fields: _Fields) -> None:
             f"{fields.url} claims chunks of {chunk_bytes} bytes {header.chunk_shape}; "
             f"more than {MAX_CHUNK_BYTES >> 30} GiB is not opened."
         )
+
+
+# --- dtypes that no layer has: bool and float16 -----------------------------------------------------------
+
+WIDENED = {"bool": "uint8", "float16": "float32"}
+"""What holds all values of each."""
+
+_STAND_INS = {"bool": ("uint8", "|u1"), "float16": ("int16", "<i2")}
+"""Dtypes of the same size that the metadata are checked with; their names in Zarr v3 and v2."""
+
+
+def unusual_dtype(location: Location, zarr_format: int) -> str | None:
+    """Name the dtype of an array if it is one of those; None for all others. MissingError if there is no array."""
+    document = read_document(location.child(METADATA_FILES[zarr_format]))
+    if zarr_format == 3:
+        found = document.get("data_type")
+        return found if isinstance(found, str) and found in _STAND_INS else None
+    code = document.get("dtype")
+    known = {"b1": "bool", "f2": "float16"}
+    return known.get(code[1:]) if isinstance(code, str) else None
+
+
+def unusual_header(location: Location, zarr_format: int, dtype: str) -> Header:
+    """Check the metadata of an array of that dtype, and give it with that."""
+    place = location.child(METADATA_FILES[zarr_format])
+    document = read_document(place)
+    key = "data_type" if zarr_format == 3 else "dtype"
+    own, fill = document[key], document.get("fill_value")
+    stand_in = _STAND_INS[dtype][0 if zarr_format == 3 else 1]
+    header = check_document({**document, key: stand_in, "fill_value": 0}, place.url, zarr_format)
+    whole = {**header.document, key: own, "fill_value": fill}
+    return attrs.evolve(header, document=whole, dtype=dtype)

@@ -15,15 +15,18 @@ from xml.etree import ElementTree
 
 import attrs
 
-from wkplug.abc import ForeignLayer, ForeignMag, Image, Importer, Location, ProbeScore
+from wkplug.abc import ForeignLayer, ForeignMag, Image, ImageInfo, Importer, Location, ProbeScore
 from wkplug.errors import CorruptDataError, MissingError, UnlistableError, UnsupportedOperationError
-from wkplug_zarr.headers import USUAL_AXES
+from wkplug_zarr.headers import USUAL_AXES, unusual_dtype, unusual_header
 from wkplug_zarr.multiscales import Multiscale, layers_of
 from wkplug_zarr.nodes import Node, base_name, below
-from wkplug_zarr.unusual import UnusualImage, unusual_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from wkplug.abc import Box
 
 __all__ = ["OmeZarrImporter"]
 
@@ -275,3 +278,34 @@ def _nodes_below(
             yield own, child
         else:
             yield from _nodes_below(child, own, depth - 1, known)
+
+
+class UnusualImage(Image):
+    """One array of bool or float16, as it is: it is converted as those of image files are."""
+
+    thread_safe = True
+
+    def __init__(self, location: Location, zarr_format: int, axes: tuple[str, ...]) -> None:
+        from wkplug_zarr.arrays import ZarrArray
+
+        self._made_of = location, zarr_format, axes
+        dtype = unusual_dtype(location, zarr_format) or "bool"
+        header = unusual_header(location, zarr_format, dtype)
+        self._array = self.array = ZarrArray(location, zarr_format, "r", axes, header)
+        spec = self._array.spec
+        shape = tuple(length or 0 for length in spec.shape)
+        self.info = ImageInfo(
+            axes=spec.axes,
+            shape=shape,
+            dtype=dtype,
+            block_shape=tuple(map(min, spec.chunk_shape, shape)),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (UnusualImage, self._made_of)
+
+    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`."""
+        del level
+        whole = ((0,) * len(self.info.shape), self.info.shape)
+        return self._array.read(whole if box is None else box)
