@@ -821,7 +821,7 @@ def take(values: Mapping[str, Any], *keys: str) -> list[Any]:
 
 
 def _three(values: Any) -> grids.Ints:
-    return Vec3Int(values)._data if isinstance(values, str) else ints(values, count=3)
+    return Vec3Int(values).to_tuple() if isinstance(values, str) else ints(values, count=3)
 
 
 class NormalizedBoundingBox(NDBoundingBox):

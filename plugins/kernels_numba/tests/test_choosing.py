@@ -195,12 +195,12 @@ from wkplug_numba.modes import Nearest
 print(Nearest().reduce(np.arange(8, dtype="u1").reshape(2, 2, 2), (2, 2, 2)).item())
 """
     assert run(code, NUMBA_CACHE_DIR=str(tmp_path)) == "0"
-    kept = sorted(path.suffix for path in tmp_path.rglob("ranks.nearest*"))
+    kept = sorted(path.suffix for path in tmp_path.rglob("kernels.nearest*"))
     assert kept == [".nbc", ".nbi"]
 
 
 def test_where_nothing_can_be_kept_every_process_compiles_for_itself() -> None:
-    from wkplug_numba.compiling import compiled
+    from wkplug_numba.kernels import compiled
 
     # numba finds no place for the cache of a function that comes from no file.
     assert compiled(eval("lambda value: value + 1"))(1) == 2

@@ -19,6 +19,8 @@ from wkplug_numba.engine import engine
 from wkplug_numba.settings import NumbaSettings
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
 __all__ = ["Bilinear", "Max", "Mean", "Median", "MedianUnbiased", "Min", "Mode", "ModeSparse", "Nearest"]
@@ -70,6 +72,8 @@ class _Compiled(Interpolation):
         )
         if out.size == 0:
             return out
+        from wkplug_numba import kernels  # late: it loads numba
+
         fx, fy, fz = (*factors[-3:], 1, 1)[:3]
         for lead in np.ndindex(*block.shape[:-3]):
             source = np.asfortranarray(_volume(block[lead]), dtype=out.dtype)
@@ -78,14 +82,16 @@ class _Compiled(Interpolation):
             # A view of its own, because the kernels want input that can't be written to.
             source = source.view()
             source.flags.writeable = False
-            self.run(source.T, direct.T, fz, fy, fx)
+            self.run(kernels, source.T, direct.T, fz, fy, fx)
             if direct is not target:
                 target[...] = direct
         return out
 
     @abstractmethod
-    def run(self, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int) -> None:
-        """Have a kernel compute one volume, axes z, y, x."""
+    def run(
+        self, kernels: ModuleType, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int
+    ) -> None:
+        """Have one of the kernels compute one volume, axes z, y, x."""
 
 
 def _volume(array: NDArray[Any]) -> NDArray[Any]:
@@ -104,19 +110,19 @@ class Median(_Compiled):
     lost: ClassVar[float] = 0.4
     even: ClassVar[bool] = False
 
-    def run(self, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int) -> None:
+    def run(
+        self, kernels: ModuleType, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int
+    ) -> None:
         """See `_Compiled.run`."""
-        from wkplug_numba import ranks
-
         if block.dtype.kind == "f":
             if _halves(fz, fy, fx):
-                ranks.halved_median_floats(block, out, fz)
+                kernels.halved_median_floats(block, out, fz)
             else:
-                ranks.median_floats(block, out, fz, fy, fx)
+                kernels.median_floats(block, out, fz, fy, fx)
         elif _halves(fz, fy, fx):
-            ranks.halved_median_integers(block, out, fz, self.even)
+            kernels.halved_median_integers(block, out, fz, self.even)
         else:
-            ranks.median_integers(block, out, fz, fy, fx, self.even)
+            kernels.median_integers(block, out, fz, fy, fx, self.even)
 
 
 class MedianUnbiased(Median):
@@ -134,14 +140,14 @@ class Mode(_Compiled):
     lost: ClassVar[float] = 0.7
     sparse: ClassVar[bool] = False
 
-    def run(self, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int) -> None:
+    def run(
+        self, kernels: ModuleType, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int
+    ) -> None:
         """See `_Compiled.run`."""
-        from wkplug_numba import votes
-
         if _halves(fz, fy, fx):
-            votes.halved_most(block, out, fz, self.sparse)
+            kernels.halved_most(block, out, fz, self.sparse)
         else:
-            votes.most(block, out, fz, fy, fx, self.sparse)
+            kernels.most(block, out, fz, fy, fx, self.sparse)
 
 
 class ModeSparse(Mode):
@@ -159,11 +165,11 @@ class Min(_Compiled):
     lost: ClassVar[float] = 0.2
     largest: ClassVar[bool] = False
 
-    def run(self, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int) -> None:
+    def run(
+        self, kernels: ModuleType, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int
+    ) -> None:
         """See `_Compiled.run`."""
-        from wkplug_numba import ranks
-
-        ranks.peak(block, out, fz, fy, fx, self.largest)
+        kernels.peak(block, out, fz, fy, fx, self.largest)
         if out.dtype.kind == "f":
             out += out.dtype.type(0)
 
@@ -188,18 +194,18 @@ class Mean(_Compiled):
         """The first place along an axis that counts, and how many do."""
         return 0, factor
 
-    def run(self, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int) -> None:
+    def run(
+        self, kernels: ModuleType, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int
+    ) -> None:
         """See `_Compiled.run`."""
-        from wkplug_numba import sums
-
         factors = (fz, fy, fx)
         firsts, counts = zip(*map(self.places, factors), strict=True)
         if block.dtype.kind == "f":
             line = np.empty(block.shape[2], np.float64)
-            sums.mean_floats(block, out, factors, firsts, counts, line)
+            kernels.mean_floats(block, out, factors, firsts, counts, line)
         else:
             line = np.empty(block.shape[2], _wide_enough(block.dtype, math.prod(counts)))
-            sums.mean_integers(block, out, factors, firsts, counts, line)
+            kernels.mean_integers(block, out, factors, firsts, counts, line)
 
 
 class Bilinear(Mean):
@@ -227,10 +233,10 @@ class Nearest(_Compiled):
     name: ClassVar[str] = "nearest"
     lost: ClassVar[float] = 0.05
 
-    def run(self, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int) -> None:
+    def run(
+        self, kernels: ModuleType, block: NDArray[Any], out: NDArray[Any], fz: int, fy: int, fx: int
+    ) -> None:
         """See `_Compiled.run`."""
-        from wkplug_numba import ranks
-
         # What the bits mean doesn't matter, so four compiled versions do for all dtypes.
         bits = f"u{block.dtype.itemsize}"
-        ranks.nearest(block.view(bits), out.view(bits), fz, fy, fx)
+        kernels.nearest(block.view(bits), out.view(bits), fz, fy, fx)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from wkplug.abc import Location
+    from wkplug_tensorstore.array import TensorstoreArray
 
 __all__ = [
     "MovedPrecomputedBackend",
@@ -159,11 +160,9 @@ class TensorstoreBackend(ArrayBackend):
 
     def create(self, location: Location, spec: ArraySpec) -> Array:
         """Write the metadata of a new array, atomically; ConflictError if there is one already."""
-        from wkplug_tensorstore.array import TensorstoreArray
-
         document = self._checked(spec, location)
         file = self.metadata_file(location)
-        array = TensorstoreArray(self, location, "r+", tuple(spec.axes))
+        array = self._array(location, "r+", tuple(spec.axes))
         try:
             # The engine has the last word on what it takes, before anything is written.
             array.load(self.metadata.describe(document, file, spec.axes))
@@ -184,16 +183,19 @@ class TensorstoreBackend(ArrayBackend):
 
     def open(self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None) -> Array:
         """Open an array; the metadata are read once."""
-        from wkplug_tensorstore.array import TensorstoreArray
-
         if mode != "r" and not self.writes:
             raise UnsupportedOperationError(f"{self.format} arrays cannot be written to.")
-        array = TensorstoreArray(self, location, mode, axes)
+        array = self._array(location, mode, axes)
         stored = self._seen(location, axes)
         # Without axes, some formats look for their names beside the metadata.
         complete = stored is not None and axes is not None and len(axes) == len(stored.spec.axes)
         array.load(stored if complete else None)
         return array
+
+    def _array(self, location: Location, mode: Mode, axes: tuple[str, ...] | None) -> TensorstoreArray:
+        from wkplug_tensorstore.array import TensorstoreArray  # late: it loads the engine
+
+        return TensorstoreArray(self, location, mode, axes)
 
     def _checked(self, spec: ArraySpec, location: Location) -> dict[str, Any]:
         """Check what all formats want of a spec, and give the metadata document for it."""

@@ -16,6 +16,7 @@ import bz2
 import importlib
 import itertools
 import lzma
+import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,13 @@ from wkplug.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from wkplug.abc import Box, Location
 
-__all__ = ["ChunkGrid", "PackedChunks", "packed_chunks", "plain_key"]
+__all__ = ["ChunkGrid", "PackedChunks", "boxes_of", "packed_chunks", "plain_key"]
+
+_CHUNK_KEY = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 
 _LOOKED_AT = 1000
 """So many names say which suffixes there are; all of an import's names are looked at before it begins."""
@@ -226,3 +229,14 @@ def _decoder(suffix: str, where: str) -> Callable[[bytes], bytes]:
             f"The chunks in {where} are compressed as {suffix} files, for which the package {error.name} is needed.",
             hint=f"pip install {error.name}",
         ) from error
+
+
+def boxes_of(channels: int, shift: tuple[int, ...], keys: Iterable[str]) -> Iterator[Box]:
+    """The boxes that the keys of chunks name: "0-64_64-128_10-20", in voxels of the dataset."""
+    for key in keys:
+        found = _CHUNK_KEY.fullmatch(plain_key(key))
+        if found is not None:
+            numbers = list(map(int, found.groups()))
+            start, stop = numbers[::2], numbers[1::2]
+            sizes = (high - low for low, high in zip(start, stop, strict=True))
+            yield (0, *(low + by for low, by in zip(start, shift, strict=True))), (channels, *sizes)

@@ -28,9 +28,7 @@ from wkplug_tensorstore.stored import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from wkplug.abc import Box, Location
+    from wkplug.abc import Location
 
 __all__ = ["DOCUMENT", "describe", "find", "scale_of"]
 
@@ -39,7 +37,6 @@ DOCUMENT = "info"
 _TYPE = "neuroglancer_multiscale_volume"
 _ENCODINGS = frozenset({"raw", "png", "jpeg", "compressed_segmentation"})
 _LEVELS = 4
-_CHUNK_KEY = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 _SHARD_KEY = re.compile(r"[0-9a-f]+\.(?:shard|index|data)")
 _SCALE = ("key", "size", "resolution", "voxel_offset", "encoding", "sharding")
 _ONE_ENCODING = {
@@ -138,23 +135,10 @@ def describe(document: Mapping[str, Any], file: Location, key: str, *, moved: bo
         # The keys of sharded scales are hashes, which don't tell what is in them.
         boxes=None
         if scale.get("sharding")
-        else partial(_boxes, channels, tuple(a - b for a, b in zip(corner, offset, strict=True))),
+        else partial(packed.boxes_of, channels, tuple(a - b for a, b in zip(corner, offset, strict=True))),
         is_key=_is_shard_key if scale.get("sharding") else grid.is_key,
         packed=None if scale.get("sharding") else packed.packed_chunks(grid, file.parent, key),
     )
-
-
-def _boxes(channels: int, shift: tuple[int, ...], keys: Iterable[str]) -> Iterator[Box]:
-    """The boxes that the keys of chunks name: "0-64_64-128_10-20", in voxels of the dataset."""
-    from wkplug_tensorstore.packed import plain_key  # late, as above
-
-    for key in keys:
-        found = _CHUNK_KEY.fullmatch(plain_key(key))
-        if found is not None:
-            numbers = list(map(int, found.groups()))
-            start, stop = numbers[::2], numbers[1::2]
-            sizes = (high - low for low, high in zip(start, stop, strict=True))
-            yield (0, *(low + by for low, by in zip(start, shift, strict=True))), (channels, *sizes)
 
 
 def _is_shard_key(key: str) -> bool:

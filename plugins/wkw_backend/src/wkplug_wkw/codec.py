@@ -59,9 +59,13 @@ def decoder_in_place() -> Callable[[int, int, int, int], int] | None:
     bounds it is given. Builds of `lz4` that don't show the library's functions give None.
     """
     import ctypes
+    from importlib.util import find_spec
 
     try:
-        function = ctypes.CDLL(lz4.block._block.__file__).LZ4_decompress_safe
+        library = find_spec("lz4.block._block")
+        if library is None:
+            return None
+        function = ctypes.CDLL(library.origin).LZ4_decompress_safe
     except (AttributeError, OSError):
         return None
     function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
