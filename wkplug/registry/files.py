@@ -36,7 +36,7 @@ from wkplug.notices import did_you_mean, listed
 from wkplug.registry.arrays import matching_rules
 from wkplug.registry.missing import candidates_for, known_magic, unavailable
 from wkplug.registry.plugins import BACKEND, EXPORTER, FILESYSTEM, IMPORTER, READER
-from wkplug.registry.registry import current_registry
+from wkplug.registry.registry import current_registry, once
 from wkplug.registry.selection import Choice, Preference
 
 if TYPE_CHECKING:
@@ -81,20 +81,13 @@ def filesystem(url: str) -> Filesystem:
 
 def schemes() -> frozenset[str]:
     """Give all URL schemes that an installed filesystem says to open, in lower case."""
-    return frozenset(
-        scheme for offer in current_registry().offers(FILESYSTEM) for scheme in offer.spec.schemes if scheme
-    )
+    return current_registry().values(FILESYSTEM, "schemes") - {""}
 
 
 def markers() -> frozenset[str]:
     """Give the names of all files that say of a folder that it is an array or a container some plugin reads."""
     registry = current_registry()
-    return frozenset(
-        marker
-        for kind in (BACKEND, IMPORTER)
-        for offer in registry.offers(kind)
-        for marker in offer.spec.markers
-    )
+    return registry.values(BACKEND, "markers") | registry.values(IMPORTER, "markers")
 
 
 def _scheme_of(url: str) -> str:
@@ -158,8 +151,7 @@ def choose_reader(
     registry, name = current_registry(), location.name.lower()
     preference: Preference | None
     if explicit is not None:
-        offers = [registry.find(READER, explicit)]
-        preference = Preference(names=(offers[0].spec.name,), source="argument")
+        offers, preference = registry.named(READER, explicit)
     else:
         offers = [o for o in registry.offers(READER) if not folder or o.spec.directories]
         preference = _reader_preference(name, location.url)
@@ -171,6 +163,7 @@ def choose_reader(
             scores[offer.spec.name] = claim
             claims.append(offer)
 
+    @once
     def ask(offer: Registered) -> tuple[Problem, ...]:
         reader = registry.build(READER, offer)
         if explicit is not None or type(reader).probe is ImageReader.probe:
@@ -190,7 +183,7 @@ def choose_reader(
             if not _is_refused(registry.problems(READER, offer, ask)):
                 asked.append(offer)
         claims = asked
-        if all(offer.spec.priority < 0 for offer in claims) and _is_none(offers, name, head):
+        if all(offer.spec.priority < 0 for offer in claims) and _is_no_image(offers, name, head):
             claims = []
     if not claims:
         raise _no_reader(location, name, head)
@@ -213,32 +206,32 @@ _PLAIN = (".raw", ".vol")
 """What files of nothing but voxels are called, which catch-alls take for photos."""
 
 
-def _is_none(offers: list[Registered], name: str, head: bytes) -> bool:
+def _is_no_image(offers: list[Registered], name: str, head: bytes) -> bool:
     """Whether a file that only catch-alls would take is none of theirs: its own reader has seen that it is something
     else, such as a web page, or it is plain voxels.
     """
-    return (_is_known(offers, name) and bool(contents_of(head))) or name.endswith(_PLAIN)
+    return (_has_own_reader(offers, name) and bool(contents_of(head))) or name.endswith(_PLAIN)
 
 
-def _is_known(offers: Iterable[Registered], name: str) -> bool:
+def _has_own_reader(offers: Iterable[Registered], name: str) -> bool:
     """Whether files of such a name have a reader of their own, beside those that try anything."""
     return any(name.endswith(offer.spec.suffixes) for offer in offers if offer.spec.priority >= 0)
 
 
-def _none_of_its_name(location: Location, head: bytes, failed: Iterable[str]) -> WkplugError | None:
+def _refused_by_its_own(location: Location, head: bytes, failed: Iterable[str]) -> WkplugError | None:
     """The error for a file that its own reader didn't take, and that catch-alls failed to open; None for others.
 
     What catch-alls say then is about libraries that nobody has asked for.
     """
     registry, name = current_registry(), location.name.lower()
-    if not _is_known(registry.offers(READER), name):
+    if not _has_own_reader(registry.offers(READER), name):
         return None
     if any(registry.find(READER, each).spec.priority >= 0 for each in failed):
         return None
     return _no_reader(location, name, head)
 
 
-_OTHERS = {
+_NO_IMAGES = {
     b"%PDF-": "a PDF document",
     b"%!PS": "a PostScript document",
     b"PK\x03\x04": "a zip archive",
@@ -261,7 +254,7 @@ def contents_of(head: bytes) -> str:
         return "it is empty"
     if not head.strip(b"\0"):
         return f"its first {len(head):,} bytes are zero"
-    for begin, what in _OTHERS.items():
+    for begin, what in _NO_IMAGES.items():
         if head.startswith(begin):
             return f"it is {what}, not an image"
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
@@ -294,17 +287,14 @@ def _claim(spec: Any, name: str, head: bytes) -> int:
 
 
 def _reader_preference(name: str, url: str) -> Preference | None:
-    names = current_registry().names(READER)
-    for rule in matching_rules(url):
-        for suffix in sorted(rule.readers, key=len, reverse=True):
+    names, settings = current_registry().names(READER), current()
+    tables = [(rule.readers, f"rule in {rule.source}") for rule in matching_rules(url)]
+    for table, source in (*tables, (settings.readers, None)):
+        for suffix in sorted(table, key=len, reverse=True):
             if name.endswith(suffix.lower()):
-                return _listed_preference(rule.readers[suffix], names, f"rule in {rule.source}")
-    settings = current()
-    for suffix in sorted(settings.readers, key=len, reverse=True):
-        if name.endswith(suffix.lower()):
-            return _listed_preference(
-                settings.readers[suffix], names, settings.source_of(("readers", suffix))
-            )
+                return _listed_preference(
+                    table[suffix], names, source or settings.source_of(("readers", suffix))
+                )
     return None
 
 
@@ -336,44 +326,36 @@ def _no_reader(location: Location, name: str, head: bytes) -> WkplugError:
     """
     registry = current_registry()
     start = f"No installed reader accepts '{location.name}'."
-    installed = {suffix for offer in registry.offers(READER) for suffix in offer.spec.suffixes}
+    installed = registry.values(READER, "suffixes")
+
+    def elsewhere(what: str, key: str, entry: str) -> WkplugError:
+        error = unavailable(
+            registry.manager,
+            what,
+            key,
+            entry,
+            installed=installed,
+            unknown=UnknownNameError,
+            missing=ImageReaderMissingError,
+        )
+        error.message = f"{start} {error.message}"
+        return error
+
     parts = name.split(".")
     for begin in range(1, len(parts)):
         suffix = "." + ".".join(parts[begin:])
         if suffix not in installed and candidates_for(registry.manager, "suffixes", suffix):
-            error = unavailable(
-                registry.manager,
-                f"the suffix '{suffix}'",
-                "suffixes",
-                suffix,
-                installed=installed,
-                unknown=UnknownNameError,
-                missing=ImageReaderMissingError,
-            )
-            error.message = f"{start} {error.message}"
-            return error
-    there = {entry for offer in registry.offers(READER) for entry in _entries(offer.spec)}
+            return elsewhere(f"the suffix '{suffix}'", "suffixes", suffix)
+    there = {f"{offset}:{magic.hex()}" for offset, magic in registry.values(READER, "magic")}
     for entry, magic in known_magic(head):
         if entry not in there:
             words = (
                 magic.decode("ascii") if magic.isascii() and magic.decode("ascii").isprintable() else magic
             )
-            error = unavailable(
-                registry.manager,
-                f"a file that starts like this one ({words!r})",
-                "magic",
-                entry,
-                installed=installed,
-                unknown=UnknownNameError,
-                missing=ImageReaderMissingError,
-            )
-            error.message = f"{start} {error.message}"
-            return error
+            return elsewhere(f"a file that starts like this one ({words!r})", "magic", entry)
     what = contents_of(head)
     if what and not (name.endswith(_PLAIN) and head and not head.strip(b"\0")):
-        return UnsupportedImageFormatError(
-            f"No installed reader accepts '{location.name}': {what}.", path=location.url, hint=_AGAIN
-        )
+        return UnsupportedImageFormatError(f"{start[:-1]}: {what}.", path=location.url, hint=_AGAIN)
     if name.endswith(_PLAIN):
         return UnsupportedImageFormatError(
             f"{start} It may be plain voxels, of which nothing says how they lie.",
@@ -381,7 +363,7 @@ def _no_reader(location: Location, name: str, head: bytes) -> WkplugError:
             hint=f"For a file of nothing but voxels: wkplug convert-raw {location.name} TARGET --shape x,y,z "
             "--voxel-size x,y,z. For a photo, name the reader.",
         )
-    claimed = [o.spec.name for o in registry.offers(READER) if any(name.endswith(s) for s in o.spec.suffixes)]
+    claimed = [offer.spec.name for offer in registry.offers(READER) if name.endswith(offer.spec.suffixes)]
     if claimed:
         return UnsupportedImageFormatError(
             f"{start} Its suffix is claimed by {listed(claimed)}, but its first bytes "
@@ -394,14 +376,9 @@ def _no_reader(location: Location, name: str, head: bytes) -> WkplugError:
     )
 
 
-def _entries(spec: Any) -> set[str]:
-    """A reader's magic bytes as the catalogue writes them."""
-    return {f"{offset}:{magic.hex()}" for offset, magic in spec.magic}
-
-
 # --- another reader ---------------------------------------------------------------------------------------
 
-REFUSALS = (ImageConversionError, PluginError)
+_REFUSALS = (ImageConversionError, PluginError)
 """What a reader raises for a file that it can't open, or where it lacks something; else the place is to blame."""
 
 
@@ -425,12 +402,7 @@ def open_with_another_reader(
     configured = any(ranked.preferred for ranked in every.ranking)
     refused = {failed: error}
     for ranked in every.ranking:
-        if (
-            ranked.name in refused
-            or ranked.name in without
-            or not ranked.able
-            or ranked.preferred is not configured
-        ):
+        if ranked.name in (*refused, *without) or not ranked.able or ranked.preferred is not configured:
             continue
         reader = registry.get(READER, ranked.name)
         with _left_open_closed():
@@ -439,9 +411,9 @@ def open_with_another_reader(
             refused[ranked.name] = image
             continue
         return every.fallback(ranked.name, reader, refused), image
-    strange = _none_of_its_name(location, head, refused)
-    if strange is not None:
-        raise strange from error
+    own = _refused_by_its_own(location, head, refused)
+    if own is not None:
+        raise own from error
     if len(refused) == 1:
         raise error
     raise all_readers_failed(location, refused, "open") from error
@@ -451,7 +423,7 @@ def _opened(reader: ImageReader, location: Location, scene: int) -> Image | Wkpl
     """Open a file, or give the error without the frames that it went through, which hold what they opened."""
     try:
         return reader.open(location, scene=scene)
-    except REFUSALS as error:
+    except _REFUSALS as error:
         error.__cause__ = error.__context__ = None
         return error.with_traceback(None)
 
@@ -493,8 +465,7 @@ def choose_exporter(consumes: str, name: str, explicit: str | None = None) -> Ch
     )
     preference = None
     if explicit is not None:
-        offers = [registry.find(EXPORTER, explicit)]
-        preference = Preference(names=(offers[0].spec.name,), source="argument")
+        offers, preference = registry.named(EXPORTER, explicit)
         if offers[0].spec.consumes != consumes:
             raise UnknownNameError(
                 f"The exporter '{explicit}' writes a {offers[0].spec.consumes}, not a {consumes}."
@@ -527,12 +498,12 @@ def choose_importer(location: Location, explicit: str | None = None) -> Choice:
     """
     registry = current_registry()
     if explicit is not None:
-        offers = [registry.find(IMPORTER, explicit)]
-        preference = Preference(names=(offers[0].spec.name,), source="argument")
+        offers, preference = registry.named(IMPORTER, explicit)
         return registry.choose(IMPORTER, offers, what="importing", preference=preference)
     scores: dict[str, int] = {}
     unlistable: list[UnlistableError] = []
 
+    @once
     def ask(offer: Registered) -> tuple[Problem, ...]:
         try:
             score = scores[offer.spec.name] = registry.build(IMPORTER, offer).probe(location)
@@ -546,9 +517,8 @@ def choose_importer(location: Location, explicit: str | None = None) -> Choice:
     claims = []
     for offer in registry.offers(IMPORTER):
         spec = offer.spec
-        hints = bool(spec.markers or spec.suffixes)
         claimed = (
-            not hints
+            not (spec.markers or spec.suffixes)
             or name.endswith(spec.suffixes)
             or any(location.child(marker).exists() for marker in spec.markers)
         )

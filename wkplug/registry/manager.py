@@ -30,7 +30,7 @@ from wkplug.errors import (
 )
 from wkplug.notices import warn_user
 from wkplug.registry import discovery, hookspecs
-from wkplug.registry.plugins import BUILTIN, HOOK_SPECS, Plugin, PluginWarning, State, cause_of
+from wkplug.registry.plugins import BUILTIN, HOOK_SPECS, Plugin, PluginWarning, State, broken, cause_of
 from wkplug.registry.requirements import parse_requirement
 
 if TYPE_CHECKING:
@@ -130,33 +130,23 @@ class Manager:
         for text in self.settings.plugins_required:
             requirement = parse_requirement(text)
             plugin = self.plugin(requirement.name) or self.plugin(discovery.canonical(requirement.name))
-            said = f"{_where(self.settings, 'plugins.required')} asks for '{text}'"
+            demand = f"{_where(self.settings, 'plugins.required')} asks for '{text}'"
             install = f"pip install '{text}'"
             if plugin is None:
-                raise PluginMissingError(f"{said}, which is not installed.", hint=install)
+                raise PluginMissingError(f"{demand}, which is not installed.", hint=install)
             if plugin.state == State.BLOCKED:
-                raise PluginBlockedError(f"{said}, but {plugin.described} is {plugin.reason}.")
+                raise PluginBlockedError(f"{demand}, but {plugin.described} is {plugin.reason}.")
             if plugin.state == State.INCOMPATIBLE:
                 raise PluginIncompatibleError(
-                    f"{said}, but {plugin.described} was {plugin.reason}.", hint=install
+                    f"{demand}, but {plugin.described} was {plugin.reason}.", hint=install
                 )
             if not requirement.allows(plugin.version):
-                raise PluginMissingError(f"{said}, but {plugin.described} is installed.", hint=install)
+                raise PluginMissingError(f"{demand}, but {plugin.described} is installed.", hint=install)
 
     def required(self, plugin: Plugin) -> bool:
         """Whether the configuration insists on this plugin."""
         names = {discovery.canonical(parse_requirement(text).name) for text in self.settings.plugins_required}
         return bool(names & {plugin.name, plugin.distribution})
-
-    def mark_broken(self, plugin: Plugin, stage: str, error: Exception) -> None:
-        """Record that a plugin failed, and tell the user: once as a warning, or as an error if strict.
-
-        `stage` completes the sentence "It is installed, but it ...".
-        """
-        if self._record(plugin, stage, error):
-            self._tell([plugin])
-        elif self._fatal is not None:
-            raise _broken(self._fatal)
 
     def _record(self, plugin: Plugin, stage: str, error: Exception) -> bool:
         """Whether it is news: a plugin that fails twice is told about once."""
@@ -313,8 +303,7 @@ def _where(settings: Settings, key: str) -> str:
 
 
 def _broken(plugin: Plugin) -> PluginBrokenError:
-    text = f"The plugin '{plugin.name}' ({plugin.described}) is installed, but it {plugin.reason}."
-    error = PluginBrokenError(text, hint=f"see: wkplug plugins --debug {plugin.name}")
+    error = broken(plugin, f"is installed, but it {plugin.reason}.")
     error.__cause__ = plugin.error
     return error
 

@@ -14,13 +14,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from wkplug.abc import specs
+from wkplug.errors import PluginBrokenError
 
 if TYPE_CHECKING:
     from wkplug import abc
 
 __all__ = [
     "BACKEND", "BUILTIN", "COMMAND", "DIALECT", "EXECUTOR", "EXPORTER", "FILESYSTEM", "HOOK_SPECS", "IMPORTER",
-    "INTERPOLATION", "KINDS", "READER", "REMOTE", "SETTINGS", "Kind", "Plugin", "PluginWarning", "State", "cause_of",
+    "INTERPOLATION", "KINDS", "READER", "REMOTE", "SETTINGS", "Kind", "Plugin", "PluginWarning", "State", "broken",
+    "cause_of",
 ]  # fmt: skip
 
 BUILTIN = "builtin"
@@ -96,6 +98,14 @@ def cause_of(error: BaseException) -> str:
         text = str(error.args[0])  # validators add what they validated
     lines = text.splitlines() or [""]
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+
+
+def broken(plugin: Plugin, what: str) -> PluginBrokenError:
+    """Build the error for a plugin that is installed and does not work."""
+    return PluginBrokenError(
+        f"The plugin '{plugin.name}' ({plugin.described}) {what}",
+        hint=f"see: wkplug plugins --debug {plugin.name}",
+    )
 
 
 # --- kinds ---------------------------------------------------------------------------------------------------

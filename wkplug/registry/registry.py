@@ -33,7 +33,7 @@ from wkplug.errors import (
 from wkplug.notices import did_you_mean, warn_user
 from wkplug.registry.manager import Manager
 from wkplug.registry.missing import unavailable
-from wkplug.registry.plugins import BACKEND, SETTINGS, Kind, Plugin, PluginWarning, cause_of
+from wkplug.registry.plugins import BACKEND, SETTINGS, Kind, Plugin, PluginWarning, broken, cause_of
 from wkplug.registry.selection import Candidate, Choice, Preference, select
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     Ask: TypeAlias = Callable[[Registered], Iterable[Problem]]
 
-__all__ = ["Registry", "current_registry", "get_manager", "use_manager"]
+__all__ = ["Registry", "current_registry", "get_manager", "once", "use_manager"]
 
 _Made = TypeVar("_Made")
 
@@ -90,6 +90,15 @@ class Registry:
     def names(self, kind: Kind[Any]) -> tuple[str, ...]:
         """All names of a kind, sorted."""
         return tuple(sorted({offer.spec.name for offer in self.offers(kind)}))
+
+    def values(self, kind: Kind[Any], field: str) -> frozenset[Any]:
+        """All that the specs of a kind list in one of their fields: "suffixes", "markers", "schemes"."""
+        return frozenset(value for offer in self.offers(kind) for value in getattr(offer.spec, field))
+
+    def named(self, kind: Kind[Any], name: str) -> tuple[list[Registered], Preference]:
+        """What `choose` needs where somebody asks for a name or alias: the only offer, and that it is preferred."""
+        offer = self.find(kind, name)
+        return [offer], Preference(names=(offer.spec.name,), source="argument")
 
     def find(self, kind: Kind[Any], name: str) -> Registered:
         """Find the offer of that name or alias; one of the errors for missing things if there is none."""
@@ -171,23 +180,21 @@ class Registry:
         except (PluginBrokenError, PluginMissingError) as error:
             if preferred:
                 raise
-            broken: PluginError = error
+            failure: PluginError = error
         except (WkplugError, OSError):
             raise
         except Exception as error:
-            plugin = offer.plugin
-            broken = PluginBrokenError(
-                f"The plugin '{plugin.name}' ({plugin.described}) failed to say whether '{offer.spec.name}' "
-                f"can do it: {cause_of(error)}",
-                hint=f"see: wkplug plugins --debug {plugin.name}",
+            failure = broken(
+                offer.plugin,
+                f"failed to say whether '{offer.spec.name}' can do it: {cause_of(error)}",
             )
-            broken.__cause__ = error
+            failure.__cause__ = error
             if preferred:
-                raise broken from error
-        if isinstance(broken, PluginBrokenError):
+                raise failure from error
+        if isinstance(failure, PluginBrokenError):
             with self.left_out(offer.spec.name):
-                raise broken
-        return (_problem("broken", broken),)
+                raise failure
+        return (_problem("broken", failure),)
 
     def _made(self, kind: Kind[_Made], offer: Registered) -> tuple[Problem, ...]:
         """Nothing speaks against what can be built."""
@@ -265,15 +272,23 @@ class Registry:
     def _broken(self, plugin: Plugin, stage: str, error: Exception) -> PluginBrokenError:
         """Build the error for a factory that fails. The plugin stays loaded: other offers may well work."""
         self.manager.trace(f"{plugin.name}: {stage}: {cause_of(error)}")
-        hint = f"see: wkplug plugins --debug {plugin.name}"
+        failure = broken(plugin, f"is installed, but it {stage}: {cause_of(error)}")
         if isinstance(error, ModuleNotFoundError):
-            hint = (
-                f"pip install --force-reinstall {plugin.distribution}   (brings what it depends on)\n{hint}"
-            )
-        text = (
-            f"The plugin '{plugin.name}' ({plugin.described}) is installed, but it {stage}: {cause_of(error)}"
-        )
-        return PluginBrokenError(text, hint=hint)
+            install = f"pip install --force-reinstall {plugin.distribution}   (brings what it depends on)"
+            failure.hint = f"{install}\n{failure.hint}"
+        return failure
+
+
+def once(ask: Ask) -> Ask:
+    """Ask each offer only once, for a choice that needs the scores of all before it ranks them."""
+    answers: dict[str, tuple[Problem, ...]] = {}
+
+    def asked(offer: Registered) -> tuple[Problem, ...]:
+        if offer.spec.name not in answers:
+            answers[offer.spec.name] = tuple(ask(offer))
+        return answers[offer.spec.name]
+
+    return asked
 
 
 def _conflict(kind: Kind[Any], name: str, offers: Iterable[Registered]) -> PluginConflictError:

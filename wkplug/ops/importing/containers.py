@@ -35,6 +35,7 @@ from wkplug.notices import counted
 from wkplug.ops.importing.readers import readable_suffixes
 from wkplug.ops.importing.report import ImportNote
 from wkplug.registry import Choice
+from wkplug.registry.plugins import IMPORTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -129,7 +130,7 @@ class Container:
 
 def inside(location: Location) -> Location:
     """Give the inside of a zip archive, by its suffix or one that an importer knows; or the place itself."""
-    suffixes, _ = _claims(registry.get_manager())
+    suffixes, _ = _claims(registry.current_registry())
     return unzipped(location, (_ZIP, *suffixes))
 
 
@@ -152,18 +153,14 @@ def choose_container(location: Location, importer: str | None = None) -> Choice 
 
 
 @lru_cache(maxsize=2)
-def _claims(manager: registry.Manager) -> tuple[tuple[str, ...], frozenset[str]]:
+def _claims(installed: registry.Registry) -> tuple[tuple[str, ...], frozenset[str]]:
     """All suffixes, and all names of markers, of containers."""
-    specs = [offer.spec for offer in manager.collect("wkplug_importers")]
-    return (
-        tuple(suffix for spec in specs for suffix in spec.suffixes),
-        frozenset(marker for spec in specs for marker in spec.markers),
-    )
+    return tuple(installed.values(IMPORTER, "suffixes")), installed.values(IMPORTER, "markers")
 
 
 def is_container(location: Location, names: Sequence[str] | None = None) -> bool:
     """Whether something in a folder is surely a container by itself; names: of what is in it, None for a file."""
-    suffixes, markers = _claims(registry.get_manager())
+    suffixes, markers = _claims(registry.current_registry())
     named = location.name.lower().endswith(suffixes)
     if names is None:
         return named and is_zip(location)

@@ -19,6 +19,7 @@ from wkplug import registry
 from wkplug.errors import LayerNameError
 from wkplug.notices import first_of
 from wkplug.ops.importing.report import ImportNote
+from wkplug.registry.plugins import EXPORTER, READER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -159,24 +160,15 @@ def stem_of(name: str) -> str:
     dot = name.find(".")
     if dot < 0:
         return name
-    length = _length_of_suffix(registry.get_manager(), name[dot:].lower())
+    length = _length_of_suffix(registry.current_registry(), name[dot:].lower())
     return name[:-length] if 0 < length < len(name) else name
 
 
 @lru_cache(maxsize=64)
-def _length_of_suffix(manager: registry.Manager, tail: str) -> int:
+def _length_of_suffix(installed: registry.Registry, tail: str) -> int:
     """The length of the longest known suffix that a name ends with, or else of what is behind its last dot."""
-    return next(
-        (len(known) for known in _suffixes(manager) if tail.endswith(known)), len(tail) - tail.rfind(".")
-    )
-
-
-@lru_cache(maxsize=2)
-def _suffixes(manager: registry.Manager) -> tuple[str, ...]:
-    """All known suffixes, the longest first."""
-    hooks = ("wkplug_image_readers", "wkplug_exporters")
-    known = {suffix for hook in hooks for offer in manager.collect(hook) for suffix in offer.spec.suffixes}
-    return tuple(sorted(known, key=lambda suffix: (-len(suffix), suffix)))
+    known = installed.values(READER, "suffixes") | installed.values(EXPORTER, "suffixes")
+    return max(map(len, filter(tail.endswith, known)), default=len(tail) - tail.rfind("."))
 
 
 # --- spelling ---------------------------------------------------------------------------------------------

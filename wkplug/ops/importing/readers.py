@@ -34,6 +34,7 @@ from wkplug.errors import (
 )
 from wkplug.model.dtypes import dtype_name
 from wkplug.ops.importing.report import ImportNote
+from wkplug.registry.plugins import READER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -316,8 +317,7 @@ class _SecondChoice(Image):
 
 def readable_suffixes() -> tuple[str, ...]:
     """The suffixes that the installed readers claim, sorted."""
-    offers = registry.get_manager().collect("wkplug_image_readers")
-    return tuple(sorted({suffix for offer in offers for suffix in offer.spec.suffixes}))
+    return tuple(sorted(registry.current_registry().values(READER, "suffixes")))
 
 
 # --- frames that are open already -------------------------------------------------------------------------
