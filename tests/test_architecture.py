@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 import re
 import subprocess
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from wkplug import errors
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "wkplug"
@@ -333,6 +336,20 @@ def test_every_module_has_a_charter() -> None:
         if not ast.get_docstring(ast.parse(path.read_text()))
     ]
     assert missing == []
+
+
+def test_every_error_that_users_meet_is_in_the_tree() -> None:
+    """Names with an underscore are caught where they are raised; the conformance kit fails tests of others."""
+    tops = {name for name in vars(builtins) if name.endswith(("Error", "Exception"))} | set(errors.__all__)
+    elsewhere = [
+        f"{path.relative_to(ROOT)}:{node.lineno} defines {node.name}"
+        for path in sources(PACKAGE)
+        if room(path) not in ("errors", "testing")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        if tops & {base.id for base in node.bases if isinstance(base, ast.Name)}
+    ]
+    assert elsewhere == []
 
 
 def test_shipped_code_holds_no_asserts_and_no_leftovers() -> None:

@@ -7,9 +7,12 @@ inherits from that built-in too, so that `except` clauses written years ago keep
 WkplugError
 ├── InvalidArgumentError       ValueError, AssertionError   arguments that contradict each other or mean nothing
 │   ├── ArgumentConflictError  AttributeError               an argument and its older spelling at once
-│   └── GeometryError                                       vectors and boxes that can't be
-│       └── MagError                                        not a magnification
+│   ├── GeometryError                                       vectors and boxes that can't be
+│   │   └── MagError                                        not a magnification
+│   │       └── UnreachableMagError  RuntimeError           a scheme never arrives at the mag that was asked for
+│   └── InvalidSchemeError     RuntimeError                 a scheme with two mags of the same largest factor
 ├── AxisError                  KeyError                     an axis that isn't there
+│   └── AxesError              ValueError, AssertionError   axes that can't be transformed
 ├── UnsupportedDtypeError      ValueError, TypeError        a dtype this category or format can't hold
 ├── ConfigError                ValueError                   a configuration file, variable or setting is wrong
 ├── WorkerDiedError            RuntimeError                 a worker process ended before its work was done
@@ -24,11 +27,15 @@ WkplugError
 │   ├── LayerNotFoundError     IndexError, KeyError
 │   │   └── OnlyLayerError     RuntimeError                 the only layer of a category, but there are more or none
 │   ├── LayerExistsError       IndexError, ValueError
+│   │   └── ListedLayerError   AssertionError               the layer whose files are to be listed is listed already
 │   ├── LayerNameError         ValueError, AssertionError
 │   ├── LayerMismatchError     AssertionError, ValueError   an existing layer differs from the one asked for
 │   ├── CategoryError          RuntimeError, ValueError, TypeError
 │   ├── MagNotFoundError       IndexError, KeyError
+│   │   ├── NoArraysError      AssertionError               a folder without an array that could be a mag
+│   │   └── NoSourceMagError   AssertionError               there is no mag to compute from
 │   ├── MagExistsError         IndexError, ValueError, AssertionError
+│   │   └── FolderExistsError  FileExistsError              something that nobody lists is where a mag is to go
 │   ├── MagMismatchError       ValueError, AssertionError   an existing mag differs from the one asked for
 │   ├── AttachmentError        ValueError, KeyError         an attachment that is there already, or isn't
 │   ├── IncompleteMagError     RuntimeError                 the job that wrote it has not finished
@@ -50,6 +57,7 @@ WkplugError
 │   └── ForkError              RuntimeError                 an engine with threads in a forked child
 ├── StorageError               OSError                      a place could not be read or written
 │   ├── MissingError           FileNotFoundError            definitely not there
+│   │   └── MissingArrayError  ArrayException               no array where one was to be listed
 │   ├── ForbiddenError         PermissionError              there or not: access was refused
 │   ├── StorageFullError                                    no space left
 │   ├── ConflictError                                       someone else changed it first
@@ -86,6 +94,7 @@ __all__ = [
     "ArrayException",
     "AttachmentError",
     "AttachmentExistsError",
+    "AxesError",
     "AxisError",
     "CategoryError",
     "ConfigError",
@@ -98,6 +107,7 @@ __all__ = [
     "DatasetNotFoundError",
     "DtypeMismatchError",
     "ExportError",
+    "FolderExistsError",
     "ForbiddenError",
     "ForkError",
     "GeometryError",
@@ -106,18 +116,23 @@ __all__ = [
     "ImageReaderMissingError",
     "IncompleteMagError",
     "InvalidArgumentError",
+    "InvalidSchemeError",
     "LayerExistsError",
     "LayerMismatchError",
     "LayerNameError",
     "LayerNotFoundError",
     "LayoutError",
+    "ListedLayerError",
     "LockTimeoutError",
     "MagError",
     "MagExistsError",
     "MagMismatchError",
     "MagNotFoundError",
+    "MissingArrayError",
     "MissingError",
     "MissingPropertyError",
+    "NoArraysError",
+    "NoSourceMagError",
     "NotADatasetFolderError",
     "OnlyLayerError",
     "OutOfBoundsError",
@@ -139,6 +154,7 @@ __all__ = [
     "UnknownNameError",
     "UnknownSchemeError",
     "UnlistableError",
+    "UnreachableMagError",
     "UnreadableAttachmentError",
     "UnsafePathError",
     "UnsupportedDtypeError",
@@ -244,8 +260,20 @@ class MagError(GeometryError):
     """Not a magnification: every component must be a power of two."""
 
 
+class UnreachableMagError(MagError, RuntimeError):
+    """The scheme never arrives at the coarsest mag that was asked for."""
+
+
+class InvalidSchemeError(InvalidArgumentError, RuntimeError):
+    """A scheme with two mags of the same largest factor."""
+
+
 class AxisError(WkplugError, KeyError):
     """An axis that this vector, box or array doesn't have."""
+
+
+class AxesError(AxisError, InvalidArgumentError):
+    """Axes that can't be transformed: a ValueError too."""
 
 
 class UnsupportedDtypeError(WkplugError, ValueError, TypeError):
@@ -307,6 +335,10 @@ class LayerExistsError(DatasetError, IndexError, ValueError):
     """The dataset already has a layer of that name."""
 
 
+class ListedLayerError(LayerExistsError, AssertionError):
+    """The layer whose files are to be listed is listed already."""
+
+
 class LayerNameError(DatasetError, ValueError, AssertionError):
     """A name that no layer may have."""
 
@@ -323,8 +355,20 @@ class MagNotFoundError(DatasetError, IndexError, KeyError):
     """The layer has no such mag."""
 
 
+class NoArraysError(MagNotFoundError, AssertionError):
+    """A folder without a single array that could be a mag."""
+
+
+class NoSourceMagError(MagNotFoundError, AssertionError):
+    """There is no mag to compute from: over the years an AssertionError and a KeyError."""
+
+
 class MagExistsError(DatasetError, IndexError, ValueError, AssertionError):
     """The layer already has that mag."""
+
+
+class FolderExistsError(MagExistsError, FileExistsError):
+    """Something nobody lists stands where a mag is to go."""
 
 
 class MagMismatchError(DatasetError, ValueError, AssertionError):
@@ -413,6 +457,10 @@ class StorageError(WkplugError, OSError):
 
 class MissingError(StorageError, FileNotFoundError):
     """Definitely not there. The only answer that may be read as fill value."""
+
+
+class MissingArrayError(MissingError, ArrayException):
+    """There is no array where one was to be listed."""
 
 
 class ForbiddenError(StorageError, PermissionError):

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from wkplug import storage
 from wkplug.abc import Location
 from wkplug.errors import (
-    ArrayException,
     InvalidArgumentError,
-    LayerExistsError,
+    ListedLayerError,
     MagExistsError,
     MagMismatchError,
-    MagNotFoundError,
+    MissingArrayError,
     MissingError,
+    NoArraysError,
     ShapeMismatchError,
     UnsupportedOperationError,
     WkplugError,
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = [
-    "MissingArrayError",
     "add_layer_for_existing_files",
     "add_mag_for_existing_files",
     "add_mag_from_array",
@@ -57,18 +56,6 @@ __all__ = [
 ]
 
 _MAG_NAME = re.compile(r"\d+(-\d+-\d+)?", re.ASCII)
-
-
-class ListedLayerError(LayerExistsError, AssertionError):
-    """The layer whose files are to be listed is listed already."""
-
-
-class NoArraysError(MagNotFoundError, AssertionError):
-    """A folder without a single array that could be a mag."""
-
-
-class MissingArrayError(MissingError, ArrayException):
-    """There is no array where one was to be listed."""
 
 
 # --- layers -----------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from wkplug import execution, registry, storage
 from wkplug.abc import ArrayBackend, ArraySpec, Location
 from wkplug.errors import (
     DatasetNotFoundError,
+    FolderExistsError,
     IncompleteMagError,
     InvalidArgumentError,
     LayerNotFoundError,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CopyOptions",
-    "FolderExistsError",
     "Transfer",
     "add_mag",
     "all_keys",
@@ -485,10 +485,6 @@ def _extend(layer: LayerState, region: Region) -> None:
 
 
 # --- what mags and layers leave of each other -------------------------------------------------------------
-
-
-class FolderExistsError(MagExistsError, FileExistsError):
-    """Something nobody lists stands where a mag is to go."""
 
 
 def all_keys(source: MagState) -> dict[str, Any]:

@@ -26,9 +26,10 @@ from wkplug import execution, registry, storage
 from wkplug.abc import Box, Interpolation
 from wkplug.errors import (
     InvalidArgumentError,
+    InvalidSchemeError,
     MagError,
     MagExistsError,
-    MagNotFoundError,
+    NoSourceMagError,
     OutOfBoundsError,
     TooLargeError,
 )
@@ -71,14 +72,6 @@ __all__ = [
 _JOB = "downsample"
 _TOO_MANY = 8
 """How many times as many shards as needed a mag may have before it is laid out anew."""
-
-
-class NoSourceMagError(MagNotFoundError, AssertionError):
-    """There is no mag to compute from: over the years an AssertionError and a KeyError."""
-
-
-class InvalidSchemeError(InvalidArgumentError, RuntimeError):
-    """A scheme with two mags of the same largest factor."""
 
 
 def downsample(

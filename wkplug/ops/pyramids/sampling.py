@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from wkplug.errors import InvalidArgumentError, MagError
+from wkplug.errors import InvalidArgumentError, UnreachableMagError
 from wkplug.geometry import Mag, MagLike, Vec3Float, Vec3Int, VecIntLike
 from wkplug.model.layout import LayoutRequest
 from wkplug.model.states import DatasetState
@@ -22,15 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "PyramidOptions",
     "SamplingModes",
-    "UnreachableMagError",
     "default_coarsest_mag",
     "mags_to_downsample",
     "pyramid_mags",
 ]
-
-
-class UnreachableMagError(MagError, RuntimeError):
-    """The scheme never arrives at the coarsest mag that was asked for."""
 
 
 class SamplingModes(Enum):

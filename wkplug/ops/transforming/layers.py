@@ -21,7 +21,7 @@ import attrs
 from wkplug import execution, storage
 from wkplug.abc import Box
 from wkplug.errors import (
-    AxisError,
+    AxesError,
     DtypeMismatchError,
     IncompleteMagError,
     InvalidArgumentError,
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "AxesError",
     "_check_alike",
     "_checked_fill",
     "_identity_of",
@@ -325,10 +324,6 @@ def _request(view: MagState) -> LayoutRequest:
 
 
 # --- what is given ----------------------------------------------------------------------------------------
-
-
-class AxesError(AxisError, InvalidArgumentError):
-    """Axes that can't be transformed: a ValueError too."""
 
 
 def _maps_of(
