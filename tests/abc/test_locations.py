@@ -12,8 +12,7 @@ from wkplug import storage
 from wkplug.abc import Location, LocationWrapper, locate
 from wkplug.errors import InvalidArgumentError, UnlistableError
 from wkplug.filesystems.local import LocalLocation
-from wkplug.testing.images.thrift import CountingLocation
-from wkplug.testing.places import PlainLocation
+from wkplug.testing.places import CountingLocation, PlainLocation
 
 PUBLIC = sorted(name for name in dir(Location) if not name.startswith("_"))
 PROPERTIES = [name for name in PUBLIC if isinstance(inspect.getattr_static(Location, name), property)]

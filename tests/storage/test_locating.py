@@ -173,6 +173,29 @@ def test_recorded_urls_are_resolved_part_by_part() -> None:
         storage.resolve_inside(root, "a\0b")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("/a/b", "/c", True),
+        ("memory://a/b", "memory://c", True),
+        ("s3://localhost:1/a/b", "s3://localhost:1/c/d", True),
+        ("s3://localhost:1/a/b", "s3://localhost:2/a/b", False),
+        ("s3://a/b", "s3://c/d", True),
+        ("http://host/a", "https://host/b", True),
+        ("http://host/a", "http://other/a", False),
+        ("gs://a/b", "gs://a/c", True),
+        ("gs://a/b", "gs://c/b", False),
+        ("sftp://host/a", "sftp://other/a", False),
+        ("zip://a::/x.zip", "zip://b::/x.zip", True),
+        ("zip://a::/x.zip", "zip://a::/y.zip", False),
+        ("/a", "memory://a", False),
+        ("s3://localhost:1/a", "http://localhost:1/a", False),
+    ],
+)
+def test_places_of_one_store_are_known(one: str, other: str, *, same: bool) -> None:
+    assert (storage.locate(one).store == storage.locate(other).store) is same
+
+
 ROOTS = [LocalLocation("/data/set"), locate("memory://m/set"), locate("http://host/set")]
 names = st.text("ab .%#?~é", min_size=1, max_size=6).filter(lambda text: text.strip(".") != "")
 

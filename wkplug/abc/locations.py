@@ -38,6 +38,12 @@ class Location(ABC):
         return self.url.rstrip("/").rpartition("/")[2]
 
     @property
+    def store(self) -> str:
+        """What it shares with all places that the same server or process holds; scheme and host unless overridden."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme}://{rest.partition('/')[0]}"
+
+    @property
     @abstractmethod
     def parent(self) -> Location:
         """The folder that it lies in."""
@@ -179,6 +185,11 @@ class LocationWrapper(Location):
     def name(self) -> str:
         """The name of `inner`."""
         return self.inner.name
+
+    @property
+    def store(self) -> str:
+        """The store of `inner`."""
+        return self.inner.store
 
     @property
     def parent(self) -> Self:

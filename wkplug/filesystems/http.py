@@ -84,6 +84,11 @@ class HttpLocation(FsspecLocation):
         """The last part of the path, percent escapes decoded."""
         return unquote(super().name)
 
+    @property
+    def store(self) -> str:
+        """The host, whether it is spoken to by http or https."""
+        return super().store.replace("https://", "http://")
+
     def child(self, *parts: str) -> Self:
         """A place below; UnsafePathError for parts that lead upwards or are absolute."""
         return super().child(*(quote(part, safe="~:@!$&'()*+,;=") for part in safe_parts(parts, self.url)))

@@ -101,6 +101,11 @@ class LocalLocation(Location):
         return self._path if _POSIX else self._path.replace("\\", "/")
 
     @property
+    def store(self) -> str:
+        """file://, which is one for all."""
+        return "file://"
+
+    @property
     def parent(self) -> LocalLocation:
         """The folder that it lies in; the root is its own parent."""
         return LocalLocation._of(os.path.dirname(self._path))

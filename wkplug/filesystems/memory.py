@@ -24,6 +24,11 @@ class MemoryLocation(FsspecLocation):
     path_has_host = True
 
     @property
+    def store(self) -> str:
+        """memory://, which is one for all."""
+        return "memory://"
+
+    @property
     def _target(self) -> str:
         return f"/{self._path}"
 

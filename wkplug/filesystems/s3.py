@@ -95,6 +95,11 @@ class S3Location(ObjectStoreLocation):
         )
         return address, "/".join(found.parts)
 
+    @property
+    def store(self) -> str:
+        """The endpoint: one server has all buckets."""
+        return f"s3://{self._address.options.get('endpoint_url')}"
+
     def native(self, kind: str) -> Mapping[str, Any] | None:
         """Answer "fsspec" and "tensorstore.kvstore". Never store it: it may hold secrets."""
         if kind != "tensorstore.kvstore" or not self._path:

@@ -184,6 +184,11 @@ class ZipLocation(Location):
         return self._path.rpartition("/")[2] or self._archive.outer.name
 
     @property
+    def store(self) -> str:
+        """The archive, within which no path leads out."""
+        return f"zip://{self._archive.outer.url}"
+
+    @property
     def parent(self) -> ZipLocation:
         """The folder that it lies in; the top is its own parent."""
         return ZipLocation._of(self._archive, self._path.rpartition("/")[0])

@@ -118,7 +118,8 @@ def resolve_inside(root: Location, text: str) -> tuple[Location, bool]:
     location = _resolved(root, text)
     if _below(root, location) is not None:
         return location, True
-    if root.local_path() is None and not _is_near(root, location) and not is_trusted(location):
+    near = location.local_path() is None and location.store == root.store
+    if root.local_path() is None and not near and not is_trusted(location):
         return _Refused(root.url, location.url), False
     return location, False
 
@@ -181,23 +182,6 @@ def check_apart(source: Location, target: Location, what: str) -> None:
             f"{what[:1].upper()}{what[1:]}, {source.url}, lies inside {target.url}.",
             hint="Choose a path that doesn't contain it.",
         )
-
-
-def _is_near(root: Location, location: Location) -> bool:
-    """Whether both are on the same host, neither on this machine's disks."""
-    return location.local_path() is None and _host(root) == _host(location)
-
-
-def _host(location: Location) -> tuple[str, str]:
-    native = location.native("fsspec") or {}
-    if native.get("protocol") == "memory":
-        return "memory", ""
-    scheme, _, rest = location.url.partition("://")
-    if native.get("protocol") == "s3":
-        return "s3", str(native["options"].get("endpoint_url"))
-    if "::" in location.url:  # an archive, within which no path leads out
-        return scheme, location.url.rpartition("::")[2]
-    return scheme.replace("https", "http"), rest.partition("/")[0]
 
 
 class _Refused(Location):
