@@ -7,17 +7,15 @@ Bio-Formats tells it (t, z, c in some order, then y, x, and s for colours). Seri
 
 from __future__ import annotations
 
-import itertools
 import math
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, image_errors, local_path
-from wkplug.abc.images import PickleByReopening
-from wkplug.errors import UnsupportedImageDataError, UnsupportedImageFormatError, WkplugError
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_scene, local_path, unsupported_voxels
+from wkplug.abc.images import by_frames
+from wkplug.errors import UnsupportedImageFormatError, WkplugError
 from wkplug_bioformats import java
 
 if TYPE_CHECKING:
@@ -65,53 +63,41 @@ class BioFormatsReader(ImageReader):
         return BioFormatsImage(self, location, scene)
 
 
-class BioFormatsImage(PickleByReopening, Image):
+class BioFormatsImage(StoredImage):
     """One series of a file."""
 
+    what = "a file of Bio-Formats"
     thread_safe = False
+    reader: BioFormatsReader
 
-    def __init__(self, reader: BioFormatsReader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        self._java = reader.start()
-        self._file: Any = None
-        path = local_path(location, "Bio-Formats")
+    def open_file(self) -> Any:
+        """Open the file by a Java reader of its own."""
+        self._java = self.reader.start()
+        path = local_path(self.location, "Bio-Formats")
+        file = self._java.formats.ImageReader()
+        self.closing.callback(file.close)
+        file.setGroupFiles(False)
+        file.setFlattenedResolutions(False)
+        file.setMetadataStore(self._java.formats.MetadataTools.createOMEXMLMetadata())
         try:
-            with image_errors(location, "a file of Bio-Formats"):
-                self._opened(path)
-                self.info = self._describe()
-        except BaseException:
-            self.close()
+            file.setId(path)
+        except Exception as error:
+            if "UnknownFormatException" in type(error).__name__:
+                raise UnsupportedImageFormatError(
+                    f"Bio-Formats doesn't know the format of {self.location.url}.", self.location.url
+                ) from error
             raise
+        check_scene(self.location, self.scene, int(file.getSeriesCount()))
+        file.setSeries(self.scene)
+        return file
 
-    def _opened(self, path: str) -> Any:
-        if self._file is None:
-            file = self._java.formats.ImageReader()
-            self._file = file
-            file.setGroupFiles(False)
-            file.setFlattenedResolutions(False)
-            file.setMetadataStore(self._java.formats.MetadataTools.createOMEXMLMetadata())
-            try:
-                file.setId(path)
-            except Exception as error:
-                if "UnknownFormatException" in type(error).__name__:
-                    raise UnsupportedImageFormatError(
-                        f"Bio-Formats doesn't know the format of {self.location.url}.", self.location.url
-                    ) from error
-                raise
-            check_scene(self.location, self.scene, int(file.getSeriesCount()))
-            file.setSeries(self.scene)
-        return self._file
-
-    def _describe(self) -> ImageInfo:
-        file, store = self._file, self._file.getMetadataStore()
+    def describe(self, file: Any) -> ImageInfo:
+        """Say what the series is."""
+        store = file.getMetadataStore()
         kind = str(self._java.formats.FormatTools.getPixelTypeString(file.getPixelType()))
         dtype = _TYPES.get(kind, kind)
         if dtype not in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"):
-            raise UnsupportedImageDataError(
-                f"{self.location.url} has samples of the type {kind}, which no layer can hold.",
-                self.location.url,
-                hint="Convert the image to integers or floats of 8 to 64 bits.",
-            )
+            raise unsupported_voxels(self.location, f"samples of the type {kind}")
         self._samples = int(file.getRGBChannelCount())
         self._order = [axis.lower() for axis in reversed(str(file.getDimensionOrder())) if axis not in "XY"]
         shapes = []
@@ -164,23 +150,18 @@ class BioFormatsImage(PickleByReopening, Image):
             found.append(number * 1e3 if 0 < number < math.inf and not invented else None)
         return (found[0], found[1], found[2]), doubtful
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
-        shape = self.info.level_shapes[level]
-        start, extent = box if box is not None else ((0,) * len(shape), shape)
-        with image_errors(self.location, "a file of Bio-Formats"):
-            file = self._opened(local_path(self.location, "Bio-Formats"))
-            file.setResolution(level)
-            result = np.empty(extent, self.info.dtype)
-            for index in itertools.product(*(range(length) for length in extent[:3])):
-                place = {axis: start[number] + index[number] for number, axis in enumerate(self._order)}
-                plane = self._plane(
-                    file, file.getIndex(place["z"], place["c"], place["t"]), start[3:5], extent[3:5]
-                )
-                result[index] = (
-                    plane[..., start[5] : start[5] + extent[5]] if self._samples > 1 else plane[..., 0]
-                )
-        return result
+    def read_box(self, file: Any, box: Box, level: int) -> NDArray[Any]:
+        """Read parts of the planes that a region touches."""
+        file.setResolution(level)
+        start, extent = box
+
+        def part(place: tuple[int, ...], region: tuple[slice, ...]) -> Any:
+            at = dict(zip(self._order, place, strict=True))
+            number = file.getIndex(at["z"], at["c"], at["t"])
+            plane = self._plane(file, number, start[3:5], extent[3:5])
+            return plane[..., region[2]] if self._samples > 1 else plane[..., 0]
+
+        return by_frames(box, 3, self.info.dtype, part)
 
     def _plane(self, file: Any, number: int, start: tuple[int, ...], extent: tuple[int, ...]) -> NDArray[Any]:
         """Give a part of a plane as (y, x, samples), in as many pieces as Java's arrays need."""
@@ -196,10 +177,3 @@ class BioFormatsImage(PickleByReopening, Image):
             else:
                 result[first : first + count] = data.reshape(self._samples, count, width).transpose(1, 2, 0)
         return result
-
-    def close(self) -> None:
-        """See `Image.close`; reading opens the file again."""
-        file, self._file = self._file, None
-        if file is not None:
-            with suppress(Exception):  # it was only read
-                file.close()

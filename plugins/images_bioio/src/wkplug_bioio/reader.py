@@ -8,24 +8,15 @@ which few readers give. Files are read from local paths.
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore, nanometres
-from wkplug.abc.files import (
-    check_scene,
-    corrupt_image,
-    held_dtype,
-    image_errors,
-    local_path,
-    quietly,
-    reason_of,
-)
-from wkplug.abc.images import PickleByReopening
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, StoredImage, nanometres
+from wkplug.abc.files import check_scene, corrupt_image, held_dtype, local_path, quietly, reason_of
+from wkplug.abc.images import region_of
 from wkplug.errors import PluginMissingError, UnsupportedImageFormatError
 
 if TYPE_CHECKING:
@@ -58,24 +49,16 @@ class BioioReader(ImageReader):
         return BioioImage(self, location, scene)
 
 
-class BioioImage(PickleByReopening, Image):
+class BioioImage(StoredImage):
     """One scene of a file that a bioio reader opened."""
 
-    thread_safe = True  # by its lock: a bioio reader has a current scene and a current level
+    what = "a file of bioio"
+    quiet = True
+    # In turns: a bioio reader has a current scene and a current level.
 
-    def __init__(self, reader: BioioReader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        self._lock = threading.Lock()
-        self._levels: dict[int, Any] = {}
-        self._file = self._opened(local_path(location, "bioio"))
-        try:
-            with image_errors(location, "a file of bioio"):
-                self.info = self._describe()
-        except BaseException:
-            self.close()
-            raise
-
-    def _opened(self, path: str) -> Any:
+    def open_file(self) -> Any:
+        """Let the readers try, the best fit first."""
+        path = local_path(self.location, "bioio")
         if not metadata.entry_points(group=_GROUP):
             raise PluginMissingError(
                 "The reader 'bioio' needs a reader of bioio, but none is installed.",
@@ -90,17 +73,20 @@ class BioioImage(PickleByReopening, Image):
         failures = []
         for name, kind in readers:
             try:
-                with quietly():
-                    return kind.get_reader()(path)
+                file = kind.get_reader()(path)
             except Exception as error:  # noqa: BLE001  # readers fail in any way; the next may open the file
                 failures.append(f"{name}: {reason_of(error)}")
-        raise corrupt_image(self.location, "a file of bioio", "; ".join(failures))
+            else:
+                self._levels: dict[int, Any] = {}
+                self.closing.callback(self._levels.clear)
+                return file
+        raise corrupt_image(self.location, self.what, "; ".join(failures))
 
-    def _describe(self) -> ImageInfo:
-        file = self._file
+    def describe(self, file: Any) -> ImageInfo:
+        """Say what the scene is."""
         scenes = tuple(str(name) for name in file.scenes)
         check_scene(self.location, self.scene, len(scenes))
-        arrays = [self._level(level) for level in range(len(file.resolution_levels))]
+        arrays = [self._level(file, level) for level in range(len(file.resolution_levels))]
         axes = tuple(str(name).lower() for name in arrays[0].dims)
         same = [array for array in arrays if array.dims == arrays[0].dims]
         dtype = arrays[0].dtype
@@ -127,38 +113,25 @@ class BioioImage(PickleByReopening, Image):
             notes=notes,
         )
 
-    def _level(self, level: int) -> Any:
+    def _level(self, file: Any, level: int) -> Any:
         """The lazy array of a level."""
         if level not in self._levels:
-            file = self._file
-            with quietly():
-                file.set_scene(self.scene)
-                if level != file.current_resolution_level:
-                    file.set_resolution_level(level)
-                array = file.xarray_dask_data
-                if _TILES in array.dims:
-                    with suppress(NotImplementedError):
-                        array = file.mosaic_xarray_dask_data
+            file.set_scene(self.scene)
+            if level != file.current_resolution_level:
+                file.set_resolution_level(level)
+            array = file.xarray_dask_data
+            if _TILES in array.dims:
+                with suppress(NotImplementedError):
+                    array = file.mosaic_xarray_dask_data
             self._levels[level] = array
         return self._levels[level]
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
-        with self._lock, image_errors(self.location, "a file of bioio"), quietly():
-            if self._file is None:
-                self._file = self._opened(local_path(self.location, "bioio"))
-            array = self._level(level).data
-            if box is not None:
-                array = array[tuple(slice(low, low + n) for low, n in zip(*box, strict=True))]
-            # In this thread: who imports with many threads or processes has chosen how many.
-            voxels = np.asarray(array.compute(scheduler="synchronous"))
-            return voxels.astype(self.info.dtype, copy=True)
-
-    def close(self) -> None:
-        """See `Image.close`; reading opens the file again."""
-        with self._lock:
-            self._file = None
-            self._levels.clear()
+    def read_box(self, file: Any, box: Box, level: int) -> NDArray[Any]:
+        """Compute a region."""
+        array = self._level(file, level).data[region_of(box)]
+        # In this thread: who imports with many threads or processes has chosen how many.
+        voxels = np.asarray(array.compute(scheduler="synchronous"))
+        return voxels.astype(self.info.dtype, copy=True)
 
 
 def _readers(name: str) -> list[tuple[str, Any]]:

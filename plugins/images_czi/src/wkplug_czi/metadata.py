@@ -7,6 +7,8 @@ import re
 import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING
 
+from wkplug.abc.images import distinct_names
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -90,12 +92,7 @@ class Metadata:
         """A name for each scene; its number where it has none."""
         path = "Metadata/Information/Image/Dimensions/S/Scenes/Scene"
         named = {scene.get("Index"): scene.get("Name") for scene in self._root.findall(path)}
-        names = [named.get(str(index)) or f"scene {index}" for index in indices]
-        # A name that two have would not tell which is meant.
-        return tuple(
-            f"{name} ({index})" if names.count(name) > 1 else name
-            for name, index in zip(names, indices, strict=True)
-        )
+        return distinct_names([named.get(str(index)) or f"scene {index}" for index in indices], indices)
 
     def scene_center(self, index: int) -> list[float]:
         """Where the middle of a scene lies on the stage, in micrometres, [] if it isn't said."""

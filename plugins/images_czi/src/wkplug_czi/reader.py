@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors
-from wkplug.abc.images import PickleByReopening
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_scene, corrupt_image, unsupported_voxels
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_czi.metadata import Metadata
 from wkplug_czi.segments import Subblock, pixel_ranges, read_header, read_metadata, read_subblocks
@@ -61,34 +60,34 @@ class _Tile:
     left: int
 
 
-class CziImage(PickleByReopening, Image):
+class CziImage(StoredImage):
     """One scene of a CZI file."""
 
-    thread_safe = True
+    what = "CZI"
+    in_turns = False
 
-    def __init__(self, reader: CziReader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        with image_errors(location, "CZI"):
-            header = read_header(location)
-            blocks = read_subblocks(location, header)
-            metadata = Metadata(read_metadata(location, header))
-            if not blocks:
-                raise corrupt_image(location, "CZI", "it holds no image")
-            scenes = sorted({block.start.get("S", 0) for block in blocks})
-            check_scene(location, scene, len(scenes))
-            mine = [block for block in blocks if block.start.get("S", 0) == scenes[scene]]
-            if header.part or any(block.part for block in mine):
-                raise UnsupportedImageDataError(
-                    f"{location.url} is one of several files that make up one image, which is not supported.",
-                    location.url,
-                    hint="Save it as a single file with the makers' software.",
-                )
-            self._samples = self._check_types(mine)
-            names = metadata.scene_names(scenes) if len(scenes) > 1 else ()
-            self.info = self._describe(mine, metadata, names)
-            if center := metadata.scene_center(scenes[scene]):
-                details = {**self.info.details, "stage_micrometres": center}
-                self.info = attrs.evolve(self.info, details=details)
+    def describe(self, file: None) -> ImageInfo:
+        """Read the tables of the file, and say what the scene is."""
+        del file
+        header = read_header(self.location)
+        blocks = read_subblocks(self.location, header)
+        metadata = Metadata(read_metadata(self.location, header))
+        if not blocks:
+            raise corrupt_image(self.location, self.what, "it holds no image")
+        scenes = sorted({block.start.get("S", 0) for block in blocks})
+        check_scene(self.location, self.scene, len(scenes))
+        mine = [block for block in blocks if block.start.get("S", 0) == scenes[self.scene]]
+        if header.part or any(block.part for block in mine):
+            raise UnsupportedImageDataError(
+                f"{self.location.url} is one of several files that make up one image, which is not supported.",
+                self.location.url,
+                hint="Save it as a single file with the makers' software.",
+            )
+        self._samples = self._check_types(mine)
+        names = metadata.scene_names(scenes) if len(scenes) > 1 else ()
+        info = self._described(mine, metadata, names)
+        center = metadata.scene_center(scenes[self.scene])
+        return attrs.evolve(info, details={**info.details, "stage_micrometres": center}) if center else info
 
     # --- what there is ------------------------------------------------------------------------------------
 
@@ -96,10 +95,10 @@ class CziImage(PickleByReopening, Image):
         """Give the samples per pixel; UnsupportedImageDataError if a layer can't hold them."""
         numbers = {block.pixel_type for block in blocks}
         if not numbers <= set(PIXEL_TYPES):
-            raise UnsupportedImageDataError(
-                f"{self.location.url} has pixels of the type number {max(numbers)}, which no layer can hold.",
-                self.location.url,
-                hint="Convert it to grey values or colours of 8 or 16 bits, or to floats.",
+            raise unsupported_voxels(
+                self.location,
+                f"pixels of the type number {max(numbers)}",
+                "Convert it to grey values or colours of 8 or 16 bits, or to floats.",
             )
         packed = {block.compression for block in blocks} - {0, 1, 2, 4, 5, 6}
         if packed:
@@ -117,11 +116,11 @@ class CziImage(PickleByReopening, Image):
             )
         return samples.pop()
 
-    def _describe(self, blocks: list[Subblock], metadata: Metadata, scenes: tuple[str, ...]) -> ImageInfo:
+    def _described(self, blocks: list[Subblock], metadata: Metadata, scenes: tuple[str, ...]) -> ImageInfo:
         finest = [block for block in blocks if _factor(block) == 1]
         if not finest:
             raise corrupt_image(
-                self.location, "CZI", "it holds smaller copies of an image, but not the image"
+                self.location, self.what, "it holds smaller copies of an image, but not the image"
             )
         lead = [letter for letter in _LEADING if any(letter in block.start for block in finest)]
         lows = {letter: min(block.start.get(letter, 0) for block in finest) for letter in [*lead, "X", "Y"]}
@@ -179,20 +178,19 @@ class CziImage(PickleByReopening, Image):
 
     # --- voxels -------------------------------------------------------------------------------------------
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
-        shape = self.info.level_shapes[level]
-        start, extent = box if box is not None else ((0,) * len(shape), shape)
-        with image_errors(self.location, "CZI"):
-            result = np.zeros(extent, self.info.dtype)
-            tiles = [tile for tile in self._levels[level] if self._touches(tile, start, extent)]
-            ranges = pixel_ranges(self.location, [tile.block for tile in tiles])
-            for group in _groups(ranges):
-                packed = self.location.read_ranges([ranges[number] for number in group])
-                for number, data in zip(group, packed, strict=True):
-                    if len(data) < ranges[number][1] - ranges[number][0]:
-                        raise EOFError("a tile reaches beyond the end of the file")
-                    self._paste(result, tiles[number], decoded(tiles[number].block, data), start, extent)
+    def read_box(self, file: None, box: Box, level: int) -> NDArray[Any]:
+        """Put the tiles together that a region touches."""
+        del file
+        start, extent = box
+        result = np.zeros(extent, self.info.dtype)
+        tiles = [tile for tile in self._levels[level] if self._touches(tile, start, extent)]
+        ranges = pixel_ranges(self.location, [tile.block for tile in tiles])
+        for group in _groups(ranges):
+            packed = self.location.read_ranges([ranges[number] for number in group])
+            for number, data in zip(group, packed, strict=True):
+                if len(data) < ranges[number][1] - ranges[number][0]:
+                    raise EOFError("a tile reaches beyond the end of the file")
+                self._paste(result, tiles[number], decoded(tiles[number].block, data), start, extent)
         return result
 
     def _touches(self, tile: _Tile, start: Sequence[int], extent: Sequence[int]) -> bool:
