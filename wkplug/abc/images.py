@@ -188,6 +188,7 @@ class StoredImage(PickleByReopening, Image):
 
     in_turns: whether `read_box` of this image is called by one thread at a time, since the file has one position, or
         the library promises nothing. quiet: whether warnings of the library are silenced.
+    lock: what turns are taken by; held while the file is opened and closed.
     closing: what is to be done, in reverse order, when the file is closed or can't be opened; errors of these are left
         out, because nothing was written.
     """
@@ -200,7 +201,7 @@ class StoredImage(PickleByReopening, Image):
     def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
         super().__init__(reader, location, scene)
         self.closing = ExitStack()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._file: Any = None
         self._is_open = False
         try:
@@ -232,7 +233,7 @@ class StoredImage(PickleByReopening, Image):
     @property
     def file(self) -> Any:
         """What `open_file` gives, which is called if the file isn't open."""
-        with self._lock:
+        with self.lock:
             if not self._is_open:
                 try:
                     self._file = self.open_file()
@@ -244,7 +245,7 @@ class StoredImage(PickleByReopening, Image):
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`; opens the file again if it was closed."""
-        turn = self._lock if self.in_turns else nullcontext()
+        turn = self.lock if self.in_turns else nullcontext()
         with turn, image_errors(self.location, self.what), self._silence():
             file = self.file
             shapes = self.info.level_shapes or (self.info.shape,)
@@ -254,7 +255,7 @@ class StoredImage(PickleByReopening, Image):
 
     def close(self) -> None:
         """See `Image.close`."""
-        with self._lock:
+        with self.lock:
             self._file, self._is_open = None, False
             with suppress(Exception):
                 self.closing.close()

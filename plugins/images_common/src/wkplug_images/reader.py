@@ -12,13 +12,13 @@ seen: an EXIF orientation is applied, and told. Palettes stay indices and bits s
 from __future__ import annotations
 
 import io
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, path_or_file
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_scene, corrupt_image, path_or_file
+from wkplug.abc.images import region_of
 from wkplug.abc.pixels import Orientation
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_images.headers import CODESTREAM, JP2, jpeg2000, png
@@ -35,7 +35,6 @@ __all__ = ["Picture", "PictureReader"]
 _PNG, _JPEG, _GIF, _BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM"
 _MAGIC = (_PNG, _JPEG, _GIF, _BMP, JP2, CODESTREAM)
 _JPEG_END = b"\xff\xd9"
-_KIND = "a picture"
 _ORIENTATION = 274
 _MOST_PIXELS = 4096  # per byte: more than any of the codecs here can make of one
 _OS2_HEADER = b"\x0c\0\0\0"  # its fields are shorter
@@ -58,29 +57,26 @@ class PictureReader(ImageReader):
 
     def open(self, location: Location, *, scene: int = 0) -> Picture:
         """See `ImageReader.open`; there is one scene."""
-        check_scene(location, scene, 1)
-        return Picture(self, location)
+        return Picture(self, location, scene)
 
 
-class Picture(PickleByReopening, Image):
-    """One picture file."""
+class Picture(StoredImage):
+    """One picture file, from which regions are cut once it is decoded."""
 
-    thread_safe = True
-
-    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        self._lock = threading.Lock()
-        self._pixels: NDArray[Any] | None = None
-        self._decoder = "pillow"
-        self._mode = ""
-        self._step = 1
-        self._orientation = Orientation()
-        with image_errors(location, _KIND):
-            self.info = self._describe()
+    what = "a picture"
+    in_turns = False
+    _pixels: NDArray[Any] | None = None
+    _decoder = "pillow"
+    _mode = ""
+    _step = 1
+    _orientation = Orientation()
 
     # --- headers ------------------------------------------------------------------------------------------
 
-    def _describe(self) -> ImageInfo:
+    def describe(self, file: None) -> ImageInfo:
+        """Read the header."""
+        del file
+        check_scene(self.location, self.scene, 1)
         head = self.location.read(0, 33)
         if head.startswith((JP2, CODESTREAM)):
             return self._describe_jpeg2000()
@@ -203,21 +199,21 @@ class Picture(PickleByReopening, Image):
 
     # --- pixels -------------------------------------------------------------------------------------------
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
-        del level
-        with self._lock:
+    def read_box(self, file: None, box: Box, level: int) -> NDArray[Any]:
+        """Decode the picture if need be, and cut a region from it."""
+        del file, level
+        with self.lock:
             if self._pixels is None:
-                with image_errors(self.location, _KIND):
-                    self._pixels = self._orientation.seen(self._decode(), self.info.axes)
+                self._pixels = self._checked(self._orientation.seen(self._decode(), self.info.axes))
             pixels = self._pixels
+        return np.array(pixels[region_of(box)], order="C")
+
+    def _checked(self, pixels: NDArray[Any]) -> NDArray[Any]:
         if pixels.shape != self.info.shape or pixels.dtype != self.info.dtype:
             found = f"{pixels.dtype} pixels of the shape {pixels.shape}"
             said = f"it holds {found}, its header says {self.info.dtype} {self.info.shape}"
-            raise corrupt_image(self.location, _KIND, said)
-        if box is not None:
-            pixels = pixels[tuple(slice(a, a + n) for a, n in zip(*box, strict=True))]
-        return np.array(pixels, order="C")
+            raise corrupt_image(self.location, self.what, said)
+        return pixels
 
     def _decode(self) -> NDArray[Any]:
         data = self.location.read()
@@ -250,6 +246,7 @@ class Picture(PickleByReopening, Image):
 
     def close(self) -> None:
         """See `Image.close`; reading decodes the file again."""
+        super().close()
         self._pixels = None
 
 

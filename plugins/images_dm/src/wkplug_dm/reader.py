@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import ImageInfo, ImageReader, ProbeScore, nanometres
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, open_file
+from wkplug.abc.files import check_scene, corrupt_image, image_errors, open_file, unsupported_voxels
 from wkplug.abc.flat import FlatImage, FlatVoxels
+from wkplug.abc.images import distinct_names
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_dm.tags import Place, read_tags, starts_like_dm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
@@ -66,7 +67,7 @@ class DmImage(FlatImage):
             tree, order = read_tags(file, size)
             images = _images(tree)
         check_scene(location, scene, len(images))
-        names = _unique([name for name, _, _ in images]) if len(images) > 1 else ()
+        names = distinct_names([name for name, _, _ in images]) if len(images) > 1 else ()
         with image_errors(location, _KIND):
             _, number, image = images[scene]
             self._describe(image, order, names, _shown_range(tree, number))
@@ -127,10 +128,10 @@ class DmImage(FlatImage):
 
     def _dtype(self, kind: Any) -> np.dtype[Any]:
         if kind in _COMPLEX:
-            raise UnsupportedImageDataError(
-                f"{self.location.url} has complex pixels, which no layer can hold.",
-                self.location.url,
-                hint="Export its magnitude, or real and imaginary part, as images of their own.",
+            raise unsupported_voxels(
+                self.location,
+                "complex pixels",
+                "Export its magnitude, or real and imaginary part, as images of their own.",
             )
         if kind in _COLOURS:
             return np.dtype("u1")
@@ -180,11 +181,6 @@ def _images(tree: Tree) -> list[tuple[str, int, Tree]]:
         (str(image.get("Name") or f"image {count}"), number, image)
         for count, (number, image) in enumerate(images)
     ]
-
-
-def _unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Names of which no two are the same, so that each tells which image is meant."""
-    return tuple(f"{name} ({n})" if names.count(name) > 1 else name for n, name in enumerate(names))
 
 
 def _shown_range(tree: Tree, number: int) -> tuple[float, float] | None:

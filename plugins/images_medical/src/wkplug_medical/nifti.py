@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, image_errors, open_file
+from wkplug.abc.files import check_scene, image_errors, open_file, unsupported_voxels
 from wkplug.abc.flat import FlatImage, FlatVoxels, unpacked
-from wkplug.errors import MissingError, StorageError, UnsupportedImageDataError
+from wkplug.errors import MissingError, StorageError
 from wkplug_medical.nifti_header import BYTES, Header, kind_of, parse
 
 if TYPE_CHECKING:
@@ -145,11 +145,7 @@ class NiftiImage(FlatImage):
         if code in _DTYPES:
             return np.dtype(_DTYPES[code]), 0
         what = "complex voxels" if code in _COMPLEX else f"voxels of the type {code}"
-        raise UnsupportedImageDataError(
-            f"{self.location.url} has {what}, which no layer can hold.",
-            self.location.url,
-            hint="Convert the image to integers or floats of 8 to 64 bits.",
-        )
+        raise unsupported_voxels(self.location, what)
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.abc import ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, held_dtype, image_errors, open_file
+from wkplug.abc.files import check_scene, held_dtype, image_errors, open_file, unsupported_voxels
 from wkplug.abc.flat import FlatImage, FlatVoxels, Packing, unpacked
-from wkplug.errors import UnsupportedImageDataError
 from wkplug_mrc.header import BYTES, byte_order, parse
 
 if TYPE_CHECKING:
@@ -86,10 +85,10 @@ class MrcImage(FlatImage):
 
     def _describe(self, header: Header) -> tuple[FlatVoxels, ImageInfo]:
         if header.mode in _COMPLEX:
-            raise UnsupportedImageDataError(
-                f"{self.location.url} has complex voxels (mode {header.mode}), which no layer can hold.",
-                self.location.url,
-                hint="It is a Fourier transform; transform it back, or store its magnitude.",
+            raise unsupported_voxels(
+                self.location,
+                f"complex voxels (mode {header.mode})",
+                "It is a Fourier transform; transform it back, or store its magnitude.",
             )
         dtype = np.dtype(_DTYPES[header.mode])
         if not header.signed:

@@ -14,6 +14,7 @@ import numpy as np
 
 from wkplug.abc import Image, ImageInfo
 from wkplug.abc.files import held_dtype
+from wkplug.abc.images import by_frames
 from wkplug.errors import UnsupportedImageDataError, UnsupportedOperationError
 
 if TYPE_CHECKING:
@@ -89,30 +90,29 @@ class FramesImage(Image):
         """See `Image.read`: the frames that the region touches are read, one after the other."""
         del level
         shape = self.info.shape
-        start, extent = box or ((0,) * len(shape), shape)
         lead = len(self._steps)
-        inner = tuple(slice(low, low + n) for low, n in zip(start[lead:], extent[lead:], strict=True))
-        result = np.empty(extent, self.info.dtype)
+        whole = ((0,) * len(shape), shape)
+
+        def frame(place: tuple[int, ...], region: tuple[slice, ...]) -> NDArray[Any]:
+            number = int(np.ravel_multi_index(place, shape[:lead])) if lead else 0
+            pixels = np.asarray(self._sequence[number])
+            if pixels.shape != shape[lead:]:
+                raise UnsupportedImageDataError(
+                    f"Frame {number} of {self._name} has the shape {pixels.shape}, the first {shape[lead:]}.",
+                    self._name,
+                    hint="Frames of one image must have one size.",
+                )
+            return pixels[region]
+
         with self._lock:
             before = (self._sequence.bundle_axes, self._sequence.iter_axes) if self._named else None
             if before is not None:
                 self._sequence.bundle_axes, self._sequence.iter_axes = self._frame_axes, self._steps
             try:
-                for index in np.ndindex(*extent[:lead]):
-                    place = [low + offset for low, offset in zip(start[:lead], index, strict=True)]
-                    number = int(np.ravel_multi_index(place, shape[:lead])) if lead else 0
-                    frame = np.asarray(self._sequence[number])
-                    if frame.shape != shape[lead:]:
-                        raise UnsupportedImageDataError(
-                            f"Frame {number} of {self._name} has the shape {frame.shape}, the first {shape[lead:]}.",
-                            self._name,
-                            hint="Frames of one image must have one size.",
-                        )
-                    result[index] = frame[inner]
+                return by_frames(box or whole, lead, self.info.dtype, frame)
             finally:
                 if before is not None:
                     self._sequence.bundle_axes, self._sequence.iter_axes = before
-        return result
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise UnsupportedOperationError(

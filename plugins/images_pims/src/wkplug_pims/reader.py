@@ -10,13 +10,10 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc import ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, corrupt_image, image_errors, local_path, quietly, reason_of
-from wkplug.abc.images import PickleByReopening
+from wkplug.abc import ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_scene, corrupt_image, local_path, quietly, reason_of
 from wkplug.errors import PluginMissingError, UnsupportedImageFormatError
 from wkplug_pims.chains import broken_chain
 from wkplug_pims.frames import FramesImage
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import Box, Location
+    from wkplug.abc import Box, ImageInfo, Location
 
 __all__ = ["PimsImage", "PimsReader"]
 
@@ -54,30 +51,33 @@ class PimsReader(ImageReader):
         return PimsImage(self, location, scene)
 
 
-class PimsImage(PickleByReopening, FramesImage):
-    """A file that a reader of pims opened; reading after `close` opens it again."""
+class PimsImage(StoredImage):
+    """A file that a reader of pims opened."""
 
-    def __init__(self, reader: PimsReader, location: Location, scene: int = 0) -> None:
-        PickleByReopening.__init__(self, reader, location, scene)
-        self._opening = threading.Lock()
-        self._file: Any = None
-        path = local_path(location, "pims")
+    what = "a file of pims"
+
+    def open_file(self) -> FramesImage:
+        """Open the file as a sequence of frames."""
+        path = local_path(self.location, "pims")
         if importlib.util.find_spec("pims") is None:
             raise PluginMissingError(
                 "The reader 'pims' needs pims, which is not installed.", hint="pip install pims"
             )
-        check_scene(location, scene, 1)
-        with image_errors(location, "a file of pims"):
-            broken = broken_chain(path)
+        check_scene(self.location, self.scene, 1)
+        broken = broken_chain(path)
         if broken is not None:
-            raise corrupt_image(location, "a file of pims", broken)
-        self._file = self._opened(path)
-        try:
-            with image_errors(location, "a file of pims"):
-                FramesImage.__init__(self, self._file, location.url)
-        except BaseException:
-            self.close()
-            raise
+            raise corrupt_image(self.location, self.what, broken)
+        sequence = self._opened(path)
+        self.closing.callback(lambda: sequence.close())  # some readers have nothing to close
+        return FramesImage(sequence, self.location.url)
+
+    def describe(self, file: FramesImage) -> ImageInfo:
+        """Say what the frames are."""
+        return file.info
+
+    def read_box(self, file: FramesImage, box: Box, level: int) -> NDArray[Any]:
+        """Read the frames that a region touches."""
+        return file.read(box, level=level)
 
     def _opened(self, path: str) -> Any:
         handlers = _handlers(path)
@@ -97,26 +97,7 @@ class PimsImage(PickleByReopening, FramesImage):
                     said = reason_of(error).partition("\n")[0]
                     failures.append(f"{handler.__name__}: {said}")
             gc.collect()
-        raise corrupt_image(self.location, "a file of pims", "; ".join(dict.fromkeys(failures)))
-
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
-        with self._opening:
-            if self._file is None:
-                self._file = self._sequence = self._opened(local_path(self.location, "pims"))
-        with image_errors(self.location, "a file of pims"):
-            return super().read(box, level=level)
-
-    def close(self) -> None:
-        """See `Image.close`; reading opens the file again."""
-        with self._opening:
-            file, self._file, self._sequence = self._file, None, None
-        if file is not None:
-            with suppress(Exception):  # some readers have nothing to close and fail at it
-                file.close()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return PickleByReopening.__reduce__(self)
+        raise corrupt_image(self.location, self.what, "; ".join(dict.fromkeys(failures)))
 
 
 def _handlers(name: str) -> list[Any]:
