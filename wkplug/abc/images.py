@@ -287,7 +287,7 @@ def region_of(box: Box) -> tuple[slice, ...]:
 
 
 def by_frames(
-    box: Box, lead: int, dtype: str, frame: Callable[[tuple[int, ...], tuple[slice, ...]], Any]
+    box: Box, lead: int, dtype: Any, frame: Callable[[tuple[int, ...], tuple[slice, ...]], Any]
 ) -> NDArray[Any]:
     """Read a box frame by frame: `lead` axes in front number the frames, the others are those of a frame.
 

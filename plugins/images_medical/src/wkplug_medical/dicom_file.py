@@ -17,6 +17,7 @@ from pydicom import uid
 
 from wkplug.abc.files import image_errors, open_file, quietly
 from wkplug.abc.flat import FlatImage, FlatVoxels
+from wkplug.abc.images import by_frames
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_medical import dicom_frames, dicom_info
 from wkplug_medical.dicom_values import NO_SCALING, Scaling, applied, scaling_of
@@ -147,15 +148,14 @@ class DicomFile(FlatImage):
             stored = self._used_bits(super().read(box, level=level))
             return applied(stored, self._scaling, np.dtype(self.info.dtype))
         shape = self.info.shape
-        start, lengths = box if box is not None else ((0,) * len(shape), shape)
-        region = tuple(slice(first, first + length) for first, length in zip(start, lengths, strict=True))
+        whole = ((0,) * len(shape), shape)
         with image_errors(self.location, _KIND):
-            if not self.has_frames:
-                result = np.array(self._frame(0)[region])
-            else:
-                result = np.empty(lengths, self._stored)
-                for number in range(region[0].start, region[0].stop):
-                    result[number - region[0].start] = self._frame(number)[region[1:]]
+            result = by_frames(
+                whole if box is None else box,
+                1 if self.has_frames else 0,
+                self._stored,
+                lambda place, region: self._frame(place[0] if place else 0)[region],
+            )
             return applied(result, self._scaling, np.dtype(self.info.dtype))
 
     def stored_frame(self, number: int) -> NDArray[Any]:

@@ -11,7 +11,7 @@ import pydicom
 from pydicom.uid import UID
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image
-from wkplug.abc.files import image_errors, open_file, quietly
+from wkplug.abc.files import image_errors, listed, open_file, quietly
 from wkplug.errors import CorruptImageError, UnsupportedImageDataError
 from wkplug_medical.dicom import DicomReader
 from wkplug_medical.dicom_files import SUFFIXES, files_below, is_dicom
@@ -88,7 +88,7 @@ def described(location: Location) -> tuple[ForeignLayer, ...]:
     if others:
         notes.append(
             f"{len(others)} {'file' if len(others) == 1 else 'files'} in {location.name} "
-            f"{'is' if len(others) == 1 else 'are'} no DICOM, and left out: {_some(others)}."
+            f"{'is' if len(others) == 1 else 'are'} no DICOM, and left out: {listed(others, _LISTED)}."
         )
     layers, problems = [], []
     for stack in arranged(slices):
@@ -118,8 +118,8 @@ def _without_odd_localizers(layers: list[ForeignLayer], notes: list[str]) -> lis
         if sizes and _is_localizer(layer) and layer.voxel_size != sizes[0]:
             files = sorted({each.location.name for each in layer.mags[0].location.stack.present})
             notes.append(
-                f"The localizer {layer.name!r} ({_some(files)}) is left out, because its voxel size is another than "
-                "that of the rest; import its files for themselves."
+                f"The localizer {layer.name!r} ({listed(files, _LISTED)}) is left out, because its voxel size is "
+                "another than that of the rest; import its files for themselves."
             )
         else:
             kept.append(layer)
@@ -178,7 +178,3 @@ def _file_layer(location: Location) -> ForeignLayer:
         notes=info.notes,
         details=info.details,
     )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

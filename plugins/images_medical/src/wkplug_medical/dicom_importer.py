@@ -59,7 +59,7 @@ class DicomImporter(Importer):
 
     def describe(self, location: Location) -> tuple[ForeignLayer, ...]:
         """See `Importer.describe`; headers are read, pixels are not."""
-        from wkplug_medical.dicom_folder import described
+        from wkplug_medical.dicom_folder import described  # and pydicom, for folders of DICOM only
 
         return described(location)
 

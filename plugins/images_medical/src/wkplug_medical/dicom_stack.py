@@ -16,7 +16,8 @@ import attrs
 import numpy as np
 
 from wkplug.abc import Image, ImageInfo
-from wkplug.abc.files import corrupt_image, image_errors
+from wkplug.abc.files import corrupt_image, image_errors, listed
+from wkplug.abc.images import by_frames
 from wkplug_medical import spaces
 from wkplug_medical.dicom_file import DicomFile
 from wkplug_medical.dicom_values import applied, scaled_dtype, scaling_note
@@ -166,7 +167,7 @@ def _stack(slices: list[Slice], copies: list[Slice]) -> Stack:
     if copies:
         notes.append(
             f"{_many(len(copies), 'section')} came twice (the same instance) and {_was(len(copies))} left out: "
-            f"{_some([each.location.name for each in copies])}."
+            f"{listed([each.location.name for each in copies], _LISTED)}."
         )
     if slices[0].position is None:
         times: tuple[tuple[Slice | None, ...], ...] = (_by_number(slices, notes),)
@@ -206,7 +207,8 @@ def _by_number(slices: list[Slice], notes: list[str]) -> tuple[Slice | None, ...
     if not absent or frames or len(absent) >= len(whole):
         return tuple(ordered)
     notes.append(
-        f"{_many(len(absent), 'section')} {_is(len(absent))} missing (instance number {_some(absent)}), and zero here."
+        f"{_many(len(absent), 'section')} {_is(len(absent))} missing "
+        f"(instance number {listed(absent, _LISTED)}), and zero here."
     )
     found = dict(zip(whole, ordered, strict=True))
     return tuple(found.get(number) for number in range(whole[0], whole[-1] + 1))
@@ -310,13 +312,13 @@ def _steps(places: Sequence[float], notes: list[str]) -> tuple[float | None, lis
                 ]
                 notes.append(
                     f"{_many(missing, 'section')} {_is(missing)} missing, and zero here: "
-                    f"{_some(gaps)} along the normal."
+                    f"{listed(gaps, _LISTED)} along the normal."
                 )
             return step, indices
     step = float(np.median(ways))
     notes.append(
         f"The sections are not evenly spaced ({ways.min():g} to {ways.max():g} mm, at "
-        f"{_some([f'{place:g}' for place in places])} mm); they lie one behind the other here, "
+        f"{listed([f'{place:g}' for place in places], _LISTED)} mm); they lie one behind the other here, "
         f"as if all steps were {step:g} mm."
     )
     return step, list(range(len(places)))
@@ -390,11 +392,6 @@ def _was(count: int) -> str:
     return "was" if count == 1 else "were"
 
 
-def _some(values: Sequence[Any]) -> str:
-    listed = ", ".join(str(value) for value in values[:_LISTED])
-    return listed + (f" and {len(values) - _LISTED} more" if len(values) > _LISTED else "")
-
-
 # --- the image --------------------------------------------------------------------------------------------
 
 
@@ -443,17 +440,14 @@ class StackImage(Image):
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`: the slices that the region touches are decoded, one after the other."""
         del level
-        shape = self.info.shape
-        start, extent = box if box is not None else ((0,) * len(shape), shape)
-        lead = 2 if self._timed else 1
-        inner = tuple(slice(a, a + n) for a, n in zip(start[lead:], extent[lead:], strict=True))
-        result = np.zeros(extent, self._dtype)
-        for index in np.ndindex(*extent[:lead]):
-            place = [a + n for a, n in zip(start[:lead], index, strict=True)]
+
+        def part(place: tuple[int, ...], region: tuple[slice, ...]) -> NDArray[Any] | int:
             found = self.stack.slices[place[0] if self._timed else 0][place[-1]]
-            if found is not None:
-                result[index] = self._pixels(found)[inner]
-        return result
+            return 0 if found is None else self._pixels(found)[region]
+
+        shape = self.info.shape
+        whole = ((0,) * len(shape), shape)
+        return by_frames(whole if box is None else box, 2 if self._timed else 1, self._dtype, part)
 
     def _pixels(self, found: Slice) -> NDArray[Any]:
         file = self._opened(found)

@@ -11,16 +11,16 @@ stored turned or mirrored is given as it is seen.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 import os
-import threading
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
-from wkplug.abc import Image, ImageInfo, ImageReader, PickleByReopening, ProbeScore
-from wkplug.abc.files import check_scene, image_errors, open_file, path_or_file
+from wkplug.abc import ImageInfo, ImageReader, ProbeScore, StoredImage
+from wkplug.abc.files import check_dtype, check_scene, open_file, path_or_file
+from wkplug.abc.images import by_frames, region_of
 from wkplug.errors import UnsupportedImageDataError
 from wkplug_tiff.look import Look
 from wkplug_tiff.metadata import said
@@ -83,60 +83,64 @@ class TiffReader(ImageReader):
         return TiffImage(self, location, scene)
 
 
-class TiffImage(PickleByReopening, Image):
+@attrs.define(eq=False)
+class _Parsed:
+    """A file that was parsed: its images, the set of files that it is of, and what is asked of one image.
+
+    version: of the file, None where it can't be told; see `_version`.
+    """
+
+    file: TiffFile
+    images: list[Any]
+    set: OmeSet
+    version: tuple[int, int] | None = None
+    levels: list[Any] = attrs.field(factory=list)
+    look: Look = attrs.field(init=False)
+    info: ImageInfo = attrs.field(init=False)
+
+
+class TiffImage(StoredImage):
     """One series of a TIFF file."""
 
-    thread_safe = True
-
-    def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
-        super().__init__(reader, location, scene)
-        self._lock = threading.RLock()
-        self._file: TiffFile | None = None
-        self._version: tuple[int, int] | None = None
-        self._closed = False
-        self._handles = contextlib.ExitStack()
-        self._series = self._open()
-        try:
-            with image_errors(location, _KIND):
-                self._levels = levels_of(self._series)
-                self.info = self._describe()
-        except BaseException:
-            self.close()
-            raise
+    what = _KIND
+    in_turns = False
+    _known: _Parsed | None = None
 
     # --- opening ------------------------------------------------------------------------------------------
 
-    def _open(self) -> Any:
+    def open_file(self) -> _Parsed:
+        """Go on with what was parsed if the file is still the same; parse it otherwise."""
         version = _version(self.location)  # before it is parsed: what comes meanwhile is seen later
-        with image_errors(self.location, _KIND):
-            self._file, every, self._set, self._handles = _parse(self.location)
-            self._version, self._closed = version, False
-            alone = self._set.main == self.location and not self._set.companions
-            self.reopens = self._version is not None and alone
-        try:
-            self._images = every
-            check_scene(self.location, self.scene, len(every))
-        except BaseException:
-            self.close()
-            raise
-        return every[self.scene]
+        known = self._known
+        if known is not None and known.version == version:
+            known.file.filehandle.open()
+            self.closing.callback(known.file.close)
+            return known
+        found, handles = _parse(self.location)
+        self.closing.callback(handles.close)
+        found.version = version
+        check_scene(self.location, self.scene, len(found.images))
+        found.levels = levels_of(found.images[self.scene])
+        self.info = found.info = self._described(found)
+        self.reopens = version is not None and found.set.main == self.location and not found.set.companions
+        self._known = found if self.reopens else None
+        return found
 
-    def _describe(self) -> ImageInfo:
-        file, series, page = self._file, self._series, self._series.keyframe
+    def describe(self, file: _Parsed) -> ImageInfo:
+        """Say what the series is."""
+        return file.info
+
+    def _described(self, parsed: _Parsed) -> ImageInfo:
+        file, every = parsed.file, parsed.images
+        series = every[self.scene]
+        page = series.keyframe
         axes = _axes(series.axes, len(series.shape))
-        dtype = series.dtype
-        if dtype is None or dtype.kind not in "buif" or dtype.itemsize > 8:
-            raise UnsupportedImageDataError(
-                f"{self.location.url} has samples of the type {dtype}, which no layer can hold.",
-                self.location.url,
-                hint="Convert the image to integers or floats of 8 to 64 bits.",
-            )
+        check_dtype(self.location, series.dtype)
         if 0 in series.shape:
             raise EOFError(f"it says that its shape is {series.shape}")
         self._check_decoder(page)
         check_planes(series)
-        look = Look.of(page, axes, series.shape)
-        self._look = look
+        look = parsed.look = Look.of(page, axes, series.shape)
         notes = list(look.notes)
         if series.kind in _NAMELESS and starts_like_ome(str(series.keyframe.description)[:_HEAD].encode()):
             notes.append(
@@ -145,19 +149,18 @@ class TiffImage(PickleByReopening, Image):
             )
         if "q" in axes:
             notes.append("the file doesn't say what its pages are (axis q)")
-        words = said(file, series, images_of(self._set.root))
+        words = said(file, series, images_of(parsed.set.root))
         size_x, size_y, size_z = words.voxel_size
-        shapes = [look.shape(level.shape, axes) for level in self._levels]
+        shapes = [look.shape(level.shape, axes) for level in parsed.levels]
         lengths = {length for axis, length in zip(axes, shapes[0], strict=True) if axis in ("c", "s")} or {1}
         names = words.channel_names if len(words.channel_names) in lengths else ()
         if not names and "c" not in axes:
             names = look.sample_names
-        every = self._images
-        notes += notes_on_pages(file, series, every, alone=not self._set.companions)
+        notes += notes_on_pages(file, series, every, alone=not parsed.set.companions)
         return ImageInfo(
             axes=axes,
             shape=shapes[0],
-            dtype=_dtype(dtype).name,
+            dtype=_dtype(series.dtype).name,
             voxel_size=(size_y, size_x, size_z) if look.orientation.exchanged else (size_x, size_y, size_z),
             photometric=look.photometric,
             palette=look.palette,
@@ -165,18 +168,18 @@ class TiffImage(PickleByReopening, Image):
             channel_names=names,
             channel_colors=words.channel_colors if len(words.channel_colors) in lengths else (),
             channel_ranges=words.channel_ranges if len(words.channel_ranges) in lengths else (),
-            levels=len(self._levels),
+            levels=len(shapes),
             level_shapes=tuple(shapes),
             scenes=tuple(item.name or f"series {number}" for number, item in enumerate(every))
             if len(every) > 1
             else (),
-            companions=self._set.companions,
+            companions=parsed.set.companions,
             block_shape=look.shape(_block_shape(series), axes),
             details={
                 "kind": series.kind,
                 "compression": getattr(page.compression, "name", ""),
                 "pages": len(series.pages),
-                "bigtiff": bool(file.is_bigtiff) if file is not None else False,
+                "bigtiff": bool(file.is_bigtiff),
                 **({"voxel size from": words.source} if words.source else {}),
                 **words.details,
             },
@@ -194,81 +197,51 @@ class TiffImage(PickleByReopening, Image):
                 hint="Export it with another compression, such as deflate or zstd.",
             ) from error
 
-    def _reopen(self) -> None:
-        """Go on with what was parsed if the file is still the same; parse it again otherwise."""
-        if self._file is not None and self._version == _version(self.location):
-            self._file.filehandle.open()
-            self._handles.callback(self._file.close)
-            self._closed = False
-        else:
-            self._series = self._open()
-            self._levels = levels_of(self._series)
-            self.info = self._describe()
-
     # --- voxels -------------------------------------------------------------------------------------------
 
-    def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
-        """See `Image.read`."""
-        with image_errors(self.location, _KIND):
-            with self._lock:
-                if self._closed:
-                    self._reopen()
-                file, series, info, look = self._file, self._levels[level], self.info, self._look
-            shape = info.level_shapes[level]
-            wanted = box if box is not None else ((0,) * len(shape), shape)
-            if look.is_plain:
-                return self._stored(file, series, wanted)
-            stored = look.stored_box(wanted, shape, info.axes)
-            return look.seen(self._stored(file, series, stored), wanted, info.axes)
+    def read_box(self, file: _Parsed, box: Box, level: int) -> NDArray[Any]:
+        """Read a region as it is seen."""
+        look, axes = file.look, file.info.axes
+        if look.is_plain:
+            return self._stored(file, level, box)
+        stored = look.stored_box(box, file.info.level_shapes[level], axes)
+        return look.seen(self._stored(file, level, stored), box, axes)
 
-    def _stored(self, file: Any, series: Any, box: Box) -> NDArray[Any]:
+    def _stored(self, parsed: _Parsed, level: int, box: Box) -> NDArray[Any]:
         """Read a region as it lies in the file."""
+        file, series = parsed.file, parsed.levels[level]
         shape = tuple(int(length) for length in series.shape)
-        region = tuple(slice(first, first + length) for first, length in zip(*box, strict=True))
         if series.dataoffset is not None and _plain(series):
             dtype = np.dtype(series.dtype).newbyteorder(file.byteorder)
             check_extent(series.dataoffset + math.prod(shape) * dtype.itemsize, file)
-            data = read_plain(self._set.main, series.dataoffset, dtype, shape, region)
+            data = read_plain(parsed.set.main, series.dataoffset, dtype, shape, region_of(box))
         else:
-            data = self._from_pages(file, series, shape, region)
+            data = self._from_pages(parsed, series, shape, box)
         return data.astype(_dtype(data.dtype), copy=not data.flags.writeable)
 
-    def _from_pages(
-        self, file: Any, series: Any, shape: tuple[int, ...], region: tuple[slice, ...]
-    ) -> NDArray[Any]:
+    def _from_pages(self, parsed: _Parsed, series: Any, shape: tuple[int, ...], box: Box) -> NDArray[Any]:
         """Decode what the region touches of the pages that it touches, one after the other."""
         page_shape = tuple(int(length) for length in series.keyframe.shape)
         lead = len(shape) - len(page_shape)
         if lead < 0 or shape[lead:] != page_shape or series.transform is not None:
             # Pages that together make up an axis of their own, as separate planes do: let tifffile arrange them.
-            with self._lock:
+            with self.lock:
                 whole: NDArray[Any] = series.asarray()
-            return np.array(whole.reshape(shape)[region])
-        result = np.empty([part.stop - part.start for part in region], series.dtype)
-        for index in itertools.product(*(range(part.start, part.stop) for part in region[:lead])):
-            number = int(np.ravel_multi_index(index, shape[:lead])) if lead else 0
-            where = tuple(value - part.start for value, part in zip(index, region[:lead], strict=True))
-            page = self._page(series, number)
+            return np.array(whole.reshape(shape)[region_of(box)])
+
+        def part(place: tuple[int, ...], region: tuple[slice, ...]) -> NDArray[Any] | int:
+            page = self._page(series, int(np.ravel_multi_index(place, shape[:lead])) if lead else 0)
             if page is None:
-                result[where] = 0  # the metadata declare a page and the file leaves it out, as OME allows
-            else:
-                same = page.parent is file
-                result[where] = read_page(page, self._set.main, region[lead:], same_file=same)
-        return result
+                return 0  # the metadata declare a page and the file leaves it out, as OME allows
+            return read_page(page, parsed.set.main, region, same_file=page.parent is parsed.file)
+
+        return by_frames(box, lead, series.dtype, part)
 
     def _page(self, series: Any, number: int) -> Any:
         if number >= len(series.pages):
             raise EOFError(f"page {number} of {len(series.pages)} is missing")
-        with self._lock:
+        with self.lock:
             return series.pages[number]
-
-    def close(self) -> None:
-        """See `Image.close`; reading opens the file again, and what was parsed is kept for that."""
-        with self._lock:
-            self._closed = True
-            self._handles.close()
-            if not self.reopens:
-                self._file = None
 
 
 def _version(location: Location) -> tuple[int, int] | None:
@@ -281,15 +254,13 @@ def _version(location: Location) -> tuple[int, int] | None:
     return None if facts is None else (facts.st_size, facts.st_mtime_ns)
 
 
-_Parsed: TypeAlias = tuple[TiffFile, list[Any], OmeSet, contextlib.ExitStack]
-
-
-def _parse(location: Location) -> _Parsed:
+def _parse(location: Location) -> tuple[_Parsed, contextlib.ExitStack]:
     """Open a file and find its series; the stack closes what was opened, and is empty if this fails."""
     found = set_of(location, None, _KIND) if location.name.lower().endswith(COMPANION) else None
-    file, every, found, handles = _parse_as(location, found)
+    parsed, handles = _parse_as(location, found)
+    found, every = parsed.set, parsed.images
     again: dict[str, Any] = {}
-    changed = renamed(found, location, _identities(file)) if found.companions else None
+    changed = renamed(found, location, _identities(parsed.file)) if found.companions else None
     first = every[0]
     if len(every) > 1 and all(
         (item.kind, item.axes, item.shape, item.dtype, len(item.pages))
@@ -299,12 +270,12 @@ def _parse(location: Location) -> _Parsed:
         # Pages that were written one by one, each with a description of itself alone, are one stack nevertheless.
         again = {"is_shaped": False}
     if changed is None and not again:
-        return file, every, found, handles
+        return parsed, handles
     handles.close()
     return _parse_as(location, changed, **again)
 
 
-def _parse_as(location: Location, known: OmeSet | None, **flags: Any) -> _Parsed:
+def _parse_as(location: Location, known: OmeSet | None, **flags: Any) -> tuple[_Parsed, contextlib.ExitStack]:
     """Parse a TIFF as it is, or the one that is `known` to be the first of a set."""
     main = location if known is None else known.main
     path = main.local_path()
@@ -328,7 +299,7 @@ def _parse_as(location: Location, known: OmeSet | None, **flags: Any) -> _Parsed
         every = images_in(file)
         check_chain(file)
         check_description(file)
-        return file, every, known, stack.pop_all()
+        return _Parsed(file, every, known), stack.pop_all()
 
 
 def _identities(file: Any) -> dict[str, str]:

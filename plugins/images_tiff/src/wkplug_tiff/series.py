@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import math
+import operator
 import struct
 from typing import TYPE_CHECKING, Any
 
 import tifffile
+
+from wkplug.abc.files import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +37,9 @@ _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _COUNTED = ("generic", "imagej", "ome", "shaped", "uniform")
 """Kinds of series that are made of one page per plane."""
 
+_pages_of = operator.attrgetter("_pages")
+# What a series lists, which may be the first page alone; iterating over it makes up the others, there or not.
+
 
 class TiffFile(tifffile.TiffFile):  # type: ignore[misc]  # it comes without types
     """tifffile's, with series of equal pages found in linear time, whichever of them differ."""
@@ -51,9 +57,7 @@ class TiffFile(tifffile.TiffFile):  # type: ignore[misc]  # it comes without typ
 
     def _series_generic(self) -> list[tifffile.TiffPageSeries] | None:
         """Group pages by their kind, subordinate ones included."""
-        pages: Any = self.pages
-        pages._clear(fully=False)
-        pages.useframes = False
+        self.pages.useframes = False
         groups: dict[int, dict[int, Any]] = {}
         empty = 0
         for page in self._every_page():
@@ -76,7 +80,9 @@ class TiffFile(tifffile.TiffFile):  # type: ignore[misc]  # it comes without typ
         return series or None
 
     def _every_page(self) -> Iterator[Any]:
-        for page in self.pages:
+        for found in self.pages:
+            # Not a frame, which takes its size and type from another page.
+            page = found if found.is_virtual else found.aspage()
             yield page
             for number, offset in enumerate(page.subifds or ()):
                 if offset < 8:
@@ -121,7 +127,7 @@ def notes_on_pages(file: tifffile.TiffFile, series: Any, images: Sequence[Any], 
     alone: whether the image lies in this one file.
     """
     notes = []
-    planes = series._pages if series.kind == "ome" else ()
+    planes = _pages_of(series) if series.kind == "ome" else ()
     absent = sum(page is None for page in planes)
     if absent:
         notes.append(f"{absent} of its {len(planes)} planes are in no file, and read as zeros")
@@ -143,15 +149,12 @@ def notes_on_pages(file: tifffile.TiffFile, series: Any, images: Sequence[Any], 
         mine = _numbers(series)
         between = sorted(n for image in others for n in _numbers(image) if mine and mine[0] < n < mine[-1])
         if between:
-            listed = ", ".join(map(str, between[:5])) + (
-                f" and {len(between) - 5} more" if len(between) > 5 else ""
-            )
             sizes = " and ".join(dict.fromkeys(_size(image) for image in others))
             pages, them = ("page lies", "it") if len(between) == 1 else ("pages lie", "them")
             # That images are left out is told with the scenes; here, what it does to this one.
             notes.append(
-                f"{len(between)} {pages} between those of {_size(series)} ({listed}, counted from 0) and of another "
-                f"size or type ({sizes}): no section stands for {them}, and what follows lies nearer"
+                f"{len(between)} {pages} between those of {_size(series)} ({listed(between, 5)}, counted from 0) "
+                f"and of another size or type ({sizes}): no section stands for {them}, and what follows lies nearer"
             )
     left = len(file.pages) - sum(map(_count, file.series))
     if left > 0:
@@ -167,7 +170,7 @@ def check_planes(series: Any) -> None:
     if series.kind not in _COUNTED or series.transform is not None:
         return
     planes = math.prod(series.shape) // max(1, math.prod(series.keyframe.shape))
-    pages = len(series._pages)
+    pages = len(_pages_of(series))
     if (
         pages < planes and series.dataoffset is None
     ):  # otherwise the voxels of all planes follow those of the first
@@ -177,12 +180,12 @@ def check_planes(series: Any) -> None:
 def _turned_otherwise(series: Any) -> int:
     """How many pages have another orientation than the first, of those whose tags were read."""
     own = series.keyframe.tags.valueof(_ORIENTATION, 1)
-    read = (page for page in series._pages if isinstance(page, tifffile.TiffPage))
+    read = (page for page in _pages_of(series) if isinstance(page, tifffile.TiffPage))
     return sum(page.tags.valueof(_ORIENTATION, 1) != own for page in read)
 
 
 def _numbers(series: Any) -> list[int]:
-    return [page.index for page in series._pages if page is not None and not page.is_subifd]
+    return [page.index for page in _pages_of(series) if page is not None and not page.is_subifd]
 
 
 def _count(series: Any) -> int:
@@ -191,7 +194,7 @@ def _count(series: Any) -> int:
     for level in series.levels:
         if not level.keyframe.is_subifd:
             planes = math.prod(level.shape) // max(1, math.prod(level.keyframe.shape))
-            count += planes - (sum(page is None for page in level._pages) if level.kind == "ome" else 0)
+            count += planes - (sum(page is None for page in _pages_of(level)) if level.kind == "ome" else 0)
     return count
 
 

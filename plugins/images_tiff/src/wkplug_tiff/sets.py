@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import attrs
 import tifffile
 
-from wkplug.abc.files import corrupt_image
+from wkplug.abc.files import corrupt_image, listed
 from wkplug.errors import MissingError, TooLargeError, UnsupportedImageDataError
 
 if TYPE_CHECKING:
@@ -215,8 +215,8 @@ def _found(
     here = location.name
     if own in members and members[own] != here and own is not None:
         # Its name is that of another, or of none: then it was renamed, unless the one it would be is there, too.
-        listed = found.get(own)
-        if listed is None or _identity(folder.child(listed)) != own:
+        named = found.get(own)
+        if named is None or _identity(folder.child(named)) != own:
             found = {uuid: name for uuid, name in found.items() if name != here} | {own: here}
     missing = [uuid for uuid in members if uuid not in found]
     if missing:
@@ -227,10 +227,9 @@ def _found(
         found[missing.pop()] = here  # all others are there: it is the one that is left
     if missing:
         names = sorted(members[uuid] or uuid for uuid in missing)
-        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise MissingError(
             f"{location.url} can't be read as {what}: it is one of {len(members) + apart} files of one image, "
-            f"and {listed} {'is' if len(names) == 1 else 'are'} missing.",
+            f"and {listed(names, 3)} {'is' if len(names) == 1 else 'are'} missing.",
             hint="Copy all files of the image into one folder.",
         )
     return {uuid: found[uuid] for uuid in members}

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import attrs
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image, ImageInfo, Importer, Location, ProbeScore
+from wkplug.abc.files import listed
 from wkplug.errors import CorruptDataError, MissingError, UnlistableError, UnsupportedOperationError
 from wkplug_zarr.headers import USUAL_AXES, unusual_dtype, unusual_header
 from wkplug_zarr.multiscales import Multiscale, layers_of
@@ -263,8 +264,7 @@ def _found(node: Node, left_out: list[str]) -> Iterator[tuple[str, Node]]:
 def _left_out(paths: list[str], reason: str) -> list[str]:
     if not paths:
         return []
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return [f"Left out: {', '.join(paths[:_NAMED])}{more} ({reason})."]
+    return [f"Left out: {listed(paths, _NAMED)} ({reason})."]
 
 
 def _nodes_below(
