@@ -9,6 +9,8 @@ imports beside it:
     else:
         __getattr__ = names_of(__name__, {"arrays": ("Array",)})
 
+What a table or a spec names as "package.module:attribute" is imported by `resolve`.
+
 Code that needs heavy modules only once it runs, such as the body of a command, finds them in a module that lends whole
 modules in the same way, by `modules_of`.
 """
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["modules_of", "names_of"]
+__all__ = ["modules_of", "names_of", "resolve"]
 
 
 def names_of(
@@ -59,3 +61,14 @@ def _lending(
         return value
 
     return get
+
+
+def resolve(reference: str) -> Any:
+    """Import what "package.module:attribute" names, or the module where no attribute is named."""
+    from importlib import import_module
+
+    module, _, attributes = reference.partition(":")
+    found: Any = import_module(module)
+    for name in filter(None, attributes.split(".")):
+        found = getattr(found, name)
+    return found

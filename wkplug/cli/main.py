@@ -13,7 +13,6 @@ import io
 import sys
 import warnings
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -22,6 +21,7 @@ from wkplug.cli import late
 from wkplug.cli.completion import install, script, shell_in_use
 from wkplug.cli.interrupts import INTERRUPTED, Interrupts
 from wkplug.errors import WkplugError, redacted
+from wkplug.lazy import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +83,7 @@ class LazyGroup(click.Group):
         del ctx
         found: Any = None
         if cmd_name in COMMANDS:
-            module, _, attribute = COMMANDS[cmd_name].partition(":")
-            found = getattr(import_module(module), attribute)
+            found = resolve(COMMANDS[cmd_name])
         elif cmd_name in _plugin_commands():
             found = late.registry.command(cmd_name)
         return found if isinstance(found, click.Command) else None

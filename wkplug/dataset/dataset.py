@@ -7,7 +7,6 @@ object are in `wkplug.model.changes`, what spans objects or takes long is in `wk
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self
 
 from wkplug import registry, storage
@@ -28,6 +27,7 @@ from wkplug.dataset.legacy.layer import DOWNSAMPLING
 from wkplug.dataset.legacy.parameters import older
 from wkplug.errors import ArgumentConflictError
 from wkplug.geometry import BoundingBox, NDBoundingBox
+from wkplug.lazy import resolve
 from wkplug.model.layout import LayoutRequest
 from wkplug.model.places import to_path
 from wkplug.model.states import DatasetState, LayerState, OpenOptions, state_of
@@ -97,8 +97,7 @@ class Dataset(UsersNames, OlderDataset):
         """Show a dataset that was opened or made as a state, as the class that its service brings, if it has one."""
         kind = cls
         if state.shown_as and cls is Dataset:
-            module, _, name = state.shown_as.partition(":")
-            kind = getattr(import_module(module), name)
+            kind = resolve(state.shown_as)
         dataset = kind.__new__(kind)
         dataset._show(state)
         return dataset

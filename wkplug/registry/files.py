@@ -459,9 +459,9 @@ def exporter(name: str) -> Exporter:
 def choose_exporter(consumes: str, name: str, explicit: str | None = None) -> Choice:
     """Choose who writes a "volume" or a "sheet" to a file of that name ("a.png"); `winner` is the Exporter."""
     registry = current_registry()
-    mine = [offer for offer in registry.offers(EXPORTER) if offer.spec.consumes == consumes]
+    suited = [offer for offer in registry.offers(EXPORTER) if offer.spec.consumes == consumes]
     suffix = max(
-        (s for offer in mine for s in offer.spec.suffixes if name.lower().endswith(s)), key=len, default=""
+        (s for offer in suited for s in offer.spec.suffixes if name.lower().endswith(s)), key=len, default=""
     )
     preference = None
     if explicit is not None:
@@ -471,7 +471,7 @@ def choose_exporter(consumes: str, name: str, explicit: str | None = None) -> Ch
                 f"The exporter '{explicit}' writes a {offers[0].spec.consumes}, not a {consumes}."
             )
     else:
-        offers = [offer for offer in mine if suffix in offer.spec.suffixes]
+        offers = [offer for offer in suited if suffix in offer.spec.suffixes]
     if not offers:
         suffix = "".join(name.lower().rpartition(".")[1:])
         raise unavailable(
@@ -479,7 +479,7 @@ def choose_exporter(consumes: str, name: str, explicit: str | None = None) -> Ch
             f"how to write a {consumes} as '{suffix}'",
             f"{consumes}_suffixes",
             suffix,
-            installed={s for o in mine for s in o.spec.suffixes},
+            installed={s for o in suited for s in o.spec.suffixes},
             unknown=UnknownNameError,
         )
     return registry.choose(EXPORTER, offers, what=f"writing a '{suffix}' file", preference=preference)

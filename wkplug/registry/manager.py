@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
@@ -28,6 +27,7 @@ from wkplug.errors import (
     PluginIncompatibleError,
     PluginMissingError,
 )
+from wkplug.lazy import resolve
 from wkplug.notices import warn_user
 from wkplug.registry import discovery, hookspecs
 from wkplug.registry.plugins import BUILTIN, HOOK_SPECS, Plugin, PluginWarning, State, broken, cause_of
@@ -148,8 +148,8 @@ class Manager:
         names = {discovery.canonical(parse_requirement(text).name) for text in self.settings.plugins_required}
         return bool(names & {plugin.name, plugin.distribution})
 
-    def _record(self, plugin: Plugin, stage: str, error: Exception) -> bool:
-        """Whether it is news: a plugin that fails twice is told about once."""
+    def _mark_broken(self, plugin: Plugin, stage: str, error: Exception) -> bool:
+        """Whether it is new: who fails twice is warned of once."""
         self.trace(f"{plugin.name}: {stage}: {cause_of(error)}")
         with self._lock:
             if plugin.state == State.BROKEN:
@@ -160,16 +160,16 @@ class Manager:
                 self._fatal = plugin
             return True
 
-    def _tell(self, news: list[Plugin]) -> None:
-        """Tell about broken plugins; last of all, because under some filters a warning is an exception."""
+    def _warn_of(self, newly_broken: list[Plugin]) -> None:
+        """Warn of broken plugins; last of all, because under some filters a warning is an exception."""
         if self._fatal is not None:
             raise _broken(self._fatal)
-        for plugin in news:
+        for plugin in newly_broken:
             error = _broken(plugin)
             warn_user(f"{error.message} It is left out.\n  {error.hint}", PluginWarning)
 
     def trace(self, line: str) -> None:
-        """Tell stderr what happens, where `trace` is set."""
+        """Write to stderr what happens, where `trace` is set."""
         if self.settings.trace:
             sys.stderr.write(f"wkplug: {line}\n")
 
@@ -184,8 +184,8 @@ class Manager:
                 _check_blockable(self.settings)
                 self._require()
                 self._accepted = True
-            news = self._load_all()
-        self._tell(news)
+            newly_broken = self._load_all()
+        self._warn_of(newly_broken)
 
     def survey(self) -> None:
         """Load all and call every collecting hook, so that all states are known. Never raises or warns."""
@@ -204,18 +204,15 @@ class Manager:
 
     def _load(self, plugin: Plugin) -> bool:
         """Whether it worked."""
-        module, _, attribute = plugin.module.partition(":")
         stage = "failed to import"
         try:
-            target: Any = import_module(module)
-            for name in filter(None, attribute.split(".")):
-                target = getattr(target, name)
+            target = resolve(plugin.module)
             stage = "could not be registered"
             self.register(target, plugin)
         except Exception as error:  # noqa: BLE001 - the guard: whatever a plugin raises is that plugin's alone
             if self._hooks.has_plugin(plugin.name):
                 self._hooks.unregister(name=plugin.name)
-            self._record(plugin, stage, error)
+            self._mark_broken(plugin, stage, error)
             return False
         plugin.state = State.LOADED
         self.trace(f"{plugin.name}: loaded {plugin.module} ({plugin.described}): {', '.join(plugin.hooks)}")
@@ -245,29 +242,29 @@ class Manager:
         if offers is not None and self._fatal is None:
             return offers
         self.load()
-        news: list[Plugin] = []
+        newly_broken: list[Plugin] = []
         with self._lock:
             if hook not in self._collected:
-                self._collected[hook], news = self._collect(hook)
-        self._tell(news)
+                self._collected[hook], newly_broken = self._collect(hook)
+        self._warn_of(newly_broken)
         return self._collected[hook]
 
     def _collect(self, hook: str) -> tuple[tuple[Registered, ...], list[Plugin]]:
         by_name = {plugin.name: plugin for plugin in self._plugins if plugin.state != State.SHADOWED}
         offers: list[Registered] = []
-        news: list[Plugin] = []
+        newly_broken: list[Plugin] = []
         implementations = getattr(self._hooks.hook, hook).get_hookimpls()
         for implementation in sorted(implementations, key=lambda each: str(each.plugin_name)):
             plugin = by_name[implementation.plugin_name]
             try:
                 specs = _checked(implementation.function(), hook)
             except Exception as error:  # noqa: BLE001 - the guard: as in _load
-                if self._record(plugin, f"failed in {hook}", error):
-                    news.append(plugin)
+                if self._mark_broken(plugin, f"failed in {hook}", error):
+                    newly_broken.append(plugin)
                 continue
             self.trace(f"{hook}: {plugin.name}: {', '.join(spec.name for spec in specs) or 'nothing'}")
             offers += (Registered(plugin, spec) for spec in specs)
-        return tuple(offers), news
+        return tuple(offers), newly_broken
 
     def call(self, hook: str, **arguments: Any) -> Any:
         """Call a first-result hook: the core's implementation inside all wrappers. Nothing is guarded."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -30,6 +29,7 @@ from wkplug.errors import (
     UnknownNameError,
     WkplugError,
 )
+from wkplug.lazy import resolve
 from wkplug.notices import did_you_mean, warn_user
 from wkplug.registry.manager import Manager
 from wkplug.registry.missing import unavailable
@@ -70,9 +70,9 @@ class Registry:
             if self.manager.settings.strict:
                 raise
             with self._lock:
-                news = name not in self._left_out
+                first = name not in self._left_out
                 self._left_out.add(name)
-            if news:
+            if first:
                 warn_user(f"{error}\n  It is left out.", PluginWarning)
 
     def offers(self, kind: Kind[Any]) -> tuple[Registered, ...]:
@@ -294,10 +294,10 @@ def once(ask: Ask) -> Ask:
 def _conflict(kind: Kind[Any], name: str, offers: Iterable[Registered]) -> PluginConflictError:
     """Build the error for one name from several plugins; names their distributions with versions."""
     plugins = sorted({offer.plugin.described: offer.plugin for offer in offers}.items())
-    said = " and ".join(described for described, _ in plugins)
+    both = " and ".join(described for described, _ in plugins)
     blocked = plugins[-1][1]
     return PluginConflictError(
-        f"The {kind.words} '{name}' comes from two plugins: {said}.",
+        f"The {kind.words} '{name}' comes from two plugins: {both}.",
         hint=f'Uninstall one, or block it:\n[plugins]\nblocked = ["{blocked.name}"]',
     )
 
@@ -307,13 +307,7 @@ def _problem(code: str, error: PluginError) -> Problem:
 
 
 def _resolved(factory: Any) -> Any:
-    if not isinstance(factory, str):
-        return factory
-    module, _, attribute = factory.partition(":")
-    target: Any = import_module(module)
-    for name in attribute.split("."):
-        target = getattr(target, name)
-    return target
+    return resolve(factory) if isinstance(factory, str) else factory
 
 
 # --- those of this process --------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import pytest
 from wkplug import registry
 from wkplug.abc import Array, ArrayBackend, ArrayCapabilities, ArraySpec, Box, Layout, Location
 from wkplug.filesystems.local import LocalLocation
-from wkplug.testing import children
+from wkplug.lazy import resolve
 from wkplug.testing.checks import breaks, inside
 from wkplug.testing.strategies import SPATIAL, shape_for
 
@@ -153,7 +153,7 @@ class Suite:
         if isinstance(factory, staticmethod):
             factory = factory.__func__
         if isinstance(factory, str):
-            factory = children.named(factory)
+            factory = resolve(factory)
         return None if factory is None else factory(*arguments)
 
     def need(self, condition: object, capability: str) -> None:

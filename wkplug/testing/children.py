@@ -12,16 +12,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wkplug.lazy import resolve
 from wkplug.testing.checks import breaks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Job", "named", "run", "serve", "together"]
+__all__ = ["Job", "run", "serve", "together"]
 
 Job = tuple[str, tuple[Any, ...]]
 """A function's reference and its arguments."""
@@ -67,12 +67,6 @@ def together(jobs: Sequence[Job]) -> list[Any]:
         return [_result(folder, number, child) for number, child in enumerate(children)]
 
 
-def named(reference: str) -> Any:
-    """Import what "package.module:attribute" names."""
-    module, _, attribute = reference.partition(":")
-    return getattr(import_module(module), attribute)
-
-
 def _result(folder: Path, number: int, child: subprocess.Popen[bytes]) -> Any:
     file = folder / f"result-{number}"
     if not file.exists():
@@ -99,7 +93,7 @@ def serve(arguments: list[str]) -> None:
     folder, number = Path(arguments[0]), arguments[1]
     try:
         function, values = pickle.loads((folder / f"job-{number}").read_bytes())  # noqa: S301 - our own parent's
-        work = named(function)
+        work = resolve(function)
         (folder / f"ready-{number}").touch()
         while not (folder / "go").exists():
             time.sleep(0.002)

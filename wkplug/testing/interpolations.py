@@ -31,9 +31,9 @@ import pytest
 from hypothesis import given
 
 from wkplug.abc import Interpolation
+from wkplug.lazy import resolve
 from wkplug.testing.bench import Suite
 from wkplug.testing.checks import breaks, holds, promised, same_voxels
-from wkplug.testing.children import named
 from wkplug.testing.profiles import examples
 
 if TYPE_CHECKING:
@@ -310,7 +310,7 @@ class InterpolationSuite(Suite):
 
 def made(factory: str) -> Interpolation:
     """Call a factory as the registry does."""
-    made: Any = named(factory)(None)
+    made: Any = resolve(factory)(None)
     if not isinstance(made, Interpolation):
         breaks("the factory gives an Interpolation", got=type(made).__name__)
     return made
