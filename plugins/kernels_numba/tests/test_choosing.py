@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from wkplug_numba import modes
 from wkplug_numba.engine import Engine
+from wkplug_numba.kernels import compiled
 from wkplug_numba.settings import NumbaSettings
 
 import wkplug
-from wkplug import registry
+from wkplug import interpolation, registry
 from wkplug.errors import ConfigError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -162,8 +163,6 @@ def test_axes_before_x_are_refused_by_the_compiled_mode_alone() -> None:
 
 @pytest.mark.parametrize("shape", [(4, 6), (8,), (0, 2, 2), (2, 0, 4, 4)])
 def test_few_axes_and_empty_blocks_are_reduced_as_the_plain_modes_do(shape: tuple[int, ...]) -> None:
-    from wkplug import interpolation
-
     factors = tuple(1 if len(shape) == 4 and axis == 0 else 2 for axis in range(len(shape)))
     block = np.arange(np.prod(shape), dtype="u1").reshape(shape)
     for name in modes.__all__:
@@ -200,7 +199,5 @@ print(Nearest().reduce(np.arange(8, dtype="u1").reshape(2, 2, 2), (2, 2, 2)).ite
 
 
 def test_where_nothing_can_be_kept_every_process_compiles_for_itself() -> None:
-    from wkplug_numba.kernels import compiled
-
     # numba finds no place for the cache of a function that comes from no file.
     assert compiled(eval("lambda value: value + 1"))(1) == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wkplug.testing import InterpolationSuite
+from wkplug.testing.interpolations import made
 
 
 class Compiled(InterpolationSuite):
@@ -77,8 +78,6 @@ EVERY = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64
     ],
 )
 def test_every_dtype_has_the_bits_of_the_plain_mode(suite: type[Compiled]) -> None:
-    from wkplug.testing.interpolations import made
-
     every = type("Every", (suite,), {"dtypes": EVERY})()
     assert suite.interpolation_factory is not None
     every.test_the_bits_are_those_of_the_mode_that_it_implements(made(suite.interpolation_factory))

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorstore as ts
+from wkplug_tensorstore.backends import Zarr3Backend
 
 from wkplug.abc import ArraySpec
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,11 +64,6 @@ def compare(title: str, calls: Mapping[str, Callable[[], object]], *, per: int, 
 
 
 def reads(folder: Path, shard: int, rounds: int) -> None:
-    import tensorstore as ts
-    from wkplug_tensorstore.backends import Zarr3Backend
-
-    from wkplug.filesystems.local import LocalLocation
-
     data = volume(512, 512, 512)
     path = folder / f"read-{shard}"
     array = Zarr3Backend().create(LocalLocation(path), spec(max(shard, 512), shard))
@@ -98,11 +96,6 @@ def reads(folder: Path, shard: int, rounds: int) -> None:
 
 
 def writes(folder: Path, rounds: int) -> None:
-    import tensorstore as ts
-    from wkplug_tensorstore.backends import Zarr3Backend
-
-    from wkplug.filesystems.local import LocalLocation
-
     data = volume(256, 256, 256)
     plain = np.ascontiguousarray(data)
     box = ((0, 0, 0, 0), data.shape)
@@ -119,10 +112,6 @@ def writes(folder: Path, rounds: int) -> None:
 
 def small_write(folder: str) -> None:
     """One 128^3 write into an empty mag with the default shard; in a process of its own, for its peak."""
-    from wkplug_tensorstore.backends import Zarr3Backend
-
-    from wkplug.filesystems.local import LocalLocation
-
     data = volume(128, 128, 128)
     array = Zarr3Backend().create(LocalLocation(Path(folder) / "small"), spec(1024, 1024))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -16,6 +16,7 @@ from wkplug_tensorstore.backends import (
     Zarr2Backend,
     Zarr3Backend,
 )
+from wkplug_tensorstore.codecs import walk_codecs
 from zarr.codecs import BloscCodec, BytesCodec
 
 from wkplug.abc import ProbeScore
@@ -123,8 +124,6 @@ def test_foreign_version_3_arrays_read_whatever_their_order(
 
 
 def test_chunks_inside_a_transposition_are_told_in_the_arrays_own_axes(tmp_path: Path) -> None:
-    from wkplug_tensorstore.codecs import walk_codecs
-
     inner = {"chunk_shape": [4, 8, 16], "codecs": ["bytes"], "index_codecs": ["bytes", "crc32c"]}
     codecs = [
         {"name": "transpose", "configuration": {"order": [2, 0, 1]}},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from wkplug_tensorstore import backends
 from wkplug_tensorstore.backends import Zarr2Backend, Zarr3Backend
 
 from wkplug.errors import (
@@ -123,8 +124,6 @@ def test_web_servers_are_read_and_those_without_ranges_are_named(
 def test_choosing_and_opening_reads_the_metadata_once(
     bucket: Location, make_spec: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wkplug_tensorstore import backends
-
     engine = Zarr3Backend({"timeout": 60})
     place = bucket.child("array")
     engine.create(place, make_spec()).write(BOX, VOXELS)
