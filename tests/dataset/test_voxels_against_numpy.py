@@ -280,3 +280,17 @@ def test_writes_to_views_stay_inside_them(data_format: str, engine: str) -> None
             read_once(data, oracle, view)
 
     history()
+
+
+@pytest.mark.parametrize(("data_format", "engine"), CASES, ids=[engine for _, engine in CASES])
+def test_a_write_that_covers_many_shards_in_part(data_format: str, engine: str) -> None:
+    """Such a write is cut in pieces, since not all of its locks are taken at once: 152 shards lie at its border."""
+    situation = Situation(("c", "x", "y", "z"), "uint8", 1, (1, 1, 1), (0, 0, 0), (EXTENT,) * 3, 8, 8, True)
+    with layer_of(data_format, engine, situation) as oracle:
+        low, size = (1, 2, 3), (45, 44, 43)
+        values = np.random.default_rng(1).integers(1, 255, oracle.expected(low, size).shape, "uint8")
+        oracle.view.write(np.full_like(oracle.voxels, 9))
+        oracle.view.write(values, absolute_offset=low, allow_unaligned=True)
+        oracle.voxels[:] = 9
+        oracle.voxels[oracle.slices(low, size)] = values
+        np.testing.assert_array_equal(oracle.view.read(), oracle.voxels)
