@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wkplug.abc.flat import FlatVoxels
+from wkplug.abc.flat import FlatVoxels, packing_of, read_head, unpacked_head
 from wkplug.errors import CorruptImageError
 from wkplug.filesystems.local import LocalLocation
 from wkplug.testing.places import PlainLocation
@@ -59,3 +60,22 @@ def test_a_file_that_ends_too_early_is_corrupt_everywhere(tmp_path: Path) -> Non
             flat.check()
         with pytest.raises(CorruptImageError, match=text):
             flat.read()
+
+
+@pytest.mark.parametrize(
+    ("packing", "pack"), [(None, bytes), ("gzip", gzip.compress), ("bzip2", bz2.compress)]
+)
+def test_first_bytes_are_unpacked_however_they_are_packed(
+    tmp_path: Path, packing: str | None, pack: Any
+) -> None:
+    content = bytes(range(256)) * 40
+    path = tmp_path / "a"
+    path.write_bytes(pack(content))
+    assert packing_of(path.read_bytes()) == packing
+    assert read_head(LocalLocation(path), 1000) == (content[:1000], packing)
+    begun = unpacked_head(path.read_bytes()[:200], 100)
+    assert begun == {None: content[:200], "gzip": content[:100], "bzip2": b""}[packing]
+
+
+def test_what_only_begins_like_gzip_has_no_first_bytes() -> None:
+    assert unpacked_head(b"\x1f\x8b and no more", 100) == b""

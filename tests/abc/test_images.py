@@ -229,6 +229,13 @@ def test_a_box_by_frames_is_the_box(data: st.DataObject) -> None:
     assert np.array_equal(found, whole[region_of((start, extent))])
 
 
+def test_the_box_of_a_level_is_all_of_it() -> None:
+    alone = ImageInfo(axes=("y", "x"), shape=(6, 4), dtype="uint8")
+    assert alone.box() == ((0, 0), (6, 4))
+    both = ImageInfo(axes=("y", "x"), shape=(6, 4), dtype="uint8", levels=2, level_shapes=((6, 4), (3, 2)))
+    assert both.box(1) == ((0, 0), (3, 2))
+
+
 def test_names_that_two_scenes_have_get_numbers() -> None:
     assert distinct_names(["a", "b", "a"]) == ("a (0)", "b", "a (2)")
     assert distinct_names(["a", "a"], [3, 5]) == ("a (3)", "a (5)")

@@ -13,6 +13,7 @@ import io
 import itertools
 import math
 import os
+import zlib
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from wkplug.abc.images import ImageReader
     from wkplug.abc.locations import Location
 
-__all__ = ["FlatImage", "FlatVoxels", "Packing", "unpacked"]
+__all__ = ["FlatImage", "FlatVoxels", "Packing", "packing_of", "read_head", "unpacked", "unpacked_head"]
 
 Packing = Literal["gzip", "bzip2"]
 
@@ -195,6 +196,36 @@ class FlatImage(PickleByReopening, Image):
         for file in self._open:
             file.close()
         self._open = []
+
+
+def packing_of(head: bytes) -> Packing | None:
+    """How a stream is packed, by its first bytes; None if it isn't."""
+    return "gzip" if head.startswith(b"\x1f\x8b") else "bzip2" if head.startswith(b"BZh") else None
+
+
+def read_head(location: Location, length: int) -> tuple[bytes, Packing | None]:
+    """Read the first bytes of what a file holds, unpacked if it is packed, and how it is packed."""
+    with open_file(location) as file:
+        packing = packing_of(file.read(3))
+        file.seek(0)
+        if packing is None:
+            return file.read(length), None
+        with unpacked(file, packing) as stream:
+            return stream.read(length), packing
+
+
+def unpacked_head(head: bytes, length: int) -> bytes:
+    """Unpack the first bytes of a file as far as they go, if they are packed; nothing if they can't be.
+
+    Of bzip2, nothing can be unpacked before many bytes are there.
+    """
+    packing = packing_of(head)
+    if packing != "gzip":
+        return b"" if packing else head
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, length)
+    except zlib.error:
+        return b""
 
 
 def unpacked(file: BinaryIO, packing: Packing, start: int = 0) -> BinaryIO:

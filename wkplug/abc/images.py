@@ -107,6 +107,11 @@ class ImageInfo:
     details: dict[str, Any] = attrs.field(factory=dict)
     notes: tuple[str, ...] = attrs.field(default=(), converter=strings)
 
+    def box(self, level: int = 0) -> Box:
+        """The box of everything that a level holds."""
+        shape = self.level_shapes[level] if self.level_shapes else self.shape
+        return (0,) * len(shape), shape
+
 
 class Image(ABC):
     """One opened image. A context manager; pickles by opening its file again (see `PickleByReopening`)."""
@@ -248,10 +253,8 @@ class StoredImage(PickleByReopening, Image):
         turn = self.lock if self.in_turns else nullcontext()
         with turn, image_errors(self.location, self.what), self._silence():
             file = self.file
-            shapes = self.info.level_shapes or (self.info.shape,)
-            check_level(self.location, level, len(shapes))
-            shape = shapes[level]
-            return self.read_box(file, ((0,) * len(shape), shape) if box is None else box, level)
+            check_level(self.location, level, len(self.info.level_shapes) or 1)
+            return self.read_box(file, self.info.box(level) if box is None else box, level)
 
     def close(self) -> None:
         """See `Image.close`."""

@@ -159,7 +159,7 @@ class DmImage(FlatImage):
         if not self._swap:
             pixels = super().read(box, level=level)
             return (pixels != 0).astype("u1") if self._boolean else pixels
-        start, lengths = box if box is not None else ((0,) * len(self.info.shape), self.info.shape)
+        start, lengths = self.info.box() if box is None else box
         # Stored are blue, green, red, alpha.
         colours = super().read(((*start[:-1], 0), (*lengths[:-1], 4)))[..., [2, 1, 0, 3]]
         return np.ascontiguousarray(colours[..., start[-1] : start[-1] + lengths[-1]])

@@ -147,11 +147,9 @@ class DicomFile(FlatImage):
         if self._plain:
             stored = self._used_bits(super().read(box, level=level))
             return applied(stored, self._scaling, np.dtype(self.info.dtype))
-        shape = self.info.shape
-        whole = ((0,) * len(shape), shape)
         with image_errors(self.location, _KIND):
             result = by_frames(
-                whole if box is None else box,
+                self.info.box() if box is None else box,
                 1 if self.has_frames else 0,
                 self._stored,
                 lambda place, region: self._frame(place[0] if place else 0)[region],

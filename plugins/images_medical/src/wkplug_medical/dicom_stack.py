@@ -445,9 +445,8 @@ class StackImage(Image):
             found = self.stack.slices[place[0] if self._timed else 0][place[-1]]
             return 0 if found is None else self._pixels(found)[region]
 
-        shape = self.info.shape
-        whole = ((0,) * len(shape), shape)
-        return by_frames(whole if box is None else box, 2 if self._timed else 1, self._dtype, part)
+        box = self.info.box() if box is None else box
+        return by_frames(box, 2 if self._timed else 1, self._dtype, part)
 
     def _pixels(self, found: Slice) -> NDArray[Any]:
         file = self._opened(found)

@@ -7,14 +7,13 @@ is told and not applied. Complex voxels are refused: no layer holds them.
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wkplug.abc import ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, image_errors, open_file, unsupported_voxels
-from wkplug.abc.flat import FlatImage, FlatVoxels, unpacked
+from wkplug.abc.files import check_scene, image_errors, unsupported_voxels
+from wkplug.abc.flat import FlatImage, FlatVoxels, packing_of, read_head, unpacked_head
 from wkplug.errors import MissingError, StorageError
 from wkplug_medical.nifti_header import BYTES, Header, kind_of, parse
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["NiftiImage", "NiftiReader"]
 
 _KIND = "NIfTI"
-_GZIP = b"\x1f\x8b"
 _DTYPES = {
     2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
 }  # fmt: skip
@@ -74,23 +72,17 @@ class NiftiImage(FlatImage):
         place = location
         if location.name.lower().endswith(_VOXELS):
             place = _beside(location, _HEADS) or location
-        with image_errors(place, _KIND), open_file(place) as file:
-            packed = file.read(2) == _GZIP
-            file.seek(0)
-            if packed:
-                with unpacked(file, "gzip") as stream:
-                    head = stream.read(BYTES)
-            else:
-                head = file.read(BYTES)
+        with image_errors(place, _KIND):
+            head, packing = read_head(place, BYTES)
             header = parse(head)
             if header.apart and not place.name.lower().endswith(_HEADS):
                 raise ValueError("it has no whole header with the mark n+1 or n+2")
         data = self._voxels_of(header, place)
         with image_errors(data, _KIND):
             if data != place:
-                packed = data.read(0, 2) == _GZIP
+                packing = packing_of(data.read(0, 3))
             voxels = self._described(header, place, data)
-        self.lay_out(voxels, packing="gzip" if packed else None, end_of_file=True)
+        self.lay_out(voxels, packing=packing, end_of_file=True)
 
     def _voxels_of(self, header: Header, place: Location) -> Location:
         if not header.apart:
@@ -158,12 +150,7 @@ class NiftiImage(FlatImage):
 
 
 def _kind(head: bytes) -> str:
-    if head.startswith(_GZIP):
-        try:
-            head = zlib.decompressobj(wbits=31).decompress(head, BYTES)
-        except zlib.error:
-            return ""
-    return kind_of(head)
+    return kind_of(unpacked_head(head, BYTES))
 
 
 def _beside(location: Location, suffixes: tuple[str, ...]) -> Location | None:

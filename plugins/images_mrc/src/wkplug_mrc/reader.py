@@ -8,14 +8,13 @@ refused: no layer holds them.
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wkplug.abc import ImageInfo, ImageReader, ProbeScore
-from wkplug.abc.files import check_scene, held_dtype, image_errors, open_file, unsupported_voxels
-from wkplug.abc.flat import FlatImage, FlatVoxels, Packing, unpacked
+from wkplug.abc.files import check_scene, held_dtype, image_errors, unsupported_voxels
+from wkplug.abc.flat import FlatImage, FlatVoxels, packing_of, read_head, unpacked_head
 from wkplug_mrc.header import BYTES, byte_order, parse
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["MrcImage", "MrcReader"]
 
 _KIND = "MRC"
-_GZIP, _BZIP2 = b"\x1f\x8b", b"BZh"
 _COLOURS, _HALF, _FOUR_BITS = 16, 12, 101
 _COMPLEX = (3, 4)
 _DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", _HALF: "f2", _COLOURS: "u1", _FOUR_BITS: "u1"}
@@ -44,14 +42,9 @@ class MrcReader(ImageReader):
     def probe(self, location: Location, head: bytes) -> ProbeScore:
         """See `ImageReader.probe`; a file without the stamp "MAP " counts if its header makes sense."""
         del location
-        if head.startswith(_BZIP2):
+        if packing_of(head) == "bzip2":
             return ProbeScore.SUFFIX  # its first bytes can't be unpacked before many are there
-        packed = head.startswith(_GZIP)
-        if packed:
-            try:
-                head = zlib.decompressobj(wbits=31).decompress(head, BYTES)
-            except zlib.error:
-                return ProbeScore.NO
+        head = unpacked_head(head, BYTES)
         if byte_order(head) is None:
             return ProbeScore.NO
         return ProbeScore.MAGIC if head[208:211] == b"MAP" else ProbeScore.SUFFIX
@@ -69,16 +62,8 @@ class MrcImage(FlatImage):
     def __init__(self, reader: ImageReader, location: Location, scene: int = 0) -> None:
         super().__init__(reader, location, scene)
         check_scene(location, scene, 1)
-        with image_errors(location, _KIND), open_file(location) as file:
-            start = file.read(3)
-            file.seek(0)
-            packing: Packing | None = None
-            packing = "gzip" if start[:2] == _GZIP else "bzip2" if start == _BZIP2 else None
-            if packing is None:
-                head = file.read(BYTES)
-            else:
-                with unpacked(file, packing) as stream:
-                    head = stream.read(BYTES)
+        with image_errors(location, _KIND):
+            head, packing = read_head(location, BYTES)
             header = parse(head)
         voxels, self.info = self._describe(header)
         self.lay_out(voxels, packing=packing, end_of_file=True)
@@ -127,7 +112,7 @@ class MrcImage(FlatImage):
         if not self._four_bits:
             voxels = super().read(box, level=level)
             return voxels.astype("f4") if self._half else voxels
-        start, lengths = box if box is not None else ((0,) * len(self.info.shape), self.info.shape)
+        start, lengths = self.info.box() if box is None else box
         # Two in a byte, the first in its low half; rows begin with a byte of their own.
         first, stop = start[-1] // 2, (start[-1] + lengths[-1] + 1) // 2
         pairs = super().read(((*start[:-1], first), (*lengths[:-1], stop - first)))

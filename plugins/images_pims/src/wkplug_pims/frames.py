@@ -91,7 +91,6 @@ class FramesImage(Image):
         del level
         shape = self.info.shape
         lead = len(self._steps)
-        whole = ((0,) * len(shape), shape)
 
         def frame(place: tuple[int, ...], region: tuple[slice, ...]) -> NDArray[Any]:
             number = int(np.ravel_multi_index(place, shape[:lead])) if lead else 0
@@ -109,7 +108,7 @@ class FramesImage(Image):
             if before is not None:
                 self._sequence.bundle_axes, self._sequence.iter_axes = self._frame_axes, self._steps
             try:
-                return by_frames(box or whole, lead, self.info.dtype, frame)
+                return by_frames(box or self.info.box(), lead, self.info.dtype, frame)
             finally:
                 if before is not None:
                     self._sequence.bundle_axes, self._sequence.iter_axes = before

@@ -88,7 +88,7 @@ class MovedVolume(Image):
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
         del level
-        start, shape = ((0,) * len(self._start), self.info.shape) if box is None else box
+        start, shape = self.info.box() if box is None else box
         return self._array.read((tuple(a + b for a, b in zip(self._start, start, strict=True)), shape))
 
 

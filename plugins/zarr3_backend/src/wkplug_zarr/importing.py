@@ -307,5 +307,4 @@ class UnusualImage(Image):
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
         del level
-        whole = ((0,) * len(self.info.shape), self.info.shape)
-        return self._array.read(whole if box is None else box)
+        return self._array.read(self.info.box() if box is None else box)
