@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wkplug import config, registry
-from wkplug.abc import ArrayBackend, ArrayCapabilities, ArraySpec, ProbeScore, Problem
+from wkplug.abc import ArrayBackend, ArrayCapabilities, ArraySpec, ImageReader, ProbeScore, Problem
 from wkplug.errors import (
     AmbiguousChoiceError,
     ConfigError,
@@ -466,6 +466,22 @@ def test_magic_bytes_beat_suffixes_and_a_probe_can_refuse(plugged: Plugged, tmp_
         "theirs.\n  The file is damaged, or called otherwise than what it is. Export or download the image again, "
         "or move the file away."
     )
+
+
+def test_a_reader_looks_into_a_file_once(
+    plugged: Plugged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugged("good")
+    reader = type(registry.choose_reader(image(tmp_path, "x.pic"), b"PIC!").winner)
+    heads: list[bytes] = []
+
+    def probe(self: ImageReader, location: LocalLocation, head: bytes) -> ProbeScore:
+        heads.append(head)
+        return ProbeScore.CERTAIN
+
+    monkeypatch.setattr(reader, "probe", probe)
+    choice = registry.choose_reader(image(tmp_path, "x.pic"), b"PIC?", thorough=True)
+    assert (choice.ranking[0].score, heads) == (ProbeScore.CERTAIN, [b"PIC?"])
 
 
 def test_two_readers_that_are_equally_sure_are_an_error_with_the_line_that_decides(
