@@ -31,7 +31,6 @@ from wkplug.lazy import resolve
 from wkplug.notices import warn_user
 from wkplug.registry import discovery, hookspecs
 from wkplug.registry.plugins import BUILTIN, HOOK_SPECS, Plugin, PluginWarning, State, broken, cause_of
-from wkplug.registry.requirements import parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -128,7 +127,7 @@ class Manager:
     def _require(self) -> None:
         """Check `[plugins] required`, as far as that needs nobody's code."""
         for text in self.settings.plugins_required:
-            requirement = parse_requirement(text)
+            requirement = discovery.parse_requirement(text)
             plugin = self.plugin(requirement.name) or self.plugin(discovery.canonical(requirement.name))
             demand = f"{_where(self.settings, 'plugins.required')} asks for '{text}'"
             install = f"pip install '{text}'"
@@ -145,7 +144,10 @@ class Manager:
 
     def required(self, plugin: Plugin) -> bool:
         """Whether the configuration insists on this plugin."""
-        names = {discovery.canonical(parse_requirement(text).name) for text in self.settings.plugins_required}
+        names = {
+            discovery.canonical(discovery.parse_requirement(text).name)
+            for text in self.settings.plugins_required
+        }
         return bool(names & {plugin.name, plugin.distribution})
 
     def _mark_broken(self, plugin: Plugin, stage: str, error: Exception) -> bool:
