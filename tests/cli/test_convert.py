@@ -354,13 +354,13 @@ def test_the_same_command_goes_on_where_a_killed_one_was(
     from wkplug.ops.importing import boxes
 
     begun: list[str] = []
-    original = boxes.BoxWork.begin
+    original = boxes.BoxWork.new_array
 
     def counted(self: Any, box: Any) -> Any:
         begun.append(",".join(map(str, box[0])))
         return original(self, box)
 
-    monkeypatch.setattr(boxes.BoxWork, "begin", counted)
+    monkeypatch.setattr(boxes.BoxWork, "new_array", counted)
     assert main(arguments) == 0
     assert not done & set(begun)
     assert len(done) + len(begun) == 38

@@ -207,7 +207,7 @@ def test_a_large_raw_file_is_read_by_region(tmp_path: Path) -> None:
             category="color",
         )
         (volume,) = plan.volumes
-        assert volume.cutting.bytes < 512 << 20
+        assert volume.chunking.bytes < 512 << 20
 
 
 # --- arrays ----------------------------------------------------------------------------------------------------

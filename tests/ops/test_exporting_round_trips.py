@@ -35,7 +35,9 @@ def layer_of(
 
 def imported(place: Path) -> wk.Dataset:
     target = place.with_name(f"imported-{place.name}")
-    return wk.Dataset.of(images.plan_import(place, target, voxel_size_from_files=True).execute())
+    return wk.Dataset.of(
+        images.plan_import(place, target, images.DatasetOptions(voxel_size_from_files=True)).execute()
+    )
 
 
 @settings(max_examples=4, deadline=None)

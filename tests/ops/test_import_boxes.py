@@ -265,13 +265,13 @@ def test_after_a_failure_the_same_call_goes_on_and_reads_mended_files_again(
     (folder / "s70.tif").write_bytes(whole)
     tifffile.imwrite(folder / "s3.tif", data[3] + 1, compression="zlib")
     begun: list[int] = []
-    original = boxes.BoxWork.begin
+    original = boxes.BoxWork.new_array
 
     def counted(self: Any, box: Any) -> Any:
         begun.append(box[0][-1])
         return original(self, box)
 
-    monkeypatch.setattr(boxes.BoxWork, "begin", counted)
+    monkeypatch.setattr(boxes.BoxWork, "new_array", counted)
     layer = wk.Dataset.open(tmp_path / "out").add_layer_from_images(folder, "a", **options)
     assert begun == [0, 64, 96]  # the first box because a file of it has changed since
     data[3] += 1
@@ -362,16 +362,16 @@ def test_waiting_for_many_parts_asks_no_part_again_and_again(monkeypatch: pytest
     class Many:
         """Work of boxes with many parts."""
 
-        def begin(self, box: Any) -> list[Any]:
+        def new_array(self, box: Any) -> list[Any]:
             return []
 
-        def reads(self, box: Any) -> list[Any]:
+        def parts_to_read(self, box: Any) -> list[Any]:
             return list(range(parts))
 
         def read(self, box: Any, array: Any, part: Any) -> None:
             array.append(part)
 
-        writes = reads
+        parts_to_write = parts_to_read
 
         def write(self, box: Any, array: Any, part: Any) -> Any:
             assert sorted(array) == list(range(parts))
@@ -404,14 +404,13 @@ def test_what_a_header_claims_takes_no_memory(tmp_path: Path) -> None:
         plan = images.plan_import(
             place,
             tmp_path / "out",
-            (1, 1, 1),
+            images.DatasetOptions(voxel_size=(1, 1, 1), layer_category="color"),
             options=images.ImportOptions(pyramid=True),
-            layer_category="color",
         )
         (volume,) = plan.volumes
         assert volume.num_steps >= (side // 4096) ** 2
         assert plan.bytes == side**3
-        assert len(list(itertools.islice(volume.cutting.boxes(volume.extent), 1000))) == 1000
+        assert len(list(itertools.islice(volume.chunking.boxes(volume.extent), 1000))) == 1000
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
@@ -429,9 +428,8 @@ def test_a_picture_that_is_too_large_is_refused_by_its_header(tmp_path: Path) ->
             images.plan_import(
                 tmp_path / "a.png",
                 tmp_path / "out",
-                (1, 1, 1),
+                images.DatasetOptions(voxel_size=(1, 1, 1), layer_category=category),
                 options=images.ImportOptions(memory="1GB"),
-                layer_category=category,
             )
         assert 'memory="2.6GB"' in str(caught.value.hint)
     assert not (tmp_path / "out").exists()

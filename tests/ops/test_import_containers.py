@@ -66,10 +66,9 @@ def planned(
     return images.plan_import(
         place,
         place.parent / "out",
-        wanted=images.InputOptions(importer=importer),
+        images.DatasetOptions(layer_category=layer_category, voxel_size_from_files=True),
+        input_options=images.InputOptions(importer=importer),
         options=images.ImportOptions(**options),
-        layer_category=layer_category,
-        voxel_size_from_files=True,
     )
 
 
@@ -283,11 +282,19 @@ def test_an_importer_may_be_named(tmp_path: Path) -> None:
     assert 'importer="' in caught.value.hint
     assert list(convert(place, importer="ome-zarr").layers) == ["a"]
     with pytest.raises(UnknownNameError, match="zebra"):
-        images.plan_import(place, tmp_path / "out2", (1, 1, 1), wanted=images.InputOptions(importer="zebra"))
+        images.plan_import(
+            place,
+            tmp_path / "out2",
+            images.DatasetOptions(voxel_size=(1, 1, 1)),
+            input_options=images.InputOptions(importer="zebra"),
+        )
     (tmp_path / "empty").mkdir()
     with pytest.raises(MissingError):
         images.plan_import(
-            tmp_path / "empty", tmp_path / "out2", (1, 1, 1), wanted=images.InputOptions(importer="ome-zarr")
+            tmp_path / "empty",
+            tmp_path / "out2",
+            images.DatasetOptions(voxel_size=(1, 1, 1)),
+            input_options=images.InputOptions(importer="ome-zarr"),
         )
 
 
@@ -295,7 +302,10 @@ def test_a_reader_that_is_named_takes_files_of_a_container_folder(tmp_path: Path
     place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
     with pytest.raises(CorruptImageError):
         images.plan_import(
-            place / "0" / "c", tmp_path / "out", (1, 1, 1), wanted=images.InputOptions(reader="tifffile")
+            place / "0" / "c",
+            tmp_path / "out",
+            images.DatasetOptions(voxel_size=(1, 1, 1)),
+            input_options=images.InputOptions(reader="tifffile"),
         )
 
 
@@ -313,7 +323,7 @@ def test_a_long_folder_of_images_is_not_listed_for_every_importer(
         return original(self)
 
     monkeypatch.setattr(LocalLocation, "list", counting)
-    images.plan_import(tmp_path / "em", tmp_path / "out", (1, 1, 1))
+    images.plan_import(tmp_path / "em", tmp_path / "out", images.DatasetOptions(voxel_size=(1, 1, 1)))
     # Once for all importers; whether it is a folder; its files.
     assert listed.count(str(tmp_path / "em")) <= 3
 
@@ -393,18 +403,17 @@ def test_the_plan_of_a_large_container_keeps_to_the_memory(tmp_path: Path) -> No
     plan = images.plan_import(
         place,
         tmp_path / "out",
-        (1, 1, 1),
+        images.DatasetOptions(voxel_size=(1, 1, 1), layer_category="color"),
         options=images.ImportOptions(memory=memory),
-        layer_category="color",
     )
     (volume,) = plan.volumes
-    assert volume.cutting.bytes < 1 << 30
+    assert volume.chunking.bytes < 1 << 30
     # A shard of 1 GB that is written in parts is held by one call at a time.
-    assert volume.cutting.writers == 1
+    assert volume.chunking.writers == 1
     assert plan.memory < 2 << 30
     assert volume.volume.block == (64, 64, 64)
-    assert volume.cutting.decodes == 1
-    assert all(edge % 64 == 0 for edge in volume.cutting.box)
+    assert volume.chunking.decodes == 1
+    assert all(edge % 64 == 0 for edge in volume.chunking.box)
 
 
 def write_levels(place: Path, levels: dict[str, float], data: Any, unit: str = "micrometer") -> Path:
@@ -440,7 +449,9 @@ def test_labels_of_another_resolution_are_another_mag(
     list_labels(place, "coarse")
     write_levels(place / "labels" / "coarse", {"0": 2}, labels, unit)
     dataset = wk.Dataset.of(
-        images.plan_import(place, tmp_path / "coarser", given, voxel_size_from_files=True).execute()
+        images.plan_import(
+            place, tmp_path / "coarser", images.DatasetOptions(voxel_size=given, voxel_size_from_files=True)
+        ).execute()
     )
     assert dataset.voxel_size == (250, 250, 500)
     assert dataset.get_layer("coarse").bounding_box == dataset.get_layer("a").bounding_box
@@ -452,7 +463,9 @@ def test_labels_of_another_resolution_are_another_mag(
     write_levels(place / "labels" / "fine", {"0": 0.5}, fine, unit)
     size = None if given is None else (125.0, 125.0, 500.0)
     dataset = wk.Dataset.of(
-        images.plan_import(place, tmp_path / "finer", size, voxel_size_from_files=True).execute()
+        images.plan_import(
+            place, tmp_path / "finer", images.DatasetOptions(voxel_size=size, voxel_size_from_files=True)
+        ).execute()
     )
     assert dataset.voxel_size == (125, 125, 500)
     assert np.array_equal(voxels(dataset, "fine")[0], fine.T)
@@ -521,7 +534,10 @@ def test_a_coarser_level_alone_keeps_its_mag(tmp_path: Path) -> None:
     # What is asked for counts more than what the container says.
     dataset = wk.Dataset.of(
         images.plan_import(
-            place / "1", tmp_path / "asked", (1, 1, 1), options=images.ImportOptions(mag=4)
+            place / "1",
+            tmp_path / "asked",
+            images.DatasetOptions(voxel_size=(1, 1, 1)),
+            options=images.ImportOptions(mag=4),
         ).execute()
     )
     assert list(dataset.get_layer("a").mags) == [wk.Mag(4)]
@@ -542,7 +558,7 @@ def test_chunks_beyond_the_shape_are_told(tmp_path: Path, version: int) -> None:
     stored = -(-10 // chunk[0]) * -(-20 // chunk[1])
     beyond = stored * (-(-30 // chunk[2]) - 1)
     assert beyond > 0
-    report = images.plan_import(place, tmp_path / "out", (1, 1, 1)).report
+    report = images.plan_import(place, tmp_path / "out", images.DatasetOptions(voxel_size=(1, 1, 1))).report
     told = f"{beyond} chunk files beyond the shape 10 x 20 x {chunk[2]} that the metadata say: left out"
     assert told in str(report)
 
@@ -586,7 +602,7 @@ def test_an_array_without_any_chunk_is_told(tmp_path: Path) -> None:
     place = write_image(tmp_path / "a.zarr", noise((10, 20, 30)), SPACE)
     shutil.rmtree(place / "0" / "c")
     (place / "0" / "README.txt").write_text("nothing to see")
-    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
+    plan = images.plan_import(place, tmp_path / "out", images.DatasetOptions(voxel_size_from_files=True))
     text = "No chunk is stored: all voxels are the fill value 0"
     assert [note.text for note in plan.report.notes] == [f"{text}."]
     # Once: that all voxels are zero is no news then.
@@ -603,7 +619,9 @@ def test_an_image_without_scales_says_nothing_about_its_size(tmp_path: Path) -> 
     (place / ".zattrs").write_text(json.dumps(attributes))
     with pytest.raises(InvalidArgumentError, match="doesn't say how large its voxels are"):
         convert(place)
-    assert images.plan_import(place, tmp_path / "out", (4, 4, 40)).execute().voxel_size == (4, 4, 40)
+    assert images.plan_import(
+        place, tmp_path / "out", images.DatasetOptions(voxel_size=(4, 4, 40))
+    ).execute().voxel_size == (4, 4, 40)
     # Units of no length say as little, and neither does a size of 0.
     for unit, scale in (("pixel", 1.0), ("micrometer", 0.0)):
         axes = [{**axis, "unit": unit} for axis in SPACE]
@@ -612,7 +630,7 @@ def test_an_image_without_scales_says_nothing_about_its_size(tmp_path: Path) -> 
         attributes["multiscales"][0]["datasets"][0]["coordinateTransformations"] = steps
         (place / ".zattrs").write_text(json.dumps(attributes))
         with pytest.raises(InvalidArgumentError, match="doesn't say how large its voxels are"):
-            images.plan_import(place, tmp_path / "again", voxel_size_from_files=True)
+            images.plan_import(place, tmp_path / "again", images.DatasetOptions(voxel_size_from_files=True))
 
 
 def write_plate(place: Path, wells: dict[str, int], seed: int = 0) -> dict[str, Any]:
@@ -641,7 +659,9 @@ def test_a_plate_becomes_a_layer_per_field(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "out")
     assert not (place / "out").exists()
     well = wk.Dataset.of(
-        images.plan_import(place / "B" / "12", tmp_path / "well", voxel_size_from_files=True).execute()
+        images.plan_import(
+            place / "B" / "12", tmp_path / "well", images.DatasetOptions(voxel_size_from_files=True)
+        ).execute()
     )
     assert list(well.layers) == ["B_12_0"]
 
@@ -652,7 +672,10 @@ def test_fields_and_wells_that_are_missing_or_too_many_are_told(tmp_path: Path) 
     shutil.rmtree(place / "A" / "2")
     shutil.rmtree(place / "A" / "1" / "1")
     plan = images.plan_import(
-        place, tmp_path / "out", options=images.ImportOptions(max_layers=3), voxel_size_from_files=True
+        place,
+        tmp_path / "out",
+        images.DatasetOptions(voxel_size_from_files=True),
+        options=images.ImportOptions(max_layers=3),
     )
     report = str(plan.report)
     assert report.count("more layers than 3") == 1
@@ -684,7 +707,12 @@ def test_what_plates_and_wells_do_not_list_is_told(tmp_path: Path) -> None:
         "Left out: A/2/0, C (not listed by the plate).",
     ]
     assert notes_of(place / "A" / "1") == ["Left out: 1 (not listed by its well)."]
-    plan = images.plan_import(place, tmp_path / "out", (1, 1, 1), wanted=images.InputOptions(scene="B_1_0"))
+    plan = images.plan_import(
+        place,
+        tmp_path / "out",
+        images.DatasetOptions(voxel_size=(1, 1, 1)),
+        input_options=images.InputOptions(scene="B_1_0"),
+    )
     # It is about the plate, whichever of its layers are taken.
     told = [note for note in plan.report.notes if note.text.startswith("Left out")]
     assert [(note.layers, note.sources) for note in told] == [((), (str(place),))] * 2
@@ -730,7 +758,7 @@ def test_series_have_the_names_that_their_xml_gives(tmp_path: Path, described: s
         (place / "OME" / "METADATA.ome.xml").write_text(
             f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">{xml}</OME>'
         )
-    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
+    plan = images.plan_import(place, tmp_path / "out", images.DatasetOptions(voxel_size_from_files=True))
     found = [layer.name for volume in plan.volumes for layer in volume.layers]
     assert found == (["slide_sectionone", "slide_label"] if described == "names" else ["slide_0", "slide_1"])
 
@@ -743,7 +771,9 @@ def test_a_plain_group_of_images_or_arrays_is_a_container(tmp_path: Path, versio
     group.create_array("b", data=data, chunks=data.shape)
     group.create_array("index", data=np.arange(5), chunks=(5,))
     inner = group.create_group("inner")
-    dataset = wk.Dataset.of(images.plan_import(place, tmp_path / "arrays", (4, 4, 4)).execute())
+    dataset = wk.Dataset.of(
+        images.plan_import(place, tmp_path / "arrays", images.DatasetOptions(voxel_size=(4, 4, 4))).execute()
+    )
     assert list(dataset.layers) == ["b"]
     assert np.array_equal(voxels(dataset, "b")[0], data)
     # Images say more than arrays: where there are some, the rest are tables.
@@ -758,11 +788,13 @@ def test_labels_that_are_listed_but_missing_are_left_out_and_told(tmp_path: Path
     place = write_image(tmp_path / "a.zarr", noise((4, 20, 30)), SPACE)
     list_labels(place, "gone", "there")
     write_image(place / "labels" / "there", noise((4, 20, 30), "uint32"), SPACE)
-    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
+    plan = images.plan_import(place, tmp_path / "out", images.DatasetOptions(voxel_size_from_files=True))
     assert "The labels 'gone' are listed, but not there: they are left out" in str(plan.report)
     assert list(plan.execute().layers) == ["a", "there"]
     labels = wk.Dataset.of(
-        images.plan_import(place / "labels", tmp_path / "labels", voxel_size_from_files=True).execute()
+        images.plan_import(
+            place / "labels", tmp_path / "labels", images.DatasetOptions(voxel_size_from_files=True)
+        ).execute()
     )
     assert {name: layer.category for name, layer in labels.layers.items()} == {"there": "segmentation"}
 
@@ -775,7 +807,9 @@ def test_omero_windows_and_visibility_are_said(tmp_path: Path) -> None:
     place = write_image(
         tmp_path / "a.zarr", noise((2, 4, 20, 30)), [CHANNEL, *SPACE], omero={"channels": channels}
     )
-    (planned, *_) = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True).volumes
+    (planned, *_) = images.plan_import(
+        place, tmp_path / "out", images.DatasetOptions(voxel_size_from_files=True)
+    ).volumes
     info = planned.volume.files[0].info
     assert info.channel_names == ("DAPI", "GFP")
     assert info.channel_ranges == ((100.0, 900.0), None)
@@ -816,7 +850,7 @@ def test_bool_voxels_become_0_and_1(tmp_path: Path, version: int, shards: bool) 
     more: dict[str, Any] = {"shards": (8, 16, 16)} if shards else {}
     group = zarr.open_group(place, mode="r+")
     group.create_array("0", data=data, chunks=(8, 8, 8), overwrite=True, **more)
-    plan = images.plan_import(place, tmp_path / "out", (4, 4, 40))
+    plan = images.plan_import(place, tmp_path / "out", images.DatasetOptions(voxel_size=(4, 4, 40)))
     assert "bool" in str(plan.report)
     dataset = wk.Dataset.of(plan.execute())
     assert dataset.get_layer("mask").dtype == np.dtype("uint8")
@@ -827,7 +861,7 @@ def test_bool_voxels_become_0_and_1(tmp_path: Path, version: int, shards: bool) 
 def test_float16_voxels_become_float32(tmp_path: Path, version: int) -> None:
     data = (noise((10, 20, 30)) / 7).astype("float16")
     place = write_image(tmp_path / "a.zarr", data, SPACE, version)
-    plan = images.plan_import(place, tmp_path / "out", voxel_size_from_files=True)
+    plan = images.plan_import(place, tmp_path / "out", images.DatasetOptions(voxel_size_from_files=True))
     assert "float16" in str(plan.report)
     dataset = wk.Dataset.of(plan.execute())
     assert dataset.get_layer("a").dtype == np.dtype("float32")

@@ -111,7 +111,7 @@ def test_containers_of_several_kinds_are_listed_and_chosen(tmp_path: Path) -> No
     root = containers(tmp_path / "in", "em")
     n5(root / "a.n5", "volumes/raw")
     with pytest.raises(UnsupportedImageFormatError, match=r"2 containers of layers: a.n5, em"):
-        images.plan_import(root, tmp_path / "out", (1, 1, 1))
+        images.plan_import(root, tmp_path / "out", images.DatasetOptions(voxel_size=(1, 1, 1)))
     out = wk.Dataset.from_images(root, tmp_path / "out", (1, 1, 1), scene="a.n5", layer_category="color")
     assert list(maxima(out).values()) == [1]
 
@@ -169,7 +169,7 @@ def test_a_zip_of_a_dataset_says_how_it_is_copied(tmp_path: Path) -> None:
     )
     archive = zipped(tmp_path / "ds", tmp_path / "ds.zip", compression=zipfile.ZIP_STORED)
     with pytest.raises(InvalidArgumentError, match=r"ds.zip is a dataset already") as caught:
-        images.plan_import(archive, tmp_path / "out", (1, 1, 1))
+        images.plan_import(archive, tmp_path / "out", images.DatasetOptions(voxel_size=(1, 1, 1)))
     source = f"zip://::{archive}"
     assert f"wkplug copy-dataset {source} TARGET" in str(caught.value)
     assert main(["copy-dataset", source, str(tmp_path / "out")]) == 0
@@ -205,7 +205,7 @@ def test_an_archive_that_unpacks_to_more_than_the_budget_is_refused(tmp_path: Pa
             TooLargeError, match=r"s1.png.* takes 1.0 MiB when it is unpacked; allowed are 512.0 KiB"
         ),
     ):
-        images.plan_import(tmp_path / "a.zip", tmp_path / "out", (1, 1, 1))
+        images.plan_import(tmp_path / "a.zip", tmp_path / "out", images.DatasetOptions(voxel_size=(1, 1, 1)))
 
 
 def test_a_damaged_archive_says_so(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_damaged_archive_says_so(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "in", tmp_path / "a.zip")
     archive.write_bytes(archive.read_bytes()[:-30])
     with pytest.raises(CorruptDataError, match=r"The archive .*a.zip is damaged"):
-        images.plan_import(archive, tmp_path / "out", (1, 1, 1))
+        images.plan_import(archive, tmp_path / "out", images.DatasetOptions(voxel_size=(1, 1, 1)))
 
 
 def test_a_zip_of_nothing_is_no_image(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_zip_of_nothing_is_no_image(tmp_path: Path) -> None:
     with pytest.raises(
         UnsupportedImageFormatError, match=r"No image files were found in .*a.zip, only readme.txt"
     ):
-        images.plan_import(tmp_path / "a.zip", tmp_path / "out", (1, 1, 1))
+        images.plan_import(tmp_path / "a.zip", tmp_path / "out", images.DatasetOptions(voxel_size=(1, 1, 1)))
 
 
 def test_an_archive_without_files_is_called_that(tmp_path: Path) -> None:

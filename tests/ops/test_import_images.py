@@ -350,13 +350,13 @@ def test_boxes_are_bounded_by_the_memory_and_nothing_is_lost_at_their_borders(
     # Little enough for a box of 32 sections, and not for two.
     monkeypatch.setattr(options.Budget, "of", lambda *_: options.Budget(20 * 30 * 100, 1))
     begun = []
-    original = boxes.BoxWork.begin
+    original = boxes.BoxWork.new_array
 
     def counted(self: Any, box: Any) -> Any:
         begun.append(box[1][-1])
         return original(self, box)
 
-    monkeypatch.setattr(boxes.BoxWork, "begin", counted)
+    monkeypatch.setattr(boxes.BoxWork, "new_array", counted)
     dataset = wk.Dataset(tmp_path / "dataset", voxel_size=(1, 1, 1))
     layer = dataset.add_layer_from_images(
         write(tmp_path / "a.tif", data), "a", data_format=data_format, topleft=(0, 0, 5),
@@ -435,7 +435,10 @@ def test_progress_grows_over_all_layers_until_all_is_written(tmp_path: Path) -> 
         write(tmp_path / f"{name}.tif", noise((5, 20, 30)))
     told: list[tuple[int, int]] = []
     images.from_images(
-        tmp_path, tmp_path / "out", (1, 1, 1), progress=lambda done, total: told.append((done, total))
+        tmp_path,
+        tmp_path / "out",
+        images.DatasetOptions(voxel_size=(1, 1, 1)),
+        progress=lambda done, total: told.append((done, total)),
     )
     done, totals = zip(*told, strict=True)
     assert len(set(totals)) == 1

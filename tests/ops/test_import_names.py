@@ -15,7 +15,7 @@ from PIL import Image as Pillow
 
 import wkplug as wk
 from wkplug.errors import InvalidArgumentError, LayerNameError
-from wkplug.ops.importing.naming import Nameable, layer_name_from, stem_of, unique_names
+from wkplug.ops.importing.naming import NameSource, layer_name_from, stem_of, unique_names
 from wkplug.ops.importing.series import natural_key
 from wkplug.properties import check_layer_name
 
@@ -276,7 +276,7 @@ def test_links_in_a_circle_and_hidden_files_are_passed_over(tmp_path: Path) -> N
     )
 )
 def test_names_of_layers_are_always_valid_and_different(texts: list[str]) -> None:
-    given_names, notes = unique_names([Nameable(text, (text,)) for text in texts])
+    given_names, notes = unique_names([NameSource(text, (text,)) for text in texts])
     assert len(set(given_names)) == len(texts)
     for name in given_names:
         check_layer_name(name)

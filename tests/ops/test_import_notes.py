@@ -155,8 +155,8 @@ def test_what_an_importer_says_is_told_once(
     plan = images.plan_import(
         place,
         tmp_path / "out",
-        (4, 4, 40),
-        wanted=images.InputOptions(importer=name),
+        images.DatasetOptions(voxel_size=(4, 4, 40)),
+        input_options=images.InputOptions(importer=name),
         options=images.ImportOptions(memory="2GB"),
     )
     check(plan.report, {NOTE, OTHER})

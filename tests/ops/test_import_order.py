@@ -68,7 +68,9 @@ def refused(source: Path, **options: Any) -> str:
 
 def notes(folder: Path) -> list[str]:
     """What is told of which files belong together, and in which order."""
-    report = images.plan_import(folder, folder.parent / "noted", (1, 1, 1), layer_category="color").report
+    report = images.plan_import(
+        folder, folder.parent / "noted", images.DatasetOptions(voxel_size=(1, 1, 1), layer_category="color")
+    ).report
     return [note.text for note in report.notes if note.kind in ("guessed", "differs", "named")]
 
 

@@ -47,7 +47,7 @@ def same(layer: wk.Layer, other: wk.Layer) -> None:
         assert view.bounding_box == other.get_mag(mag).bounding_box
 
 
-def fed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def streaming(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The list that gets the number of mags that each feed listed."""
     counts: list[int] = []
     finish = downsampling.StreamingPyramid.finish
@@ -118,7 +118,7 @@ def test_nothing_that_is_fed_is_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_format: str
 ) -> None:
     source = stack(tmp_path / "em", noise((200, 300, 260)))
-    counts = fed(monkeypatch)
+    counts = streaming(monkeypatch)
     read: list[str] = []
     original = ArrayHandle.read
 
@@ -143,7 +143,7 @@ def test_nothing_that_is_fed_is_read_back(
 def test_channels_that_become_layers_have_pyramids_of_their_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = fed(monkeypatch)
+    counts = streaming(monkeypatch)
     data = noise((40, 3, 130, 150), "uint16")
     tifffile.imwrite(tmp_path / "a.tif", data, imagej=True, metadata={"axes": "ZCYX"})
     dataset = wk.Dataset.from_images(tmp_path / "a.tif", tmp_path / "out", (1, 1, 1), pyramid=True)
@@ -168,22 +168,28 @@ def test_several_layers_get_the_same_mags(tmp_path: Path) -> None:
 def test_what_does_not_fit_into_memory_is_computed_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = fed(monkeypatch)
+    counts = streaming(monkeypatch)
     source = stack(tmp_path / "em", noise((64, 256, 256)))
     allow(monkeypatch, 600_000)
     plan = images.plan_import(
-        source, tmp_path / "out", (1, 1, 1), options=images.ImportOptions(pyramid=PyramidOptions())
+        source,
+        tmp_path / "out",
+        images.DatasetOptions(voxel_size=(1, 1, 1)),
+        options=images.ImportOptions(pyramid=PyramidOptions()),
     )
-    assert plan.volumes[0].fed is None
-    assert plan.volumes[0].cutting.bytes <= 600_000
+    assert plan.volumes[0].streaming is None
+    assert plan.volumes[0].chunking.bytes <= 600_000
     assert list(map(str, plan.execute().layer("em").mags)) == ["1", "2", "4"]
     assert counts == []
     allow(monkeypatch, 100_000_000)
     plan = images.plan_import(
-        source, tmp_path / "more", (1, 1, 1), options=images.ImportOptions(pyramid=PyramidOptions())
+        source,
+        tmp_path / "more",
+        images.DatasetOptions(voxel_size=(1, 1, 1)),
+        options=images.ImportOptions(pyramid=PyramidOptions()),
     )
-    assert plan.volumes[0].fed is not None
-    assert plan.volumes[0].cutting.bytes < plan.memory <= 100_000_000
+    assert plan.volumes[0].streaming is not None
+    assert plan.volumes[0].chunking.bytes < plan.memory <= 100_000_000
     same(wk.Dataset.of(plan.execute()).get_layer("em"), wk.Dataset.open(tmp_path / "out").get_layer("em"))
     assert counts == [2]
 
@@ -191,7 +197,7 @@ def test_what_does_not_fit_into_memory_is_computed_afterwards(
 def test_with_processes_the_pyramid_is_computed_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = fed(monkeypatch)
+    counts = streaming(monkeypatch)
     source = stack(tmp_path / "em", noise((40, 130, 110)))
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
         dataset = wk.Dataset.from_images(source, tmp_path / "out", (1, 1, 1), pyramid=True, executor=executor)
@@ -202,7 +208,7 @@ def test_with_processes_the_pyramid_is_computed_afterwards(
 def test_an_import_that_goes_on_computes_its_pyramid_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = fed(monkeypatch)
+    counts = streaming(monkeypatch)
     data = noise((96, 130, 110))
     source = stack(tmp_path / "em", data)
     damaged = source / "070.tif"
@@ -233,5 +239,10 @@ def test_a_pyramid_that_can_not_be_is_refused_before_anything_is_written(
 ) -> None:
     source = stack(tmp_path / "em", noise((8, 30, 30)))
     with pytest.raises(error, match=text):
-        images.from_images(source, tmp_path / "out", (1, 1, 1), options=images.ImportOptions(pyramid=wanted))
+        images.from_images(
+            source,
+            tmp_path / "out",
+            images.DatasetOptions(voxel_size=(1, 1, 1)),
+            options=images.ImportOptions(pyramid=wanted),
+        )
     assert not (tmp_path / "out").exists()

@@ -44,7 +44,7 @@ def test_the_same_of_many_files_is_one_note_with_a_count() -> None:
         "em: it is dim (3,000 files: 0.png, 1.png, 2.png and 2,997 more).",
         "em: zeros.",
     ]
-    again = report.joined(ImportReport.of(every[:5]).notes)
+    again = report.with_notes(ImportReport.of(every[:5]).notes)
     assert again.notes[0].sources == ("/in/0.png", "/in/1.png", "/in/2.png")
 
 
@@ -106,7 +106,12 @@ def test_python_has_the_notes_and_warns_once(tmp_path: Path) -> None:
     found, zeros = notes_of(dataset)
     assert found == TWO_SIZES
     assert zeros == "in: about 17 % of the voxels are zero."
-    assert images.plan_import(folder, tmp_path / "b", (1, 1, 1)).report.notes[0].kind == "filled"
+    assert (
+        images.plan_import(folder, tmp_path / "b", images.DatasetOptions(voxel_size=(1, 1, 1)))
+        .report.notes[0]
+        .kind
+        == "filled"
+    )
 
 
 def test_a_layer_that_is_added_is_reported_beside_those_before(tmp_path: Path) -> None:
@@ -247,7 +252,9 @@ def test_the_axis_that_nobody_says_is_named(tmp_path: Path) -> None:
         metadata={"unit": "nm"},
     )
     with pytest.raises(wk.errors.InvalidArgumentError) as caught:
-        images.plan_import(tmp_path / "a.tif", tmp_path / "out", voxel_size_from_files=True)
+        images.plan_import(
+            tmp_path / "a.tif", tmp_path / "out", images.DatasetOptions(voxel_size_from_files=True)
+        )
     assert (
         "a.tif doesn't say how large its voxels are along z; it says x 250 nm, y 250 nm."
         in caught.value.message
@@ -264,8 +271,12 @@ def test_files_need_to_agree_only_where_they_are_asked(tmp_path: Path) -> None:
     sized(tmp_path / "in" / "a.tif", (250, 250, 1500))
     sized(tmp_path / "in" / "b.tif", (250, 250, 30))
     with pytest.raises(wk.errors.InvalidArgumentError, match="don't agree about the voxel size"):
-        images.plan_import(tmp_path / "in", tmp_path / "out", (100, 100, None))
-    plan = images.plan_import(tmp_path / "in", tmp_path / "out", (None, None, 30))
+        images.plan_import(
+            tmp_path / "in", tmp_path / "out", images.DatasetOptions(voxel_size=(100, 100, None))
+        )
+    plan = images.plan_import(
+        tmp_path / "in", tmp_path / "out", images.DatasetOptions(voxel_size=(None, None, 30))
+    )
     assert tuple(plan.voxel_size.to_nanometer()) == pytest.approx((250, 250, 30))
 
 
@@ -273,7 +284,9 @@ def test_files_of_one_layer_with_other_voxels_are_told(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for z, size in enumerate((250, 250, 100, 100)):
         flat(tmp_path / "in" / f"s{z}.tif", size)
-    plan = images.plan_import(tmp_path / "in", tmp_path / "out", (None, None, 30))
+    plan = images.plan_import(
+        tmp_path / "in", tmp_path / "out", images.DatasetOptions(voxel_size=(None, None, 30))
+    )
     assert [str(note) for note in plan.report.notes if note.kind == "differs"] == [
         "in: 2 of 4 files have voxels of another size than the first, of 250 x 250 x ? nm, and are sections all the "
         "same; the next is 100 x 100 x ? nm (2 files: s2.tif, s3.tif)."
@@ -327,6 +340,6 @@ def test_why_nobody_says_the_voxel_size_is_told(tmp_path: Path) -> None:
     tifffile.imwrite(path, noise((3, 20, 30)), metadata={"axes": "ZYX", "PhysicalSizeX": 1.0})
     tifffile.tiffcomment(path, tifffile.tiffcomment(path)[:-20].encode())
     with pytest.raises(wk.errors.InvalidArgumentError) as caught:
-        images.plan_import(path, tmp_path / "out", voxel_size_from_files=True)
+        images.plan_import(path, tmp_path / "out", images.DatasetOptions(voxel_size_from_files=True))
     assert "along x, y and z. Its OME metadata are damaged" in caught.value.message
     assert caught.value.message.count("damaged") == 1

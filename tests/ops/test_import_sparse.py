@@ -40,7 +40,7 @@ def imported(source: Path, target: Path, **options: Any) -> wk.Layer:
 
 @pytest.fixture
 def every_box_is_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "FEW", 0)
+    monkeypatch.setattr(writing, "FEW_BOXES", 0)
 
 
 @pytest.mark.usefixtures("every_box_is_too_many")
@@ -80,13 +80,13 @@ def test_a_volume_that_is_nearly_all_claim_is_imported_soon(
     filled = {(10, 0, 2): 7, (15624, 1, 0): 9}
     container(tmp_path / "a.zarr", (10**6,) * 3, 64, filled)
     begun = []
-    begin = box_work.BoxWork.begin
+    begin = box_work.BoxWork.new_array
 
     def counted(self: Any, box: Any) -> Any:
         begun.append(box)
         return begin(self, box)
 
-    monkeypatch.setattr(box_work.BoxWork, "begin", counted)
+    monkeypatch.setattr(box_work.BoxWork, "new_array", counted)
     layer = wk.Dataset(tmp_path / "ds", voxel_size=(4, 4, 4)).add_layer_from_images(tmp_path / "a.zarr", "em")
     assert 0 < len(begun) <= 16
     assert layer.bounding_box.size == (10**6,) * 3

@@ -17,7 +17,7 @@ from wkplug import storage
 from wkplug.cli.main import main
 from wkplug.errors import IncompleteMagError, LayerExistsError, UnsupportedImageDataError
 from wkplug.ops import images
-from wkplug.ops.importing.values import converted, telling_path
+from wkplug.ops.importing.values import converted, path_hint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ def test_large_integers_are_ids_or_need_another_type(tmp_path: Path) -> None:
     assert notes_of(dataset, "cast") == [
         "a: uint64 becomes uint8: values are converted as they are, without scaling."
     ]
-    plan = images.plan_import(place, tmp_path / "b", (1, 1, 1))
+    plan = images.plan_import(place, tmp_path / "b", images.DatasetOptions(voxel_size=(1, 1, 1)))
     assert plan.volumes[0].layers[0].category == "segmentation"
     assert "which no image is" in str(plan.report)
 
@@ -351,7 +351,11 @@ def test_voxels_that_look_otherwise_are_only_told(
         dataset = wk.Dataset.from_images(tmp_path / f"{name}.tif", tmp_path / "out", (1, 1, 1))
     assert len(caught) == 1
     assert [layer.category for layer in dataset.layers.values()] == [category]
-    plan = images.plan_import(tmp_path / f"{name}.tif", tmp_path / "b", (1, 1, 1), layer_category="color")
+    plan = images.plan_import(
+        tmp_path / f"{name}.tif",
+        tmp_path / "b",
+        images.DatasetOptions(voxel_size=(1, 1, 1), layer_category="color"),
+    )
     assert text not in str(plan.report)
 
 
@@ -360,7 +364,7 @@ def test_only_the_path_that_was_given_counts(tmp_path: Path, monkeypatch: pytest
     folder.mkdir(parents=True)
     tifffile.imwrite(folder / "a.tif", NOISE[0])
     monkeypatch.chdir(tmp_path / "labels")
-    plan = images.plan_import("em", tmp_path / "b", (1, 1, 1))
+    plan = images.plan_import("em", tmp_path / "b", images.DatasetOptions(voxel_size=(1, 1, 1)))
     assert plan.volumes[0].layers[0].category == "color"
     dataset = wk.Dataset(tmp_path / "out", voxel_size=(1, 1, 1))
     assert dataset.add_layer_from_images("em/*.tif", "a", None).category == "color"
@@ -377,4 +381,4 @@ def test_only_the_path_that_was_given_counts(tmp_path: Path, monkeypatch: pytest
     ],
 )
 def test_folders_above_count_only_if_called_just_that(path: str, telling: str) -> None:
-    assert telling_path(path) == telling
+    assert path_hint(path) == telling

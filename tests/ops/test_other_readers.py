@@ -81,7 +81,12 @@ def test_inspect_shows_who_failed_and_who_took_the_file(
 
 def test_a_reader_that_was_named_is_the_only_one(stack: Path, tmp_path: Path) -> None:
     with pytest.raises(CorruptImageError, match=r"^s0\.tif is not to my taste\.\n  Cook it again\.$"):
-        images.plan_import(stack, tmp_path / "out", (1, 1, 1), wanted=images.InputOptions(reader="picky"))
+        images.plan_import(
+            stack,
+            tmp_path / "out",
+            images.DatasetOptions(voxel_size=(1, 1, 1)),
+            input_options=images.InputOptions(reader="picky"),
+        )
     with pytest.raises(CorruptImageError, match=r"^s0\.tif is not to my taste"):
         inspect_image(str(stack / "s0.tif"), reader="picky")
     assert not (tmp_path / "out").exists()
@@ -109,7 +114,7 @@ def test_a_file_that_nobody_opens_names_all_who_tried(
         "  Cook it again."
     )
     with pytest.raises(CorruptImageError) as caught:
-        images.plan_import(tmp_path / "a.pik", tmp_path / "out", (1, 1, 1))
+        images.plan_import(tmp_path / "a.pik", tmp_path / "out", images.DatasetOptions(voxel_size=(1, 1, 1)))
     assert str(caught.value) == expected
     assert caught.value.path == str(tmp_path / "a.pik")
     assert not (tmp_path / "out").exists()

@@ -232,19 +232,21 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     plan = late.images.plan_import(
         source,
         target,
-        name=options["name"],
-        wanted=_input(options),
+        late.images.DatasetOptions(
+            name=options["name"],
+            voxel_size_from_files=True,
+            layer_name=options["layer_name"],
+            layer_category=options["category"],
+            **{"voxel_size" if isinstance(voxel_size, tuple) else "voxel_size_with_unit": voxel_size},
+        ),
+        input_options=_input(options),
         options=late.images.ImportOptions(
             pyramid=pyramid,
             **_orientation(options),
             **{name: options[name] for name in _OF_CONVERT},
         ),
-        voxel_size_from_files=True,
-        layer_name=options["layer_name"],
-        layer_category=options["category"],
         overwrite=overwrite,
         executor=executor,
-        **{"voxel_size" if isinstance(voxel_size, tuple) else "voxel_size_with_unit": voxel_size},
     )
     if options["dry_run"]:
         print_result(_plan_facts(plan, target), plan_text(plan, target))
@@ -569,7 +571,7 @@ def _report(dataset: DatasetState, target: str, plan: PlannedImport, took: float
     report, notes = late.info.describe(dataset), dataset.import_report or late.report.ImportReport()
     what = f"{size_text(plan.source_bytes)} of images" if plan.files else f"{size_text(plan.bytes)} of voxels"
     # What else is in the dataset, such as leftovers of killed jobs, is told in the same words and place.
-    all_notes = notes.joined(late.report.ImportNote(kind="found", text=text) for text in report.notes)
+    all_notes = notes.with_notes(late.report.ImportNote(kind="found", text=text) for text in report.notes)
     lines = [
         dataset_text(report, target),
         *note_lines(notes),

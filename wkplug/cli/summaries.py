@@ -237,7 +237,7 @@ def _volume_lines(planned: VolumePlan) -> Iterator[str]:
     """The files of a volume, and what becomes of their axes."""
     volume = planned.volume
     first = volume.files[0]
-    info, meaning = first.info, volume.meaning(first)
+    info, roles = first.info, volume.roles(first)
     count = len(volume.files)
     others = f" with {late.notices.first_of(info.companions, 3)}" if info.companions else ""
     yield first.path + (others if count == 1 else f" and {count - 1} more")
@@ -245,16 +245,16 @@ def _volume_lines(planned: VolumePlan) -> Iterator[str]:
     swapped = {"x": "y", "y": "x"} if volume.swap_xy else {}
     renamed = {
         **swapped,
-        **{old: new for old, new in ((meaning.z, "z"), (meaning.channels, "c")) if old is not None},
+        **{old: new for old, new in ((roles.z, "z"), (roles.channels, "c")) if old is not None},
     }
-    taken = [axis for axis in info.axes if axis in (*renamed, *meaning.others)]
+    taken = [axis for axis in info.axes if axis in (*renamed, *roles.others)]
     becomes = ", ".join(f"{axis} -> {renamed[axis]}" for axis in taken if renamed.get(axis, axis) != axis)
     if count > 1:
         becomes = f"{becomes}, files -> z" if becomes else "files -> z"
     importer = getattr(first, "importer_name", None)
     by = f"importer {importer}" if importer else f"reader {getattr(first, 'reader_name', 'frames')}"
     yield f"  {info.dtype}, axes {axes}{f'; {becomes}' if becomes else ''}; {by}"
-    cut = planned.cutting
+    cut = planned.chunking
     box = tuple(min(edge, length) for edge, length in zip(cut.box, volume.size, strict=True))
     again = f", decoded {cut.decodes:.1f} times" if cut.decodes > 1.05 else ""
     yield f"  in boxes of {box}, {cut.in_flight} at once{again}"
@@ -268,9 +268,9 @@ def _plan_lines(planned: VolumePlan, layer: LayerPlan) -> Iterator[str]:
     spec = planned.spec
     yield f"    chunks {spec.chunk_shape[-3:]}, shards {spec.shard_shape[-3:]}"
     yield f"    mags {', '.join(map(str, [planned.mag, *planned.mags]))}"
-    if planned.fed is not None:
-        fed = ", ".join(map(str, planned.mags[: planned.fed.count]))
-        yield f"    in the same pass {fed}"
+    if planned.streaming is not None:
+        streaming = ", ".join(map(str, planned.mags[: planned.streaming.count]))
+        yield f"    in the same pass {streaming}"
 
 
 def _size(lengths: Sequence[float]) -> str:

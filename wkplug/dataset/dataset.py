@@ -374,9 +374,14 @@ class Dataset(UsersNames, OlderDataset):
         made = verbs.images.from_images(
             input_path,
             output_path,
-            voxel_size,
-            name,
-            wanted=verbs.images.InputOptions(
+            verbs.images.DatasetOptions(
+                name=name,
+                voxel_size=voxel_size,
+                voxel_size_with_unit=voxel_size_with_unit,
+                layer_name=layer_name,
+                layer_category=layer_category,
+            ),
+            input_options=verbs.images.InputOptions(
                 map_filepath_to_layer_name=map_filepath_to_layer_name,
                 z_slices_sort_key=z_slices_sort_key,
                 reader=reader,
@@ -404,9 +409,6 @@ class Dataset(UsersNames, OlderDataset):
                 channel=channel,
                 timepoint=timepoint,
             ),
-            voxel_size_with_unit=voxel_size_with_unit,
-            layer_name=layer_name,
-            layer_category=layer_category,
             executor=executor,
         )
         return cls.of(made)
@@ -465,7 +467,7 @@ class Dataset(UsersNames, OlderDataset):
             images,
             layer_name,
             category,
-            wanted=verbs.images.InputOptions(
+            input_options=verbs.images.InputOptions(
                 reader=reader,
                 use_bioformats=use_bioformats,
                 missing_slices=missing_slices,

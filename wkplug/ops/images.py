@@ -14,31 +14,32 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug import execution, storage
-from wkplug.abc import Location
+from wkplug.abc import Executor, Location
 from wkplug.errors import (
     DatasetExistsError,
-    InvalidArgumentError,
     ReadOnlyError,
     UnsupportedImageDataError,
     WkplugError,
 )
 from wkplug.execution import AnyExecutor
-from wkplug.geometry import Mag, Vec3FloatLike
+from wkplug.geometry import Mag
 from wkplug.model import changes
 from wkplug.model.places import check_place_is_free
 from wkplug.model.states import DatasetState, LayerState
 from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.grouping import group_input, resolve_input
-from wkplug.ops.importing.options import Budget, ImportOptions, InputOptions
-from wkplug.ops.importing.planning import plan_volumes
+from wkplug.ops.importing.options import Budget, DatasetOptions, ImportOptions, InputOptions
+from wkplug.ops.importing.planning import plan_volumes, with_pyramids
 from wkplug.ops.importing.plans import PlannedImport, VolumePlan, check_target
-from wkplug.ops.importing.pyramid import add_coarser_mags, with_pyramids
 from wkplug.ops.importing.readers import is_frames
 from wkplug.ops.importing.report import ImportNote, ImportReport
 from wkplug.ops.importing.series import Stack
-from wkplug.ops.importing.values import telling_path
-from wkplug.ops.importing.voxel_sizes import KnownSize, compared, filled, known_size
+from wkplug.ops.importing.values import path_hint
+from wkplug.ops.importing.voxel_sizes import KnownSize, comparison_notes, completed_size, known_size
 from wkplug.ops.importing.writing import Record, check_free, refusal_words, write_volume
+from wkplug.ops.memory import memory_budget
+from wkplug.ops.pyramids import downsampling
+from wkplug.ops.pyramids.sampling import PyramidOptions, SamplingModes
 from wkplug.progress import Progress, shown
 from wkplug.properties import VoxelSize
 from wkplug.properties.document import FILE_NAME
@@ -51,15 +52,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConversionLayerMapping",
+    "DatasetOptions",
     "DatasetPlan",
     "ImportOptions",
     "InputOptions",
     "LayersPlan",
     "add_layer_from_images",
+    "delete_empty_dataset",
     "from_images",
     "plan_import",
     "plan_layers",
-    "take_back",
     "write_volumes",
 ]
 
@@ -104,12 +106,12 @@ class DatasetPlan(PlannedImport):
                 record.end()
             raise
         try:
-            write_volumes(dataset, self.volumes, self.options, self.report, executor, progress, more_progress)
+            write_volumes(dataset, self, executor, progress, more_progress)
         except UnsupportedImageDataError as error:
             if self.continues or dataset.layers:
                 record.refuse(error.message)
             else:
-                take_back(self.target, keep_folder=was_there)
+                delete_empty_dataset(self.target, keep_folder=was_there)
             raise
         record.end()
         return dataset
@@ -130,10 +132,10 @@ class LayersPlan(PlannedImport):
         was_there, is_new = self.target.exists(), FILE_NAME not in self.target.list()
         dataset = changes.create_dataset(self.target, self.voxel_size, exist_ok=True)
         try:
-            write_volumes(dataset, self.volumes, self.options, self.report, executor, progress, more_progress)
+            write_volumes(dataset, self, executor, progress, more_progress)
         except UnsupportedImageDataError:
             if is_new and not dataset.layers:
-                take_back(self.target, keep_folder=was_there)
+                delete_empty_dataset(self.target, keep_folder=was_there)
             raise
         return dataset
 
@@ -142,86 +144,67 @@ class LayersPlan(PlannedImport):
 def from_images(
     input_path: Any,
     output_path: Any,
-    voxel_size: Vec3FloatLike | Sequence[float | None] | None = None,
-    name: str | None = None,
+    dataset_options: DatasetOptions,
     *,
-    wanted: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
+    input_options: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
     options: ImportOptions = ImportOptions(),  # noqa: B008 - a frozen value
-    voxel_size_with_unit: VoxelSize | None = None,
-    layer_name: str | None = None,
-    layer_category: str | None = None,
     executor: AnyExecutor = None,
     progress: Progress | None = None,
 ) -> DatasetState:
     """Make a dataset of image files; see `Dataset.from_images`."""
     with execution.adapted(executor, default="threads") as runner:
-        described = plan_import(
+        plan = plan_import(
             input_path,
             output_path,
-            voxel_size,
-            name,
-            wanted=wanted,
+            dataset_options,
+            input_options=input_options,
             options=options,
-            voxel_size_with_unit=voxel_size_with_unit,
-            layer_name=layer_name,
-            layer_category=layer_category,
             executor=runner,
         )
-        described.report.warn()
-        dataset = described.execute(executor=runner, progress=progress)
+        plan.report.warn()
+        dataset = plan.execute(executor=runner, progress=progress)
         report = dataset.import_report
         if report is not None:
-            report.beyond(described.report).warn()
+            report.added_since(plan.report).warn()
         return dataset
 
 
 def plan_import(
     input_path: Any,
     output_path: Any,
-    voxel_size: Vec3FloatLike | Sequence[float | None] | None = None,
-    name: str | None = None,
+    dataset_options: DatasetOptions,
     *,
-    wanted: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
+    input_options: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
     options: ImportOptions = ImportOptions(),  # noqa: B008 - a frozen value
-    voxel_size_with_unit: VoxelSize | None = None,
-    voxel_size_from_files: bool = False,
-    layer_name: str | None = None,
-    layer_category: str | None = None,
     overwrite: bool = False,
     executor: Any = None,
 ) -> DatasetPlan:
     """Look at image files, or a container, and say which dataset they make; see `Dataset.from_images`.
 
-    voxel_size: an axis of it may be None: then it is what the files say. voxel_size_from_files: without a voxel size,
-    take all of it from the files. overwrite: something may be at `output_path`, which the caller deletes before the
-    plan is executed. Otherwise DatasetExistsError, unless it is what this import has left when it was stopped.
-    executor: the one that will be used, None for threads.
+    overwrite: something may be at `output_path`, which the caller deletes before the plan is executed. Otherwise
+    DatasetExistsError, unless it is what this import has left when it was stopped. executor: the one that will be
+    used, None for threads.
     """
-    given = voxel_size is not None or voxel_size_with_unit is not None
-    if (voxel_size is not None and voxel_size_with_unit is not None) or not (given or voxel_size_from_files):
-        raise InvalidArgumentError(
-            "Exactly one of voxel_size and voxel_size_with_unit is needed.",
-            hint="Give voxel_size=(x, y, z) in nanometres; None for an axis takes what the files say.",
-        )
+    voxel_size = dataset_options.given_voxel_size
     target = storage.locate(output_path)
     unfinished = None if overwrite else Record(target).read()
     if not overwrite and unfinished is None:
         check_nothing_is_at(target)
-    groups = group_input(input_path, wanted, layer_name)
+    groups = group_input(input_path, input_options, dataset_options.layer_name)
     options = attrs.evolve(options, allow_multiple_layers=True)
     options.warn_of_flips()
-    volumes, known = _described(
+    volumes, known = _plan_volumes(
         groups,
-        layer_category,
+        dataset_options.layer_category,
         options,
         target,
         executor,
-        voxel_size=voxel_size_with_unit if voxel_size is None else voxel_size,
-        given_path=_given_path(input_path),
+        voxel_size=voxel_size,
+        given_path=_paths_as_given(input_path),
     )
     plan = DatasetPlan(
         target=target,
-        name=name,
+        name=dataset_options.name,
         voxel_size=known.size,
         voxel_size_of_files=known.of_files,
         volumes=volumes,
@@ -261,18 +244,28 @@ def plan_layers(
     if FILE_NAME in names and not overwrite:
         dataset = DatasetState.open(place)
         if voxel_size is not None:
-            size = filled(voxel_size, dataset.voxel_size_with_unit)
+            size = completed_size(voxel_size, dataset.voxel_size_with_unit)
             dataset = changes.create_dataset(place, size, exist_ok=True)
     elif names and not overwrite:
         raise DatasetExistsError(
             f"There is already something at {place.url}, which is no dataset.",
             hint="Choose another path.",
         )
-    volumes, known = _described(
-        groups, category, options, place, executor, dataset=dataset, voxel_size=voxel_size
-    )
+    return _layers_plan(groups, category, options, place, executor, dataset=dataset, voxel_size=voxel_size)
+
+
+def _layers_plan(
+    groups: Mapping[str, Stack],
+    category: str | None,
+    options: ImportOptions,
+    target: Location,
+    executor: Any,
+    **further: Any,
+) -> LayersPlan:
+    """Plan the layers of a dataset; further: as of `_plan_volumes`."""
+    volumes, known = _plan_volumes(groups, category, options, target, executor, **further)
     return LayersPlan(
-        target=place,
+        target=target,
         voxel_size=known.size,
         voxel_size_of_files=known.of_files,
         volumes=volumes,
@@ -281,7 +274,7 @@ def plan_layers(
     )
 
 
-def _described(
+def _plan_volumes(
     groups: Mapping[str, Stack],
     category: str | None,
     options: ImportOptions,
@@ -321,7 +314,7 @@ def _described(
         for volume in volumes:
             check_free(dataset, volume)
         size = dataset.voxel_size_with_unit
-        known = KnownSize(size=size, of_files="", notes=tuple(compared(volumes, size)))
+        known = KnownSize(size=size, of_files="", notes=tuple(comparison_notes(volumes, size)))
         others = [list(layer.mags) for layer in dataset.layers.values()]
     nanometres = known.size.to_nanometer()
     return (
@@ -347,7 +340,7 @@ def check_nothing_is_at(target: Location) -> None:
         raise DatasetExistsError(f"There is already something at {target.url}.", hint="Choose another path.")
 
 
-def take_back(target: Location, *, keep_folder: bool) -> None:
+def delete_empty_dataset(target: Location, *, keep_folder: bool) -> None:
     """Delete a dataset that was just created and holds nothing: what it is of needs other parameters.
 
     keep_folder: an empty folder was there before, which stays.
@@ -365,17 +358,17 @@ def take_back(target: Location, *, keep_folder: bool) -> None:
             target.child(name.rstrip("/")).delete(recursive=True)
 
 
-def _given_path(images: Any) -> Callable[[str], str]:
+def _paths_as_given(images: Any) -> Callable[[str], str]:
     """Give a function from paths of files to what was given, and what lies below it."""
     if isinstance(images, (list, tuple)):
-        return lambda _: telling_path(str(images[0])) if images else ""
+        return lambda _: path_hint(str(images[0])) if images else ""
     if is_frames(images):
-        return telling_path
+        return path_hint
     text = str(images)
     if any(mark in text for mark in "*?["):
-        return lambda _: telling_path(text, own=2)
+        return lambda _: path_hint(text, own=2)
     root = storage.locate(images).url
-    own = telling_path(text)
+    own = path_hint(text)
     return lambda path: own + path.removeprefix(root) if path.startswith(root) else own
 
 
@@ -386,7 +379,7 @@ def add_layer_from_images(
     layer_name: str,
     category: str | None = "color",
     *,
-    wanted: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
+    input_options: InputOptions = InputOptions(),  # noqa: B008 - a frozen value
     options: ImportOptions = ImportOptions(),  # noqa: B008 - a frozen value
     executor: AnyExecutor = None,
     progress: Progress | None = None,
@@ -399,28 +392,25 @@ def add_layer_from_images(
         )
     options.warn_of_flips()
     with execution.adapted(executor, default="threads") as runner:
-        groups = resolve_input(images, layer_name, wanted, several=options.allow_multiple_layers)
-        volumes, known = _described(
+        groups = resolve_input(images, layer_name, input_options, several=options.allow_multiple_layers)
+        plan = _layers_plan(
             groups,
             category,
             options,
             dataset.location,
             runner,
             dataset=dataset,
-            given_path=_given_path(images),
+            given_path=_paths_as_given(images),
         )
-        report = _report(known.notes, volumes)
-        report.warn()
-        layers, written = write_volumes(dataset, volumes, options, report, runner, progress)
-        written.beyond(report).warn()
+        plan.report.warn()
+        layers, written = write_volumes(dataset, plan, runner, progress)
+        written.added_since(plan.report).warn()
         return layers[0]
 
 
 def write_volumes(
     dataset: DatasetState,
-    volumes: Iterable[VolumePlan],
-    options: ImportOptions,
-    report: ImportReport,
+    plan: PlannedImport,
     executor: AnyExecutor,
     progress: Progress | None,
     more_progress: Callable[[str], Progress] | None = None,
@@ -429,24 +419,48 @@ def write_volumes(
 
     Gives the layers, and the report of what was planned, completed with what the voxels show; the dataset has it, too.
     """
-    volumes = tuple(volumes)
-    total = sum(volume.work for volume in volumes)
+    total = sum(volume.work for volume in plan.volumes)
     done = 0
 
     def advance(part: int) -> None:
         nonlocal done
         done += part
         if progress is not None:
-            progress(min(done, total), total)  # what goes on may be cut another way
+            progress(min(done, total), total)  # an import that goes on may be cut into other boxes
 
     layers: list[LayerState] = []
+    report = plan.report
     with execution.adapted(executor, default="threads") as runner:
-        for volume in volumes:
-            written, notes = write_volume(dataset, volume, options, executor=runner, advance=advance)
+        for volume in plan.volumes:
+            written, notes = write_volume(dataset, volume, plan.options, executor=runner, advance=advance)
             layers += written
-            report = report.joined(notes)
+            report = report.with_notes(notes)
         before = dataset.import_report
-        dataset.import_report = report if before is None else before.joined(report.notes)
-        if options.pyramid is not None:
-            add_coarser_mags(layers, options.pyramid, options, runner, more_progress)
+        dataset.import_report = report if before is None else before.with_notes(report.notes)
+        if plan.options.pyramid is not None:
+            _add_coarser_mags(layers, plan.options.pyramid, plan.options, runner, more_progress)
     return layers, report
+
+
+def _add_coarser_mags(
+    layers: Iterable[LayerState],
+    pyramid: PyramidOptions,
+    options: ImportOptions,
+    executor: Executor,
+    progress: Callable[[str], Progress] | None,
+) -> None:
+    """Compute the mags that were not computed while their layer was written."""
+    for layer in layers:
+        # A single section has no z to halve; there is nothing to warn about.
+        flat = layer.bounding_box.size_xyz.z == 1
+        downsampling.downsample(
+            layer,
+            attrs.evolve(
+                pyramid,
+                sampling_mode=SamplingModes.CONSTANT_Z if flat else pyramid.sampling_mode,
+                compress=options.compress,
+                memory=memory_budget(options.memory),
+            ),
+            executor=executor,
+            progress=None if progress is None else progress(f"{layer.name}, pyramid"),
+        )

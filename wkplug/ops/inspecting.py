@@ -21,7 +21,7 @@ from wkplug.errors import (
     UnsupportedImageFormatError,
 )
 from wkplug.filesystems.zip import is_zip
-from wkplug.ops.importing.containers import choose_container, describe_container, inside, is_sure
+from wkplug.ops.importing.containers import choose_container, describe_container, inside_archive, is_sure
 from wkplug.ops.importing.grouping import find_name
 from wkplug.ops.importing.readers import HEAD_BYTES
 from wkplug.ops.importing.values import needed_dtype
@@ -124,7 +124,7 @@ def inspect_container(path: str, *, importer: str | None = None) -> ContainerRep
     importer: the one to take, whatever it says. CorruptDataError for a container that is damaged.
     """
 
-    location = inside(locate(path))
+    location = inside_archive(locate(path))
     choice = choose_container(location, importer)
     if choice is None:
         return None
@@ -204,29 +204,29 @@ def _beginning(location: Location) -> tuple[int | None, bytes]:
 
 def _layer(info: ImageInfo, path: str, category: str = "", *, exact: bool = False) -> LayerPreview:
     try:
-        meaning = AxisRoles.of(info, path, EVERYTHING, exact=exact)
+        roles = AxisRoles.of(info, path, EVERYTHING, exact=exact)
     except UnsupportedImageDataError as error:
         return LayerPreview(problem=error.message)
     becomes = {}
     for axis in info.axes:
-        if axis == meaning.z:
+        if axis == roles.z:
             becomes[axis] = "z"
-        elif axis == meaning.channels:
+        elif axis == roles.channels:
             becomes[axis] = "c"
-        elif axis in ("x", "y") or axis in meaning.others:
+        elif axis in ("x", "y") or axis in roles.others:
             becomes[axis] = axis
         else:
             becomes[axis] = ""
     lengths = dict(zip(info.axes, info.shape, strict=True))
     width, height = lengths["x"], lengths["y"]
     return LayerPreview(
-        axes=(*meaning.others, "c", "x", "y", "z"),
+        axes=(*roles.others, "c", "x", "y", "z"),
         shape=(
-            *(lengths[axis] for axis in meaning.others),
-            meaning.num_channels - has_alpha(info, meaning.num_channels),
+            *(lengths[axis] for axis in roles.others),
+            roles.num_channels - has_alpha(info, roles.num_channels),
             width,
             height,
-            lengths.get(meaning.z or "", 1),
+            lengths.get(roles.z or "", 1),
         ),
         becomes=becomes,
         needs=needed_dtype(category, info.dtype),

@@ -201,7 +201,11 @@ def test_files_that_are_no_folder_lie_where_they_say_too(tmp_path: Path) -> None
     series(tmp_path / "in" / "b", (0, 3), SeriesInstanceUID=f"{UID}2", SeriesDescription="Knee")
     for path in (tmp_path / "in" / "b").iterdir():
         path.rename(tmp_path / "in" / f"1{path.name}")
-    plan = images.plan_import(f"{tmp_path}/in/*", tmp_path / "out", (1, 1, 1), layer_category="color")
+    plan = images.plan_import(
+        f"{tmp_path}/in/*",
+        tmp_path / "out",
+        images.DatasetOptions(voxel_size=(1, 1, 1), layer_category="color"),
+    )
     dataset = wk.Dataset.of(plan.execute())
     assert {name: layer.get_mag(1).read()[0, 0, 0].tolist() for name, layer in dataset.layers.items()} == {
         "in_Thorax": [11, 21, 1],

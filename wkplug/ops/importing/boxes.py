@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = [
     "BoxWork",
     "Boxes",
-    "Seen",
-    "Sights",
+    "LayerStats",
+    "ValueStats",
     "Work",
-    "joined",
+    "merged_stats",
 ]
 
 
@@ -63,9 +63,9 @@ _Part: TypeAlias = "Box | _Tile"
 
 @attrs.frozen(slots=False)
 class BoxWork:
-    """What is done with a box, see `pipeline.Work`; pickles, and opens files and arrays again where it arrives.
+    """What is done with a box, see `Work`; pickles, and opens files and arrays again where it arrives.
 
-    The cutting says how many calls may decode, and how many write, at once. feeds: for each layer, the coarser mags
+    `chunking` says how many calls may decode, and how many write, at once. pyramids: for each layer, the coarser mags
     that are computed from the boxes; none where calls leave this process.
     """
 
@@ -73,21 +73,21 @@ class BoxWork:
     options: ImportOptions
     reading: Reading
     handles: list[storage.ArrayHandle]
-    cutting: ChunkingPlan
-    feeds: Sequence[StreamingPyramid] = ()
+    chunking: ChunkingPlan
+    pyramids: Sequence[StreamingPyramid] = ()
     _read_turns: threading.BoundedSemaphore = attrs.field(init=False, eq=False)
     _write_turns: threading.BoundedSemaphore = attrs.field(init=False, eq=False)
 
     @_read_turns.default
     def _readers(self) -> threading.BoundedSemaphore:
-        return threading.BoundedSemaphore(self.cutting.readers)
+        return threading.BoundedSemaphore(self.chunking.readers)
 
     @_write_turns.default
     def _writers(self) -> threading.BoundedSemaphore:
-        return threading.BoundedSemaphore(self.cutting.writers)
+        return threading.BoundedSemaphore(self.chunking.writers)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (BoxWork, (self.planned, self.options, self.reading, self.handles, self.cutting))
+        return (BoxWork, (self.planned, self.options, self.reading, self.handles, self.chunking))
 
     @cached_property
     def exact(self) -> bool:
@@ -103,7 +103,7 @@ class BoxWork:
     def _unflipped(first: int, length: int, size: int, *, flip: bool) -> Span:
         return (size - first - length, size - first) if flip else (first, first + length)
 
-    def begin(self, box: Box) -> NDArray[Any]:
+    def new_array(self, box: Box) -> NDArray[Any]:
         """Make the array of a box, (c, x, y, z)."""
         import numpy
 
@@ -111,12 +111,12 @@ class BoxWork:
         # Sections may be smaller than the volume, or missing.
         return numpy.zeros(box[1][-4:], dtype, order="F")
 
-    def reads(self, box: Box) -> list[Span]:
+    def parts_to_read(self, box: Box) -> list[Span]:
         """Runs of sections that are decoded as one."""
         first, stop = self.sections(box)
-        return self.cutting.steps(first, stop - first)
+        return self.chunking.steps(first, stop - first)
 
-    def read(self, box: Box, array: NDArray[Any], part: Span) -> Sights | None:
+    def read(self, box: Box, array: NDArray[Any], part: Span) -> LayerStats | None:
         """Decode some sections into the array of a box; gives how many values were cut to the array's dtype, if any."""
         start, shape = box
         volume, options, origin = self.planned.volume, self.options, self.planned.extent.start
@@ -135,24 +135,26 @@ class BoxWork:
                 path = files[0].path if files else volume.path
                 region, cut = converted(region, array.dtype.name, path)
             # Flipping mirrors the layer as a whole: seen mirrored, a smaller section still lies at the near end.
-            seen = array[
+            mirrored = array[
                 :,
                 :: -1 if options.flip_x else 1,
                 :: -1 if options.flip_y else 1,
                 :: -1 if options.flip_z else 1,
             ]
             first = part[0] - self.sections(box)[0]
-            seen[:, : region.shape[1], : region.shape[2], first : first + region.shape[3]] = region
+            mirrored[:, : region.shape[1], : region.shape[2], first : first + region.shape[3]] = region
         if cut is None or not cut.any():
             return None
-        return [Seen(cut=int(self._own(number, cut).sum())) for number in range(len(self.handles))]
+        return [
+            ValueStats(cut=int(self._channels_of(number, cut).sum())) for number in range(len(self.handles))
+        ]
 
-    def writes(self, box: Box) -> list[_Part]:
+    def parts_to_write(self, box: Box) -> list[_Part]:
         """Parts of the box that are written at once, a shard or several small ones; and tiles of coarser mags."""
         tiles = [
             _Tile(number, tile)
-            for number, feed in enumerate(self.feeds)
-            for tile in feed.tiles(self._box_of(number, box))
+            for number, pyramid in enumerate(self.pyramids)
+            for tile in pyramid.tiles(self._box_of(number, box))
         ]
         return [*self._shards(box), *tiles]
 
@@ -162,7 +164,7 @@ class BoxWork:
         channels = len(self.planned.layers[layer].channels)
         return box[0], (*box[1][:others], channels, *box[1][others + 1 :])
 
-    def _own(self, layer: int, array: NDArray[Any]) -> NDArray[Any]:
+    def _channels_of(self, layer: int, array: NDArray[Any]) -> NDArray[Any]:
         """The channels of a layer."""
         channels = self.planned.layers[layer].channels
         first = channels.start - self.planned.channels.start
@@ -181,16 +183,16 @@ class BoxWork:
             cell[axis] *= 2
         return list(grids.cells(start, shape, cell))
 
-    def write(self, box: Box, array: NDArray[Any], part: _Part) -> Sights:
+    def write(self, box: Box, array: NDArray[Any], part: _Part) -> LayerStats:
         """Write one part for all layers, but for shards without a voxel other than zero; or compute a tile."""
         if isinstance(part, _Tile):
-            whole = self._own(part.layer, array)[(None,) * (len(box[0]) - 4)]
-            self.feeds[part.layer].put(part.box, self._box_of(part.layer, box), whole)
-            return [Seen()] * len(self.handles)
+            whole = self._channels_of(part.layer, array)[(None,) * (len(box[0]) - 4)]
+            self.pyramids[part.layer].put(part.box, self._box_of(part.layer, box), whole)
+            return [ValueStats()] * len(self.handles)
         offset = box[0][-3:]
-        ranges: Sights = []
+        ranges: LayerStats = []
         for number, handle in enumerate(self.handles):
-            own = self._own(number, array)
+            own = self._channels_of(number, array)
             shards = list(grids.cells(*part, self.planned.extent.shard))
             found = [_range(_part_in(own, offset, shard)) for shard in shards]
             filled = [shard for shard, (_, empty) in zip(shards, found, strict=True) if not empty]
@@ -199,18 +201,18 @@ class BoxWork:
                 whole = data[(None,) * len(box[0][:-4])]
                 with self._write_turns:
                     handle.write(((*box[0][:-4], 0, *start), whole.shape), whole)
-            ranges.append(joined(limits for limits, _ in found))
+            ranges.append(merged_stats(limits for limits, _ in found))
         return ranges
 
-    def whole(self, box: Box) -> Sights:
+    def whole(self, box: Box) -> LayerStats:
         """Decode and write a box in this thread."""
-        array = self.begin(box)
-        lost = [self.read(box, array, part) for part in self.reads(box)]
-        found = [self.write(box, array, part) for part in self.writes(box)]
-        found += [seen for seen in lost if seen is not None]
+        array = self.new_array(box)
+        cut_off = [self.read(box, array, part) for part in self.parts_to_read(box)]
+        found = [self.write(box, array, part) for part in self.parts_to_write(box)]
+        found += [stats for stats in cut_off if stats is not None]
         for handle in self.handles:
             handle.flush()
-        return [joined(values) for values in zip(*found, strict=True)]
+        return [merged_stats(values) for values in zip(*found, strict=True)]
 
 
 def _part_in(array: NDArray[Any], offset: tuple[int, ...], box: Box) -> NDArray[Any]:
@@ -218,7 +220,7 @@ def _part_in(array: NDArray[Any], offset: tuple[int, ...], box: Box) -> NDArray[
     return array[(slice(None), *grids.slices(box, offset))]
 
 
-def _range(data: NDArray[Any]) -> tuple[Seen, bool]:
+def _range(data: NDArray[Any]) -> tuple[ValueStats, bool]:
     """The smallest and largest finite value and how many are zero, and whether all are."""
     import numpy
 
@@ -228,11 +230,11 @@ def _range(data: NDArray[Any]) -> tuple[Seen, bool]:
         if not sound.all():
             finite = data[sound]
     if not finite.size:
-        return Seen(), False
+        return ValueStats(), False
     low, high = finite.min().item(), finite.max().item()
     empty = bool(low == high == 0 and finite is data)
     zeros = data.size if empty else 0 if low > 0 or high < 0 else _zeros(data)
-    return Seen(low, high, zeros), empty
+    return ValueStats(low, high, zeros), empty
 
 
 def _zeros(data: NDArray[Any]) -> int:
@@ -247,10 +249,11 @@ def _zeros(data: NDArray[Any]) -> int:
 
 
 @attrs.frozen
-class Seen:
-    """What was seen in voxels of one layer: the smallest and largest finite value, None where there is none.
+class ValueStats:
+    """Voxels of one layer in numbers: the smallest and largest finite value, None where there is none.
 
-    zeros: how many are zero. cut: how many lost a part when they were converted to the layer's dtype.
+    The names are those of the journal on disk. zeros: how many are zero. cut: how many lost a part when they were
+    converted to the layer's dtype.
     """
 
     low: Any = None
@@ -259,42 +262,42 @@ class Seen:
     cut: int = 0
 
 
-Sights = list[Seen]
-"""Those of each layer."""
+LayerStats = list[ValueStats]
+"""One for each layer of a volume."""
 
 
-def joined(values: Iterable[Seen]) -> Seen:
-    """What was seen in all of this, of one layer."""
+def merged_stats(values: Iterable[ValueStats]) -> ValueStats:
+    """The numbers of all these voxels of one layer together."""
     values = tuple(values)
-    lows = [seen.low for seen in values if seen.low is not None]
-    highs = [seen.high for seen in values if seen.high is not None]
-    return Seen(
+    lows = [stats.low for stats in values if stats.low is not None]
+    highs = [stats.high for stats in values if stats.high is not None]
+    return ValueStats(
         min(lows) if lows else None,
         max(highs) if highs else None,
-        sum(seen.zeros for seen in values),
-        sum(seen.cut for seen in values),
+        sum(stats.zeros for stats in values),
+        sum(stats.cut for stats in values),
     )
 
 
 class Work(Protocol):
-    """What is done with a box; everything but `begin` may run in any thread."""
+    """What is done with a box; everything but `new_array` may run in any thread."""
 
-    def begin(self, box: Box) -> Any:
+    def new_array(self, box: Box) -> Any:
         """Make the array of a box."""
 
-    def reads(self, box: Box) -> list[Any]:
+    def parts_to_read(self, box: Box) -> list[Any]:
         """What is to be decoded, each to be given to `read`."""
 
-    def read(self, box: Box, array: Any, part: Any) -> Sights | None:
-        """Decode a part into the array; gives what was seen, None for nothing worth telling."""
+    def read(self, box: Box, array: Any, part: Any) -> LayerStats | None:
+        """Decode a part into the array; gives the numbers of values that were cut off, None if there are none."""
 
-    def writes(self, box: Box) -> list[Any]:
+    def parts_to_write(self, box: Box) -> list[Any]:
         """What is to be written, each to be given to `write`."""
 
-    def write(self, box: Box, array: Any, part: Any) -> Sights:
+    def write(self, box: Box, array: Any, part: Any) -> LayerStats:
         """Write a part of the array."""
 
-    def whole(self, box: Box) -> Sights:
+    def whole(self, box: Box) -> LayerStats:
         """All of it in one call; the work must pickle for that."""
 
 
@@ -306,7 +309,7 @@ class _Box:
     array: Any
     pending: int = 0
     writing: bool = False
-    ranges: list[Sights] = attrs.field(factory=list)
+    ranges: list[LayerStats] = attrs.field(factory=list)
 
 
 @attrs.frozen(kw_only=True)
@@ -323,7 +326,7 @@ class Boxes:
     in_flight: int
     in_order: bool
     advance: Callable[[int], None]
-    finished: Callable[[Box, list[Sights]], None]
+    finished: Callable[[Box, list[LayerStats]], None]
 
     def run(self, boxes: Iterable[Box]) -> None:
         """Do them all; the first error ends it, once the calls that run have come to their end."""
@@ -332,8 +335,8 @@ class Boxes:
         with Calls(self.executor) as calls:
             while True:
                 while len(active) < self.in_flight and (box := next(waiting, None)) is not None:
-                    active.append(_Box(box, self.work.begin(box)))
-                    _begin(calls, active[-1], self.work.read, self.work.reads(box))
+                    active.append(_Box(box, self.work.new_array(box)))
+                    _begin(calls, active[-1], self.work.read, self.work.parts_to_read(box))
                 if not active:
                     return
                 self._step(calls, active)
@@ -354,7 +357,7 @@ class Boxes:
                 if self.in_order and one is not active[0]:
                     continue
                 one.writing = True
-                parts = self.work.writes(one.box)
+                parts = self.work.parts_to_write(one.box)
                 _begin(calls, one, self.work.write, parts)
                 if parts:
                     continue
@@ -368,7 +371,7 @@ class Boxes:
         call = _Group(self.work, edges)
         for group, found in zip(groups, results_in_order(call, groups, executor=self.executor), strict=True):
             for box, ranges in zip(call.boxes(group), found, strict=True):
-                self.advance(len(self.work.reads(box)))
+                self.advance(len(self.work.parts_to_read(box)))
                 self.finished(box, [ranges])
 
 
@@ -389,5 +392,5 @@ class _Group:
     def boxes(self, group: Box) -> list[Box]:
         return list(grids.cells(*group, self.edges))
 
-    def __call__(self, group: Box) -> list[Sights]:
+    def __call__(self, group: Box) -> list[LayerStats]:
         return [self.work.whole(box) for box in self.boxes(group)]

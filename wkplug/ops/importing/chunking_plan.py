@@ -231,16 +231,16 @@ def _decodes(extent: Extent, box: _Vector) -> float:
     return times
 
 
-def cost(extent: Extent, cutting: ChunkingPlan) -> float:
+def cost(extent: Extent, chunking: ChunkingPlan) -> float:
     """What an import that is cut like that costs, as a share of decoding everything once."""
     writes = 1
-    for edge, cell, length in zip(cutting.box, extent.shard, extent.size, strict=True):
+    for edge, cell, length in zip(chunking.box, extent.shard, extent.size, strict=True):
         if edge < cell:
             writes *= -(-min(cell, length) // edge)
-    voxels = math.prod(min(edge, length) for edge, length in zip(cutting.box, extent.size, strict=True))
+    voxels = math.prod(min(edge, length) for edge, length in zip(chunking.box, extent.size, strict=True))
     return (
-        _DECODE * cutting.decodes
+        _DECODE * chunking.decodes
         + _REWRITE * (writes - 1)
         + _BOX / max(1, voxels * extent.voxel_bytes)
-        + (_NO_OVERLAP if cutting.in_flight == 1 else 0.0)
+        + (_NO_OVERLAP if chunking.in_flight == 1 else 0.0)
     )

@@ -50,14 +50,13 @@ __all__ = [
     "check_chunks",
     "choose_container",
     "describe_container",
-    "inside",
+    "inside_archive",
     "is_container",
     "is_sure",
     "notes_of",
 ]
 
 _ZIP = ".zip"
-"""What archives hold of the system that they were made on."""
 
 
 @attrs.frozen(slots=False)
@@ -111,7 +110,7 @@ class Container:
         importer: Importer = registry.importer(self.importer_name)
         try:
             image = importer.open(self.layer.mags[0])
-            return StoredImage(self.layer) if image is None else _Described(self.layer, image)
+            return StoredImage(self.layer) if image is None else _ImporterImage(self.layer, image)
         except MissingError as error:
             raise CorruptDataError(
                 f"The metadata of the layer {self.layer.name!r} name the array {self.path}, which is not there.",
@@ -128,9 +127,9 @@ class Container:
         return f"{self.info.shape} {self.info.dtype}"
 
 
-def inside(location: Location) -> Location:
+def inside_archive(location: Location) -> Location:
     """Give the inside of a zip archive, by its suffix or one that an importer knows; or the place itself."""
-    suffixes, _ = _claims(registry.current_registry())
+    suffixes, _ = _suffixes_and_markers(registry.current_registry())
     return unzipped(location, (_ZIP, *suffixes))
 
 
@@ -141,33 +140,33 @@ def choose_container(location: Location, importer: str | None = None) -> Choice 
     try:
         names = tuple(location.list())
     except UnlistableError as error:
-        return registry.choose_importer(cast("Location", _Listed(location, (), error)))
+        return registry.choose_importer(cast("Location", _ListedLocation(location, (), error)))
     if not names and (
         location.local_path() is not None or location.name.lower().endswith(readable_suffixes())
     ):
         return None  # a file; servers don't list what they have, but may be asked for a container's files
     try:
-        return registry.choose_importer(cast("Location", _Listed(location, names)))
+        return registry.choose_importer(cast("Location", _ListedLocation(location, names)))
     except UnknownNameError:
         return None
 
 
 @lru_cache(maxsize=2)
-def _claims(installed: registry.Registry) -> tuple[tuple[str, ...], frozenset[str]]:
+def _suffixes_and_markers(installed: registry.Registry) -> tuple[tuple[str, ...], frozenset[str]]:
     """All suffixes, and all names of markers, of containers."""
     return tuple(installed.values(IMPORTER, "suffixes")), installed.values(IMPORTER, "markers")
 
 
 def is_container(location: Location, names: Sequence[str] | None = None) -> bool:
     """Whether something in a folder is surely a container by itself; names: of what is in it, None for a file."""
-    suffixes, markers = _claims(registry.current_registry())
+    suffixes, markers = _suffixes_and_markers(registry.current_registry())
     named = location.name.lower().endswith(suffixes)
     if names is None:
         return named and is_zip(location)
     if not named and markers.isdisjoint(names):
         return False
     try:
-        return is_sure(registry.choose_importer(cast("Location", _Listed(location, tuple(names)))))
+        return is_sure(registry.choose_importer(cast("Location", _ListedLocation(location, tuple(names)))))
     except UnknownNameError:
         return False
 
@@ -179,7 +178,7 @@ def describe_container(choice: Choice, location: Location) -> tuple[Container, .
 
 
 def notes_of(containers: Iterable[Container]) -> list[ImportNote]:
-    """What is to be told of containers as a whole, whichever of their layers are imported."""
+    """Notes about containers as a whole, whichever of their layers are imported."""
     return [
         ImportNote(kind="said", text=note, sources=(str(each.location.url),))
         for each in containers
@@ -193,7 +192,7 @@ def is_sure(choice: Choice) -> bool:
     return score >= ProbeScore.CERTAIN
 
 
-class _Listed:
+class _ListedLocation:
     """A place whose names are known, or why they can't be."""
 
     def __init__(
@@ -284,7 +283,7 @@ class StoredImage(Image):
         """Handles are shared by all who read the array: nothing is closed here."""
 
 
-class _Described(Image):
+class _ImporterImage(Image):
     """An importer's own image, with what its container says of it."""
 
     def __init__(self, layer: ForeignLayer, image: Image) -> None:
@@ -293,7 +292,7 @@ class _Described(Image):
         self.info = _with_facts(image.info, layer)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_Described, (self._layer, self._image))
+        return (_ImporterImage, (self._layer, self._image))
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
@@ -380,7 +379,7 @@ def check_chunks(array: Array, place: Location) -> tuple[str, ...]:
             hint="Mend the metadata (separators, chunk sizes), or give the files the names that these ask for; "
             "compressed files must be decompressed. Files that are no chunks can be moved elsewhere.",
         )
-    beyond = known - _inside(array) if local and looked_at < most else 0
+    beyond = known - _count_files_inside(array) if local and looked_at < most else 0
     if beyond > 0:
         shape = " x ".join(map(str, array.spec.shape))
         return (f"{counted(beyond, 'chunk file')} beyond the shape {shape} that the metadata say: left out.",)
@@ -389,7 +388,7 @@ def check_chunks(array: Array, place: Location) -> tuple[str, ...]:
     return ()
 
 
-def _inside(array: Array) -> int:
+def _count_files_inside(array: Array) -> int:
     """How many chunk files have voxels of the array; what a smaller shape hides has none."""
     shape = array.spec.shape
     try:

@@ -26,7 +26,7 @@ from wkplug.errors import (
 )
 from wkplug.filesystems.zip import ZipLocation
 from wkplug.notices import counted, first_of
-from wkplug.ops.importing.containers import OF_SYSTEMS, inside, is_container
+from wkplug.ops.importing.containers import OF_SYSTEMS, inside_archive, is_container
 from wkplug.ops.importing.naming import stem_of
 from wkplug.ops.importing.readers import HEAD_BYTES, ImageFile, ReaderChoice, readable_suffixes
 from wkplug.ops.importing.report import ImportNote
@@ -36,7 +36,7 @@ from wkplug.ops.importing.volume import AxisRoles
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["ConversionLayerMapping", "FoundImages", "find", "is_pattern"]
+__all__ = ["ConversionLayerMapping", "FoundImages", "find_images", "is_pattern"]
 
 _MOST_LISTED = 3
 _LONG_SERIES = 50
@@ -72,7 +72,7 @@ class FoundImages:
     containers: list[tuple[str, Location]] = attrs.field(factory=list)
 
 
-def find(images: Any, reader: ReaderChoice) -> FoundImages:
+def find_images(images: Any, reader: ReaderChoice) -> FoundImages:
     """Give the image files of a file, a folder, a zip archive, or a pattern ("sections/*.tif").
 
     Names that start with a dot are passed over. MissingError if there is nothing, UnsupportedImageFormatError if there
@@ -80,7 +80,7 @@ def find(images: Any, reader: ReaderChoice) -> FoundImages:
     """
     if is_pattern(images):
         return _matches(str(images), reader)
-    location = inside(storage.locate(images))
+    location = inside_archive(storage.locate(images))
     if not _is_folder(location):
         return FoundImages(stem_of(location.name), [(location.name, ImageFile.choose(location, reader))])
     zipped = isinstance(location, ZipLocation)
@@ -91,16 +91,16 @@ def find(images: Any, reader: ReaderChoice) -> FoundImages:
     name = stem_of(location.name) if zipped and location.parent == location else location.name
     containers = sorted(walk.containers, key=lambda item: natural_key(item[0]))
     try:
-        members, notes = _find_images(found, location.url, reader)
+        members, notes = _choose_readers(found, location.url, reader)
     except UnsupportedImageFormatError:
         if not containers:
             raise
         return FoundImages(name, [], [], containers)
     if containers:
         text = "containers are left out beside images: import each of them by its own path"
-        notes.append(_left_out(text, [relative for relative, _ in containers], lost=True))
+        notes.append(_left_out_note(text, [relative for relative, _ in containers], lost=True))
     if walk.hidden:
-        notes.append(_left_out("hidden files are left out", walk.hidden))
+        notes.append(_left_out_note("hidden files are left out", walk.hidden))
     return FoundImages(name, members, notes)
 
 
@@ -122,7 +122,7 @@ def _matches(pattern: str, reader: ReaderChoice) -> FoundImages:
     found = [
         (os.path.relpath(match, folder).replace(os.sep, "/"), storage.locate(match)) for match in matches
     ]
-    return FoundImages(os.path.basename(folder), *_find_images(found, pattern, reader))  # noqa: PTH119 - the same
+    return FoundImages(os.path.basename(folder), *_choose_readers(found, pattern, reader))  # noqa: PTH119 - the same
 
 
 def _is_folder(location: Location) -> bool:
@@ -171,23 +171,23 @@ class _Walk:
                 yield prefix + name, place
 
 
-def _find_images(
+def _choose_readers(
     found: Sequence[tuple[str, Location]], where: str, reader: ReaderChoice
 ) -> tuple[list[Member], list[ImportNote]]:
     """Keep the files that a reader takes, with their relative paths, and each image once; with notes about the others.
 
-    Files that only a plugin would read that isn't installed are passed over and told. CorruptImageError
+    Files for which a plugin is missing are left out with a note. CorruptImageError
     for a file with an image's name and other contents, UnsupportedImageFormatError if no image is left.
     """
     images: list[Member] = []
     others: list[str] = []
     missing: list[ImageReaderMissingError] = []
     damaged: dict[str, UnsupportedImageFormatError] = {}
-    alike = _alike(found, reader) if reader.sampled else {}
+    representatives = _representatives(found, reader) if reader.sampled else {}
     for relative, location in found:
         try:
-            sample = alike.get(relative)
-            file = ImageFile.choose(location, reader) if sample is None else sample.like(location)
+            sample = representatives.get(relative)
+            file = ImageFile.choose(location, reader) if sample is None else sample.for_similar_file(location)
             images.append((relative, file))
         except ImageReaderMissingError as error:
             missing.append(error)
@@ -206,22 +206,22 @@ def _find_images(
                 hint="The file is damaged, empty, or called wrongly; copy or export it again, or move it away.",
             ) from cause
     if not members:
-        raise missing[0] if missing else _nothing(where, others)
+        raise missing[0] if missing else _no_images_error(where, others)
     left = [relative for relative in others if relative not in companions]
-    notes = [_left_out("files that no reader takes are left out", left)] if left else []
+    notes = [_left_out_note("files that no reader takes are left out", left)] if left else []
     if missing:
         text = f"{counted(len(missing), 'file')} passed over, for which a plugin is missing: {missing[0]}"
         notes.append(ImportNote(kind="left out", text=text))
-    if alike:
+    if representatives:
         text = (
-            f"{len(found) - len(alike):,} of {len(found):,} files were opened for this plan, the others are taken to "
-            "be like them; the import looks at all"
+            f"{len(found) - len(representatives):,} of {len(found):,} files were opened for this plan, the others are "
+            "taken to be like them; the import looks at all"
         )
         notes.append(ImportNote(kind="guessed", text=text, lost=False))
     return members, notes
 
 
-def _alike(found: Sequence[tuple[str, Location]], reader: ReaderChoice) -> dict[str, ImageFile]:
+def _representatives(found: Sequence[tuple[str, Location]], reader: ReaderChoice) -> dict[str, ImageFile]:
     """Give files that a plan needn't open, each with one that is like it: of long series whose samples say the same.
 
     Not where they say anything for which all files must be asked: places, series, scenes, other files, sections.
@@ -230,7 +230,7 @@ def _alike(found: Sequence[tuple[str, Location]], reader: ReaderChoice) -> dict[
     for relative, location in found:
         folder, _, name = relative.rpartition("/")
         series.setdefault((folder, name.rpartition(".")[2]), []).append((relative, location))
-    alike: dict[str, ImageFile] = {}
+    representatives: dict[str, ImageFile] = {}
     for members in series.values():
         if len(members) < _LONG_SERIES:
             continue
@@ -242,8 +242,10 @@ def _alike(found: Sequence[tuple[str, Location]], reader: ReaderChoice) -> dict[
             for each in samples
         ):
             continue
-        alike.update((relative, first) for n, (relative, _) in enumerate(members) if n not in numbers)
-    return alike
+        representatives.update(
+            (relative, first) for n, (relative, _) in enumerate(members) if n not in numbers
+        )
+    return representatives
 
 
 def _sample(location: Location, reader: ReaderChoice) -> ImageFile | None:
@@ -253,12 +255,12 @@ def _sample(location: Location, reader: ReaderChoice) -> ImageFile | None:
         info = file.info
         single = AxisRoles.of(info, file.path).sections == 1
     except WkplugError:
-        return None  # which will be told when it is opened as one of all
+        return None  # the error comes when it is opened as one of all
     own = (info.origin[2], info.series_index, *info.companions, *info.scenes)
     return file if single and not info.series and set(own) <= {None} else None
 
 
-def _left_out(text: str, names: Sequence[str], *, lost: bool = False) -> ImportNote:
+def _left_out_note(text: str, names: Sequence[str], *, lost: bool = False) -> ImportNote:
     return ImportNote(
         kind="left out", text=text, sources=tuple(names[:_MOST_LISTED]), count=len(names), lost=lost
     )
@@ -267,17 +269,17 @@ def _left_out(text: str, names: Sequence[str], *, lost: bool = False) -> ImportN
 def _without_companions(images: list[Member]) -> tuple[list[Member], set[str]]:
     """Leave out files that are a part of an image before them; with the names of all parts."""
     companions: set[str] = set()
-    kept = []
+    images_left = []
     for relative, file in images:
         if relative in companions:
             continue
         folder = relative[: len(relative) - len(relative.rpartition("/")[2])]
         companions.update(folder + name for name in file.info.companions if folder + name != relative)
-        kept.append((relative, file))
-    return kept, companions
+        images_left.append((relative, file))
+    return images_left, companions
 
 
-def _nothing(where: str, others: Sequence[str]) -> UnsupportedImageFormatError:
+def _no_images_error(where: str, others: Sequence[str]) -> UnsupportedImageFormatError:
     if not others:
         return UnsupportedImageFormatError(
             f"No image files were found in {where}: it is empty.", where, hint="Check the path."

@@ -34,12 +34,12 @@ from wkplug.ops.importing.containers import (
     Container,
     choose_container,
     describe_container,
-    inside,
+    inside_archive,
     is_sure,
     notes_of,
 )
 from wkplug.ops.importing.files import ConversionLayerMapping, FoundImages
-from wkplug.ops.importing.naming import Nameable, part_of_name, stem_of, unique_names
+from wkplug.ops.importing.naming import NameSource, part_of_name, stem_of, unique_names
 from wkplug.ops.importing.options import InputOptions
 from wkplug.ops.importing.readers import Frames, ImageFile, ReaderChoice, is_frames
 from wkplug.ops.importing.report import ImportNote
@@ -68,72 +68,76 @@ __all__ = [
 _MOST_LISTED = 10
 
 
-def group_input(images: Any, wanted: InputOptions, layer_name: str | None = None) -> Stacks:
+def group_input(images: Any, input_options: InputOptions, layer_name: str | None = None) -> Stacks:
     """Find the layers of an input: a container's, or the files of each, in the order of their sections.
 
     layer_name: the name of the only layer, or what comes before the names of several.
     """
-    reader = wanted.reader_choice()
-    ignored = wanted.ignored_by(options.CONTAINER)
-    containers, damaged = _containers(images, reader, wanted.importer)
+    reader = input_options.reader_choice()
+    ignored = input_options.ignored_by(options.CONTAINER)
+    containers, damaged = _containers(images, reader, input_options.importer)
     more = ignored + notes_of(containers)
     if containers:
-        return _named(_chosen(containers, reader, images), layer_name, more)
+        return _name_containers(_chosen_scene(containers, reader, images), layer_name, more)
     try:
-        found = image_files.find(images, reader)
+        found = image_files.find_images(images, reader)
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
     if found.containers:
-        sources, stacks, notes = _below(found, reader, str(images))
+        sources, stacks, notes = _containers_in_folder(found, reader, str(images))
         more += notes
         if layer_name is not None and len(stacks) == 1:
             return Stacks([(layer_name, stacks[0])], notes=more)
         return name_stacks(sources, stacks, layer_name, more)
-    return stacks_of(found, wanted, layer_name)
+    return stacks_of(found, input_options, layer_name)
 
 
-def resolve_input(images: Any, layer_name: str, wanted: InputOptions, *, several: bool = False) -> Stacks:
+def resolve_input(
+    images: Any, layer_name: str, input_options: InputOptions, *, several: bool = False
+) -> Stacks:
     """The same for one layer, from what `images` may be: also a list of files in their order, or a `FramesSequence`.
 
     several: a container, or the series and channels of a folder, may make more of them; the first has `layer_name`.
     """
-    reader = wanted.reader_choice()
+    reader = input_options.reader_choice()
     if is_frames(images):
-        return Stacks([(layer_name, Stack((Frames(images),)))], notes=wanted.ignored_by(options.FRAMES))
+        return Stacks(
+            [(layer_name, Stack((Frames(images),)))], notes=input_options.ignored_by(options.FRAMES)
+        )
     if isinstance(images, (list, tuple)):
         if not images:
             raise UnsupportedImageFormatError("The list of images is empty.", hint="Give at least one file.")
         files = [ImageFile.choose(storage.locate(item), reader) for item in images]
         parts, notes = by_scene([(file.location.name, file) for file in files], reader.scene)
-        notes += wanted.ignored_by(options.LIST)
+        notes += input_options.ignored_by(options.LIST)
         stacks = [
             (name, Stack(tuple(file for _, file in members), notes=tuple(series.order_notes(members))))
             for name, members in parts
         ]
         return _one_layer(stacks, layer_name, notes, "The list of images", several=several)
-    containers, damaged = _containers(images, reader, wanted.importer)
-    more = wanted.ignored_by(options.CONTAINER) + notes_of(containers)
-    containers = _chosen(containers, reader, images)
+    containers, damaged = _containers(images, reader, input_options.importer)
+    more = input_options.ignored_by(options.CONTAINER) + notes_of(containers)
+    containers = _chosen_scene(containers, reader, images)
     if len(containers) > 1 and not several:
         hint = "Pass scene=... for one of them, or allow_multiple_layers=True for all."
-        raise _several(str(images), containers, hint)
+        raise _several_layers_error(str(images), containers, hint)
     if containers:
         first, *rest = containers
-        others = _named(rest, layer_name, more, several=True)
+        others = _name_containers(rest, layer_name, more, several=True)
         return Stacks([(layer_name, Stack((first,))), *others.items()], notes=others.notes)
     try:
-        found = image_files.find(images, reader)
+        found = image_files.find_images(images, reader)
     except UnsupportedImageFormatError as error:
         raise damaged or error from None
     if found.containers:
-        sources, below, notes = _below(found, reader, str(images))
+        sources, below, notes = _containers_in_folder(found, reader, str(images))
         named = [(source.texts[1], stack) for source, stack in zip(sources, below, strict=True)]
         return _one_layer(named, layer_name, [*more, *notes], str(images), several=several)
     parts, notes = by_scene(found.members, reader.scene)
     stacks = [
         (name + label, stack)
         for name, members in parts
-        for label, stack in arrange(members, wanted, split=True)
+        for label, stack in arrange(members, input_options, split=True)
     ]
     return _one_layer(stacks, layer_name, [*found.notes, *notes], str(images), several=several)
 
@@ -157,13 +161,13 @@ def _one_layer(
             hint="Pass scene=... or a pattern for one of them, or allow_multiple_layers=True for all.",
         )
     texts = [f"{layer_name}_{label}" if label[:1] != "_" else layer_name + label for label, _ in stacks]
-    sources = [Nameable(text, (text,)) for text in texts]
+    sources = [NameSource(text, (text,)) for text in texts]
     return name_stacks(sources, [stack for _, stack in stacks], None, notes)
 
 
-def _below(
+def _containers_in_folder(
     found: FoundImages, reader: ReaderChoice, where: str
-) -> tuple[list[Nameable], list[Stack], list[ImportNote]]:
+) -> tuple[list[NameSource], list[Stack], list[ImportNote]]:
     """Give the layers of the containers in a folder: of the only one, of the one that was chosen, or of all.
 
     Gives also notes about these containers.
@@ -186,13 +190,13 @@ def _below(
         chosen = [chosen[find_name(names, reader.scene, where)]]
     sources, stacks, notes = [], [], []
     for relative, place in chosen:
-        choice = choose_container(inside(place))
-        containers = () if choice is None else describe_container(choice, inside(place))
+        choice = choose_container(inside_archive(place))
+        containers = () if choice is None else describe_container(choice, inside_archive(place))
         notes += notes_of(containers)
         for container in containers:
             own = container.layer.name
             longer = relative if stem_of(relative.rpartition("/")[2]) == own else f"{relative}/{own}"
-            sources.append(Nameable(longer, (own, longer)))
+            sources.append(NameSource(longer, (own, longer)))
             stacks.append(Stack((container,)))
     return sources, stacks, notes
 
@@ -205,7 +209,9 @@ def container_input(path: Any, layer_name: str, importer: str | None = None) -> 
     if damaged is not None:
         raise damaged
     if len(found) > 1:
-        raise _several(root.url, found, "Name the folder of one of them, or use wkplug convert for all.")
+        raise _several_layers_error(
+            root.url, found, "Name the folder of one of them, or use wkplug convert for all."
+        )
     if not found and not root.exists():
         raise MissingError(f"There is nothing at {root.url}.", hint="Check the path.")
     if not found:
@@ -217,15 +223,19 @@ def container_input(path: Any, layer_name: str, importer: str | None = None) -> 
     return Stacks([(layer_name, Stack(found))], notes=notes_of(found))
 
 
-def _chosen(containers: tuple[Container, ...], reader: ReaderChoice, images: Any) -> tuple[Container, ...]:
+def _chosen_scene(
+    containers: tuple[Container, ...], reader: ReaderChoice, images: Any
+) -> tuple[Container, ...]:
     """Those layers of a container that are wanted, of which a scene is one."""
     if reader.scene is None or reader.scene == ALL or not containers:
         return containers
     return (containers[find_name([each.layer.name for each in containers], reader.scene, str(images))],)
 
 
-def _several(where: str, containers: Sequence[Container], hint: str) -> UnsupportedImageDataError:
-    named = ", ".join(_named(containers))
+def _several_layers_error(
+    where: str, containers: Sequence[Container], hint: str
+) -> UnsupportedImageDataError:
+    named = ", ".join(_name_containers(containers))
     return UnsupportedImageDataError(f"{where} holds {len(containers)} layers: {named}.", where, hint=hint)
 
 
@@ -236,7 +246,7 @@ def _containers(
     if importer is None and (reader.name is not None or image_files.is_pattern(images)):
         return (), None
     _check_no_pattern(images, "leave out importer=")
-    root = inside(storage.locate(images))
+    root = inside_archive(storage.locate(images))
     if importer is None and root.child(FILE_NAME).exists():
         raise InvalidArgumentError(
             f"{root.url} is a dataset already, not images or a container of another tool.",
@@ -263,7 +273,7 @@ def _check_no_pattern(path: Any, otherwise: str) -> None:
         )
 
 
-def _named(
+def _name_containers(
     containers: Sequence[Container],
     layer_name: str | None = None,
     notes: Sequence[ImportNote] = (),
@@ -277,7 +287,7 @@ def _named(
     stacks = [Stack((container,)) for container in containers]
     if layer_name is not None and len(stacks) == 1 and not several:
         return Stacks([(layer_name, stacks[0])], notes=notes)
-    sources = [Nameable(container.layer.name, (container.layer.name,)) for container in containers]
+    sources = [NameSource(container.layer.name, (container.layer.name,)) for container in containers]
     return name_stacks(sources, stacks, layer_name, notes)
 
 
@@ -289,7 +299,7 @@ _INSPECTING = (ConversionLayerMapping.INSPECT_SINGLE_FILE, ConversionLayerMappin
 
 @attrs.frozen
 class _Group:
-    """Files of one layer, or of several; source, texts, own_name: as of `Nameable`."""
+    """Files of one layer, or of several; source, texts, own_name: as of `NameSource`."""
 
     source: str
     texts: tuple[str, ...]
@@ -297,37 +307,37 @@ class _Group:
     own_name: str = ""
 
 
-def stacks_of(found: FoundImages, wanted: InputOptions, layer_name: str | None = None) -> Stacks:
+def stacks_of(found: FoundImages, input_options: InputOptions, layer_name: str | None = None) -> Stacks:
     """Sort files into layers, which come in the order in which they were found.
 
     layer_name: of the only group, or what comes before the names of several.
     """
-    mapping = wanted.mapping
-    scenes, notes = by_scene(found.members, wanted.scene)
-    groups = [group for name, members in scenes for group in _of_scene(name, members, found, mapping)]
+    mapping = input_options.mapping
+    scenes, notes = by_scene(found.members, input_options.scene)
+    groups = [group for name, members in scenes for group in _scene_groups(name, members, found, mapping)]
     several = len(groups) > 1
     if layer_name is not None:
         check_layer_name(layer_name)  # what was given is not cleaned
-    sources: list[Nameable] = []
+    sources: list[NameSource] = []
     stacks: list[Stack] = []
     notes = [*found.notes, *notes]
     for group in groups:
-        for label, stack in arrange(group.members, wanted, split=mapping in _INSPECTING):
+        for label, stack in arrange(group.members, input_options, split=mapping in _INSPECTING):
             base = group.texts if layer_name is None or several else (layer_name,)
             own_name = group.own_name and group.own_name + label if base is group.texts else ""
-            sources.append(Nameable(group.source + label, tuple(text + label for text in base), own_name))
+            sources.append(NameSource(group.source + label, tuple(text + label for text in base), own_name))
             stacks.append(stack)
     return name_stacks(sources, stacks, layer_name if several else None, notes)
 
 
-def _of_scene(
+def _scene_groups(
     scene: str,
     members: list[Member],
     found: FoundImages,
     mapping: ConversionLayerMapping | Callable[[Any], str],
 ) -> list[_Group]:
     """Group the files of one scene, whose name is a part of theirs, or all that a single file needs."""
-    groups = _group(attrs.evolve(found, members=members), mapping)
+    groups = _group_files(attrs.evolve(found, members=members), mapping)
     if not scene:
         return groups
     alone = (scene,) if len(found.members) == 1 else ()
@@ -343,7 +353,10 @@ def _of_scene(
 
 
 def name_stacks(
-    sources: Sequence[Nameable], stacks: Sequence[Stack], before: str | None, notes: Sequence[ImportNote] = ()
+    sources: Sequence[NameSource],
+    stacks: Sequence[Stack],
+    before: str | None,
+    notes: Sequence[ImportNote] = (),
 ) -> Stacks:
     """Give each stack a name of its own. before: what all names begin with."""
     names, more = unique_names(sources)
@@ -352,7 +365,7 @@ def name_stacks(
     return Stacks(zip(names, stacks, strict=True), notes=(*notes, *more))
 
 
-def _group(found: FoundImages, mapping: ConversionLayerMapping | Callable[[Any], str]) -> list[_Group]:
+def _group_files(found: FoundImages, mapping: ConversionLayerMapping | Callable[[Any], str]) -> list[_Group]:
     """Put files together that have the same source, never merely the same name."""
     source_of = _source_of(found, mapping)
     groups: dict[tuple[str, ...], _Group] = {}
@@ -426,21 +439,23 @@ def _is_volume(file: ImageFile) -> bool:
 # --- files of one layer -----------------------------------------------------------------------------------
 
 
-def arrange(members: Sequence[Member], wanted: InputOptions, *, split: bool) -> list[tuple[str, Stack]]:
+def arrange(
+    members: Sequence[Member], input_options: InputOptions, *, split: bool
+) -> list[tuple[str, Stack]]:
     """Make one stack of files in natural order, or one for each series and channel; each with a label for its name.
 
     Against an order of the caller's (z_slices_sort_key) files and names say nothing. split: False keeps all in one
     stack, with notes about series and channels. UnsupportedImageDataError for files that are no sections of one image.
     """
     if len(members) == 1:
-        more = wanted.ignored_by(options.ONE_FILE)
-        return [("", attrs.evolve(_stack(members, wanted.missing_slices), notes=tuple(more)))]
-    sort_key = wanted.z_slices_sort_key
+        more = input_options.ignored_by(options.ONE_FILE)
+        return [("", attrs.evolve(_stack(members, input_options.missing_slices), notes=tuple(more)))]
+    sort_key = input_options.z_slices_sort_key
     if sort_key is not None:
         from upath import UPath
 
         ordered = sorted(members, key=lambda item: sort_key(UPath(item[0])))
-        more = [*wanted.ignored_by(options.SORTED), *series.order_notes(ordered)]
+        more = [*input_options.ignored_by(options.SORTED), *series.order_notes(ordered)]
         return [("", attrs.evolve(_stack(ordered, "close"), notes=tuple(more)))]
     series.check_single(members)
     stacks: list[tuple[str, Stack]] = []
@@ -450,11 +465,11 @@ def arrange(members: Sequence[Member], wanted: InputOptions, *, split: bool) -> 
         everywhere = sorted({number for channel in channels for number in channel.sections})
         for channel in channels:
             named = label if channel.number is None else f"{label}__channel{channel.number}"
-            stacks.append((named, _ordered(channel, everywhere, wanted, notes)))
+            stacks.append((named, _ordered(channel, everywhere, input_options, notes)))
     if split or len(stacks) == 1:
         return stacks
     text = f"the files are {len(stacks)} series or channels, which follow each other along z in the order of names"
-    more = [ImportNote(kind="guessed", text=text), *wanted.ignored_by(options.SERIES_IN_ONE)]
+    more = [ImportNote(kind="guessed", text=text), *input_options.ignored_by(options.SERIES_IN_ONE)]
     return [("", attrs.evolve(_stack(members, "close"), notes=tuple(more)))]
 
 
@@ -476,10 +491,10 @@ def _closed_notes(absent: Sequence[int]) -> list[ImportNote]:
 
 
 def _ordered(
-    channel: Channel, everywhere: Sequence[int], wanted: InputOptions, notes: Sequence[ImportNote]
+    channel: Channel, everywhere: Sequence[int], input_options: InputOptions, notes: Sequence[ImportNote]
 ) -> Stack:
     """Make a stack of one channel; everywhere: the numbers of the sections that some channel has."""
-    missing_slices = wanted.missing_slices
+    missing_slices = input_options.missing_slices
     members, more, moved = series.by_place(channel.members)
     lacking = sorted(set(everywhere) - set(channel.sections))
     if lacking and missing_slices == "error":
@@ -492,7 +507,7 @@ def _ordered(
         )
     stack = _stack(members, "close" if moved or lacking else missing_slices)
     if moved:
-        more += wanted.ignored_by(options.PLACED)
+        more += input_options.ignored_by(options.PLACED)
     elif missing_slices == "close":
         more += _closed_notes(lacking or missing_numbers([relative for relative, _ in members]))
     if lacking and missing_slices == "fill" and not moved:
@@ -526,7 +541,7 @@ def by_scene(
         kept = []
         for number in numbers:
             chosen = file if number == 0 and (scene is None or len(names) < 2) else file.of_scene(number)
-            problem = _problem(chosen) if scene == ALL and len(numbers) > 1 else ""
+            problem = _why_no_layer(chosen) if scene == ALL and len(numbers) > 1 else ""
             if problem:
                 text = f"the scene {names[number]!r} can't be a layer ({problem})"
                 notes.append(ImportNote(kind="left out", text=text, sources=(file.path,)))
@@ -535,10 +550,10 @@ def by_scene(
             label = "" if scene is None or len(names) < 2 else _label(names, number)
             parts.setdefault(label, []).append((relative, chosen))
         if scene is not None:
-            notes += _twin_notes(file, kept)
+            notes += _same_name_notes(file, kept)
         if len(kept) < len(numbers):
             continue
-        notes += _left_notes(file, kept, asked=scene is not None)
+        notes += _scene_notes(file, kept, asked=scene is not None)
     if not parts:
         path = members[0][1].path
         raise UnsupportedImageDataError(
@@ -557,7 +572,7 @@ def find_name(names: Sequence[str], scene: Scene, path: str) -> int:
     count = max(1, len(names))
     if (isinstance(scene, int) or scene.isdecimal()) and 0 <= int(scene) < count:
         return int(scene)
-    alike = [place for place, name in enumerate(names) if _plain(name) == _plain(str(scene))]
+    alike = [place for place, name in enumerate(names) if _spelled(name) == _spelled(str(scene))]
     if len(alike) == 1:
         return alike[0]
     if count == 1:
@@ -570,7 +585,7 @@ def find_name(names: Sequence[str], scene: Scene, path: str) -> int:
     )
 
 
-def _plain(name: str) -> str:
+def _spelled(name: str) -> str:
     return part_of_name(name.replace("/", "_"))
 
 
@@ -589,13 +604,13 @@ def _label(names: Sequence[str], number: int) -> str:
     name = names[number]
     if name and names.count(name) == 1:
         return name
-    label = f"{_plain(name) or 'scene'}_{number}"
+    label = f"{_spelled(name) or 'scene'}_{number}"
     while label in names:
         label += f"_{number}"
     return label
 
 
-def _twin_notes(file: ImageFile, kept: Sequence[int]) -> list[ImportNote]:
+def _same_name_notes(file: ImageFile, kept: Sequence[int]) -> list[ImportNote]:
     """Say which scenes are told apart by their numbers."""
     names = file.info.scenes
     notes = []
@@ -609,7 +624,7 @@ def _twin_notes(file: ImageFile, kept: Sequence[int]) -> list[ImportNote]:
     return notes
 
 
-def _problem(file: ImageFile) -> str:
+def _why_no_layer(file: ImageFile) -> str:
     try:
         AxisRoles.of(file.info, file.path)
     except UnsupportedImageDataError as error:
@@ -617,7 +632,7 @@ def _problem(file: ImageFile) -> str:
     return ""
 
 
-def _left_notes(file: ImageFile, kept: Sequence[int], *, asked: bool) -> list[ImportNote]:
+def _scene_notes(file: ImageFile, kept: Sequence[int], *, asked: bool) -> list[ImportNote]:
     """Say which scenes are not imported, and how they could be."""
     names = file.info.scenes
     left = [name for number, name in enumerate(names) if number not in kept]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = [
-    "Nameable",
+    "NameSource",
     "layer_name_from",
     "part_of_name",
     "spelling_notes",
@@ -39,11 +39,11 @@ _MOST_LISTED = 5
 
 
 @attrs.frozen
-class Nameable:
+class NameSource:
     """A source of a layer: what messages call it, and the texts that its name may be made of, the best first.
 
-    A slash joins the parts of a text; in names this is a line. own_name: the name by the source's own account, where
-    the first text is another one already.
+    A slash joins the parts of a text; in names it becomes an underscore. own_name: the name by the source's own
+    account, where the first text is another one already.
     """
 
     source: str
@@ -67,24 +67,24 @@ def part_of_name(text: str) -> str:
     return _NOT_IN_NAMES.sub("", _spelled(text))
 
 
-def unique_names(sources: Sequence[Nameable]) -> tuple[list[str], list[ImportNote]]:
+def unique_names(sources: Sequence[NameSource]) -> tuple[list[str], list[ImportNote]]:
     """Give each source a name of its own, in the same order, and notes about those that may surprise."""
-    ladders = [_ladder(source.texts) for source in sources]
+    candidates = [_candidate_names(source.texts) for source in sources]
     steps = [0] * len(sources)
     while True:
-        names = [ladder[step] for ladder, step in zip(ladders, steps, strict=True)]
+        names = [own_candidates[step] for own_candidates, step in zip(candidates, steps, strict=True)]
         count = Counter(names)
         movable = [
             index
             for index, name in enumerate(names)
-            if count[name] > 1 and steps[index] + 1 < len(ladders[index])
+            if count[name] > 1 and steps[index] + 1 < len(candidates[index])
         ]
         if not movable:
             break
         for index in movable:
             steps[index] += 1
     names = _numbered(names)
-    return names, [*_collision_notes(sources, ladders, names), *_letter_notes(sources, ladders, names)]
+    return names, [*_collision_notes(sources, candidates, names), *_letter_notes(sources, candidates, names)]
 
 
 def _numbered(names: list[str]) -> list[str]:
@@ -101,18 +101,18 @@ def _numbered(names: list[str]) -> list[str]:
     return given
 
 
-def _ladder(texts: tuple[str, ...]) -> list[str]:
-    """The names that a source may have: of its texts, then with a line in the place of what was left out."""
+def _candidate_names(texts: tuple[str, ...]) -> list[str]:
+    """The names that a source may have: of its texts, then with underscores for what was left out."""
     names = [layer_name_from(text.replace("/", "_")) for text in texts]
     names.append(layer_name_from(_NOT_IN_NAMES.sub("_", _spelled(texts[-1]))))
     return list(dict.fromkeys(names))
 
 
 def _collision_notes(
-    sources: Sequence[Nameable], ladders: list[list[str]], names: list[str]
+    sources: Sequence[NameSource], candidates: list[list[str]], names: list[str]
 ) -> list[ImportNote]:
     notes = []
-    firsts = [ladder[0] for ladder in ladders]
+    firsts = [own_candidates[0] for own_candidates in candidates]
     for first, number in Counter(firsts).items():
         called = [
             f"{source.source} is {name!r}"
@@ -132,12 +132,12 @@ def _collision_notes(
 
 
 def _letter_notes(
-    sources: Sequence[Nameable], ladders: list[list[str]], names: list[str]
+    sources: Sequence[NameSource], candidates: list[list[str]], names: list[str]
 ) -> list[ImportNote]:
     return spelling_notes(
         (source.own_name or source.texts[0], name)
-        for source, ladder, name in zip(sources, ladders, names, strict=True)
-        if name == ladder[0]
+        for source, own_candidates, name in zip(sources, candidates, names, strict=True)
+        if name == own_candidates[0]
     )
 
 

@@ -15,7 +15,7 @@ import attrs
 from wkplug.builtin.executors import available_workers
 from wkplug.errors import InvalidArgumentError, UnalignedError
 from wkplug.execution import shares_memory, workers_of
-from wkplug.geometry import Mag, MagLike, Vec3Int, Vec3IntLike, VecIntLike
+from wkplug.geometry import Mag, MagLike, Vec3FloatLike, Vec3Int, Vec3IntLike, VecIntLike
 from wkplug.model.layout import LayoutRequest
 from wkplug.notices import warn_user
 from wkplug.ops import memory as amounts
@@ -25,6 +25,7 @@ from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.series import MISSING_SLICES
 from wkplug.ops.importing.volume import Part
 from wkplug.ops.pyramids.sampling import PyramidOptions
+from wkplug.properties import VoxelSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ __all__ = [
     "SERIES_IN_ONE",
     "SORTED",
     "Budget",
+    "DatasetOptions",
     "ImportOptions",
     "InputOptions",
 ]
@@ -221,6 +223,34 @@ PLACED = Kind("files that say another order than their names", _GAPS, "numbers i
 SERIES_IN_ONE = Kind("several series in one layer", _GAPS, "they follow each other without gaps")
 
 SORTED = Kind("files in an order of yours", _GAPS, "numbers in names count nothing then")
+
+
+@attrs.frozen(kw_only=True)
+class DatasetOptions:
+    """The dataset that an import makes; see `Dataset.from_images`.
+
+    voxel_size: nanometres, None for an axis that takes what the files say. voxel_size_from_files: without a voxel
+    size, all of it is what the files say. layer_name: of the only layer, or what the names of several begin with.
+    layer_category: None lets the container or the path decide.
+    """
+
+    name: str | None = None
+    voxel_size: Vec3FloatLike | Sequence[float | None] | None = None
+    voxel_size_with_unit: VoxelSize | None = None
+    voxel_size_from_files: bool = False
+    layer_name: str | None = None
+    layer_category: str | None = None
+
+    @property
+    def given_voxel_size(self) -> VoxelSize | Vec3FloatLike | Sequence[float | None] | None:
+        """The voxel size that was given in one of two ways; InvalidArgumentError for two, and for none."""
+        sizes = [size for size in (self.voxel_size, self.voxel_size_with_unit) if size is not None]
+        if len(sizes) > 1 or not (sizes or self.voxel_size_from_files):
+            raise InvalidArgumentError(
+                "Exactly one of voxel_size and voxel_size_with_unit is needed.",
+                hint="Give voxel_size=(x, y, z) in nanometres; None for an axis takes what the files say.",
+            )
+        return sizes[0] if sizes else None
 
 
 @attrs.frozen(kw_only=True)

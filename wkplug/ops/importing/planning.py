@@ -19,14 +19,20 @@ import attrs
 
 from wkplug import config, registry
 from wkplug.abc import ArraySpec, Location
-from wkplug.errors import InvalidArgumentError, LayerNameError, UnsupportedImageDataError, WkplugError
-from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Int
+from wkplug.errors import (
+    InvalidArgumentError,
+    LayerNameError,
+    TooLargeError,
+    UnsupportedImageDataError,
+    WkplugError,
+)
+from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Float, Vec3Int
 from wkplug.model.dtypes import check_category, dtype_name
 from wkplug.model.layout import LayoutRequest, array_spec
 from wkplug.model.regions import Frame
 from wkplug.notices import counted
 from wkplug.ops.importing import chunking_plan
-from wkplug.ops.importing.chunking_plan import Extent
+from wkplug.ops.importing.chunking_plan import ChunkingPlan, Extent
 from wkplug.ops.importing.naming import part_of_name, spelling_notes
 from wkplug.ops.importing.options import Budget, ImportOptions
 from wkplug.ops.importing.plans import LayerPlan, Shown, VolumePlan
@@ -34,14 +40,17 @@ from wkplug.ops.importing.report import ImportNote
 from wkplug.ops.importing.series import Stack, Stacks
 from wkplug.ops.importing.values import guess_category, is_exact, layer_dtype
 from wkplug.ops.importing.volume import Volume
-from wkplug.ops.importing.voxel_sizes import mags_of, place_notes, unequal
+from wkplug.ops.importing.voxel_sizes import mags_of, place_notes, unequal_size_notes
+from wkplug.ops.pyramids import downsampling
+from wkplug.ops.pyramids.passes import Pass, Sizes, sizes_of, streaming_passes
+from wkplug.ops.pyramids.sampling import pyramid_mags
 from wkplug.properties import check_layer_name
 from wkplug.storage.marks import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["plan_volumes", "spec_of"]
+__all__ = ["plan_volumes", "with_pyramids"]
 
 
 def plan_volumes(
@@ -56,14 +65,14 @@ def plan_volumes(
 ) -> tuple[VolumePlan, ...]:
     """Describe all layers. groups: the files of each layer by its name.
 
-    category: None takes what a container says, or the path: as_given gives it as the user wrote it. location_of: where
-    the array of a layer's mag will lie. backend_for: the implementation that was asked for, by data format.
+    category: None takes what a container says, or the path: given_path gives it as the user wrote it. location_of:
+    where the array of a layer's mag will lie. backend_for: the implementation that was asked for, by data format.
     """
     options.check()
     if category is not None:
         check_category(category)
     plans: list[VolumePlan] = []
-    left = options.max_layers
+    remaining = options.max_layers
     mags = mags_of(groups, options.mag)
     for name, stack in groups.items():
         mag = mags[name]
@@ -71,11 +80,11 @@ def plan_volumes(
         wanted, guessed = _category(volume, category, options, given_path(volume.path), budget)
         if wanted == "color":
             volume = volume.as_shown()
-        layers = _layers(volume, name, wanted, options, mag)
-        more = tuple(_too_many(layers, left, options.max_layers))
-        layers = layers[:left]
+        layers = _layer_plans(volume, name, wanted, options, mag)
+        surplus = tuple(_surplus_notes(layers, remaining, options.max_layers))
+        layers = layers[:remaining]
         if not layers:
-            plans[-1] = attrs.evolve(plans[-1], notes=(*plans[-1].notes, *more))
+            plans[-1] = attrs.evolve(plans[-1], notes=(*plans[-1].notes, *surplus))
             break
         names = tuple(layer.name for layer in layers)
         notes = [
@@ -83,13 +92,13 @@ def plan_volumes(
             for note in (
                 *stack.notes,
                 *guessed,
-                *_notes(volume),
-                *unequal(volume),
+                *_file_notes(volume),
+                *unequal_size_notes(volume),
                 *place_notes(volume, options),
                 *_alpha_notes(volume, layers),
-                *_left_notes(volume, options),
+                *_skipped_notes(volume, options),
                 *_name_notes(volume, layers),
-                *_casts(volume, layers[0].dtype),
+                *_cast_notes(volume, layers[0].dtype),
             )
         ]
         specs = []
@@ -97,10 +106,10 @@ def plan_volumes(
             check_layer_name(layer.name)
             place, backend = location_of(layer.name, mag), backend_for(layer.data_format)
             specs.append(_checked_layout(volume, layer, options, mag, place, backend))
-        plan = _cut(volume, layers, specs[0], options, mag, budget)
-        plans.append(attrs.evolve(plan, notes=(*notes, *more)))
-        left -= len(layers)
-        if more:
+        plan = _volume_plan(volume, layers, specs[0], options, mag, budget)
+        plans.append(attrs.evolve(plan, notes=(*notes, *surplus)))
+        remaining -= len(layers)
+        if surplus:
             break
     _check_names(plans)
     if isinstance(groups, Stacks):
@@ -121,7 +130,7 @@ def _check_names(plans: Sequence[VolumePlan]) -> None:
             known[layer.name] = planned.volume.path
 
 
-def _cut(
+def _volume_plan(
     volume: Volume, layers: list[LayerPlan], spec: ArraySpec, options: ImportOptions, mag: Mag, budget: Budget
 ) -> VolumePlan:
     """Decide how a volume is cut into boxes."""
@@ -141,8 +150,8 @@ def _cut(
     )
     workers = budget.workers if budget.shared else 1
     cut = chunking_plan.choose(extent, budget.each, workers, depth=options.batch_size)
-    unlike = attrs.evolve(options, memory=None, batch_size=None, pyramid=None)
-    fingerprint = digest([[file.path for file in volume.files], unlike, mag, layers, spec])
+    relevant = attrs.evolve(options, memory=None, batch_size=None, pyramid=None)
+    fingerprint = digest([[file.path for file in volume.files], relevant, mag, layers, spec])
     return VolumePlan(
         volume=volume,
         mag=mag,
@@ -150,7 +159,7 @@ def _cut(
         spec=spec,
         extent=extent,
         others_start=others,
-        cutting=cut,
+        chunking=cut,
         budget=budget,
         fingerprint=fingerprint,
     )
@@ -160,18 +169,18 @@ def _xyz(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return shape[-3], shape[-2], shape[-1]
 
 
-def _too_many(layers: list[LayerPlan], left: int, most: int) -> Iterator[ImportNote]:
-    """Say that layers are left out, if there are more than `left`."""
-    if left < len(layers):
+def _surplus_notes(layers: list[LayerPlan], remaining: int, most: int) -> Iterator[ImportNote]:
+    """Say that layers are left out, if there are more than `remaining`."""
+    if remaining < len(layers):
         text = (
-            f"The images would make more layers than {most}: the rest, from {layers[max(0, left)].name!r} on, "
+            f"The images would make more layers than {most}: the rest, from {layers[max(0, remaining)].name!r} on, "
             "is not imported (max_layers)"
         )
-        yield ImportNote(kind="left out", text=text, layers=(layers[max(0, left)].name,))
+        yield ImportNote(kind="left out", text=text, layers=(layers[max(0, remaining)].name,))
 
 
-def _notes(volume: Volume) -> Iterator[ImportNote]:
-    """Say what of the files will not be in the layers as it is in them, and what they say of themselves."""
+def _file_notes(volume: Volume) -> Iterator[ImportNote]:
+    """Say what the layers will not have as the files have it, and what the files say of themselves."""
     smaller = volume.smaller_files
     if smaller:
         are = "is" if len(smaller) == 1 else "are"
@@ -222,14 +231,14 @@ def _category(
     return guessed, () if note is None else (note,)
 
 
-def _casts(volume: Volume, dtype: str) -> Iterator[ImportNote]:
+def _cast_notes(volume: Volume, dtype: str) -> Iterator[ImportNote]:
     """Say that values are converted, where that is seen beforehand."""
     if dtype != volume.dtype:
         how = "exactly" if is_exact(volume.dtype, dtype) else "as they are, without scaling"
         yield ImportNote(kind="cast", text=f"{volume.dtype} becomes {dtype}: values are converted {how}")
 
 
-def _layers(volume: Volume, name: str, wanted: str, options: ImportOptions, mag: Mag) -> list[LayerPlan]:
+def _layer_plans(volume: Volume, name: str, wanted: str, options: ImportOptions, mag: Mag) -> list[LayerPlan]:
     groups = _channel_groups(volume, name, options)
     dtype = layer_dtype(wanted, volume.dtype, options.dtype, volume.path)
     together = len(groups) if wanted == "color" else 1
@@ -241,7 +250,7 @@ def _layers(volume: Volume, name: str, wanted: str, options: ImportOptions, mag:
             data_format=registry.check_format(options.data_format or config.current().default_format),
             channels=channels,
             bounding_box=_bounding_box(volume, options, mag, len(channels)),
-            shown=_shown(volume, channels, number, together),
+            shown=_display(volume, channels, number, together),
         )
         for number, (layer_name, channels) in enumerate(groups)
     ]
@@ -272,7 +281,7 @@ def spec_of(
     region = (tuple(box.topleft), tuple(box.size))
     factors = frame.factors(mag.to_tuple())
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # told once, when the array is created
+        warnings.simplefilter("ignore", DeprecationWarning)  # given once, when the array is created
         _, spec = registry.choose_creator(
             location,
             lambda able: array_spec(able, frame, region, factors, layer.dtype, request, purpose),
@@ -388,7 +397,7 @@ def _name_notes(volume: Volume, layers: Sequence[LayerPlan]) -> Iterator[ImportN
     )
 
 
-def _left_notes(volume: Volume, options: ImportOptions) -> Iterator[ImportNote]:
+def _skipped_notes(volume: Volume, options: ImportOptions) -> Iterator[ImportNote]:
     """Say of how many channels and times only one is imported, as it was asked for."""
     info, part = volume.files[0].info, volume.part
     lengths = dict(zip(info.axes, info.shape, strict=True))
@@ -414,7 +423,7 @@ def _channel_fact(volume: Volume, facts: Sequence[Any], channel: int) -> Any:
     return facts[place] if len(facts) == count else None
 
 
-def _shown(volume: Volume, channels: range, number: int, count: int) -> Shown:
+def _display(volume: Volume, channels: range, number: int, count: int) -> Shown:
     """How the layer of some channels is shown, the `number`-th of `count` layers that lie over each other."""
     info, channel = volume.files[0].info, channels.start
     inverted = all(_channel_fact(volume, info.channel_inverted, each) for each in channels) or None
@@ -422,7 +431,7 @@ def _shown(volume: Volume, channels: range, number: int, count: int) -> Shown:
         return Shown(inverted=inverted)
     color = _channel_fact(volume, info.channel_colors, channel)
     if color is None and count > 1:
-        color = _distinct(number)
+        color = _distinct_color(number)
     if color == (255, 255, 255) and count == 1:
         color = None  # what viewers take anyway
     limits = _channel_fact(volume, info.channel_ranges, channel)
@@ -430,10 +439,95 @@ def _shown(volume: Volume, channels: range, number: int, count: int) -> Shown:
     return Shown(color, limits if limits is not None and limits[0] < limits[1] else None, visible, inverted)
 
 
-def _distinct(number: int) -> tuple[int, int, int]:
+def _distinct_color(number: int) -> tuple[int, int, int]:
     """Red, green, blue, then hues a golden angle apart."""
     if number < 3:
         return ((255, 0, 0), (0, 255, 0), (0, 0, 255))[number]
     hue = number * 0.6180339887498949 % 1.0
     red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, 1.0))
     return red, green, blue
+
+
+# --- coarser mags -----------------------------------------------------------------------------------------
+
+
+_READING_BACK = 0.1
+"""What computing mags afterwards costs beside, as a share of decoding: more than that isn't paid to avoid it."""
+
+
+def with_pyramids(
+    volumes: Iterable[VolumePlan],
+    options: ImportOptions,
+    voxel_size: Vec3Float,
+    others: Iterable[Sequence[Mag]],
+    *,
+    location_of: Callable[[str, Mag], Location],
+    backend_for: Callable[[str], str | None] = lambda _: None,
+) -> tuple[VolumePlan, ...]:
+    """Add to each plan the mags that are to be made, if any are; others: the mags of the layers to align with.
+
+    location_of, backend_for: as of `plan_volumes`. Errors are those of `Layer.downsample`.
+    """
+    wanted = options.pyramid
+    if wanted is None:
+        return tuple(volumes)
+    volumes = tuple(volumes)
+    # Every layer is heeded from the start: one that begins with mag 1-1-2 leaves no room for 2-1-1 in those before it.
+    aligned = [*others, *([volume.mag] for volume in volumes)]
+    planned = []
+    for volume in volumes:
+        layer, source = volume.layers[0], volume.mag
+        for each in volume.layers:
+            downsampling.chosen_interpolation(wanted.interpolation_mode, each.category, each.dtype)
+        size = layer.bounding_box.size_xyz
+        mags = pyramid_mags(size, source, wanted.coarsest_mag, wanted.sampling_mode, aligned, voxel_size)
+        aligned.append([source, *mags])
+        volume = attrs.evolve(volume, mags=tuple(mags))
+        if mags and volume.budget.shared:
+            volume = _with_streaming(
+                volume,
+                _sizes(volume, options, location_of(layer.name, source), backend_for(layer.data_format)),
+                options.batch_size,
+            )
+        planned.append(volume)
+    return tuple(planned)
+
+
+def _sizes(volume: VolumePlan, options: ImportOptions, location: Location, backend: str | None) -> Sizes:
+    layer = volume.layers[0]
+    box = layer.bounding_box.normalize_axes(len(layer.channels))
+    targets = [
+        (mag, spec_of(layer, mag, options.coarser_request, "pyramid", location, backend))
+        for mag in volume.mags
+    ]
+    frame = Frame.of(tuple(box.axes))
+    return sizes_of(frame, (tuple(box.topleft), tuple(box.size)), (volume.mag, volume.spec), targets)
+
+
+def _with_streaming(volume: VolumePlan, sizes: Sizes, depth: int | None) -> VolumePlan:
+    """Feed as many mags as fit into the budget, also with smaller boxes if these cost little."""
+    whole = volume.chunking
+    for wanted in _streaming_passes(volume, sizes, whole):
+        remaining = volume.budget.each - wanted.need * len(volume.layers)
+        cut = whole
+        if whole.bytes + whole.rewritten > remaining:
+            try:
+                cut = chunking_plan.choose(volume.extent, remaining, volume.budget.workers, depth=depth)
+            except TooLargeError:
+                continue
+            if (
+                chunking_plan.cost(volume.extent, cut)
+                > chunking_plan.cost(volume.extent, whole) + _READING_BACK
+            ):
+                continue
+        for streaming in _streaming_passes(volume, sizes, cut):
+            found = attrs.evolve(volume, chunking=cut, streaming=streaming)
+            if found.memory <= volume.budget.each:
+                return found
+    return volume
+
+
+def _streaming_passes(volume: VolumePlan, sizes: Sizes, cut: ChunkingPlan) -> Iterable[Pass]:
+    num_channels = len(volume.layers[0].channels)
+    box = (*(1 for _ in volume.volume.others), num_channels, *cut.box)
+    return streaming_passes(sizes, box, workers=volume.budget.workers, in_flight=cut.in_flight)

@@ -69,8 +69,8 @@ class VolumePlan:
 
     mag: the one that the voxels of the volume are. spec: of the arrays to come, which differ in nothing but their
     channels. fingerprint: a text that differs where the import would make something else. others_start: where the axes
-    in front of the array begin. mags: the coarser ones to be made; fed: how the first of them are computed from the
-    boxes while these are in memory, None if all are computed afterwards. notes: what is to be told of it.
+    in front of the array begin. mags: the coarser ones to be made. streaming: how the first of them are computed from
+    the boxes while these are in memory, None if all are computed afterwards.
     """
 
     volume: Volume
@@ -79,17 +79,17 @@ class VolumePlan:
     spec: ArraySpec
     extent: Extent
     others_start: tuple[int, ...]
-    cutting: ChunkingPlan
+    chunking: ChunkingPlan
     budget: Budget
     fingerprint: str
     mags: tuple[Mag, ...] = ()
-    fed: Pass | None = None
+    streaming: Pass | None = None
     notes: tuple[ImportNote, ...] = ()
 
-    def cutting_of(self, box: tuple[int, ...]) -> ChunkingPlan:
-        """The cutting of boxes with other edges, as an import that was stopped has begun."""
-        if box == self.cutting.box or len(box) != 3:
-            return self.cutting
+    def chunking_with_box(self, box: tuple[int, ...]) -> ChunkingPlan:
+        """The plan for boxes of other edges: those with which an import that was stopped had begun."""
+        if box == self.chunking.box or len(box) != 3:
+            return self.chunking
         return chunking_plan.with_box(
             self.extent, (box[0], box[1], box[2]), self.budget.each, self.budget.workers
         )
@@ -101,23 +101,23 @@ class VolumePlan:
 
     @property
     def work(self) -> int:
-        """What a progress bar counts, in bytes: voxels decoded, and written; those of mags that are fed; the end."""
-        fed = [] if self.fed is None else self.mags[: self.fed.count]
+        """What a progress bar counts, in bytes: voxels decoded, written, of mags made in the same pass; and the end."""
+        streamed = [] if self.streaming is None else self.mags[: self.streaming.count]
         finest = math.prod(self.mag.to_tuple())
-        coarser = sum(self.bytes * finest // math.prod(mag.to_tuple()) for mag in fed)
+        coarser = sum(self.bytes * finest // math.prod(mag.to_tuple()) for mag in streamed)
         return 2 * self.bytes + coarser + self.bytes // 50 + 1
 
     @property
     def num_steps(self) -> int:
         """How many regions are decoded in all: sections, where these are decoded whole."""
-        return self.cutting.num_steps(self.extent) * math.prod(self.volume.others.values())
+        return self.chunking.num_steps(self.extent) * math.prod(self.volume.others.values())
 
     @property
     def memory(self) -> int:
         """What is held at once at most, in bytes: the voxels of the boxes, and those of the coarser mags."""
         calls = 1 if self.budget.shared else self.budget.workers
-        return (self.cutting.bytes + self.cutting.rewritten) * calls + (
-            0 if self.fed is None else self.fed.need * len(self.layers)
+        return (self.chunking.bytes + self.chunking.rewritten) * calls + (
+            0 if self.streaming is None else self.streaming.need * len(self.layers)
         )
 
     @property

@@ -4,7 +4,7 @@ Each is a `Source`: it says what its header says, and gives an image to close; n
 of an `ImageFile` is chosen once, by the file's first bytes. What was parsed for its description is cached for the
 last few files of an input, so that a file that is described and then read is parsed once. `Frames` takes whatever has
 the protocol of a `pims.FramesSequence`, of which nothing is imported, one frame at a time: nobody promises that such
-a reader is thread-safe. `RawFile` has a layout that somebody tells. Containers are sources of their own.
+a reader is thread-safe. `RawFile` has a layout that is given. Containers are sources of their own.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ __all__ = [
 
 HEAD_BYTES = 4096
 
-_MOST_CACHED = 4
+_MAX_CACHED = 4
 
 BIOFORMATS = "bioformats"
 """The reader that `use_bioformats` is about, whichever distribution brings it."""
@@ -78,7 +78,7 @@ class Source(Protocol):
 
     @property
     def notes(self) -> tuple[ImportNote, ...]:
-        """What is to be told of how it was opened; those of the file itself are in `info`."""
+        """Notes about how it was opened; those of the file itself are in `info`."""
 
     @property
     def category(self) -> str:
@@ -111,7 +111,7 @@ class ImageCache:
             return
         with self._guard:
             self._images[path] = image
-            while len(self._images) > _MOST_CACHED:
+            while len(self._images) > _MAX_CACHED:
                 self._images.popitem(last=False)
 
     def take(self, path: str) -> Image | None:
@@ -147,7 +147,7 @@ class ReaderChoice:
         self.closed = ImageCache()
 
     @property
-    def without(self) -> tuple[str, ...]:
+    def excluded(self) -> tuple[str, ...]:
         """The readers that are not to be taken."""
         return (BIOFORMATS,) if self.no_bioformats else ()
 
@@ -176,9 +176,9 @@ class ImageFile:
         self.reader_name = reader_name
         self._reader = reader
         self._closed = ImageCache() if closed is None else closed
-        self._wanted = ReaderChoice(reader_name)
+        self._choice = ReaderChoice(reader_name)
         self.scene = 0
-        self._shown = location.url
+        self._path = location.url
         self._refused: dict[str, WkplugError] = {}  # surer readers, which couldn't open it
 
     @classmethod
@@ -190,37 +190,37 @@ class ImageFile:
         UnsupportedImageFormatError if no reader takes it, with the plugin to install where one is known;
         MissingError, ForbiddenError or StorageError if the file can't be read.
         """
-        wanted = reader if isinstance(reader, ReaderChoice) else ReaderChoice(reader)
-        choice = registry.choose_reader(location, location.read(0, HEAD_BYTES), explicit=wanted.name)
-        wanted.check(choice.name, location)
-        file = cls(location, choice.winner, choice.name, wanted.closed)
-        file._wanted = wanted
+        reader_choice = reader if isinstance(reader, ReaderChoice) else ReaderChoice(reader)
+        choice = registry.choose_reader(location, location.read(0, HEAD_BYTES), explicit=reader_choice.name)
+        reader_choice.check(choice.name, location)
+        file = cls(location, choice.winner, choice.name, reader_choice.closed)
+        file._choice = reader_choice
         return file if scene == 0 else file.of_scene(scene)
 
     def of_scene(self, scene: int) -> ImageFile:
         """An image of the same file by its number in `info.scenes`, of which messages say which one it is."""
         file = ImageFile(self.location, self._reader, self.reader_name, self._closed)
-        file.scene, file.notes, file._wanted = scene, self.notes, self._wanted
+        file.scene, file.notes, file._choice = scene, self.notes, self._choice
         file._refused = self._refused
         names = self.info.scenes
         name = names[scene].replace("/", "_") if scene < len(names) else ""
         alone = name and names.count(names[scene]) == 1
-        file._shown = f"{self.location.url}, scene {name if alone else f'{name} ({scene})'.strip()}"
+        file._path = f"{self.location.url}, scene {name if alone else f'{name} ({scene})'.strip()}"
         if scene == self.scene:
             file.__dict__["info"] = self.info  # known already
         return file
 
-    def like(self, location: Location) -> ImageFile:
+    def for_similar_file(self, location: Location) -> ImageFile:
         """Another file that is taken to be like this one, without a look at it."""
         file = ImageFile(location, self._reader, self.reader_name, self._closed)
-        file._wanted, file._refused = self._wanted, self._refused
+        file._choice, file._refused = self._choice, self._refused
         file.__dict__["info"] = self.info
         return file
 
     @property
     def path(self) -> str:
         """See `Source.path`; of a scene that was chosen, which one it is, too."""
-        return self._shown
+        return self._path
 
     @property
     def places(self) -> tuple[Location, ...]:
@@ -258,11 +258,11 @@ class ImageFile:
         return registry.all_readers_failed(self.location, refused, "read")
 
     def _open_with_another(self, error: WkplugError) -> Image:
-        if self._wanted.name is not None:
+        if self._choice.name is not None:
             raise error
-        head, without = self.location.read(0, HEAD_BYTES), self._wanted.without
+        head, excluded = self.location.read(0, HEAD_BYTES), self._choice.excluded
         choice, image = registry.open_with_another_reader(
-            self.location, head, self.reader_name, error, scene=self.scene, without=without
+            self.location, head, self.reader_name, error, scene=self.scene, without=excluded
         )
         # Without the file's name, so that the same of many files is told once.
         why = error.message.replace(self.location.url, "it").replace(self.location.name, "it").rstrip(".")
@@ -328,8 +328,8 @@ _MOST_SAMPLES = 4
 
 def is_frames(images: Any) -> bool:
     """Whether an object has the protocol of a `pims.FramesSequence`."""
-    wanted = ("frame_shape", "pixel_type", "__len__", "__getitem__")
-    return not isinstance(images, (str, bytes)) and all(hasattr(images, name) for name in wanted)
+    reader_choice = ("frame_shape", "pixel_type", "__len__", "__getitem__")
+    return not isinstance(images, (str, bytes)) and all(hasattr(images, name) for name in reader_choice)
 
 
 class Frames:

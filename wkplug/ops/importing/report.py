@@ -83,11 +83,11 @@ class ImportReport:
             together.setdefault((note.kind, note.text, note.lost), []).append(note)
         return cls(tuple(map(_merged, together.values())))
 
-    def joined(self, notes: Iterable[ImportNote]) -> ImportReport:
+    def with_notes(self, notes: Iterable[ImportNote]) -> ImportReport:
         """The same with more notes."""
         return ImportReport.of((*self.notes, *notes))
 
-    def beyond(self, earlier: ImportReport) -> ImportReport:
+    def added_since(self, earlier: ImportReport) -> ImportReport:
         """The notes that the earlier one doesn't have."""
         return ImportReport(tuple(note for note in self.notes if note not in earlier.notes))
 

@@ -358,7 +358,7 @@ def _spacing_texts(members: Sequence[Member], stated: Sequence[float]) -> list[s
 
 
 def _doubtful_places(members: Sequence[Member]) -> list[str]:
-    """Say where places along z are told, but of no use; that all are the same is what many programs write."""
+    """Say where files state places along z that are of no use; that all are the same is what many programs write."""
     origins = [file.info.origin for _, file in members]
     stated = [z for _, _, z in origins if z is not None]
     if 0 < len(stated) < len(members):
@@ -399,7 +399,7 @@ _FEWEST = 3  # of two files nobody can say how they count
 class Stack:
     """Files in the order of sections; places: which sections they are, None if there are no gaps.
 
-    notes: what whoever found the files tells (those that were left out, say); the layer's name is filled in.
+    notes: about the files, such as those that were left out; the layer's name is filled in later.
     """
 
     files: tuple[Source, ...]

@@ -1,7 +1,7 @@
 """The category and the dtype of a layer to come, and values on their way to it.
 
 The path that was given says whether images are a segmentation, as scripts rely on: "segmentation" or "labels" in it
-means segment ids (see `telling_path`). What voxels look like is no more than a warning.
+means segment ids (see `path_hint`). What voxels look like is no more than a warning.
 
 Types that no layer has, but another holds exactly, are widened, with a note: bool (0 and 1) and half precision. Other
 types need to be asked for. Then values are converted as they are, never scaled: those beyond the new type are an
@@ -28,22 +28,22 @@ __all__ = [
     "is_exact",
     "layer_dtype",
     "needed_dtype",
-    "telling_path",
+    "path_hint",
 ]
 
 
-def layer_dtype(category: str, stored: str, wanted: Any, path: str) -> str:
+def layer_dtype(category: str, stored: str, asked: Any, path: str) -> str:
     """Give the dtype of a layer for voxels that are stored as `stored`.
 
-    wanted: the dtype that was asked for, or None. UnsupportedImageDataError if a layer of this category can't have it.
+    asked: the dtype that was asked for, or None. UnsupportedImageDataError if a layer of this category can't have it.
     """
-    dtype = WIDENED.get(stored, stored) if wanted is None else dtype_name(wanted)
+    dtype = WIDENED.get(stored, stored) if asked is None else dtype_name(asked)
     try:
         return check_layer_dtype(category, dtype)
     except UnsupportedDtypeError as error:
-        asked = "" if wanted is None else f", and {dtype} was asked for"
+        request = "" if asked is None else f", and {dtype} was asked for"
         raise UnsupportedImageDataError(
-            f"{path} is {stored}{asked}. {error.message}", path, hint=_ways(category, stored)
+            f"{path} is {stored}{request}. {error.message}", path, hint=_dtype_hint(category, stored)
         ) from error
 
 
@@ -57,11 +57,11 @@ def needed_dtype(category: str, stored: str) -> str:
     try:
         check_layer_dtype(kind, dtype)
     except UnsupportedDtypeError as error:
-        return f"{error.message} {_ways(kind, stored)}"
+        return f"{error.message} {_dtype_hint(kind, stored)}"
     return ""
 
 
-def _ways(category: str, stored: str) -> str:
+def _dtype_hint(category: str, stored: str) -> str:
     """The nearest type that a layer has, and the other category where that one has it as it is."""
     nearest = ("float32" if category == "color" else "uint32") if "int" not in stored else "uint32"
     ways = f'Pass dtype="{nearest}" or another to convert the values'
@@ -101,19 +101,19 @@ def converted(values: NDArray[Any], dtype: str, path: str) -> tuple[NDArray[Any]
             result = values.astype(target)
         if numpy.isfinite(result).all() or not (numpy.isfinite(values) & ~numpy.isfinite(result)).any():
             return (result, result != values) if source.kind in "iu" else (result, None)
-        raise _beyond(values[numpy.isfinite(values)], dtype, path)
+        raise _out_of_range_error(values[numpy.isfinite(values)], dtype, path)
     limits = numpy.iinfo(target)
     whole = values if source.kind in "iub" else numpy.trunc(values)
     # Python compares floats with integers exactly; numpy would round the limit to the float's type. NaN compares as
     # false: it is no number that an integer could be.
     low, high = whole.min().item(), whole.max().item()
     if not (int(limits.min) <= low and high <= int(limits.max)):
-        raise _beyond(values, dtype, path)
+        raise _out_of_range_error(values, dtype, path)
     result = whole.astype(target)
     return result, None if whole is values else whole != values
 
 
-def _beyond(values: NDArray[Any], dtype: str, path: str) -> UnsupportedImageDataError:
+def _out_of_range_error(values: NDArray[Any], dtype: str, path: str) -> UnsupportedImageDataError:
     import numpy
 
     if values.dtype.kind == "f" and not numpy.isfinite(values).all():
@@ -137,8 +137,8 @@ _EQUAL_NEIGHBOURS = 0.7
 _NOISE = 0.2
 
 
-def telling_path(path: str, own: int = 1) -> str:
-    """What of a path as it was given says what the images are: its end, and folders above that are called just that.
+def path_hint(path: str, own: int = 1) -> str:
+    """The part of a path, as it was given, that says what the images are: its end, and folders of just such a name.
 
     A project's folder that merely has such a word in its name says nothing of the images in it.
     """
@@ -148,7 +148,7 @@ def telling_path(path: str, own: int = 1) -> str:
 
 
 def guess_category(volume: Volume, path: str, dtype: str) -> tuple[str, ImportNote | None]:
-    """Give "color" or "segmentation", and what is to be told about it.
+    """Give "color" or "segmentation", and a note about the guess, if it may surprise.
 
     path: as the user gave it, with what lies below. dtype: what the voxels become. Up to three sections are decoded, to
     see whether voxels look like what the path says.
@@ -168,14 +168,14 @@ def guess_category(volume: Volume, path: str, dtype: str) -> tuple[str, ImportNo
         return "color", ImportNote(kind="guessed", text=text) if named else None
     if volume.num_channels > 1 or volume.others or kind.kind == "b":
         return ("segmentation" if named else "color"), None
-    looks = _looks_like(volume)
-    if named and looks == "color":
+    guess = _guess_from_voxels(volume)
+    if named and guess == "color":
         text = (
             "a segmentation, because its path says segmentation or labels; but its voxels look like an image: "
             'pass category="color" if it is one'
         )
         return "segmentation", ImportNote(kind="guessed", text=text)
-    if not named and looks == "segmentation":
+    if not named and guess == "segmentation":
         text = (
             'an image, because its path says neither "segmentation" nor "labels"; but its voxels look like segment '
             'ids: pass category="segmentation" if they are'
@@ -184,7 +184,7 @@ def guess_category(volume: Volume, path: str, dtype: str) -> tuple[str, ImportNo
     return ("segmentation" if named else "color"), None
 
 
-def _looks_like(volume: Volume) -> str:
+def _guess_from_voxels(volume: Volume) -> str:
     """Give "segmentation", "color", or "" where that is not clear.
 
     Segment ids repeat: among thousands of voxels there are few different ones, and most voxels equal their neighbour;

@@ -216,27 +216,27 @@ class Volume:
         self.swap_xy = swap_xy
         self.part = part
         first = self.files[0]
-        meaning = self.meaning(first)
+        roles = self.roles(first)
         self.dtype: str = first.info.dtype
-        self.num_channels = meaning.num_channels
-        self.others = meaning.other_lengths
+        self.num_channels = roles.num_channels
+        self.others = roles.other_lengths
         planes, blocks = set(), set()
         # Files that were taken to be alike have one description, and are looked at once.
         for file in {id(file.info): file for file in self.files}.values():
-            self._check(file, meaning)
-            own = self.meaning(file)
+            self._check(file, roles)
+            own = self.roles(file)
             planes.add(own.plane)
             blocks.add(own.block(file.info))
         width, height = (max(lengths) for lengths in zip(*planes, strict=True))
         self.smaller_files: tuple[str, ...] = ()
         if len(planes) > 1:
             whole = (width, height)
-            self.smaller_files = tuple(file.path for file in self.files if self.meaning(file).plane != whole)
+            self.smaller_files = tuple(file.path for file in self.files if self.roles(file).plane != whole)
         self.size_x, self.size_y = (height, width) if swap_xy else (width, height)
         across, down, deep = (max(lengths) for lengths in zip(*blocks, strict=True))
         self.block = (down, across, deep) if swap_xy else (across, down, deep)
         self._file_of = dict(zip(places or range(len(self.files)), self.files, strict=True))
-        self.size_z = max(self._file_of) + 1 if len(self.files) > 1 else meaning.sections
+        self.size_z = max(self._file_of) + 1 if len(self.files) > 1 else roles.sections
         self.source_bytes = numpy.dtype(self.dtype).itemsize
         # A block is decoded as a whole: what a header claims must fit before anything is taken.
         check_read_size((self.num_channels, *self.block), self.source_bytes, self.path)
@@ -251,18 +251,18 @@ class Volume:
     def _check(self, file: Source, expected: AxisRoles) -> None:
         """Refuse a file that can't be a section beside the first."""
         first, info = self.files[0], file.info
-        meaning = self.meaning(file)
-        if len(self.files) > 1 and meaning.sections > 1:
+        roles = self.roles(file)
+        if len(self.files) > 1 and roles.sections > 1:
             raise UnsupportedImageDataError(
-                f"{file.path} has {meaning.sections} sections, but {len(self.files)} files were given for one layer.",
+                f"{file.path} has {roles.sections} sections, but {len(self.files)} files were given for one layer.",
                 file.path,
                 hint="Import each of these files as a layer of its own, as "
                 'map_filepath_to_layer_name="inspect_every_file" does.',
             )
         for what, here, there in (
             ("is {}", info.dtype, self.dtype),
-            ("has {} channels", meaning.num_channels, expected.num_channels),
-            ("has the further axes {}", meaning.other_lengths, expected.other_lengths),
+            ("has {} channels", roles.num_channels, expected.num_channels),
+            ("has the further axes {}", roles.other_lengths, expected.other_lengths),
         ):
             if here != there:
                 raise UnsupportedImageDataError(
@@ -273,7 +273,7 @@ class Volume:
                     'map_filepath_to_layer_name="enforce_layer_per_file" does.',
                 )
 
-    def meaning(self, file: Source) -> AxisRoles:
+    def roles(self, file: Source) -> AxisRoles:
         """What the axes of one of the files mean."""
         return AxisRoles.of(file.info, file.path, self.part, exact=file.exact)
 
@@ -398,20 +398,20 @@ class Reading:
         import numpy
 
         volume, info = self._volume, image.info
-        meaning = AxisRoles.of(info, file.path, volume.part, exact=file.exact)
-        width, height = meaning.plane
+        roles = AxisRoles.of(info, file.path, volume.part, exact=file.exact)
+        width, height = roles.plane
         columns, rows = (y, x) if volume.swap_xy else (x, y)
         wanted = {
             "x": (min(columns[0], width), min(columns[1], width)),
             "y": (min(rows[0], height), min(rows[1], height)),
         }
-        wanted.update({axis: (place, place + 1) for axis, place in meaning.fixed.items()})
-        for axis, place in zip(meaning.others, others, strict=True):
+        wanted.update({axis: (place, place + 1) for axis, place in roles.fixed.items()})
+        for axis, place in zip(roles.others, others, strict=True):
             wanted[axis] = (place, place + 1)
-        if meaning.z is not None:
-            wanted[meaning.z] = z
-        if meaning.channels is not None:
-            wanted[meaning.channels] = (self._channels.start, self._channels.stop)
+        if roles.z is not None:
+            wanted[roles.z] = z
+        if roles.channels is not None:
+            wanted[roles.channels] = (self._channels.start, self._channels.stop)
         spans = [wanted.get(axis, (0, 1)) for axis in info.axes]
         start, shape = tuple(low for low, _ in spans), tuple(high - low for low, high in spans)
         if 0 in shape:
@@ -423,7 +423,7 @@ class Reading:
         if data.shape != shape:
             raise ShapeMismatchError(f"The reader of {file.path} gave {data.shape} instead of {shape}.")
         # Axes that the layer doesn't have are 1 long by now.
-        axes = ("c" if meaning.channels is None else meaning.channels, "x", "y", meaning.z or "z")
+        axes = ("c" if roles.channels is None else roles.channels, "x", "y", roles.z or "z")
         kept = [axis for axis in info.axes if axis in axes]
         data = data.reshape([length for axis, length in zip(info.axes, shape, strict=True) if axis in kept])
         for axis in axes:

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KnownSize",
-    "compared",
-    "filled",
+    "comparison_notes",
+    "completed_size",
     "known_size",
     "mags_of",
     "place_notes",
     "size_text",
     "transformation_of",
-    "unequal",
+    "unequal_size_notes",
 ]
 
 
@@ -55,14 +55,14 @@ _AXES = "xyz"
 _SAME = 1e-4  # units of other names and single precision round
 _WHY = re.compile(r"\b(?:metadata|units?|spacing)\b")
 
-_ALIKE = 0.01  # less is not worth telling
+_ALIKE = 0.01  # smaller differences get no note
 
 Lengths = tuple[float | None, float | None, float | None]
 
 
 @attrs.frozen(kw_only=True)
 class KnownSize:
-    """The voxel size of mag 1; the axes of it that the files say, such as "xy"; what is to be told of it."""
+    """The voxel size of mag 1; the axes of it that the files say, such as "xy"; and notes."""
 
     size: VoxelSize
     of_files: str
@@ -77,16 +77,16 @@ def known_size(volumes: Sequence[VolumePlan], given: Any) -> KnownSize:
     wanted = (None, None, None) if given is None else () if isinstance(given, VoxelSize) else tuple(given)
     if len(wanted) != 3 or None not in wanted:
         size = as_voxel_size(given)
-        return KnownSize(size=size, of_files="", notes=tuple(_overruled(volumes, size)))
+        return KnownSize(size=size, of_files="", notes=tuple(_overruled_notes(volumes, size)))
     open_axes = [axis for axis in range(3) if wanted[axis] is None]
     stated = _agreed(volumes, open_axes, wanted)
     lengths = [_nanometers(stated[axis]) if wanted[axis] is None else wanted[axis] for axis in range(3)]
     size = as_voxel_size(tuple(lengths))
-    notes = tuple(_overruled(volumes, size))
+    notes = tuple(_overruled_notes(volumes, size))
     return KnownSize(size=size, of_files="".join(_AXES[axis] for axis in open_axes), notes=notes)
 
 
-def filled(given: Any, size: VoxelSize) -> VoxelSize:
+def completed_size(given: Any, size: VoxelSize) -> VoxelSize:
     """Fill the axes that were left out of a given size with those of the dataset that is there."""
     lengths = () if isinstance(given, VoxelSize) else tuple(given)
     if len(lengths) != 3 or None not in lengths:
@@ -102,7 +102,7 @@ def filled(given: Any, size: VoxelSize) -> VoxelSize:
     return as_voxel_size(tuple(there if n is None else n for n, there in zip(lengths, known, strict=True)))
 
 
-def compared(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportNote]:
+def comparison_notes(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportNote]:
     """Say where files have voxels of another size than the mag of the dataset that they are added to."""
     for planned in volumes:
         mag = planned.mag
@@ -114,7 +114,7 @@ def compared(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportN
             yield _note(planned, text, lost=True)
 
 
-def unequal(volume: Volume) -> Iterator[ImportNote]:
+def unequal_size_notes(volume: Volume) -> Iterator[ImportNote]:
     """Say where files of one layer have voxels of another size than the first, which counts."""
     first = volume.files[0].info.voxel_size
     others = [
@@ -140,7 +140,7 @@ def size_text(lengths: Iterable[float | None]) -> str:
     return f"{' x '.join('?' if length is None else plain_number(length) for length in lengths)} nm"
 
 
-def _overruled(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportNote]:
+def _overruled_notes(volumes: Sequence[VolumePlan], size: VoxelSize) -> Iterator[ImportNote]:
     for planned in volumes:
         if _differs(planned.volume.voxel_size, size, planned.mag):
             text = (
@@ -178,7 +178,7 @@ def _agreed(volumes: Sequence[VolumePlan], axes: Sequence[int], given: Sequence[
         stated = _of_mag_1(planned)
         if missing and any(stated[axis] is None for axis in missing):
             raise InvalidArgumentError(
-                f"{planned.volume.path} doesn't say how large its voxels are along {_and(missing)}"
+                f"{planned.volume.path} doesn't say how large its voxels are along {_axes_text(missing)}"
                 f"{_as_far_as_known(stated)}.{_reason(planned)}",
                 hint=_how_to_give(missing, given),
             )
@@ -218,7 +218,7 @@ def _as_far_as_known(stated: Lengths) -> str:
     return f"; it says {', '.join(known)}" if known else ""
 
 
-def _and(axes: Sequence[int]) -> str:
+def _axes_text(axes: Sequence[int]) -> str:
     *most, last = (_AXES[axis] for axis in axes)
     return f"{', '.join(most)} and {last}" if most else last
 
@@ -259,14 +259,14 @@ def mags_of(groups: Mapping[str, Stack], wanted: MagLike) -> dict[str, Mag]:
         if name in sizes:
             more = [_whole(size / least) for size, least in zip(sizes[name], finest, strict=True)]
             if 0 in more:
-                raise _uneven(sizes, list(containers.values()))
+                raise _no_common_mag_error(sizes, list(containers.values()))
             x, y, z = x * more[0], y * more[1], z * more[2]
         factors[name] = x, y, z
     asked = Mag(wanted)
     if asked != 1 and factors:
         least = tuple(map(min, zip(*factors.values(), strict=True)))
         factors = {name: _replaced(own, least, asked) for name, own in factors.items()}
-    return {name: _mag(name, factors[name]) if name in factors else asked for name in groups}
+    return {name: _mag_of_factors(name, factors[name]) if name in factors else asked for name in groups}
 
 
 def _whole(ratio: float) -> int:
@@ -280,7 +280,7 @@ def _replaced(own: tuple[int, int, int], least: tuple[int, ...], asked: Mag) -> 
     return x, y, z
 
 
-def _mag(name: str, factors: tuple[int, int, int]) -> Mag:
+def _mag_of_factors(name: str, factors: tuple[int, int, int]) -> Mag:
     try:
         return Mag(factors)
     except MagError as error:
@@ -291,7 +291,9 @@ def _mag(name: str, factors: tuple[int, int, int]) -> Mag:
         ) from error
 
 
-def _uneven(sizes: Mapping[str, _Size], containers: Sequence[Container]) -> UnsupportedImageDataError:
+def _no_common_mag_error(
+    sizes: Mapping[str, _Size], containers: Sequence[Container]
+) -> UnsupportedImageDataError:
     each = "; ".join(f"{name}: {' x '.join(map(plain_number, size))} nm" for name, size in sizes.items())
     # What isn't an array of its own has no path that could be named.
     apart = all(found.layer.mags[0].data_format for found in containers)
@@ -309,15 +311,15 @@ def _uneven(sizes: Mapping[str, _Size], containers: Sequence[Container]) -> Unsu
 # --- places -----------------------------------------------------------------------------------------------
 
 
-def _has_place(volume: Volume) -> bool:
+def _says_place(volume: Volume) -> bool:
     info = volume.files[0].info
     return info.affine is not None or any(info.origin)
 
 
 def place_notes(volume: Volume, options: ImportOptions) -> Iterator[ImportNote]:
     """Say where the image lies, if its file says so and the layer doesn't keep it; or that there is nothing to keep."""
-    if options.keep_transformation or not _has_place(volume):
-        if options.keep_transformation and not _has_place(volume):
+    if options.keep_transformation or not _says_place(volume):
+        if options.keep_transformation and not _says_place(volume):
             text = "keep_transformation=True has no effect: it says nothing of a place in a space of its own"
             yield ImportNote(kind="differs", text=text, sources=(volume.path,), lost=False)
         return
@@ -345,7 +347,7 @@ def transformation_of(
     import numpy
 
     volume = planned.volume
-    if not options.keep_transformation or not _has_place(volume):
+    if not options.keep_transformation or not _says_place(volume):
         return None
     dataset_size = numpy.array(tuple(voxel_size), float)
     to_index = _to_index(planned, options)

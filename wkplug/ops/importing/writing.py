@@ -26,7 +26,7 @@ from wkplug.execution import shares_memory
 from wkplug.geometry import Mag, grids
 from wkplug.model import changes
 from wkplug.model.states import DatasetState, LayerState
-from wkplug.ops.importing.boxes import Boxes, BoxWork, Seen, Sights, joined
+from wkplug.ops.importing.boxes import Boxes, BoxWork, LayerStats, ValueStats, merged_stats
 from wkplug.ops.importing.chunking_plan import ChunkingPlan
 from wkplug.ops.importing.containers import NOTHING_STORED, Container
 from wkplug.ops.importing.options import ImportOptions
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 __all__ = [
-    "FEW",
+    "FEW_BOXES",
     "JOURNAL_NAME",
     "Journal",
     "Record",
@@ -66,25 +66,25 @@ def write_volume(
 ) -> tuple[list[LayerState], list[ImportNote]]:
     """Add the planned layers and write their voxels; `advance` is told bytes, as of `VolumePlan.work`.
 
-    Gives the layers, and what was seen in their voxels. Layers that are written already are left as they are, those
-    that were begun are finished. Values that the parameters don't allow leave no layer if nothing is stored yet, so
-    that others can be given.
+    Gives the layers, and notes about their voxels. Layers that are written already are left as they are, those
+    that an earlier call has begun are finished. Values that the parameters don't allow leave no layer if nothing is
+    stored yet, so that others can be given.
     """
     mag = planned.mag
     if _is_written(dataset, planned, mag):
         advance(planned.work)
         Journal.remove(_folder(dataset.layer(planned.layers[0].name), mag))
         return [dataset.layer(layer.name) for layer in planned.layers], []
-    with ExitStack() as claims:
-        begun = [_layer(dataset, layer) for layer in planned.layers]
+    with ExitStack() as locks:
+        begun = [_get_or_add_layer(dataset, layer) for layer in planned.layers]
         layers, new = [layer for layer, _ in begun], all(is_new for _, is_new in begun)
         for layer in layers:
-            claims.enter_context(changes.exclusive(layer, mag))
+            locks.enter_context(changes.exclusive(layer, mag))
         try:
-            return layers, _fill(dataset, planned, options, layers, executor, advance)
+            return layers, _write_voxels(dataset, planned, options, layers, executor, advance)
         except UnsupportedImageDataError as error:
             # The same call would end so again; after damage it goes on.
-            if not new or not _take_back(layers, mag):
+            if not new or not _delete_empty_layers(layers, mag):
                 for layer in layers:
                     storage.refuse_mark(_folder(layer, mag), error.message)
                 stays = (
@@ -94,7 +94,7 @@ def write_volume(
             raise
 
 
-def _take_back(layers: list[LayerState], mag: Mag) -> bool:
+def _delete_empty_layers(layers: list[LayerState], mag: Mag) -> bool:
     """Delete layers that this import has just added, unless it has stored anything of them that it could go on from."""
     journal = Journal.find(_folder(layers[0], mag))
     if any(layer.mags for layer in layers) or not (journal is None or journal.is_empty):
@@ -105,7 +105,7 @@ def _take_back(layers: list[LayerState], mag: Mag) -> bool:
     return True
 
 
-def _fill(
+def _write_voxels(
     dataset: DatasetState,
     planned: VolumePlan,
     options: ImportOptions,
@@ -113,23 +113,23 @@ def _fill(
     executor: Executor,
     advance: Callable[[int], None],
 ) -> list[ImportNote]:
-    """Write the voxels of layers that are claimed, list the mag, and say what was seen."""
+    """Write the voxels of layers whose mags are locked, list the mags, and give notes about the voxels."""
     mag = planned.mag
     with ExitStack() as stack:
-        journal, handles, goes_on = _begin(planned, layers, mag, options)
-        feeds = []
+        journal, handles, resumes = _open_arrays(planned, layers, mag, options)
+        pyramids = []
         # What an import that was stopped had in memory of the coarser mags is lost.
-        if planned.fed is not None and options.pyramid is not None and not goes_on:
+        if planned.streaming is not None and options.pyramid is not None and not resumes:
             mode, request = options.pyramid.interpolation_mode, options.coarser_request
-            feeds = [
+            pyramids = [
                 stack.enter_context(
-                    StreamingPyramid.begun(layer, mag, planned.mags, planned.fed, mode, request)
+                    StreamingPyramid.begun(layer, mag, planned.mags, planned.streaming, mode, request)
                 )
                 for layer in layers
             ]
         reading = stack.enter_context(planned.volume.open(planned.channels))
-        cutting = planned.cutting_of(journal.box)
-        work = BoxWork(planned, options, reading, handles, cutting, feeds)
+        chunking = planned.chunking_with_box(journal.box)
+        work = BoxWork(planned, options, reading, handles, chunking, pyramids)
         reported = 0.0
 
         def count(part: float) -> None:
@@ -137,14 +137,14 @@ def _fill(
             advance(int(reported + part) - int(reported))
             reported += part
 
-        _write(planned, work, journal, executor, count)
+        _write_boxes(planned, work, journal, executor, count)
         transformation = transformation_of(planned, options, dataset.voxel_size)
         for layer, handle, wanted, limits in zip(
             layers, handles, planned.layers, journal.ranges, strict=True
         ):
-            _finish(layer, handle, mag, wanted, limits, transformation)
-        for feed in feeds:
-            feed.finish()
+            _list_finished_mag(layer, handle, mag, wanted, limits, transformation)
+        for pyramid in pyramids:
+            pyramid.finish()
         journal.delete()
         advance(max(0, planned.work - int(reported)))
     return _zero_notes(planned, journal)
@@ -155,17 +155,17 @@ def _zero_notes(planned: VolumePlan, journal: Journal) -> list[ImportNote]:
     notes = []
     # Where nothing is stored, that was told beforehand.
     nothing_stored = any(note.startswith(NOTHING_STORED) for note in planned.volume.files[0].info.notes)
-    for layer, seen in zip(planned.layers, journal.ranges, strict=True):
+    for layer, stats in zip(planned.layers, journal.ranges, strict=True):
         voxels = math.prod(planned.volume.size) * math.prod(planned.volume.others.values())
-        if not journal.once:
+        if not journal.counted_once:
             continue
-        if seen.cut:
-            text = f"{seen.cut:,} values have fractions or digits that {layer.dtype} doesn't hold: they were cut off"
+        if stats.cut:
+            text = f"{stats.cut:,} values have fractions or digits that {layer.dtype} doesn't hold: they were cut off"
             notes.append(ImportNote(kind="cast", text=text, layers=(layer.name,), lost=True))
-        share = 100 * seen.zeros / max(1, voxels * len(layer.channels))
+        share = 100 * stats.zeros / max(1, voxels * len(layer.channels))
         if share < 1 or nothing_stored:
             continue
-        empty = seen.low == seen.high == 0
+        empty = stats.low == stats.high == 0
         text = "all voxels are zero" if empty else f"about {share:.0f} % of the voxels are zero"
         notes.append(ImportNote(kind="found", text=text, layers=(layer.name,)))
     return notes
@@ -218,7 +218,7 @@ def _folder(layer: LayerState, mag: Mag) -> Location:
     return layer.location.child(mag.to_layer_name())
 
 
-def _layer(dataset: DatasetState, planned: LayerPlan) -> tuple[LayerState, bool]:
+def _get_or_add_layer(dataset: DatasetState, planned: LayerPlan) -> tuple[LayerState, bool]:
     """Add a layer, or take the one that this import has left; gives also whether it is new."""
     if planned.name in dataset.layers:
         return dataset.layer(planned.name), False
@@ -232,7 +232,7 @@ def _layer(dataset: DatasetState, planned: LayerPlan) -> tuple[LayerState, bool]
     return changes.add_layer(dataset, planned.name, request), True
 
 
-def _begin(
+def _open_arrays(
     planned: VolumePlan, layers: list[LayerState], mag: Mag, options: ImportOptions
 ) -> tuple[Journal, list[storage.ArrayHandle], bool]:
     """Make the arrays, marked and not listed; or open those of an import that was stopped, with its journal.
@@ -263,20 +263,20 @@ def _begin(
     for layer in layers:
         mark = storage.Mark(job=f"{_JOB} {layer.name}", what="image files")
         handles.append(changes.create_array(layer, mag, options.request, "images", mark=mark))
-    journal = Journal(folders[0], planned.fingerprint, planned.cutting.box, len(layers))
+    journal = Journal(folders[0], planned.fingerprint, planned.chunking.box, len(layers))
     journal.save()
     return journal, handles, False
 
 
-def _finish(
+def _list_finished_mag(
     layer: LayerState,
     handle: storage.ArrayHandle,
     mag: Mag,
     planned: LayerPlan,
-    seen: Seen,
+    stats: ValueStats,
     transformation: AffineCoordinateTransformation | None,
 ) -> None:
-    """List the mag together with what was learnt from the voxels, then take the mark away."""
+    """List the mag together with what the voxels have shown, then take the mark away."""
     if mag in layer.mags:  # stopped after this
         storage.clear_mark(handle.location)
         layer.mag(mag).source.forget()
@@ -284,9 +284,9 @@ def _finish(
     handle.flush()
     key: tuple[str, Any]
     if layer.category == "segmentation":
-        key = ("largestSegmentId", max(0, int(seen.high or 0)))
+        key = ("largestSegmentId", max(0, int(stats.high or 0)))
     else:
-        key = ("defaultViewConfiguration", _view(planned, seen))
+        key = ("defaultViewConfiguration", _view_configuration(planned, stats))
     with layer.dataset.update():
         layer.dataset.store.apply(operations.SetLayerKey(layer.name, *key))
         if transformation is not None:
@@ -296,10 +296,10 @@ def _finish(
     storage.clear_mark(handle.location)
 
 
-def _view(planned: LayerPlan, seen: Seen) -> LayerViewConfiguration:
+def _view_configuration(planned: LayerPlan, stats: ValueStats) -> LayerViewConfiguration:
     """How the layer is shown at first: what its file says, or else all values that are there."""
     shown = planned.shown
-    low, high = (None, None) if seen.low is None else (float(seen.low), float(seen.high))
+    low, high = (None, None) if stats.low is None else (float(stats.low), float(stats.high))
     limits = shown.range
     if limits is None and low is not None and high is not None:
         limits = low, high
@@ -320,7 +320,7 @@ def _view(planned: LayerPlan, seen: Seen) -> LayerViewConfiguration:
 # --- voxels --------------------------------------------------------------------------------------------------
 
 
-def _write(
+def _write_boxes(
     planned: VolumePlan,
     work: BoxWork,
     journal: Journal,
@@ -328,55 +328,55 @@ def _write(
     count: Callable[[float], None],
 ) -> None:
     """Write all boxes that the journal doesn't have yet, and note each; `count` is told bytes, decoded and written."""
-    cutting = work.cutting
+    chunking = work.chunking
     decoded = planned.bytes / max(1, planned.num_steps)
     voxel = planned.extent.voxel_bytes / len(planned.channels)
 
     passed = math.prod(planned.volume.size) * math.prod(planned.volume.others.values())
 
-    def finished(box: Box, found: list[Sights]) -> None:
+    def finished(box: Box, found: list[LayerStats]) -> None:
         for handle in work.handles:
             handle.flush()
-        ranges = [joined(values) for values in zip(journal.ranges, *found, strict=True)]
+        ranges = [merged_stats(values) for values in zip(journal.ranges, *found, strict=True)]
         journal.add(box, _signature(planned, work, box), ranges)
         count(math.prod(box[1]) * voxel)
 
     def missing() -> Iterator[Box]:
         nonlocal passed
-        for box in boxes_of(planned, work.options, cutting):
+        for box in boxes_of(planned, work.options, chunking):
             passed -= math.prod(box[1][-3:])
             if journal.has(box, _signature(planned, work, box)):
-                count(len(work.reads(box)) * decoded + math.prod(box[1]) * voxel)
+                count(len(work.parts_to_read(box)) * decoded + math.prod(box[1]) * voxel)
             else:
                 yield box
 
     run = Boxes(
         work=work,
         executor=executor,
-        in_flight=cutting.in_flight,
-        in_order=cutting.in_order,
+        in_flight=chunking.in_flight,
+        in_order=chunking.in_order,
         advance=lambda parts: count(parts * decoded),
         finished=finished,
     )
     if shares_memory(executor):
         run.run(missing())
-        _pass_over(planned, journal, passed)
+        _count_skipped_as_zero(planned, journal, passed)
         return
     # Boxes that share a shard go to one process, one after the other.
-    x, y, z = (math.lcm(edge, cell) for edge, cell in zip(cutting.box, planned.extent.shard, strict=True))
-    groups = boxes_of(planned, work.options, attrs.evolve(cutting, box=(x, y, z)))
-    edges = (*(1 for _ in planned.volume.others), len(planned.channels), *cutting.box)
+    x, y, z = (math.lcm(edge, cell) for edge, cell in zip(chunking.box, planned.extent.shard, strict=True))
+    groups = boxes_of(planned, work.options, attrs.evolve(chunking, box=(x, y, z)))
+    edges = (*(1 for _ in planned.volume.others), len(planned.channels), *chunking.box)
     wanted = set(missing())
     run.run_apart([box for box in groups if wanted.intersection(grids.cells(*box, edges))], edges)
-    _pass_over(planned, journal, passed)
+    _count_skipped_as_zero(planned, journal, passed)
 
 
-def _pass_over(planned: VolumePlan, journal: Journal, count: int) -> None:
+def _count_skipped_as_zero(planned: VolumePlan, journal: Journal, count: int) -> None:
     """Count voxels of boxes that weren't looked at, because nothing of them is stored: they are zero."""
     if count:
         journal.ranges = [
-            joined([seen, Seen(0, 0, count * len(layer.channels))])
-            for seen, layer in zip(journal.ranges, planned.layers, strict=True)
+            merged_stats([stats, ValueStats(0, 0, count * len(layer.channels))])
+            for stats, layer in zip(journal.ranges, planned.layers, strict=True)
         ]
 
 
@@ -409,8 +409,8 @@ class Journal:
         self._place = folder.child(JOURNAL_NAME)
         self.fingerprint = fingerprint
         self.box = box
-        self.ranges: Sights = [Seen()] * layers
-        self.once = True
+        self.ranges: LayerStats = [ValueStats()] * layers
+        self.counted_once = True
         """Whether each box was done once, so that what was counted in them adds up."""
         self._done: dict[str, str] = {}
 
@@ -420,9 +420,9 @@ class Journal:
         found = _load(folder.child(JOURNAL_NAME))
         try:
             journal = cls(folder, str(found["import"]), tuple(map(int, found["box"])), len(found["ranges"]))
-            journal.ranges = [Seen(**known) for known in found["ranges"]]
+            journal.ranges = [ValueStats(**known) for known in found["ranges"]]
             journal._done = dict(found["done"])
-            journal.once = bool(found["once"])
+            journal.counted_once = bool(found["once"])
         except (KeyError, TypeError, ValueError, IndexError):
             return None
         return journal
@@ -432,9 +432,9 @@ class Journal:
         content = {
             "import": self.fingerprint,
             "box": self.box,
-            "ranges": [attrs.asdict(seen) for seen in self.ranges],
+            "ranges": [attrs.asdict(stats) for stats in self.ranges],
             "done": self._done,
-            "once": self.once,
+            "once": self.counted_once,
         }
         self._place.write(json.dumps(content).encode())
 
@@ -445,12 +445,12 @@ class Journal:
 
     def has(self, box: Box, files: str) -> bool:
         """Whether a box was finished from files that looked the same."""
-        return self._done.get(_key(box)) == files
+        return self._done.get(_box_key(box)) == files
 
-    def add(self, box: Box, files: str, ranges: Sights) -> None:
+    def add(self, box: Box, files: str, ranges: LayerStats) -> None:
         """Note a finished box, and the range of each layer's values so far."""
-        self.once = self.once and _key(box) not in self._done
-        self._done[_key(box)] = files
+        self.counted_once = self.counted_once and _box_key(box) not in self._done
+        self._done[_box_key(box)] = files
         self.ranges = ranges
         self.save()
 
@@ -494,60 +494,60 @@ class Record:
         storage.clear_mark(self._dataset)
 
 
-def _key(box: Box) -> str:
+def _box_key(box: Box) -> str:
     return ",".join(map(str, box[0]))
 
 
 # --- the boxes that are written ---------------------------------------------------------------------------
 
 
-FEW = 4096
+FEW_BOXES = 4096
 """So many boxes are gone through whatever is stored of them."""
 
 
-def boxes_of(planned: VolumePlan, options: ImportOptions, cutting: ChunkingPlan) -> Iterable[Box]:
+def boxes_of(planned: VolumePlan, options: ImportOptions, chunking: ChunkingPlan) -> Iterable[Box]:
     """The boxes over all axes that are to be written, in order; the channels are those that are read, from 0 on."""
     extent, volume = planned.extent, planned.volume
-    count = grids.count_cells(extent.start, extent.size, cutting.box) * math.prod(volume.others.values())
+    count = grids.count_cells(extent.start, extent.size, chunking.box) * math.prod(volume.others.values())
     source = volume.files[0]
     stored = None
-    if count > FEW and len(volume.files) == 1 and isinstance(source, Container):
+    if count > FEW_BOXES and len(volume.files) == 1 and isinstance(source, Container):
         stored = source.stored_boxes()
     if stored is None:
-        return _all_boxes(planned, cutting)
-    touched = {cell for box in stored for cell in _touched(planned, options, cutting, box)}
-    return [_box(planned, cutting, cell) for cell in sorted(touched, key=_place)]
+        return _all_boxes(planned, chunking)
+    touched = {cell for box in stored for cell in _touched(planned, options, chunking, box)}
+    return [_box(planned, chunking, cell) for cell in sorted(touched, key=_cell_order)]
 
 
-def _all_boxes(planned: VolumePlan, cutting: ChunkingPlan) -> Iterator[Box]:
+def _all_boxes(planned: VolumePlan, chunking: ChunkingPlan) -> Iterator[Box]:
     channels = len(planned.channels)
     places = (
         range(first, first + length)
         for first, length in zip(planned.others_start, planned.volume.others.values(), strict=True)
     )
     for others in itertools.product(*places):
-        for start, shape in cutting.boxes(planned.extent):
+        for start, shape in chunking.boxes(planned.extent):
             yield (*others, 0, *start), (*(1 for _ in others), channels, *shape)
 
 
-def _place(cell: tuple[int, ...]) -> tuple[int, ...]:
+def _cell_order(cell: tuple[int, ...]) -> tuple[int, ...]:
     """As in `ChunkingPlan.boxes`: z slowest, x fastest, within each place along the axes in front."""
     return (*cell[:-3], *reversed(cell[-3:]))
 
 
 def _touched(
-    planned: VolumePlan, options: ImportOptions, cutting: ChunkingPlan, stored: Box
+    planned: VolumePlan, options: ImportOptions, chunking: ChunkingPlan, stored: Box
 ) -> Iterator[tuple[int, ...]]:
     """The cells (places along the axes in front, then numbers along x, y, z) that a stored box of the file touches."""
     volume, extent = planned.volume, planned.extent
-    meaning = volume.meaning(volume.files[0])
+    roles = volume.roles(volume.files[0])
     spans = {
         axis: (low, low + length)
         for axis, low, length in zip(volume.files[0].info.axes, *stored, strict=True)
     }
-    if any(not spans[axis][0] <= place < spans[axis][1] for axis, place in meaning.fixed.items()):
+    if any(not spans[axis][0] <= place < spans[axis][1] for axis, place in roles.fixed.items()):
         return
-    x, y, z = spans["x"], spans["y"], spans[meaning.z] if meaning.z else (0, 1)
+    x, y, z = spans["x"], spans["y"], spans[roles.z] if roles.z else (0, 1)
     if volume.swap_xy:
         x, y = y, x
     ranges = [
@@ -556,18 +556,18 @@ def _touched(
     ]
     flips = (options.flip_x, options.flip_y, options.flip_z)
     for (low, stop), flip, first, size, edge in zip(
-        (x, y, z), flips, extent.start, extent.size, cutting.box, strict=True
+        (x, y, z), flips, extent.start, extent.size, chunking.box, strict=True
     ):
         begin, end = (size - stop, size - low) if flip else (low, stop)
         ranges.append(range((first + begin) // edge, (first + end - 1) // edge + 1))
     yield from itertools.product(*ranges)
 
 
-def _box(planned: VolumePlan, cutting: ChunkingPlan, cell: tuple[int, ...]) -> Box:
+def _box(planned: VolumePlan, chunking: ChunkingPlan, cell: tuple[int, ...]) -> Box:
     extent = planned.extent
     others, numbers = cell[:-3], cell[-3:]
-    grid = tuple(number * edge for number, edge in zip(numbers, cutting.box, strict=True))
-    inside = grids.intersect((grid, cutting.box), (extent.start, extent.size))
+    grid = tuple(number * edge for number, edge in zip(numbers, chunking.box, strict=True))
+    inside = grids.intersect((grid, chunking.box), (extent.start, extent.size))
     if inside is None:
         raise ValueError(f"The cell {cell} lies outside of the volume.")  # touched cells never do
     start, shape = inside

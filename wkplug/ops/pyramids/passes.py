@@ -47,10 +47,10 @@ __all__ = [
     "PyramidRun",
     "Sizes",
     "bounds_of",
-    "plan_feed",
     "plan_pass",
     "sizes_of",
     "steps_of",
+    "streaming_passes",
     "taken_by_workers",
     "too_little",
 ]
@@ -61,7 +61,7 @@ Ints = tuple[int, ...]
 _TILE_BYTES = 1 << 24
 """How many bytes of the source a tile has, about: enough that Python's part doesn't count, few enough for caches."""
 
-_FED_TILE_BYTES = 1 << 21
+_STREAMED_TILE_BYTES = 1 << 21
 """The same where tiles are cut out of memory, so that they may be small: the memory is needed for other things."""
 
 _LEAST_TILE_BYTES = 1 << 17
@@ -148,7 +148,7 @@ def plan_pass(
     return None, least
 
 
-def plan_feed(sizes: Sizes, box: Ints, *, workers: int, in_flight: int) -> Iterator[Pass]:
+def streaming_passes(sizes: Sizes, box: Ints, *, workers: int, in_flight: int) -> Iterator[Pass]:
     """Give passes whose source comes in boxes of the grid with the edges `box`, those of the most mags first.
 
     Boxes come once each, the last axis slowest, `in_flight` at once; no tile may need voxels of two of them. Their
@@ -171,7 +171,7 @@ def plan_feed(sizes: Sizes, box: Ints, *, workers: int, in_flight: int) -> Itera
 def _tile_in(box: Ints, block: Ints, sizes: Sizes, workers: int) -> Ints:
     """Halve a box until tiles are small enough, and enough for all workers; in voxels of the source."""
     tile = list(box)
-    most = max(_LEAST_TILE_BYTES, min(_FED_TILE_BYTES, _bytes(box, sizes) // (4 * workers)))
+    most = max(_LEAST_TILE_BYTES, min(_STREAMED_TILE_BYTES, _bytes(box, sizes) // (4 * workers)))
     while _bytes(tuple(tile), sizes) > most:
         axes = [axis for axis in sizes.spatial if tile[axis] % (2 * block[axis]) == 0]
         if not axes:
