@@ -56,13 +56,8 @@ LONGER_FUNCTIONS = {
     "plugins/images_tiff/src/wkplug_tiff/stack.py write",
 }
 
-# What others call private, and there is no public name for: fsspec's drivers are made for overriding theirs, and only
-# the private list of tifffile's series shows which planes a file hasn't.
-PRIVATE_OF_OTHERS = {
-    "wkplug/filesystems _get_kwargs_from_urls",
-    "plugins/images_tiff _clear",
-    "plugins/images_tiff _pages",
-}
+# What others call private, and there is no public name for: fsspec's drivers are made for overriding it.
+PRIVATE_OF_OTHERS = {"wkplug/filesystems _get_kwargs_from_urls"}
 
 # Files that import our own modules inside of functions: what a script that opens and reads must not wait for.
 LATE_IMPORTS = {
