@@ -18,6 +18,7 @@ from wkplug.cli.options import (
     source_and_target,
 )
 from wkplug.cli.output import json_option, print_result, progress_bar
+from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
     from wkplug.abc import Executor
@@ -108,7 +109,7 @@ def export_as_tiff(
     layer = open_dataset(source, read_only=True).get_layer(layer_name)
     tiled = options["tile_size"] is not None or options["tiles_per_dimension"] is not None
     if tiled and name:  # older scripts give both
-        late.notices.warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)
+        warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)
     with progress_bar(f"export {layer.name}") as advance:
         late.exporting.export_layer(
             layer.state,

@@ -17,6 +17,7 @@ import click
 from wkplug.cli import late
 from wkplug.cli.output import columns, is_json, json_option, print_result
 from wkplug.errors import ConfigError, UnknownNameError, WkplugError
+from wkplug.notices import did_you_mean, listed
 
 if TYPE_CHECKING:
     from wkplug.registry import Manager, Plugin
@@ -110,10 +111,8 @@ def _debug(manager: Manager, name: str) -> None:
     plugin = manager.plugin(name)
     if plugin is None:
         names = [each.name for each in manager.plugins]
-        guess = late.notices.did_you_mean(name, names)
-        raise UnknownNameError(
-            f"No plugin '{name}' is installed.{guess}", hint=f"installed: {late.notices.listed(names)}"
-        )
+        guess = did_you_mean(name, names)
+        raise UnknownNameError(f"No plugin '{name}' is installed.{guess}", hint=f"installed: {listed(names)}")
     offers = [
         (kind.words, offer.spec.name, _tried(manager, kind, offer))
         for kind in late.plugins.KINDS

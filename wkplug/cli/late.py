@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wkplug.lazy import modules_of
 
 if TYPE_CHECKING:
-    from wkplug import config, dataset, geometry, notices, progress, properties, registry, storage
+    from wkplug import config, dataset, geometry, progress, properties, registry, storage
     from wkplug.builtin import raw
     from wkplug.cli import hints, logs
     from wkplug.config import sources as config_sources
@@ -47,7 +47,6 @@ else:
             "layer_export": "wkplug.dataset.layer_export",
             "logs": "wkplug.cli.logs",
             "mag_copying": "wkplug.ops.copying.mag_copying",
-            "notices": "wkplug.notices",
             "plugins": "wkplug.registry.plugins",
             "preview": "wkplug.ops.preview",
             "progress": "wkplug.progress",
@@ -69,7 +68,7 @@ else:
 __all__ = [
     "config", "config_sources", "dataset", "dataset_copying", "document", "downsampling", "dtypes",
     "equality", "explain", "exporting", "geometry", "grouping", "hints", "images", "info", "inspecting",
-    "layer_copying", "layer_export", "logs", "mag_copying", "notices", "plugins", "preview", "progress",
+    "layer_copying", "layer_export", "logs", "mag_copying", "plugins", "preview", "progress",
     "properties", "raw", "readers", "rechunking", "registry", "removing", "report", "sampling", "series",
     "states", "storage", "upsampling",
 ]  # fmt: skip

@@ -22,6 +22,7 @@ from wkplug.cli.completion import install, script, shell_in_use
 from wkplug.cli.interrupts import INTERRUPTED, Interrupts
 from wkplug.errors import WkplugError, redacted
 from wkplug.lazy import resolve
+from wkplug.notices import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +108,7 @@ class LazyGroup(click.Group):
         """Find the command that the arguments name; suggests one where there is none."""
         known = not args or args[0].startswith("-") or args[0] in COMMANDS  # else plugins must be asked
         if not known and args[0] not in self.list_commands(ctx):
-            guess = late.notices.did_you_mean(args[0], self.list_commands(ctx))
+            guess = did_you_mean(args[0], self.list_commands(ctx))
             ctx.fail(f"There is no command '{args[0]}'.{guess}")
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(ctx.obj, _Run):

@@ -23,6 +23,7 @@ from wkplug.cli.options import (
     source_and_target,
 )
 from wkplug.cli.output import json_option, print_line, print_result, progress_bar, progress_bars
+from wkplug.notices import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -218,5 +219,5 @@ def copy_dataset(
     names = list(copy.layers)
     print_result(
         {"source": source, "target": target, "layers": names},
-        f"Copied {late.notices.counted(len(names), 'layer')} to {target}.",
+        f"Copied {counted(len(names), 'layer')} to {target}.",
     )

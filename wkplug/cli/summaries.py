@@ -11,6 +11,7 @@ import click
 
 from wkplug.cli import late
 from wkplug.cli.output import size_text
+from wkplug.notices import counted, first_of, plain_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +118,7 @@ def _scenes(report: ImageReport) -> str:
     scenes = report.info.scenes
     if not scenes:
         return ""
-    listed = late.notices.first_of([f"{number} {name}" for number, name in enumerate(scenes)], 20)
+    listed = first_of([f"{number} {name}" for number, name in enumerate(scenes)], 20)
     return f"{report.scene} of {len(scenes)} ({listed})"
 
 
@@ -141,13 +142,13 @@ def _facts(info: ImageInfo, scenes: str) -> list[tuple[str, str]]:
 
 def _affine(info: ImageInfo) -> str:
     """The rows of the map from voxels to the file's own space."""
-    rows = [" ".join(late.notices.plain_number(value) for value in row) for row in info.affine or ()]
+    rows = [" ".join(plain_number(value) for value in row) for row in info.affine or ()]
     return f"{'; '.join(rows)} (nm)" if rows else ""
 
 
 def _companions(info: ImageInfo) -> str:
     """The other files of the image."""
-    return f"this one, {late.notices.first_of(info.companions, 5)}" if info.companions else ""
+    return f"this one, {first_of(info.companions, 5)}" if info.companions else ""
 
 
 def _times(shape: Sequence[int]) -> str:
@@ -158,7 +159,7 @@ def _lengths(values: Sequence[float | None]) -> str:
     if all(value is None for value in values):
         return "- (the file doesn't say)"
     return ", ".join(
-        f"{axis} {'-' if value is None else late.notices.plain_number(value) + ' nm'}"
+        f"{axis} {'-' if value is None else plain_number(value) + ' nm'}"
         for axis, value in zip("xyz", values, strict=True)
     )
 
@@ -202,11 +203,7 @@ def plan_text(plan: PlannedImport, target: str) -> str:
             lines += _plan_lines(volume, layer)
     lines += note_lines(plan.report)
     mags = sorted({volume.mag for volume in plan.volumes})
-    files = (
-        f"{late.notices.counted(len(plan.files), 'file')} of {size_text(plan.source_bytes)}, "
-        if plan.files
-        else ""
-    )
+    files = f"{counted(len(plan.files), 'file')} of {size_text(plan.source_bytes)}, " if plan.files else ""
     lines += [
         "",
         f"{files}{size_text(plan.bytes)} of voxels in mag "
@@ -239,7 +236,7 @@ def _volume_lines(planned: VolumePlan) -> Iterator[str]:
     first = volume.files[0]
     info, roles = first.info, volume.roles(first)
     count = len(volume.files)
-    others = f" with {late.notices.first_of(info.companions, 3)}" if info.companions else ""
+    others = f" with {first_of(info.companions, 3)}" if info.companions else ""
     yield first.path + (others if count == 1 else f" and {count - 1} more")
     axes = ", ".join(f"{axis} {length}" for axis, length in zip(info.axes, info.shape, strict=True))
     swapped = {"x": "y", "y": "x"} if volume.swap_xy else {}
@@ -274,4 +271,4 @@ def _plan_lines(planned: VolumePlan, layer: LayerPlan) -> Iterator[str]:
 
 
 def _size(lengths: Sequence[float]) -> str:
-    return " x ".join(map(late.notices.plain_number, lengths))
+    return " x ".join(map(plain_number, lengths))
