@@ -2,7 +2,7 @@ import pytest
 
 from wkplug.errors import UnsupportedDtypeError
 from wkplug.properties import dtype_from_element_class, element_class_from_dtype
-from wkplug.properties.element_class import guess_num_channels
+from wkplug.properties.schema import guess_num_channels
 
 TABLE = [
     ("uint8", 1, "uint8"), ("uint8", 3, "uint24"), ("uint8", 2, "uint16"), ("uint16", 3, "uint48"),

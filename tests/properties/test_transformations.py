@@ -14,7 +14,8 @@ from wkplug.properties import (
 from wkplug.properties import (
     ThinPlateSplineCoordinateTransformation as ThinPlateSpline,
 )
-from wkplug.properties.transformations import transformation_from_json
+from wkplug.properties.schema import Wrong
+from wkplug.properties.transformations import TRANSFORMATIONS
 
 
 def apply(transformation: Affine, point: tuple[float, float, float]) -> list[float]:
@@ -118,14 +119,17 @@ def test_points_in_other_shapes_are_refused(source: list[object], target: list[o
     "transformation", [Affine.from_rotation("x", 30), ThinPlateSpline([(1, 2, 3.5)], [(0, 0, 0)])]
 )
 def test_json_and_back_gives_the_same(transformation: CoordinateTransformation) -> None:
-    assert transformation_from_json(transformation.to_json()) == transformation
+    kind = TRANSFORMATIONS["kind"]
+    raw = kind.dump([transformation], None)
+    kind.check(raw)
+    assert kind.parse(raw) == [transformation]
 
 
 def test_unknown_types_name_the_known_ones() -> None:
-    with pytest.raises(InvalidArgumentError, match="`affine` or `thin_plate_spline`"):
-        transformation_from_json({"type": "rotate"})
-    with pytest.raises(InvalidArgumentError, match="lacks 'matrix'"):
-        transformation_from_json({"type": "affine"})
+    with pytest.raises(Wrong, match="`affine` or `thin_plate_spline`, not 'rotate'"):
+        TRANSFORMATIONS["kind"].check([{"type": "rotate"}])
+    with pytest.raises(Wrong, match="must be a list of four lists of four numbers"):
+        TRANSFORMATIONS["kind"].check([{"type": "affine"}])
 
 
 @pytest.mark.parametrize("pairs", [5, [None], [((0, 0, 0), (1, 1, "a"))], [((0, 0, 0), 7)]])

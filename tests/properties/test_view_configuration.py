@@ -3,7 +3,8 @@ from typing import Any
 import numpy as np
 
 from wkplug.properties import DatasetViewConfiguration, LayerViewConfiguration
-from wkplug.properties.view_configuration import dataset_view_from_json, layer_view_from_json, view_to_json
+from wkplug.properties.schema import write
+from wkplug.properties.view_configuration import dataset_view_from_json, layer_view_from_json
 
 LAYER_JSON = {
     "color": [255, 0, 10],
@@ -39,8 +40,8 @@ def test_all_fields_of_a_layer_go_to_json_and_back() -> None:
         is_inverted=True, is_in_edit_mode=False, mapping={"name": "m", "type": "HDF5"},
     )  # fmt: skip
     assert view is not None
-    assert view_to_json(view) == LAYER_JSON
-    assert list(view_to_json(view)) == list(LAYER_JSON)
+    assert write(view) == LAYER_JSON
+    assert list(write(view)) == list(LAYER_JSON)
 
 
 def test_all_fields_of_a_dataset_go_to_json_and_back() -> None:
@@ -48,15 +49,15 @@ def test_all_fields_of_a_dataset_go_to_json_and_back() -> None:
     assert view is not None
     assert view.layers == {"color": LayerViewConfiguration(alpha=10, is_inverted=False)}
     assert view.position == (1, 2, 3)
-    assert view_to_json(view) == DATASET_JSON
-    assert list(view_to_json(view)) == list(DATASET_JSON)
+    assert write(view) == DATASET_JSON
+    assert list(write(view)) == list(DATASET_JSON)
 
 
 def test_what_was_never_set_is_none_and_not_written() -> None:
     assert layer_view_from_json(None) is None
     assert dataset_view_from_json(None) is None
-    assert view_to_json(LayerViewConfiguration()) == {}
-    assert view_to_json(DatasetViewConfiguration(zoom=2)) == {"zoom": 2}
+    assert write(LayerViewConfiguration()) == {}
+    assert write(DatasetViewConfiguration(zoom=2)) == {"zoom": 2}
     assert layer_view_from_json({"alpha": None, "unknown": 3}) == LayerViewConfiguration()
 
 
@@ -73,5 +74,5 @@ def test_configurations_are_mutable_and_take_numpy_values() -> None:
     view.alpha = np.float64(3)
     color: Any = np.array([1, 2, 3])
     view.color = color
-    assert view_to_json(view) == {"color": [1, 2, 3], "alpha": 3.0}
-    assert type(view_to_json(view)["color"][0]) is int
+    assert write(view) == {"color": [1, 2, 3], "alpha": 3.0}
+    assert type(write(view)["color"][0]) is int

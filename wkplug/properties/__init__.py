@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING
 from wkplug.lazy import names_of
 
 if TYPE_CHECKING:
-    from wkplug.properties.converter import get_dataset_converter
-    from wkplug.properties.element_class import dtype_from_element_class, element_class_from_dtype
     from wkplug.properties.models import (
         CURRENT_VERSION,
         AttachmentProperties,
@@ -28,8 +26,14 @@ if TYPE_CHECKING:
         LayerProperties,
         MagViewProperties,
         SegmentationLayerProperties,
+        get_dataset_converter,
     )
-    from wkplug.properties.names import check_existing_layer_name, check_layer_name
+    from wkplug.properties.schema import (
+        check_existing_layer_name,
+        check_layer_name,
+        dtype_from_element_class,
+        element_class_from_dtype,
+    )
     from wkplug.properties.store import PropertiesStore, layer_facts
     from wkplug.properties.transformations import (
         AffineCoordinateTransformation,
@@ -42,8 +46,6 @@ else:
     __getattr__ = names_of(
         __name__,
         {
-            "converter": ("get_dataset_converter",),
-            "element_class": ("dtype_from_element_class", "element_class_from_dtype"),
             "models": (
                 "AttachmentProperties",
                 "AttachmentsProperties",
@@ -52,8 +54,14 @@ else:
                 "LayerProperties",
                 "MagViewProperties",
                 "SegmentationLayerProperties",
+                "get_dataset_converter",
             ),
-            "names": ("check_existing_layer_name", "check_layer_name"),
+            "schema": (
+                "check_existing_layer_name",
+                "check_layer_name",
+                "dtype_from_element_class",
+                "element_class_from_dtype",
+            ),
             "store": ("PropertiesStore", "layer_facts"),
             "transformations": (
                 "AffineCoordinateTransformation",

@@ -4,7 +4,7 @@ A document is a plain dict. Written keys come in the order that readers of such 
 blanks, and everything that was in the file stays where it was. The text is ASCII, hence UTF-8 too, as other
 writers of these files have it: it reads the same under every locale.
 
-Not here: what keys mean (`check`, `structure`), and files (`store`).
+Not here: what keys mean (`models`), and files (`store`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
-    "DATASET_ORDER",
     "FILE_NAME",
     "LARGEST_FILE",
-    "LAYER_ORDER",
-    "MAG_ORDER",
     "dump",
     "merge",
     "parse",
@@ -33,24 +30,6 @@ __all__ = [
 FILE_NAME = "datasource-properties.json"
 LARGEST_FILE = 64 * 1024 * 1024
 """Bytes. Real files have kilobytes; this is against memory bombs."""
-
-DATASET_ORDER = ("id", "scale", "dataLayers", "version", "defaultViewConfiguration")
-LAYER_ORDER = (
-    "name",
-    "category",
-    "boundingBox",
-    "dataFormat",
-    "mags",
-    "defaultViewConfiguration",
-    "coordinateTransformations",
-    "largestSegmentId",
-    "mappings",
-    "attachments",
-    "additionalAxes",
-    "numChannels",
-    "elementClass",
-)
-MAG_ORDER = ("mag", "path", "axisOrder", "channelIndex")
 
 _INDENT = " " * 4
 

@@ -24,16 +24,19 @@ from wkplug.errors import (
     MagNotFoundError,
 )
 from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox
-from wkplug.properties.check import mag_of
-from wkplug.properties.document import DATASET_ORDER, LAYER_ORDER, put
-from wkplug.properties.models import LayerProperties, MagViewProperties
-from wkplug.properties.names import check_existing_layer_name, check_layer_name
-from wkplug.properties.unstructure import (
+from wkplug.properties.document import put
+from wkplug.properties.models import (
+    DATASET_ORDER,
+    LAYER_ORDER,
+    LayerProperties,
+    MagViewProperties,
     box_into_json,
     layer_to_json,
+    mag_of,
     mag_to_json,
-    value_into_json,
+    value_to_json,
 )
+from wkplug.properties.schema import check_existing_layer_name, check_layer_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -271,7 +274,7 @@ def _check_key(key: str) -> None:
 
 def _with_key(raw: dict[str, Any], key: str, value: Any, order: tuple[str, ...]) -> dict[str, Any] | None:
     """Give the object with the key set or removed, None where that changes nothing."""
-    new = value_into_json(key, value, raw.get(key))
+    new = value_to_json(key, value, raw.get(key))
     if new is None:
         return {name: item for name, item in raw.items() if name != key} if key in raw else None
     if key in raw and raw[key] == new and type(raw[key]) is type(new):

@@ -10,7 +10,7 @@ Reading never writes, and never looks at the disk again unless asked to (`refres
 
 `DialectFiles` keeps the metadata of other tools beside the data in step.
 
-Not here: what operations do (`operations`), what the file means (`check`, `structure`), folders of layers.
+Not here: what operations do (`operations`), what the file means (`models`), folders of layers.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ from wkplug.errors import (
 from wkplug.notices import warn_user
 from wkplug.properties.document import FILE_NAME, LARGEST_FILE
 from wkplug.properties.state import State
-from wkplug.properties.units import as_voxel_size
-from wkplug.properties.unstructure import voxel_size_to_json
+from wkplug.properties.units import as_voxel_size, voxel_size_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

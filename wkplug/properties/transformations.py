@@ -10,6 +10,7 @@ that opening datasets without any stays light.
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -17,6 +18,7 @@ from attrs.exceptions import FrozenAttributeError
 
 from wkplug.errors import InvalidArgumentError
 from wkplug.geometry import Vec3Float
+from wkplug.properties.schema import check_each, check_list, check_object, describe, kind, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,10 +28,10 @@ if TYPE_CHECKING:
     from wkplug.geometry import Vec3FloatLike
 
 __all__ = [
+    "TRANSFORMATIONS",
     "AffineCoordinateTransformation",
     "CoordinateTransformation",
     "ThinPlateSplineCoordinateTransformation",
-    "transformation_from_json",
 ]
 
 _AXES = {"x": 0, "y": 1, "z": 2}
@@ -243,22 +245,6 @@ class ThinPlateSplineCoordinateTransformation(CoordinateTransformation):
         )
 
 
-def transformation_from_json(raw: dict[str, Any]) -> CoordinateTransformation:
-    """Read an entry of `coordinateTransformations`; InvalidArgumentError (a ValueError) for unknown types."""
-    kind = raw.get("type")
-    try:
-        if kind == "affine":
-            return AffineCoordinateTransformation(raw["matrix"])
-        if kind == "thin_plate_spline":
-            points = raw["correspondences"]
-            return ThinPlateSplineCoordinateTransformation(points["source"], points["target"])
-    except (KeyError, TypeError) as error:
-        raise InvalidArgumentError(f"A coordinate transformation of type {kind!r} lacks {error}.") from error
-    raise InvalidArgumentError(
-        f"{kind!r} is no type of coordinate transformation; it must be `affine` or `thin_plate_spline`."
-    )
-
-
 def _unchangeable(text: str) -> FrozenAttributeError:
     error = FrozenAttributeError()
     error.args = (text,)  # its constructor takes no text
@@ -294,3 +280,70 @@ def _sine_and_cosine(degrees: float) -> tuple[float, float]:
         return ((0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0))[int(quarter) % 4]
     radians = math.radians(degrees)
     return math.sin(radians), math.cos(radians)
+
+
+# --- the key "coordinateTransformations" ------------------------------------------------------------------
+
+
+def _check(value: Any) -> None:
+    check_list(value)
+    check_each(value, _check_entry)
+
+
+def _check_entry(entry: Any) -> None:
+    check_object(entry)
+    form = entry.get("type")
+    if form == "affine":
+        if not _is_table(entry.get("matrix"), 4) or len(entry["matrix"]) != 4:
+            raise wrong("must be a list of four lists of four numbers", "matrix")
+    elif form == "thin_plate_spline":
+        points = entry.get("correspondences")
+        if type(points) is not dict:
+            raise wrong(f"must be an object, not {describe(points)}", "correspondences")
+        for name in ("source", "target"):
+            if not _is_table(points.get(name), 3):
+                raise wrong("must be a list of points of three numbers", f"correspondences.{name}")
+        if len(points["source"]) != len(points["target"]):
+            raise wrong("must have as many target as source points", "correspondences")
+    else:
+        raise wrong(f"must be `affine` or `thin_plate_spline`, not {describe(form)}", "type")
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a float holds it: whole numbers in JSON have any size."""
+    return type(value) is float or (type(value) is int and abs(value) <= sys.float_info.max)
+
+
+def _is_table(value: Any, columns: int) -> bool:
+    return (
+        type(value) is list
+        and bool(value)
+        and all(
+            type(row) is list and len(row) == columns and all(_is_number(item) for item in row)
+            for row in value
+        )
+    )
+
+
+def _read(raw: Any) -> list[CoordinateTransformation] | None:
+    return [_read_entry(entry) for entry in raw] or None
+
+
+def _read_entry(raw: dict[str, Any]) -> CoordinateTransformation:
+    if raw["type"] == "affine":
+        return AffineCoordinateTransformation(raw["matrix"])
+    points = raw["correspondences"]
+    return ThinPlateSplineCoordinateTransformation(points["source"], points["target"])
+
+
+def _dump(values: Any, old: Any) -> list[dict[str, Any]] | None:
+    del old
+    result = []
+    for value in values:
+        if not isinstance(value, (CoordinateTransformation, dict)):
+            raise InvalidArgumentError(f"{value!r} is not a coordinate transformation.")
+        result.append(value if isinstance(value, dict) else value.to_json())
+    return result or None
+
+
+TRANSFORMATIONS = kind(_check, _read, _dump)

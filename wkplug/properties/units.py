@@ -7,6 +7,8 @@ Mag(1), along (x, y, z), in a unit. The rest of the library computes in nanometr
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
@@ -14,8 +16,19 @@ import attrs
 
 from wkplug.errors import InvalidArgumentError
 from wkplug.geometry import Vec3Float
+from wkplug.properties.document import merge
+from wkplug.properties.schema import Wrong, check_depth, describe, kind, missing, wrong
 
-__all__ = ["LengthUnit", "VoxelSize", "as_voxel_size", "length_unit_from_str", "typed_unit"]
+__all__ = [
+    "VOXEL_SIZE",
+    "LengthUnit",
+    "VoxelSize",
+    "as_voxel_size",
+    "length_unit_from_str",
+    "typed_unit",
+    "voxel_size_from_json",
+    "voxel_size_to_json",
+]
 
 
 class LengthUnit(Enum):
@@ -144,3 +157,45 @@ def as_voxel_size(value: Any) -> VoxelSize:
             hint=hint,
         )
     return size
+
+
+# --- the key "scale" --------------------------------------------------------------------------------------
+
+
+def _check_voxel_size(scale: Any) -> None:
+    path = ""
+    if type(scale) is dict:
+        if "factor" not in scale:
+            raise missing("factor")
+        unit = scale.get("unit")
+        if unit is not None:
+            try:
+                length_unit_from_str(unit)
+            except InvalidArgumentError as error:
+                raise Wrong(f": {error.message}", "unit", hint=error.hint) from error
+        check_depth(scale, 0)
+        scale, path = scale["factor"], "factor"
+    if type(scale) is not list or len(scale) != 3:
+        raise wrong(f"must be a list of three numbers, not {describe(scale)}", path)
+    for index, length in enumerate(scale):
+        # Whole numbers in JSON have any size: what no float holds is no length either.
+        if type(length) not in (int, float) or not 0 < length <= sys.float_info.max:
+            raise wrong(f"must be a positive number, not {describe(length)}", f"{path}[{index}]")
+
+
+def voxel_size_from_json(raw: Any) -> VoxelSize:
+    """Read `scale`, with its unit or, as of old, a plain list of nanometres."""
+    if isinstance(raw, Mapping):
+        return VoxelSize(raw["factor"], raw.get("unit") or "nanometer")
+    return VoxelSize(raw)
+
+
+def voxel_size_to_json(value: Any, old: Any = None) -> Any:
+    """Write `scale`; what `old` has besides stays. Plain values are taken as they are."""
+    if not isinstance(value, VoxelSize):
+        return value
+    new = {"factor": [float(length) for length in value.factor], "unit": value.unit.value}
+    return merge(old, new, frozenset(new), tuple(new)) if isinstance(old, dict) else new
+
+
+VOXEL_SIZE = kind(_check_voxel_size, voxel_size_from_json, voxel_size_to_json)

@@ -9,33 +9,91 @@ Not here: what the settings mean. Values are taken as they are, since viewers in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
+from wkplug.properties.document import merge
+from wkplug.properties.schema import check_object, fields_of, kind, plain, read, write
+
 __all__ = [
+    "DATASET_VIEW",
+    "LAYER_VIEW",
     "DatasetViewConfiguration",
     "LayerViewConfiguration",
     "dataset_view_from_json",
     "layer_view_from_json",
-    "view_keys",
-    "view_to_json",
 ]
+
+
+ViewT = TypeVar("ViewT")
+
+
+def _read_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _read_list(value: Any) -> Any:
+    return list(value) if isinstance(value, list) else value
+
+
+def _read_mapping(value: Any) -> Any:
+    return dict(value) if isinstance(value, dict) else value
+
+
+_TUPLE = kind(parse=_read_tuple)
 
 
 @attrs.define
 class LayerViewConfiguration:
     """How a layer is shown: `color` is (r, g, b) from 0 to 255, `alpha` a percentage."""
 
-    color: tuple[int, int, int] | None = None
+    color: tuple[int, int, int] | None = attrs.field(default=None, metadata=_TUPLE)
     alpha: float | None = None
-    intensity_range: tuple[float, float] | None = None
+    intensity_range: tuple[float, float] | None = attrs.field(default=None, metadata=_TUPLE)
     min: float | None = None
     max: float | None = None
     is_disabled: bool | None = None
     is_inverted: bool | None = None
     is_in_edit_mode: bool | None = None
-    mapping: dict[str, str] | None = None
+    mapping: dict[str, str] | None = attrs.field(default=None, metadata=kind(parse=_read_mapping))
+
+
+def layer_view_from_json(raw: Mapping[str, Any] | None) -> LayerViewConfiguration | None:
+    """Read a layer's configuration, None from None; keys that nobody here knows are passed over."""
+    return None if raw is None else _read_view(LayerViewConfiguration, raw)
+
+
+def _read_view(model: type[ViewT], raw: Mapping[str, Any]) -> ViewT:
+    # Some versions of the long-standing library write nested configurations in snake case.
+    if "_" in "".join(raw):
+        raw = {**{field.key: raw.get(field.attribute) for field in fields_of(model)}, **raw}
+    return read(model, raw)
+
+
+def _read_layers(layers: Any) -> Any:
+    if not isinstance(layers, dict):
+        return layers
+    return {
+        name: _read_view(LayerViewConfiguration, layer if isinstance(layer, dict) else {})
+        for name, layer in layers.items()
+    }
+
+
+def _dump_layers(layers: Any, old: Any) -> Any:
+    if not isinstance(layers, Mapping):
+        return plain(layers)
+    before = old if isinstance(old, dict) else {}
+    return {str(name): _dump_nested(layer, before.get(name)) for name, layer in layers.items()}
+
+
+def _dump_nested(layer: Any, old: Any) -> Any:
+    new = write(layer) if isinstance(layer, LayerViewConfiguration) else plain(layer)
+    # Keys in snake case are ours to replace, too.
+    known = frozenset(
+        name for field in fields_of(LayerViewConfiguration) for name in (field.key, field.attribute)
+    )
+    return merge(old, new, known, ()) if isinstance(old, dict) and isinstance(new, dict) else new
 
 
 @attrs.define
@@ -48,85 +106,24 @@ class DatasetViewConfiguration:
     loading_strategy: str | None = None
     segmentation_pattern_opacity: int | None = None
     zoom: float | None = None
-    position: tuple[int, int, int] | None = None
-    rotation: tuple[int, int, int] | None = None
-    layers: dict[str, LayerViewConfiguration] | None = None
-    color_layer_order: list[str] | None = None
+    position: tuple[int, int, int] | None = attrs.field(default=None, metadata=_TUPLE)
+    rotation: tuple[int, int, int] | None = attrs.field(default=None, metadata=_TUPLE)
+    layers: dict[str, LayerViewConfiguration] | None = attrs.field(
+        default=None, metadata=kind(parse=_read_layers, dump=_dump_layers)
+    )
+    color_layer_order: list[str] | None = attrs.field(default=None, metadata=kind(parse=_read_list))
     blend_mode: str | None = None
     natively_rendered_layer_name: str | None = None
 
 
-_TUPLES = frozenset({"color", "intensity_range", "position", "rotation"})
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
-_LAYER_KEYS = {field.name: _camel(field.name) for field in attrs.fields(LayerViewConfiguration)}
-_DATASET_KEYS = {field.name: _camel(field.name) for field in attrs.fields(DatasetViewConfiguration)}
-
-
-def view_keys(kind: type[LayerViewConfiguration | DatasetViewConfiguration]) -> frozenset[str]:
-    """Give the JSON keys that belong to the class; others in a file are someone else's."""
-    return frozenset((_LAYER_KEYS if kind is LayerViewConfiguration else _DATASET_KEYS).values())
-
-
-def _fields(raw: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
-    values = {}
-    for name, key in keys.items():
-        # Some versions of the long-standing library write nested configurations in snake case.
-        value = raw.get(key, raw.get(name))
-        if value is not None:
-            values[name] = tuple(value) if name in _TUPLES and isinstance(value, list) else value
-    return values
-
-
-def layer_view_from_json(raw: Mapping[str, Any] | None) -> LayerViewConfiguration | None:
-    """Read a layer's configuration, None from None; keys that nobody here knows are passed over."""
-    if raw is None:
-        return None
-    values = _fields(raw, _LAYER_KEYS)
-    if "mapping" in values and isinstance(values["mapping"], dict):
-        values["mapping"] = dict(values["mapping"])
-    return LayerViewConfiguration(**values)
-
-
 def dataset_view_from_json(raw: Mapping[str, Any] | None) -> DatasetViewConfiguration | None:
     """Read a dataset's configuration, None from None."""
-    if raw is None:
-        return None
-    values = _fields(raw, _DATASET_KEYS)
-    if isinstance(values.get("layers"), dict):
-        values["layers"] = {
-            name: LayerViewConfiguration(**_fields(layer if isinstance(layer, dict) else {}, _LAYER_KEYS))
-            for name, layer in values["layers"].items()
-        }
-    if isinstance(values.get("color_layer_order"), list):
-        values["color_layer_order"] = list(values["color_layer_order"])
-    return DatasetViewConfiguration(**values)
+    return None if raw is None else _read_view(DatasetViewConfiguration, raw)
 
 
-def view_to_json(view: LayerViewConfiguration | DatasetViewConfiguration) -> dict[str, Any]:
-    """Give the JSON object: camel case keys in the classes' order, without what was never set."""
-    keys = _LAYER_KEYS if isinstance(view, LayerViewConfiguration) else _DATASET_KEYS
-    result: dict[str, Any] = {}
-    for name, key in keys.items():
-        value = getattr(view, name)
-        if value is not None:
-            result[key] = _plain(value)
-    return result
+def _dump_view(view: Any, old: Any) -> Any:
+    return write(view, old) if attrs.has(type(view)) else view
 
 
-def _plain(value: Any) -> Any:
-    """Turn what users assign (vectors, tuples, numpy numbers, nested configurations) into JSON values."""
-    if isinstance(value, LayerViewConfiguration):
-        return view_to_json(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        return value.item()
-    return [_plain(item) for item in value]
+LAYER_VIEW = kind(check_object, layer_view_from_json, _dump_view)
+DATASET_VIEW = kind(check_object, dataset_view_from_json, _dump_view)

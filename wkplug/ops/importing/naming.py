@@ -1,6 +1,6 @@
 """What layers are called: names made of any text, each of them given to one source only.
 
-New names hold ASCII letters, digits and a few signs (see `wkplug.properties.names`). Letters of other scripts are
+New names hold ASCII letters, digits and a few signs (see `wkplug.properties.schema`). Letters of other scripts are
 spelled in these, everything else is left out. Where two sources would get one name, longer ones are tried, then
 numbers; whatever was changed so that a reader may not expect it comes back as a note. Nothing here reads files.
 """
