@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 __all__ = [
     "NOTHING_STORED",
     "OF_SYSTEMS",
+    "ArrayImage",
     "Container",
-    "StoredImage",
     "check_chunks",
     "choose_container",
     "describe_container",
@@ -101,7 +101,7 @@ class Container:
     def topleft(self) -> tuple[int, int, int]:
         """Where the first voxel lies in the dataset, in voxels of the finest resolution."""
         with self.open() as image:
-            begin = image.begin if isinstance(image, StoredImage) else self.layer.begin
+            begin = image.begin if isinstance(image, ArrayImage) else self.layer.begin
         x, y, z = (low + first for low, first in zip(self.layer.offset, begin, strict=True))
         return x, y, z
 
@@ -110,7 +110,7 @@ class Container:
         importer: Importer = registry.importer(self.importer_name)
         try:
             image = importer.open(self.layer.mags[0])
-            return StoredImage(self.layer) if image is None else _ImporterImage(self.layer, image)
+            return ArrayImage(self.layer) if image is None else _ImporterImage(self.layer, image)
         except MissingError as error:
             raise CorruptDataError(
                 f"The metadata of the layer {self.layer.name!r} name the array {self.path}, which is not there.",
@@ -120,7 +120,7 @@ class Container:
     def stored_boxes(self) -> list[Box] | None:
         """The boxes of which something is stored, along the axes of `info`; None where nobody can tell."""
         with self.open() as image:
-            return image.stored_boxes() if isinstance(image, StoredImage) else None
+            return image.stored_boxes() if isinstance(image, ArrayImage) else None
 
     def signature(self) -> str:
         """Containers are taken to stay as they are: looking at all of their files would take too long."""
@@ -209,7 +209,7 @@ class _ListedLocation:
         return iter(self._names)
 
 
-class StoredImage(Image):
+class ArrayImage(Image):
     """An array of a backend as an image; its first voxel is the first one that is there."""
 
     thread_safe = True
@@ -271,7 +271,7 @@ class StoredImage(Image):
         return x, y, z
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (StoredImage, (self._layer,))
+        return (ArrayImage, (self._layer,))
 
     def read(self, box: Box | None = None, *, level: int = 0) -> NDArray[Any]:
         """See `Image.read`."""
