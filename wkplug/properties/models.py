@@ -65,41 +65,23 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 __all__ = [
-    "CURRENT_VERSION",
-    "DATASET_ORDER",
-    "LAYER_ORDER",
-    "AttachmentProperties",
-    "AttachmentsProperties",
-    "DatasetProperties",
-    "LayerProperties",
-    "MagViewProperties",
-    "SegmentationLayerProperties",
-    "box_into_json",
-    "check_dataset",
-    "check_layer",
-    "dataset_from_json",
-    "get_dataset_converter",
-    "is_old_layer",
-    "layer_from_json",
-    "layer_to_json",
-    "mag_of",
-    "mag_to_json",
-    "update_dataset",
-    "update_layer",
-    "value_to_json",
-]
+    "CURRENT_VERSION", "DATASET_ORDER", "LAYER_ORDER", "AttachmentProperties", "AttachmentsProperties",
+    "DatasetProperties", "LayerProperties", "MagViewProperties", "SegmentationLayerProperties", "box_into_json",
+    "check_dataset", "check_layer", "dataset_from_json", "get_dataset_converter", "is_old_layer", "layer_from_json",
+    "layer_to_json", "mag_of", "mag_to_json", "update_dataset", "update_layer", "value_to_json",
+]  # fmt: skip
 
 CURRENT_VERSION = 1
+
+
+_AXES = frozenset({"c", "x", "y", "z"})
 
 
 def _as_dict(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(values)
 
 
-_AXES = frozenset({"c", "x", "y", "z"})
-
-
-# --- mags
+# --- mags -------------------------------------------------------------------------------------------------
 
 
 def mag_of(value: Any) -> tuple[int, int, int] | None:
@@ -199,7 +181,7 @@ _MAGS = kind(
 )
 
 
-# --- attachments
+# --- attachments ------------------------------------------------------------------------------------------
 
 
 @attrs.define
@@ -269,7 +251,7 @@ def _dump_attachments_of_layer(value: Any, old: Any) -> Any:
     return (write(value, old) or None) if isinstance(value, AttachmentsProperties) else value
 
 
-# --- layers and datasets
+# --- layers and datasets ----------------------------------------------------------------------------------
 
 
 def _as_list(values: Iterable[MagViewProperties]) -> list[MagViewProperties]:
@@ -414,13 +396,9 @@ def dataset_from_json(raw: Mapping[str, Any], layers: Sequence[LayerProperties])
 # --- layers -----------------------------------------------------------------------------------------------
 
 LAYER_ORDER = (
-    "name",
-    "category",
-    "boundingBox",
+    *("name", "category", "boundingBox"),
     *(field.key for field in fields_of(SegmentationLayerProperties)[2:]),
-    "additionalAxes",
-    "numChannels",
-    "elementClass",
+    *("additionalAxes", "numChannels", "elementClass"),
 )
 _FIELDS = fields_of(SegmentationLayerProperties)  # of color layers, too, where they are there
 _REQUIRED = ("name", "category", "boundingBox", "dataFormat", "elementClass")

@@ -35,7 +35,7 @@ from wkplug.properties.models import (
     mag_of,
     mag_to_json,
     value_to_json,
-)
+)  # fmt: skip
 from wkplug.properties.schema import check_existing_layer_name, check_layer_name
 
 if TYPE_CHECKING:
@@ -44,17 +44,9 @@ if TYPE_CHECKING:
     from wkplug.properties.state import Entry, State
 
 __all__ = [
-    "AddLayer",
-    "AddMag",
-    "ExtendBox",
-    "Operation",
-    "RemoveLayer",
-    "RemoveMag",
-    "RenameLayer",
-    "SetBox",
-    "SetDatasetKey",
-    "SetLayerKey",
-]
+    "AddLayer", "AddMag", "ExtendBox", "Operation", "RemoveLayer", "RemoveMag", "RenameLayer", "SetBox",
+    "SetDatasetKey", "SetLayerKey",
+]  # fmt: skip
 
 _STRUCTURE = frozenset({"name", "mags", "boundingBox", "additionalAxes", "dataLayers"})
 

@@ -25,36 +25,12 @@ from wkplug.errors import LayerNameError, MissingPropertyError, PropertiesError,
 from wkplug.properties.document import merge
 
 __all__ = [
-    "OVER_SEVERAL_KEYS",
-    "SEGMENT_ID",
-    "TEXT",
-    "TEXTS",
-    "Field",
-    "Wrong",
-    "anything",
-    "check_depth",
-    "check_each",
-    "check_element_class",
-    "check_existing_layer_name",
-    "check_fields",
-    "check_layer_name",
-    "check_list",
-    "check_object",
-    "check_text",
-    "describe",
-    "dtype_from_element_class",
-    "element_class_from_dtype",
-    "existing_name_problem",
-    "fields_of",
-    "guess_num_channels",
-    "kind",
-    "missing",
-    "num_channels_of",
-    "plain",
-    "read",
-    "write",
-    "wrong",
-]
+    "OVER_SEVERAL_KEYS", "SEGMENT_ID", "TEXT", "TEXTS", "Field", "Wrong", "anything", "check_depth", "check_each",
+    "check_element_class", "check_existing_layer_name", "check_fields", "check_layer_name", "check_list",
+    "check_object", "check_text", "describe", "dtype_from_element_class", "element_class_from_dtype",
+    "existing_name_problem", "fields_of", "guess_num_channels", "kind", "missing", "num_channels_of", "plain",
+    "read", "write", "wrong",
+]  # fmt: skip
 
 ModelT = TypeVar("ModelT")
 
@@ -95,7 +71,7 @@ class _Wrong(Exception):  # noqa: N818 - users never meet it: who knows the file
         return self._error(f"{file}: {self.path}{self.text}", hint=self.hint)
 
 
-Wrong = _Wrong
+Wrong = _Wrong  # who reads a file catches it; the underscore says that nobody else does
 
 
 def wrong(text: str, path: str = "") -> Wrong:
