@@ -45,7 +45,7 @@ __all__ = [
     "workers_of",
 ]
 
-_AHEAD = 4
+_CALLS_PER_WORKER = 4
 """How many calls per worker wait or run at once: enough to keep all busy, few enough to hold their results."""
 
 
@@ -110,17 +110,17 @@ class Runner(Executor):
         """The executor that does the work."""
         return self._inner
 
-    def carried(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def with_settings(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Bind the present settings to a function; raises what pickle does if no pool of processes could get it."""
-        carried = _WithSettings(function, config.current())
+        bound = _WithSettings(function, config.current())
         if _is_pool_of_processes(self._inner):
             # The pool would find out in a thread of its own, and may wait forever for its workers when it is shut down.
-            pickle.dumps(carried)
-        return carried
+            pickle.dumps(bound)
+        return bound
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Start one call."""
-        return self._inner.submit(self.carried(function), *args, **kwargs)
+        return self._inner.submit(self.with_settings(function), *args, **kwargs)
 
     def map_to_futures(
         self,
@@ -141,7 +141,7 @@ class Runner(Executor):
             "output_key_getter": output_key_getter,
         }
         further = {name: getter for name, getter in getters.items() if getter is not None}
-        return list(given(self.carried(function), list(items), **further))
+        return list(given(self.with_settings(function), list(items), **further))
 
     def as_completed(self, futures: Iterable[Any]) -> Iterator[Any]:
         """Give futures as they end."""
@@ -172,7 +172,7 @@ def adapted(
     WorkerDiedError instead of BrokenProcessPool where that leaves the `with` block.
     """
     if executor is None or isinstance(executor, (str, NamedExecutor)):
-        made = _made(executor or default)
+        made = _executor_of(executor or default)
         with deaths_explained(), Runner(made, workers=made.workers, owned=True) as runner:
             yield runner
         return
@@ -220,7 +220,7 @@ def deaths_explained() -> Iterator[None]:
         ) from error
 
 
-def _made(wanted: str | NamedExecutor) -> Executor:
+def _executor_of(wanted: str | NamedExecutor) -> Executor:
     """Make an executor by its name; one that no plugin knows is an error that says where such executors come from."""
     named = NamedExecutor(wanted) if isinstance(wanted, str) else wanted
     try:
@@ -362,7 +362,7 @@ def results_in_order(
         return
     most = workers_of(executor) + 1 if at_once is None else at_once
     if isinstance(executor, Runner):
-        function, executor = executor.carried(function), executor.inner
+        function, executor = executor.with_settings(function), executor.inner
     waiting = enumerate(items)
     ended: dict[int, Any] = {}
     with Calls(executor, awaited=not any_failure) as calls:
@@ -411,7 +411,7 @@ def run(
             items,
             executor=runner,
             progress=progress,
-            at_once=_AHEAD * max(1, runner.workers),
+            at_once=_CALLS_PER_WORKER * max(1, runner.workers),
             any_failure=True,
         )
 

@@ -386,7 +386,7 @@ def test_a_mag_that_a_job_is_filling_is_not_deleted(
     from wkplug.errors import LockTimeoutError
     from wkplug.model import changes
 
-    monkeypatch.setattr(changes, "_WAIT_FOR_OTHERS", 0.05)
+    monkeypatch.setattr(changes, "_LOCK_TIMEOUT", 0.05)
     layer = make_layer()
     layer.add_mag(1)
     layer.add_mag(2)

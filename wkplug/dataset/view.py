@@ -293,7 +293,9 @@ class View(UsersNames, OlderView):
         read_only = self.state.read_only if read_only is None else read_only
         return (
             self._part(region, read_only=read_only)
-            for region in chunks.cut(self.state, chunk_shape, chunk_border_alignments, read_only=read_only)
+            for region in chunks.chunked(
+                self.state, chunk_shape, chunk_border_alignments, read_only=read_only
+            )
         )
 
     # --- work on chunks -----------------------------------------------------------------------------------

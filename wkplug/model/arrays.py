@@ -19,7 +19,7 @@ from wkplug.errors import (
     UnknownFormatError,
 )
 from wkplug.model.dtypes import WIDENED
-from wkplug.model.places import places_of
+from wkplug.model.places import possible_places
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
@@ -159,12 +159,12 @@ class ArraySource:
         try:
             handle = self._opened(self.location, mode)
         except MissingError:
-            place = self._place_by_now()
+            place = self._find_moved()
             if place is None:
                 raise
             self.location = place
             handle = self._opened(place, mode)
-        handle.finder = self._place_by_now
+        handle.finder = self._find_moved
         if self.facts is not None:
             self.facts.check(handle.spec, self.location.url)
             if not self._warned:
@@ -184,7 +184,7 @@ class ArraySource:
             allow_incomplete=self.allow_incomplete,
         )
 
-    def _place_by_now(self) -> Location | None:
+    def _find_moved(self) -> Location | None:
         """Where the array has gone, by what the properties say now and where else it may be; None if nowhere."""
         store = self._store
         if store is None or self.facts is None:
@@ -195,7 +195,7 @@ class ArraySource:
         except (LayerNotFoundError, PropertiesError):
             return None
         tried = {self.location}
-        for place in () if entry is None else places_of(store.root, self.facts.layer, entry):
+        for place in () if entry is None else possible_places(store.root, self.facts.layer, entry):
             if place in tried:
                 continue
             tried.add(place)
@@ -207,7 +207,7 @@ class ArraySource:
 
     def adopt(self, handle: ArrayHandle) -> None:
         """Use a handle that was opened for writing elsewhere: by creating the array."""
-        handle.finder = self._place_by_now
+        handle.finder = self._find_moved
         self._handle, self._writing = handle, True
 
     def close(self) -> None:
@@ -229,7 +229,7 @@ class ArraySource:
             self._handle, self._writing = None, False
             self.location = new.child(*self.location.url.removeprefix(f"{old.url}/").split("/"))
 
-    def expect(self, region: Region, factors: tuple[int, ...]) -> None:
+    def reopen_if_too_short(self, region: Region, factors: tuple[int, ...]) -> None:
         """Open again at the next use if the array ends before `region`, which has been listed since.
 
         Another process has extended it then; as it was opened here, its new voxels would read as empty.

@@ -27,10 +27,12 @@ def to_cxyz(data: NDArray[Any], axes: tuple[str, ...]) -> NDArray[Any]:
                 "only c, x, y and z can be longer than 1 here.",
                 hint=f"Read one {axis} at a time with a bounding box, or use read().",
             )
-    kept = [axis for axis in _CXYZ if axis in axes]
+    present = [axis for axis in _CXYZ if axis in axes]
     others = tuple(index for index, axis in enumerate(axes) if axis not in _CXYZ)
     order = [axis for axis in axes if axis in _CXYZ]
-    result = numpy.transpose(data.squeeze(others) if others else data, [order.index(axis) for axis in kept])
+    result = numpy.transpose(
+        data.squeeze(others) if others else data, [order.index(axis) for axis in present]
+    )
     for position, axis in enumerate(_CXYZ):
         if axis not in axes:
             result = numpy.expand_dims(result, position)

@@ -39,7 +39,7 @@ from wkplug.model import layout
 from wkplug.model.dtypes import check_category, check_layer_dtype
 from wkplug.model.places import check_place_is_free, is_link
 from wkplug.model.regions import Region, from_bounding_box
-from wkplug.model.states import AS_USUAL, DatasetState, LayerState, MagState, OpenOptions
+from wkplug.model.states import DEFAULT_OPTIONS, DatasetState, LayerState, MagState, OpenOptions
 from wkplug.notices import warn_user
 from wkplug.properties import (
     LayerProperties,
@@ -68,7 +68,7 @@ __all__ = [
 
 Purpose = Literal["new", "images", "pyramid"]
 
-_WAIT_FOR_OTHERS = 5.0  # seconds; adding an empty mag takes milliseconds, filling one may take days
+_LOCK_TIMEOUT = 5.0  # seconds; adding an empty mag takes milliseconds, filling one may take days
 
 
 # --- datasets ---------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def create_dataset(
     name: str | None = None,
     *,
     exist_ok: bool = False,
-    options: OpenOptions = AS_USUAL,
+    options: OpenOptions = DEFAULT_OPTIONS,
 ) -> DatasetState:
     """Create a dataset, or with `exist_ok` open the one that is there if voxel size and name agree.
 
@@ -300,7 +300,7 @@ def set_layer_key(layer: LayerState, key: str, value: Any, verb: str) -> None:
 def exclusive_layer(dataset: DatasetState, name: str) -> Iterator[None]:
     """Be the only one who adds, renames or deletes a layer of this name; what a killed deletion has left is gone."""
     try:
-        lock = dataset.location.lock(f"layer {name}", timeout=_WAIT_FOR_OTHERS)
+        lock = dataset.location.lock(f"layer {name}", timeout=_LOCK_TIMEOUT)
         with lock:
             dataset.store.refresh()
             removing.settle_deletion(dataset.location.child(name), listed=name in dataset.store.layer_names())
@@ -379,7 +379,7 @@ def _rename_folder_and_entry(layer: LayerState, name: str) -> None:
 
 
 def purpose_of_next_mag(layer: LayerState) -> Purpose:
-    """The first mag of a layer is laid out for growing data, later ones for what is known of it."""
+    """Give what a layer's next mag is laid out for: the first for data that grow, later ones for those there are."""
     return "pyramid" if layer.properties.mags else "new"
 
 
@@ -392,10 +392,10 @@ def exclusive(layer: LayerState, mag: Mag) -> Iterator[None]:
     """
     dataset = layer.dataset
     try:
-        lock = dataset.location.lock(f"mag {layer.name}/{mag}", timeout=_WAIT_FOR_OTHERS)
+        lock = dataset.location.lock(f"mag {layer.name}/{mag}", timeout=_LOCK_TIMEOUT)
         with lock:
             dataset.store.refresh()
-            _settle(layer, mag)
+            _tidy_up(layer, mag)
             yield
     except LockTimeoutError as error:
         raise LockTimeoutError(
@@ -404,7 +404,7 @@ def exclusive(layer: LayerState, mag: Mag) -> Iterator[None]:
         ) from error
 
 
-def _settle(layer: LayerState, mag: Mag) -> None:
+def _tidy_up(layer: LayerState, mag: Mag) -> None:
     """Tidy up what a killed process has left of this mag: a deletion that was noted, the mark of a finished job."""
     if is_link(layer.location):
         return  # another dataset's layer, which settles its own affairs

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from wkplug.model.states import ViewState
 
-__all__ = ["chunk_grid", "cut", "over_axes", "regions", "view_of", "zipped"]
+__all__ = ["chunk_grid", "chunked", "over_axes", "regions", "view_of", "zipped"]
 
 
 def view_of(view: ViewState, position: Position, size: Any, *, read_only: bool | None) -> ViewState:
@@ -75,14 +75,13 @@ def over_axes(view: ViewState, values: Any, others: tuple[int, ...], what: str) 
     names = getattr(values, "axes", None)
     if names is None:
         without_channels = tuple(axis for axis in axes if axis != "c")
-        known = {3: ("x", "y", "z"), len(axes): axes, len(without_channels): without_channels}
-        known[3] = ("x", "y", "z")
-        if len(numbers) not in known:
+        axes_by_length = {len(axes): axes, len(without_channels): without_channels, 3: ("x", "y", "z")}
+        if len(numbers) not in axes_by_length:
             raise GeometryError(
                 f"The {what} {numbers} has {len(numbers)} numbers; the axes are {', '.join(axes)}.",
                 hint="Give three numbers for x, y and z, or one per axis.",
             )
-        names = known[len(numbers)]
+        names = axes_by_length[len(numbers)]
     by_axis = dict(zip(names, numbers, strict=True))
     return tuple(by_axis.get(axis, other) for axis, other in zip(axes, others, strict=True))
 
@@ -137,7 +136,7 @@ def regions(view: ViewState, chunk_shape: Any) -> list[Region]:
     return list(grids.cells(*view.region, chunk_grid(view, chunk_shape)))
 
 
-def cut(view: ViewState, chunk_shape: Any, alignments: Any, *, read_only: bool) -> Iterator[Region]:
+def chunked(view: ViewState, chunk_shape: Any, alignments: Any, *, read_only: bool) -> Iterator[Region]:
     """Cut a view as `View.chunk` does: by default the grid starts at the view's own top-left."""
     if view.read_only and not read_only:
         raise InvalidArgumentError(
@@ -165,10 +164,10 @@ def cut(view: ViewState, chunk_shape: Any, alignments: Any, *, read_only: bool) 
                 f"long and counted from {first}.",
                 hint="Chunk shapes are in Mag(1) voxels, and multiples of the mag.",
             )
-    return _cut_at(view, own, grid, origin, read_only=read_only)
+    return _cells_of(view, own, grid, origin, read_only=read_only)
 
 
-def _cut_at(
+def _cells_of(
     view: ViewState, own: Region, grid: tuple[int, ...], origin: tuple[int, ...], *, read_only: bool
 ) -> Iterator[Region]:
     watching = not read_only

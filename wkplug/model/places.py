@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Location
     from wkplug.properties import MagViewProperties
 
-__all__ = ["check_place_is_free", "is_link", "likely_place", "places_of", "to_path"]
+__all__ = ["check_place_is_free", "is_link", "likely_place", "possible_places", "to_path"]
 
 
 def to_path(location: Location) -> pathlib.Path:
@@ -63,7 +63,7 @@ def check_place_is_free(location: Location) -> None:
         )
 
 
-def places_of(root: Location, layer: str, entry: MagViewProperties) -> Iterator[Location]:
+def possible_places(root: Location, layer: str, entry: MagViewProperties) -> Iterator[Location]:
     """Iterate over the places where a listed mag may lie, the recorded one first; `root` is the dataset's.
 
     Recorded paths may be older than a renaming by other software, or relative to the layer, and folders are called
@@ -92,7 +92,7 @@ def likely_place(root: Location, layer: str, entry: MagViewProperties) -> tuple[
 
     Without any it is the one that is recorded. One look at the disk for each mag, since opened datasets have many.
     """
-    places = places_of(root, layer, entry)
+    places = possible_places(root, layer, entry)
     first = next(places)
     local = first.local_path()
     if local is not None:

@@ -35,7 +35,7 @@ Region: TypeAlias = Box
 
 
 class Position(NamedTuple):
-    """Where, as the public methods are told: at most one of these, in Mag(1) voxels; relative ones to a view."""
+    """Where, as the public methods get it: at most one of these, in Mag(1) voxels; relative ones to a view."""
 
     relative_offset: Any = None
     absolute_offset: Any = None

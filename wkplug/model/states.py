@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from wkplug.properties import LayerProperties, VoxelSize
 
 __all__ = [
-    "AS_USUAL", "DatasetState", "HasState", "LayerState", "MagState", "Mags", "OpenOptions", "ViewState", "state_of",
+    "DEFAULT_OPTIONS", "DatasetState", "HasState", "LayerState", "MagState", "Mags", "OpenOptions", "ViewState",
+    "state_of",
 ]  # fmt: skip
 
 V = TypeVar("V")
@@ -59,7 +60,7 @@ class OpenOptions(NamedTuple):
     allow_incomplete: bool = False
 
 
-AS_USUAL = OpenOptions({})
+DEFAULT_OPTIONS = OpenOptions({})
 """Writable, without unfinished mags; configuration and priority choose implementations."""
 
 
@@ -72,7 +73,7 @@ class DatasetState:
     __slots__ = ("_layers", "import_report", "location", "options", "shown_as", "store")
 
     def __init__(
-        self, location: Location, store: Store, options: OpenOptions = AS_USUAL, *, shown_as: str = ""
+        self, location: Location, store: Store, options: OpenOptions = DEFAULT_OPTIONS, *, shown_as: str = ""
     ) -> None:
         """Put a dataset together; shown_as: the public class, as "package.module:Class", where a plugin brings it."""
         self.shown_as = shown_as
@@ -84,7 +85,7 @@ class DatasetState:
         self._layers: dict[str, LayerState] = {}
 
     @classmethod
-    def open(cls, place: Any, options: OpenOptions = AS_USUAL, **further: Any) -> DatasetState:
+    def open(cls, place: Any, options: OpenOptions = DEFAULT_OPTIONS, **further: Any) -> DatasetState:
         """Open the dataset at a place: a folder, a zip archive, or a URL that a service of a plugin answers for.
 
         further: what the service understands beyond `options`. DatasetNotFoundError if there is none.
@@ -103,7 +104,7 @@ class DatasetState:
     @classmethod
     def of(cls, source: DatasetSource) -> DatasetState:
         """Take what a service has answered."""
-        options = AS_USUAL._replace(**source.options)
+        options = DEFAULT_OPTIONS._replace(**source.options)
         return cls(source.location, source.store, options, shown_as=source.shown_as)
 
     @property
@@ -437,7 +438,7 @@ class Mags(Mapping[Mag, V]):
 class ViewState:
     """A box of one array: how the array is reached, its mag, and the box in Mag(1) voxels."""
 
-    __slots__ = ("_own", "factors", "frame", "mag", "read_only", "source")
+    __slots__ = ("_region", "factors", "frame", "mag", "read_only", "source")
 
     def __init__(
         self, source: ArraySource, frame: Frame, mag: Mag, region: Region, *, read_only: bool
@@ -448,12 +449,12 @@ class ViewState:
         self.factors = frame.factors(mag.to_tuple())
         """Mag(1) voxels per voxel of the array, for every axis of the array."""
         self.read_only = read_only
-        self._own = region
+        self._region = region
 
     @property
     def region(self) -> Region:
         """The box over all axes of the array, in Mag(1) voxels."""
-        return self._own
+        return self._region
 
     @property
     def data_format(self) -> str:
@@ -489,7 +490,7 @@ class ViewState:
         """A view of another box of the same array; nothing is checked."""
         view = ViewState.__new__(ViewState)
         view.source, view.frame, view.mag, view.factors = self.source, self.frame, self.mag, self.factors
-        view._own, view.read_only = region, read_only
+        view._region, view.read_only = region, read_only
         return view
 
     def __repr__(self) -> str:
@@ -540,9 +541,9 @@ class MagState(ViewState):
         properties = self.layer.properties
         if properties is not self._seen:
             region = grids.refined(grids.coarsened(self.layer.region, self.factors), self.factors)
-            self._own, self._seen = region, properties
-            self.source.expect(region, self.factors)
-        return self._own
+            self._region, self._seen = region, properties
+            self.source.reopen_if_too_short(region, self.factors)
+        return self._region
 
     @property
     def location(self) -> Location:
@@ -572,4 +573,4 @@ class MagState(ViewState):
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.layer, self.source, self.frame, self.mag, self.factors, self.read_only = state
-        self._own, self._seen = ((), ()), None
+        self._region, self._seen = ((), ()), None

@@ -1,7 +1,7 @@
 """What an image file or a container holds, who takes it and why, and what it would become: `wkplug inspect`.
 
 Nothing is written, and no voxel is decoded: all comes from the file's headers. The work of importing is in
-`wkplug.ops.importing`; here only its reading of the axes (`Meaning`) is shown.
+`wkplug.ops.importing`; here only its reading of the axes (`AxisRoles`) is shown.
 """
 
 from __future__ import annotations

@@ -146,8 +146,12 @@ class OlderDataset:
                 make_relative if isinstance(make_relative, str) else None,
                 new_layer_name,
             )
-        made = verbs.layer_copying.add_symlink_layer(
-            self.state, state_of(foreign_layer), new_layer_name, make_relative=bool(make_relative)
+        made = verbs.layer_copying.add_layer_as_ref(
+            self.state,
+            state_of(foreign_layer),
+            new_layer_name,
+            make_relative=bool(make_relative),
+            symlink=True,
         )
         return self._layer(made)
 

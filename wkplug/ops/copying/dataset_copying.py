@@ -64,11 +64,11 @@ def copy_dataset(
             voxel_size,
             voxel_size_with_unit,
             sorted(ignored),
-            *layer_copying.asked_of(bounding_box),
+            *layer_copying.box_fingerprint(bounding_box),
         ],
     )
     for layer in layers:
-        layer_copying.cropped(layer, bounding_box, exists_ok=exists_ok)
+        layer_copying.part_to_copy(layer, bounding_box, exists_ok=exists_ok)
     goes_on = unfinished.goes_on(exists_ok=exists_ok, error=DatasetExistsError)
     created = not location.child(FILE_NAME).exists()
     if not created:

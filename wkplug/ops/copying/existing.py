@@ -83,7 +83,7 @@ def add_layer_for_existing_files(
             hint="Use layer.add_mag_for_existing_files to list further mags of it.",
         )
     with changes.exclusive_layer(dataset, layer_name):
-        properties = _layer_found(
+        properties = _properties_of_folder(
             dataset,
             layer_name,
             category,
@@ -98,7 +98,7 @@ def add_layer_for_existing_files(
     return dataset.layer(layer_name)
 
 
-def _layer_found(
+def _properties_of_folder(
     dataset: DatasetState,
     layer_name: str,
     category: str,
@@ -247,7 +247,7 @@ def add_mag_for_existing_files(layer: LayerState, mag: MagLike) -> MagState:
                 f"{location.url} holds no array of the format {layer.data_format}.",
                 hint="The layer's data format can't differ from its mags'.",
             ) from error
-        _check_kind(layer, handle)
+        _check_fits(layer, handle)
         return changes.list_mag(layer, wanted, handle)
 
 
@@ -263,9 +263,9 @@ def add_mag_from_array(
     layer.check_writable("get another mag")
     wanted, source = Mag(mag), storage.locate(path)
     _check_free(layer, wanted)
-    found = _probed(source, layer)
-    _take_axes(layer, found)
-    _check_kind(layer, found)
+    found = _opened_for_layer(source, layer)
+    _adopt_axes(layer, found)
+    _check_fits(layer, found)
     target = layer.location.child(wanted.to_layer_name())
     if move and (source.local_path() is None or target.local_path() is None):
         raise InvalidArgumentError(
@@ -287,7 +287,7 @@ def add_mag_from_array(
             target, data_format, mode="r+", axes=layer.frame.axes, allow_incomplete=True
         )
         if extend_layer_bounding_box:
-            region = _reached(layer, wanted, handle)
+            region = _extended_region(layer, wanted, handle)
             if region != layer.region:
                 changes.extend_box(layer, region)
         changes.list_finished(layer, {wanted: handle})
@@ -311,7 +311,7 @@ def _renamed(source: Location, target: Location) -> bool:
     return True
 
 
-def _probed(source: Location, layer: LayerState) -> storage.ArrayHandle:
+def _opened_for_layer(source: Location, layer: LayerState) -> storage.ArrayHandle:
     try:
         handle = storage.open_array(source)
     except WkplugError as error:
@@ -328,7 +328,7 @@ def _probed(source: Location, layer: LayerState) -> storage.ArrayHandle:
     return handle
 
 
-def _take_axes(layer: LayerState, handle: storage.ArrayHandle) -> None:
+def _adopt_axes(layer: LayerState, handle: storage.ArrayHandle) -> None:
     """Give a layer without mags the array's axes, if it has no channels to lose."""
     count = len(handle.spec.axes)
     if count == len(layer.frame.axes) or layer.properties.mags:
@@ -343,7 +343,7 @@ def _take_axes(layer: LayerState, handle: storage.ArrayHandle) -> None:
     layer.dataset.store.apply(operations.SetBox(layer.name, box))
 
 
-def _reached(layer: LayerState, mag: Mag, handle: storage.ArrayHandle) -> Region:
+def _extended_region(layer: LayerState, mag: Mag, handle: storage.ArrayHandle) -> Region:
     """The layer's box, made to reach the array's end along x, y and z."""
     start, shape = layer.region
     factors = layer.frame.factors(mag.to_tuple())
@@ -365,7 +365,7 @@ def _check_free(layer: LayerState, mag: Mag) -> None:
         )
 
 
-def _check_kind(layer: LayerState, handle: storage.ArrayHandle) -> None:
+def _check_fits(layer: LayerState, handle: storage.ArrayHandle) -> None:
     spec = handle.spec
     facts = {
         "dtype": (layer.dtype.name, spec.dtype),

@@ -61,12 +61,11 @@ __all__ = [
     "add_layer_as_ref",
     "add_layer_like",
     "add_symlink_attachment",
-    "add_symlink_layer",
-    "asked_of",
+    "box_fingerprint",
     "check_attachments",
-    "cropped",
     "layer_of",
     "link_other_entries",
+    "part_to_copy",
 ]
 
 
@@ -78,8 +77,8 @@ _NOT_COPIED = frozenset(
     }
 )  # fmt: skip
 
-_OUR_OWN = ".wkplug"
-_LOOKS = 16
+_OWN_PREFIX = ".wkplug"
+_LOOKUP_THREADS = 16
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -101,7 +100,7 @@ def add_layer_like(
     _check_free(dataset, layer_name)
     _warn_of_place(dataset, layer_name, data_format or str(other_layer.data_format))
     with changes.exclusive_layer(dataset, layer_name):
-        dataset.store.apply(*_describe(other_layer, layer_name, data_format=data_format))
+        dataset.store.apply(*_listing_operations(other_layer, layer_name, data_format=data_format))
     return dataset.layer(layer_name)
 
 
@@ -122,7 +121,7 @@ def add_layer_as_copy(
     """Copy a layer; see `Dataset.add_layer_as_copy`."""
     dataset.check_writable("its layers")
     source = layer_of(foreign_layer)
-    box = cropped(source, bounding_box, exists_ok=exists_ok)
+    box = part_to_copy(source, bounding_box, exists_ok=exists_ok)
     if box is not None:
         request = attrs.evolve(request or CopyOptions(), files=False)
     name = source.name if new_layer_name is None else new_layer_name
@@ -134,7 +133,7 @@ def add_layer_as_copy(
         kind="layer",
         source=source.location,
         target=dataset.location.child(name),
-        asked=[request, data_format, with_attachments, *asked_of(box)],
+        asked=[request, data_format, with_attachments, *box_fingerprint(box)],
     )
     listed = name in dataset.store.layer_names()
     if not listed:
@@ -153,7 +152,7 @@ def add_layer_as_copy(
                 hint="Copy it into another dataset, or under another name: new_layer_name.",
             )
         unfinished.begin(into=not goes_on)
-        dataset.store.apply(*_keys_of(source, name))
+        dataset.store.apply(*_key_operations(source, name))
     else:
         with changes.exclusive_layer(dataset, name):
             pass  # what a killed deletion has left of that name goes before anything is marked there
@@ -195,7 +194,7 @@ def add_layer_as_copy(
     return layer
 
 
-def cropped(layer: LayerState, box: NDBoundingBox | None, *, exists_ok: bool) -> NDBoundingBox | None:
+def part_to_copy(layer: LayerState, box: NDBoundingBox | None, *, exists_ok: bool) -> NDBoundingBox | None:
     """The part of a layer's box that lies in another one of x, y, z; InvalidArgumentError if they don't meet."""
     if box is None:
         return None
@@ -217,8 +216,8 @@ def cropped(layer: LayerState, box: NDBoundingBox | None, *, exists_ok: bool) ->
     return whole.with_topleft_xyz(part.topleft).with_size_xyz(part.size)
 
 
-def asked_of(box: NDBoundingBox | None) -> list[Any]:
-    """What a box adds to that in which copies of one source may differ."""
+def box_fingerprint(box: NDBoundingBox | None) -> list[Any]:
+    """The part of a copy's fingerprint that a box gives."""
     return [] if box is None else [[list(box.topleft_xyz), list(box.size_xyz)]]
 
 
@@ -228,31 +227,31 @@ def add_layer_as_ref(
     new_layer_name: str | None = None,
     *,
     make_relative: bool = False,
+    symlink: bool = False,
 ) -> LayerState:
-    """List a layer whose files stay where they are; see `Dataset.add_layer_as_ref`."""
-    source, name = _to_reference(dataset, foreign_layer, new_layer_name)
-    with changes.exclusive_layer(dataset, name):
-        dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
-    return dataset.layer(name)
+    """List a layer whose files stay where they are; see `Dataset.add_layer_as_ref`.
 
-
-def add_symlink_layer(
-    dataset: DatasetState,
-    foreign_layer: LayerState | str | os.PathLike[str],
-    new_layer_name: str | None = None,
-    *,
-    make_relative: bool = False,
-) -> LayerState:
-    """Link a layer's folder and list the layer; see `Dataset.add_symlink_layer`."""
-    source, name = _to_reference(dataset, foreign_layer, new_layer_name)
+    symlink: make a link to its folder, too; see `Dataset.add_symlink_layer`.
+    """
+    dataset.check_writable("its layers")
+    source = layer_of(foreign_layer)
+    _check_foreign(dataset, source)
+    name = source.name if new_layer_name is None else new_layer_name
+    check_layer_name(name)
+    _check_free(dataset, name)
+    _warn_of_missing_mags(source)
     with changes.exclusive_layer(dataset, name):
-        link = mag_copying.make_link(
-            dataset.location.child(name), source.location, make_relative=make_relative
-        )
+        link = None
+        if symlink:
+            place = dataset.location.child(name)
+            link = mag_copying.make_link(place, source.location, make_relative=make_relative)
         try:
-            dataset.store.apply(*_describe(source, name, pointing_from=dataset, make_relative=make_relative))
+            dataset.store.apply(
+                *_listing_operations(source, name, pointing_from=dataset, make_relative=make_relative)
+            )
         except BaseException:
-            link.unlink()
+            if link is not None:
+                link.unlink()
             raise
     return dataset.layer(name)
 
@@ -277,29 +276,13 @@ def add_symlink_attachment(layer: LayerState, item: Attached, *, make_relative: 
         raise
 
 
-def _to_reference(
-    dataset: DatasetState,
-    foreign_layer: LayerState | str | os.PathLike[str],
-    new_layer_name: str | None,
-) -> tuple[LayerState, str]:
-    """Give the layer that is to be referred to, and the name that it gets; refuses what can't be."""
-    dataset.check_writable("its layers")
-    source = layer_of(foreign_layer)
-    _check_foreign(dataset, source)
-    name = source.name if new_layer_name is None else new_layer_name
-    check_layer_name(name)
-    _check_free(dataset, name)
-    _warn_of_missing_mags(source)
-    return source, name
-
-
 def _warn_of_missing_mags(source: LayerState) -> None:
     """Warn of mags that the layer lists and that are not there: what refers to it lists them, too."""
     views = list(source.mags.values())
     if source.location.local_path() is not None:
         there = list(map(_is_there, views))
     else:  # several at once where each look is a request
-        with ThreadPoolExecutor(_LOOKS, thread_name_prefix="wkplug-look") as pool:
+        with ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="wkplug-look") as pool:
             there = list(pool.map(_is_there, views))
     gone = [view for view, found in zip(views, there, strict=True) if not found]
     if gone:
@@ -324,7 +307,7 @@ def _is_there(view: MagState) -> bool:
 # --- properties -------------------------------------------------------------------------------------------
 
 
-def _describe(
+def _listing_operations(
     source: LayerState,
     name: str,
     *,
@@ -353,10 +336,10 @@ def _describe(
     if isinstance(entry, SegmentationLayerProperties):
         entry = attrs.evolve(entry, attachments=AttachmentsProperties())
     described: list[operations.Operation] = [
-        operations.AddLayer(entry, like=_raw(source)),
-        *_keys_of(source, name),
+        operations.AddLayer(entry, like=_json_of(source)),
+        *_key_operations(source, name),
     ]
-    listed = _raw(source).get("attachments") if pointing_from is not None else None
+    listed = _json_of(source).get("attachments") if pointing_from is not None else None
     if pointing_from is not None and listed:
         places = {
             (item.kind.container_name, item.name): mag_copying.recorded_path(
@@ -390,17 +373,17 @@ def _with_paths(raw: dict[str, Any], places: dict[tuple[str, str], str]) -> dict
     return raw
 
 
-def _raw(layer: LayerState) -> dict[str, Any]:
+def _json_of(layer: LayerState) -> dict[str, Any]:
     """The layer's JSON object, for looking at."""
     raw: dict[str, Any] = layer.dataset.store.raw_layer(layer.name)
     return raw
 
 
-def _keys_of(source: LayerState, name: str) -> list[operations.Operation]:
+def _key_operations(source: LayerState, name: str) -> list[operations.Operation]:
     """The changes that give layer `name` the keys of `source`, known and unknown ones, as copies."""
     return [
         operations.SetLayerKey(name, key, copy.deepcopy(value))
-        for key, value in _raw(source).items()
+        for key, value in _json_of(source).items()
         if key not in _NOT_COPIED and value is not None
     ]
 
@@ -481,7 +464,9 @@ def _other_entries(layer: LayerState) -> list[str]:
     except (MissingError, UnlistableError):
         return []
     return [
-        name for name in names if name.rstrip("/") not in mags | described and not name.startswith(_OUR_OWN)
+        name
+        for name in names
+        if name.rstrip("/") not in mags | described and not name.startswith(_OWN_PREFIX)
     ]
 
 
@@ -541,7 +526,10 @@ def link_other_entries(source: LayerState, layer: LayerState) -> None:
 
 @attrs.frozen(kw_only=True)
 class UnfinishedCopy:
-    """A copy that is to be made. kind: "layer" or "dataset"; asked: what copies of one source may differ in."""
+    """A copy that is to be made.
+
+    kind: "layer" or "dataset". asked: the parameters in which copies of one source may differ.
+    """
 
     kind: str
     source: Location

@@ -40,7 +40,7 @@ from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
 from wkplug.model.regions import Region
 from wkplug.model.states import DatasetState, LayerState, MagState, OpenOptions
-from wkplug.ops.copying.rewriting import copy_voxels, in_order
+from wkplug.ops.copying.rewriting import copy_voxels, reordered
 from wkplug.progress import Progress, shown
 from wkplug.properties import MagViewProperties, operations
 from wkplug.storage import ArrayHandle
@@ -187,7 +187,7 @@ def add_mag(
     request = request or CopyOptions()
     target = source.mag if mag is None else Mag(mag)
     copies = transfer in (Transfer.DATA, Transfer.FILES)
-    _check_kind(layer, source, formats=not copies)
+    _check_fits(layer, source, formats=not copies)
     if target in layer.mags and not (copies and exists_ok):
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {target}.",
@@ -195,7 +195,7 @@ def add_mag(
             if copies
             else "Choose another mag: mag=...",
         )
-    region = _region_as(source, layer, target)
+    region = _region_for(source, layer, target)
     if not copies:
         if source.layer == layer:
             raise InvalidArgumentError(
@@ -204,7 +204,7 @@ def add_mag(
             )
         with suppress(IncompleteMagError):  # whoever writes it may go on
             source.source.handle  # noqa: B018 - refuses a mag whose files are gone or don't fit its layer
-        return _point_to(
+        return _refer_to(
             layer, source, target, transfer, region if extend_layer_bounding_box else None, make_relative
         )
     source.source.handle  # noqa: B018 - refuses a source that an unfinished job has marked
@@ -213,7 +213,7 @@ def add_mag(
         if target in layer.mags:
             _check_layout(layer, target, request)
             _overwrite(layer, source, target, wanted, region, pool, progress)
-        elif _by_files(layer, source, request, transfer):
+        elif _copies_files(layer, source, request, transfer):
             _copy_files(layer, source, target, wanted)
             if progress is not None:
                 progress(1, 1)
@@ -225,14 +225,14 @@ def add_mag(
 # --- checks -----------------------------------------------------------------------------------------------
 
 
-def _check_kind(layer: LayerState, source: MagState, *, formats: bool) -> None:
+def _check_fits(layer: LayerState, source: MagState, *, formats: bool) -> None:
     other = source.layer
     facts = {
         "dtype": (layer.dtype.name, other.dtype.name),
         "number of channels": (layer.num_channels, other.num_channels),
         "axes": (layer.frame.axes, source.frame.axes),
     }
-    if not formats and reorders(layer, source):
+    if not formats and can_reorder(layer, source):
         del facts["axes"]
     if formats:
         facts["data format"] = (str(layer.data_format), str(other.data_format))
@@ -245,7 +245,7 @@ def _check_kind(layer: LayerState, source: MagState, *, formats: bool) -> None:
             )
 
 
-def reorders(layer: LayerState, source: MagState) -> bool:
+def can_reorder(layer: LayerState, source: MagState) -> bool:
     """Whether the layer's format has an order of axes of its own, which the source's voxels can be brought into."""
     own, given = layer.frame.axes, source.frame.axes
     return (
@@ -256,7 +256,7 @@ def reorders(layer: LayerState, source: MagState) -> bool:
 
 
 def _read_handle(layer: LayerState, source: MagState) -> ArrayHandle:
-    return in_order(source.source.handle, layer.frame.axes)
+    return reordered(source.source.handle, layer.frame.axes)
 
 
 def _check_layout(layer: LayerState, mag: Mag, request: CopyOptions) -> None:
@@ -267,7 +267,7 @@ def _check_layout(layer: LayerState, mag: Mag, request: CopyOptions) -> None:
         )
 
 
-def _region_as(source: MagState, layer: LayerState, target: Mag) -> Region:
+def _region_for(source: MagState, layer: LayerState, target: Mag) -> Region:
     """The part of the source that its layer shows, in Mag(1) voxels of the mag that it is to become."""
     own = source.layer.region
     if source.mag != target:
@@ -280,7 +280,7 @@ def _region_as(source: MagState, layer: LayerState, target: Mag) -> Region:
     return grids.refined((start, shape), layer.frame.factors(target.to_tuple()))
 
 
-def _by_files(layer: LayerState, source: MagState, request: CopyOptions, transfer: Transfer) -> bool:
+def _copies_files(layer: LayerState, source: MagState, request: CopyOptions, transfer: Transfer) -> bool:
     """Whether files can be copied as they are: the same storage, on places that list what they hold."""
     wanted = True if transfer is Transfer.FILES else request.files
     if wanted is False:
@@ -324,7 +324,7 @@ def _copy_data(
     making = changes.new_mag(
         layer,
         target,
-        _for_format(layer, source, target, request, whole),
+        _layout_of_copy(layer, source, target, request, whole),
         changes.purpose_of_next_mag(layer),
         _mark(layer, source, target),
         region=whole,
@@ -338,7 +338,7 @@ def _copy_data(
         _extend(layer, wanted)
 
 
-def _for_format(
+def _layout_of_copy(
     layer: LayerState, source: MagState, target: Mag, request: CopyOptions, region: Region
 ) -> LayoutRequest:
     """What is asked for; in the source's format with its codecs, in another one with its plain chunks and shards."""
@@ -450,7 +450,7 @@ def _copy_files(layer: LayerState, source: MagState, target: Mag, wanted: Region
         changes.grow([view], layer.region)
 
 
-def _point_to(
+def _refer_to(
     layer: LayerState,
     source: MagState,
     target: Mag,

@@ -48,7 +48,7 @@ def compress(
     progress: Progress | None = None,
 ) -> bool:
     """Compress a mag, keeping its chunks and shards; gives whether there was something to do."""
-    _clean_up(view)
+    _finish_interrupted(view)
     spec = view.source.handle.spec
     if spec.compressed:
         _log.info("Skipping the mag %s of %s as it is already compressed.", view.name, view.layer.name)
@@ -70,7 +70,7 @@ def rechunk(
     progress: Progress | None = None,
 ) -> None:
     """Store a mag in other chunks and shards; see `MagView.rechunk`."""
-    _clean_up(view)
+    _finish_interrupted(view)
     request = LayoutRequest(
         chunk_shape=chunk_shape, shard_shape=shard_shape, compress=True if compress is None else compress
     )
@@ -182,10 +182,10 @@ def _in_place(view: MagState, request: LayoutRequest, pool: Any, progress: Progr
         storage.forget(place)
         view.source.forget()
         replacing.swap(location)
-        _complete(view, extra)
+        _list_new_array(view, extra)
 
 
-def _complete(view: MagState, extra: dict[str, Any]) -> None:
+def _list_new_array(view: MagState, extra: dict[str, Any]) -> None:
     """After the swap: the entry says what the new array is, then the old one goes."""
     source = view.source
     source.forget()
@@ -195,14 +195,14 @@ def _complete(view: MagState, extra: dict[str, Any]) -> None:
     view.layer.mag(view.mag).source.forget()
 
 
-def _clean_up(view: MagState) -> None:
+def _finish_interrupted(view: MagState) -> None:
     """Finish what a killed call has left of a swap."""
     location = view.location
     if view.read_only or location.local_path() is None or not replacing.is_unfinished(location):
         return
     with changes.exclusive(view.layer, view.mag):
         replacing.recover(location)
-        _complete(view, mag_copying.all_keys(view))
+        _list_new_array(view, mag_copying.all_keys(view))
 
 
 def _check_own(view: MagState) -> None:

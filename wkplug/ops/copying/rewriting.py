@@ -9,7 +9,7 @@ Tiles that are all fill value are not written: the target is new, and there they
 target has voxels already) shards are compared with what is there, and written where they differ: what a call before
 this one has brought stays untouched. That takes a second tile per worker.
 
-For formats that have an order of axes of their own, `in_order` reads an array with its axes in that order.
+For formats that have an order of axes of their own, `reordered` reads an array with its axes in that order.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ __all__ = [
     "TILE_BYTES",
     "Reordered",
     "copy_voxels",
-    "in_order",
     "job_grid",
+    "reordered",
     "stored_tasks",
     "tile_shape",
 ]
 
 
-def in_order(handle: ArrayHandle, axes: tuple[str, ...]) -> ArrayHandle:
+def reordered(handle: ArrayHandle, axes: tuple[str, ...]) -> ArrayHandle:
     """Give the handle itself where it has these axes, else one that reads with them."""
     if handle.spec.axes == axes:
         return handle

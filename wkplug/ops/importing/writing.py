@@ -76,8 +76,8 @@ def write_volume(
         Journal.remove(_folder(dataset.layer(planned.layers[0].name), mag))
         return [dataset.layer(layer.name) for layer in planned.layers], []
     with ExitStack() as locks:
-        begun = [_get_or_add_layer(dataset, layer) for layer in planned.layers]
-        layers, new = [layer for layer, _ in begun], all(is_new for _, is_new in begun)
+        layers_and_new = [_get_or_add_layer(dataset, layer) for layer in planned.layers]
+        layers, new = [layer for layer, _ in layers_and_new], all(is_new for _, is_new in layers_and_new)
         for layer in layers:
             locks.enter_context(changes.exclusive(layer, mag))
         try:
@@ -123,7 +123,7 @@ def _write_voxels(
             mode, request = options.pyramid.interpolation_mode, options.coarser_request
             pyramids = [
                 stack.enter_context(
-                    StreamingPyramid.begun(layer, mag, planned.mags, planned.streaming, mode, request)
+                    StreamingPyramid.begin(layer, mag, planned.mags, planned.streaming, mode, request)
                 )
                 for layer in layers
             ]
@@ -242,8 +242,8 @@ def _open_arrays(
     folders = [_folder(layer, mag) for layer in layers]
     journal = Journal.find(folders[0])
     # Those that are listed are whole: it was stopped between one layer and the next.
-    begun = [mag in layer.mags or storage.read_mark(_folder(layer, mag)) for layer in layers]
-    if journal is not None and journal.fingerprint == planned.fingerprint and all(begun):
+    has_begun = [mag in layer.mags or storage.read_mark(_folder(layer, mag)) for layer in layers]
+    if journal is not None and journal.fingerprint == planned.fingerprint and all(has_begun):
         for folder in folders:
             storage.refuse_mark(folder, "")
             remove_temporaries(folder)

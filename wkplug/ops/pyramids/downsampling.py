@@ -63,7 +63,7 @@ __all__ = [
     "downsample",
     "downsample_dataset",
     "downsample_mag_list",
-    "exists",
+    "mag_exists_error",
     "mark_of",
     "redownsample",
     "source_view",
@@ -92,7 +92,7 @@ def downsample(
         from_mag = from_mag_view.mag
     source = Mag(from_mag) if from_mag is not None else _coarsest(layer)
     if source not in layer.mags and from_mag_view is None:
-        raise _no_source(layer, source)
+        raise _no_source_error(layer, source)
     size, mode = layer.bounding_box.size_xyz, SamplingModes.parse(options.sampling_mode)
     if size.z == 1 and mode is not SamplingModes.CONSTANT_Z:
         warn_user(
@@ -276,7 +276,7 @@ def source_view(layer: LayerState, mag: Mag, given: MagState | None, *, verb: st
         )
     if given is None:
         if mag not in layer.mags:
-            raise _no_source(layer, mag, verb)
+            raise _no_source_error(layer, mag, verb)
         return layer.mag(mag)
     if given.mag != mag:
         raise InvalidArgumentError(f"from_mag_view is of mag {given.mag}, but from_mag is {mag}.")
@@ -336,7 +336,7 @@ def _coarsest(layer: LayerState) -> Mag:
     return next(complete, mags[-1])
 
 
-def _no_source(layer: LayerState, mag: Mag, verb: str = "downsample") -> NoSourceMagError:
+def _no_source_error(layer: LayerState, mag: Mag, verb: str = "downsample") -> NoSourceMagError:
     there = ", ".join(map(str, layer.mags)) or "none"
     return NoSourceMagError(
         f"The layer {layer.name!r} has no mag {mag} to {verb} from; it has {there}.",
@@ -346,18 +346,18 @@ def _no_source(layer: LayerState, mag: Mag, verb: str = "downsample") -> NoSourc
 
 def check_free(layer: LayerState, mag: Mag) -> None:
     """Refuse a mag that exists, but for one that a killed call has left."""
-    if mag in layer.mags and not _left_unfinished(layer, mag):
-        raise exists(layer, mag)
+    if mag in layer.mags and not _is_left_unfinished(layer, mag):
+        raise mag_exists_error(layer, mag)
 
 
-def exists(
+def mag_exists_error(
     layer: LayerState, mag: Mag, hint: str = "Pass allow_overwrite=True to compute it anew."
 ) -> MagExistsError:
     """Make the error that refuses to compute a mag that is there."""
     return MagExistsError(f"The layer {layer.name!r} already has the mag {mag}.", hint=hint)
 
 
-def _left_unfinished(layer: LayerState, mag: Mag) -> bool:
+def _is_left_unfinished(layer: LayerState, mag: Mag) -> bool:
     """Whether a killed call has left the mag listed and marked: the same call may finish it."""
     mark = storage.read_mark(layer.mag(mag).location)
     return mark is not None and mark.job.startswith(_JOB) and mark.job.endswith(f" -> {mag}")
@@ -387,7 +387,10 @@ def _check_scheme(mags: list[Mag], *, force: bool) -> None:
 
 @attrs.frozen(kw_only=True)
 class StreamingPyramid:
-    """A pyramid that is being fed; make it with `begun`. Boxes are voxels of the source, over all axes."""
+    """A pyramid that is computed while its source is written; make it with `begin`.
+
+    Boxes are voxels of the source, over all axes.
+    """
 
     layer: LayerState
     mags: dict[Mag, ArrayHandle]
@@ -395,11 +398,11 @@ class StreamingPyramid:
     steps: tuple[Step, ...]
     interpolation: Interpolation
     tile: tuple[int, ...]
-    cells: ShardBuffer
+    buffer: ShardBuffer
 
     @classmethod
     @contextmanager
-    def begun(
+    def begin(
         cls,
         layer: LayerState,
         source: Mag,
@@ -419,7 +422,7 @@ class StreamingPyramid:
                 steps=steps,
                 interpolation=interpolation,
                 tile=planned.tile,
-                cells=ShardBuffer(steps),
+                buffer=ShardBuffer(steps),
             )
 
     def tiles(self, box: Box) -> list[Box]:
@@ -434,8 +437,8 @@ class StreamingPyramid:
             return numpy.asfortranarray(data[grids.slices(region, box[0])])
 
         self.interpolation.prepare(data.dtype.name, grids.volume(self.source_bounds) * data.dtype.itemsize)
-        shards.reduce_tile(tile, read, self.source_bounds, self.steps, self.interpolation, self.cells)
+        shards.reduce_tile(tile, read, self.source_bounds, self.steps, self.interpolation, self.buffer)
 
     def finish(self) -> None:
-        """List the mags: every box has been fed, and the source is listed."""
+        """List the mags: every box has been put, and the source is listed."""
         changes.list_finished(self.layer, self.mags)

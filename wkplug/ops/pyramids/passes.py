@@ -139,7 +139,7 @@ def plan_pass(
         enough = min(enough, _regions(sizes, _pass(sizes, 1, single, 1, shared=shared, whole_shards=True)))
     for whole_shards in (True, False):
         for at_once in (workers + 1 if shared else workers, 1):
-            for count in range(_longest(sizes) if whole_shards else 1, 0, -1):
+            for count in range(_most_mags(sizes) if whole_shards else 1, 0, -1):
                 for tile in _tiles(sizes, count, workers, buffer):
                     found = _pass(sizes, count, tile, at_once, shared=shared, whole_shards=whole_shards)
                     least = min(least or found.need, found.need)
@@ -157,7 +157,7 @@ def streaming_passes(sizes: Sizes, box: Ints, *, workers: int, in_flight: int) -
     """
     if max(sizes.factors[0]) > 2:
         return
-    for count in range(_longest(sizes), 0, -1):
+    for count in range(_most_mags(sizes), 0, -1):
         block = _product(sizes.factors[:count])
         if any(edge % length for edge, length in zip(box, block, strict=True)):
             continue
@@ -181,7 +181,7 @@ def _tile_in(box: Ints, block: Ints, sizes: Sizes, workers: int) -> Ints:
     return tuple(tile)
 
 
-def _longest(sizes: Sizes) -> int:
+def _most_mags(sizes: Sizes) -> int:
     """How many mags one pass may compute: axes are at most halved after the first step, and tiles stay small."""
     most = _WIDEST_TILE * _TILE_BYTES
     count = 1
@@ -283,21 +283,21 @@ def _need(
             -(-min(length, most) // step)
             for length, most, step in zip(wide, sizes.bounds[0][1], planned.tile, strict=True)
         )
-        begun = 1
+        open_cells = 1
         if box is not None:
-            begun = _begun(sizes, level, cell, *box)
+            open_cells = _count_open_cells(sizes, level, cell, *box)
         elif shared:
-            begun = min(_count(shape, cell), 1 + -(-planned.at_once // tiles))
+            open_cells = min(_count(shape, cell), 1 + -(-planned.at_once // tiles))
         if tiles > 1:
-            gathered += begun * cell_bytes
-        writers = min(begun, planned.at_once) if shared else 1
+            gathered += open_cells * cell_bytes
+        writers = min(open_cells, planned.at_once) if shared else 1
         writing = max(writing, writers * _WRITE_COPIES * cell_bytes)
     if shared:
         return int(planned.at_once * one_tile + gathered + writing)
     return int(planned.at_once * (one_tile + gathered + writing))
 
 
-def _begun(sizes: Sizes, level: int, cell: Ints, box: Ints, in_flight: int) -> int:
+def _count_open_cells(sizes: Sizes, level: int, cell: Ints, box: Ints, in_flight: int) -> int:
     """How many cells of a mag are begun at once where boxes (of the source) come one after the other, z slowest.
 
     Where boxes cover whole cells along an axis, these go with them. Along the slowest axis where they don't, the cells
@@ -315,9 +315,9 @@ def _begun(sizes: Sizes, level: int, cell: Ints, box: Ints, in_flight: int) -> i
         (number for number, axis in enumerate(order) if in_mag[axis] < min(cell[axis], shape[axis])),
         len(order),
     )
-    begun = math.prod(in_box[axis] for axis in order[: cut + 1])
-    begun *= math.prod(cells[axis] for axis in order[cut + 1 :])
-    return min(_count(shape, cell), begun * min(in_flight, 2))
+    open_cells = math.prod(in_box[axis] for axis in order[: cut + 1])
+    open_cells *= math.prod(cells[axis] for axis in order[cut + 1 :])
+    return min(_count(shape, cell), open_cells * min(in_flight, 2))
 
 
 def _count(shape: Ints, cell: Ints) -> int:

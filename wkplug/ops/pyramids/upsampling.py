@@ -96,7 +96,7 @@ def upsample(
     if not any(_is_own(layer, target, mark) for target, mark in marks.items()):
         for index, target in enumerate(targets):
             if target in layer.mags:
-                raise downsampling.exists(layer, target, _way_round(targets, index))
+                raise downsampling.mag_exists_error(layer, target, _alternative(targets, index))
     buffer = downsampling.buffer_of(layer, options.buffer_shape)
     frame = layer.frame
     with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
@@ -108,7 +108,7 @@ def upsample(
             )
         try:
             parts = {
-                target: _part(layer, target, handle, buffer, runner, budget)
+                target: _part_of_task(layer, target, handle, buffer, runner, budget)
                 for target, handle in handles.items()
             }
         except TooLargeError:
@@ -148,7 +148,7 @@ def _is_own(layer: LayerState, target: Mag, mark: storage.Mark) -> bool:
     return found is not None and (found.job, found.what) == (mark.job, mark.what)
 
 
-def _way_round(targets: list[Mag], index: int) -> str:
+def _alternative(targets: list[Mag], index: int) -> str:
     """Say what can be done where a mag to come is there already: mags are made from the coarsest on."""
     if index > 0:
         return f"To stop before it: finest_mag={str(targets[index - 1])!r}."
@@ -157,7 +157,7 @@ def _way_round(targets: list[Mag], index: int) -> str:
     return "There is nothing to add, then: use that mag."
 
 
-def _part(
+def _part_of_task(
     layer: LayerState,
     target: Mag,
     handle: ArrayHandle,

@@ -49,19 +49,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "_check_alike",
-    "_checked_fill",
-    "_identity_of",
-    "_mag_of",
-    "_maps_of",
-    "_mask_of",
-    "_output_box",
-    "_refuse_self",
-    "_refuse_unfinished",
-    "_three",
-    "transform",
-]
+__all__ = ["AxesError", "transform"]
 
 
 _CELL = (128, 128, 128)
