@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
+
+    from wkplug.filesystems.drivers import FsspecLocation
 
 
 def _servers() -> ModuleType:
@@ -31,6 +34,15 @@ def s3_server() -> Iterator[str]:
     """The host and port of an S3 server of this session."""
     with _servers().serve_s3() as host:
         yield host
+
+
+@pytest.fixture
+def bucket(s3_server: str) -> FsspecLocation:
+    """A folder in a new bucket."""
+    servers = _servers()
+    place: FsspecLocation = servers.open_place(f"s3://{s3_server}/bucket-{uuid.uuid4().hex}", servers.KEYS)
+    place._address.filesystem().mkdir(place._path)
+    return place.child("data")
 
 
 @pytest.fixture

@@ -11,8 +11,19 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wkplug.filesystems.fsspec import FsspecFilesystem
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from wkplug.filesystems.drivers import FsspecLocation
+
+KEYS = {"key": "AKIAKEY", "secret": "verysecret"}
+"""Of the S3 server."""
+
+
+def open_place(url: str, options: dict[str, Any] | None = None) -> FsspecLocation:
+    return FsspecFilesystem().location(url, options=options)
 
 
 class Handler(SimpleHTTPRequestHandler):
