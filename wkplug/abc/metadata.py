@@ -4,9 +4,9 @@ A dataset is metadata (which layers and mags there are, their boxes, types and p
 store, `wkplug.properties.PropertiesStore`, keeps the metadata in the dataset's datasource-properties.json; a plugin
 for a server keeps them wherever the server does. Everything above asks for nothing but what is described here.
 
-Operations and models are those of `wkplug.properties`, which stores may import: an operation is a value with
-`replay(state)`, and `wkplug.properties.state.State.read` makes a state from a server's JSON. Not here: files, locks and
-requests, which are the store's own, and arrays, which lie at the `Location` that a `DatasetSource` names.
+Operations are those of `wkplug.properties`: each is a value with `replay(state)`, and `State.read`, there too, makes a
+state from a server's JSON. A store that keeps such a state derives from `wkplug.properties.StateStore`. Not here:
+files, locks and requests, which are the store's own, and arrays, at the `Location` that a `DatasetSource` names.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ __all__ = ["DatasetSource", "RemoteService"]
 class DatasetSource:
     """What a service answers for a URL: where the dataset's arrays lie, and what keeps its metadata.
 
-    options: how it was opened, by the names of the parameters of `Dataset.open` (`read_only`, `allow_incomplete`,
-        `backends`); what isn't there has the default of `Dataset.open`. Pickled with the dataset.
+    options: how it was opened, as `RemoteService.open` was told. Those of every dataset (`read_only`,
+        `allow_incomplete`, `backends`) are kept, and pickled with it; the others are the service's own.
     shown_as: the subclass of `Dataset` that shows it, as "package.module:Class"; `Dataset` itself by default.
     """
 

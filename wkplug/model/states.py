@@ -104,7 +104,8 @@ class DatasetState:
     @classmethod
     def of(cls, source: DatasetSource) -> DatasetState:
         """Take what a service has answered."""
-        options = DEFAULT_OPTIONS._replace(**source.options)
+        given = {name: source.options[name] for name in OpenOptions._fields if name in source.options}
+        options = DEFAULT_OPTIONS._replace(**given)
         return cls(source.location, source.store, options, shown_as=source.shown_as)
 
     @property

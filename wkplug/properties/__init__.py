@@ -6,6 +6,8 @@
 
 The document, with all keys that other software keeps in it, is the truth; models are read from it.
 
+* `State`, `StateStore` and `Operation` are for plugins that keep metadata elsewhere; they aren't names of `wkplug`.
+
 Not here: folders, arrays, and what a layer can do (`wkplug.dataset`).
 
 Names load when they are first used, and none loads numpy or cattrs.
@@ -28,13 +30,16 @@ if TYPE_CHECKING:
         SegmentationLayerProperties,
         get_dataset_converter,
     )
+    from wkplug.properties.operations import Operation as Operation
     from wkplug.properties.schema import (
         check_existing_layer_name,
         check_layer_name,
         dtype_from_element_class,
         element_class_from_dtype,
     )
+    from wkplug.properties.state import State as State
     from wkplug.properties.store import PropertiesStore, layer_facts
+    from wkplug.properties.store import StateStore as StateStore
     from wkplug.properties.transformations import (
         AffineCoordinateTransformation,
         CoordinateTransformation,
@@ -62,7 +67,9 @@ else:
                 "dtype_from_element_class",
                 "element_class_from_dtype",
             ),
-            "store": ("PropertiesStore", "layer_facts"),
+            "operations": ("Operation",),
+            "state": ("State",),
+            "store": ("PropertiesStore", "StateStore", "layer_facts"),
             "transformations": (
                 "AffineCoordinateTransformation",
                 "CoordinateTransformation",

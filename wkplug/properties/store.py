@@ -19,6 +19,7 @@ import os
 import stat
 import threading
 import time
+from abc import abstractmethod
 from contextlib import contextmanager
 from functools import partial
 from random import uniform
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from wkplug.properties.operations import Operation
     from wkplug.properties.units import VoxelSize
 
-__all__ = ["DialectFiles", "DialectsOf", "PropertiesStore", "layer_facts"]
+__all__ = ["DialectFiles", "DialectsOf", "PropertiesStore", "StateStore", "layer_facts"]
 
 DialectsOf: TypeAlias = "Callable[[str], Sequence[MetadataDialect]]"
 """Gives the dialects of a data format; `wkplug.registry.dialects`, unless a test says otherwise."""
@@ -57,7 +58,42 @@ _ATTEMPTS = 30
 _READ_ATTEMPTS = 5
 
 
-class PropertiesStore(MetadataStore["DatasetProperties", "LayerProperties", "Operation"]):
+class StateStore(MetadataStore["DatasetProperties", "LayerProperties", "Operation"]):
+    """A store that keeps its metadata as a `State`, and only has to get, change and save it."""
+
+    @property
+    @abstractmethod
+    def state(self) -> State:
+        """The metadata as they are known here; inside of `update`, with the changes of the block."""
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The whole JSON object, unknown keys included, for looking at: change it with operations."""
+        return self.state.document
+
+    @property
+    def dataset(self) -> DatasetProperties:
+        """The typed form, the same object until something changes; layers are structured on access."""
+        return self.state.dataset
+
+    def layer_names(self) -> tuple[str, ...]:
+        """The names of all layers, in the document's order."""
+        return tuple(self.state.entries)
+
+    def raw_layer(self, name: str) -> Any:
+        """The layer's JSON, for looking at; an object unless the layer has a problem."""
+        return self.state.entry(name).raw
+
+    def layer_problem(self, name: str) -> WkplugError | None:
+        """What is wrong with a layer in the document, None if nothing is; `layer` would raise it."""
+        return self.state.entry(name).problem
+
+    def layer(self, name: str) -> LayerProperties:
+        """The typed form of a layer, the same object until it changes; LayerNotFoundError (an IndexError)."""
+        return self.state.entry(name).properties
+
+
+class PropertiesStore(StateStore):
     """The properties of the dataset in the folder `root`. Thread-safe; pickles as the place, re-opens lazily.
 
     What `document`, `layer` and `dataset` give is for reading only: objects are shared until they change.
@@ -127,32 +163,6 @@ class PropertiesStore(MetadataStore["DatasetProperties", "LayerProperties", "Ope
         """The dataset's folder."""
         return self._root
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """The whole JSON object, unknown keys included, for looking at: change it with operations."""
-        return self._current().document
-
-    @property
-    def dataset(self) -> DatasetProperties:
-        """The typed form, the same object until something changes; layers are structured on access."""
-        return self._current().dataset
-
-    def layer_names(self) -> tuple[str, ...]:
-        """The names of all layers, in the file's order."""
-        return tuple(self._current().entries)
-
-    def raw_layer(self, name: str) -> Any:
-        """The layer's JSON, for looking at; an object unless the layer has a problem."""
-        return self._current().entry(name).raw
-
-    def layer_problem(self, name: str) -> WkplugError | None:
-        """What is wrong with a layer in the file, None if nothing is; `layer` would raise it."""
-        return self._current().entry(name).problem
-
-    def layer(self, name: str) -> LayerProperties:
-        """The typed form of a layer, the same object until it changes; LayerNotFoundError (an IndexError)."""
-        return self._current().entry(name).properties
-
     def refresh(self) -> bool:
         """Look at the disk again; gives whether anything had changed there."""
         with self._mutex:
@@ -164,7 +174,9 @@ class PropertiesStore(MetadataStore["DatasetProperties", "LayerProperties", "Ope
             after = self._read_file()
             return before is None or not _same(before, after)
 
-    def _current(self) -> State:
+    @property
+    def state(self) -> State:
+        """What is read, or what the update in progress has come to, for the thread that makes it."""
         if self._draft is not None and self._owner == threading.get_ident():
             return self._draft
         state = self._state
@@ -209,7 +221,7 @@ class PropertiesStore(MetadataStore["DatasetProperties", "LayerProperties", "Ope
     def apply(self, *operations: Operation) -> None:
         """Do all operations, or none of them if one fails; saved when this returns, or when `update` ends."""
         with self.update():
-            draft = self._current()
+            draft = self.state
             for operation in operations:
                 draft = operation.replay(draft)
             self._draft = draft

@@ -35,7 +35,7 @@ from wkplug.errors import (
 from wkplug.notices import did_you_mean, listed
 from wkplug.registry.arrays import matching_rules
 from wkplug.registry.missing import candidates_for, known_magic, unavailable
-from wkplug.registry.plugins import BACKEND, EXPORTER, FILESYSTEM, IMPORTER, READER
+from wkplug.registry.plugins import BACKEND, EXPORTER, FILESYSTEM, IMPORTER, READER, REMOTE
 from wkplug.registry.registry import current_registry, once
 from wkplug.registry.selection import Choice, Preference
 
@@ -106,6 +106,14 @@ def _choose_filesystem(scheme: str, url: str) -> Choice:
     registry = current_registry()
     offers = [offer for offer in registry.offers(FILESYSTEM) if scheme in offer.spec.schemes]
     if not offers:
+        service = next(
+            (each.spec.name for each in registry.offers(REMOTE) if scheme in each.spec.schemes), None
+        )
+        if service is not None:
+            raise UnknownSchemeError(
+                f"{url} is a dataset of the service '{service}', which keeps no files.",
+                hint="Dataset.open and all commands open it; new datasets and files need a folder or an object store.",
+            )
         raise unavailable(
             registry.manager,
             f"the URL scheme '{scheme}://'",

@@ -6,22 +6,21 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc import DatasetSource, MetadataStore, RemoteService, locate
+from wkplug.abc import DatasetSource, RemoteService, locate
 from wkplug.errors import DatasetNotFoundError
-from wkplug.properties.state import State
+from wkplug.properties import State, StateStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from wkplug.abc import Location
-    from wkplug.properties import DatasetProperties, LayerProperties
-    from wkplug.properties.operations import Operation
+    from wkplug.properties import Operation
 
 SERVER: dict[str, dict[str, Any]] = {}
 """What the server keeps: name -> {"folder": where the arrays are, "metadata": JSON as text, "asked": how often}."""
 
 
-class LabStore(MetadataStore["DatasetProperties", "LayerProperties", "Operation"]):
+class LabStore(StateStore):
     """The metadata of one dataset on the server."""
 
     def __init__(self, name: str) -> None:
@@ -32,7 +31,8 @@ class LabStore(MetadataStore["DatasetProperties", "LayerProperties", "Operation"
     def __reduce__(self) -> tuple[Any, ...]:
         return (LabStore, (self._name,))
 
-    def _now(self) -> State:
+    @property
+    def state(self) -> State:
         if self._draft is not None:
             return self._draft
         if self._state is None:
@@ -49,33 +49,13 @@ class LabStore(MetadataStore["DatasetProperties", "LayerProperties", "Operation"
     def root(self) -> Location:
         return locate(SERVER[self._name]["folder"])
 
-    @property
-    def document(self) -> Mapping[str, Any]:
-        return self._now().document
-
-    @property
-    def dataset(self) -> DatasetProperties:
-        return self._now().dataset
-
-    def layer_names(self) -> tuple[str, ...]:
-        return tuple(self._now().entries)
-
-    def layer(self, name: str) -> LayerProperties:
-        return self._now().entry(name).properties
-
-    def raw_layer(self, name: str) -> Any:
-        return self._now().entry(name).raw
-
-    def layer_problem(self, name: str) -> Any:
-        return self._now().entry(name).problem
-
     def refresh(self) -> bool:
         before, self._state = self._state, self._ask()
         return before is None or before.to_bytes() != self._state.to_bytes()
 
     def apply(self, *operations: Operation) -> None:
         with self.update():
-            state = self._now()
+            state = self.state
             for operation in operations:
                 state = operation.replay(state)
             self._draft = state
@@ -105,6 +85,5 @@ class Lab(RemoteService):
         name = url.removeprefix("lab://")
         if name not in SERVER:
             raise DatasetNotFoundError(f"The lab has no dataset {name!r}.", hint="Ask the lab.")
-        shown = {key: options[key] for key in ("read_only", "allow_incomplete", "backends") if key in options}
         store = LabStore(name)
-        return DatasetSource(store.root, store, shown, shown_as="wkplug_served.datasets:LabDataset")
+        return DatasetSource(store.root, store, options, shown_as="wkplug_served.datasets:LabDataset")
