@@ -63,6 +63,8 @@ PRIVATE_OF_OTHERS = {"wkplug/filesystems _get_kwargs_from_urls"}
 LATE_IMPORTS = {
     "wkplug/__init__.py": "names that plugins export are asked for last",
     "wkplug/abc/arrays.py": "the error of backends that can't list their shards",
+    "wkplug/cli/completion.py": "plugins and mags, which few words that are completed need",
+    "wkplug/cli/output.py": "bars of progress, which quick commands do without",
     "wkplug/cli/reports.py": "a long file, of whose options a text names some",
     "wkplug/dataset/layer.py": "attachments and exports",
     "wkplug/dataset/view.py": "readers and writers of slices",

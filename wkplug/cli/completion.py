@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli import late
+from wkplug.properties.document import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -78,11 +78,15 @@ def candidates(kind: str, ctx: click.Context) -> list[str]:
 
 
 def _installed(kind: str) -> Iterable[str]:
+    # Late, because layers, mags and units are proposed without.
+    from wkplug import registry
+    from wkplug.registry import plugins
+
     if kind == "format":
-        return late.registry.formats()
+        return registry.formats()
     if kind == "mode":
-        return ("default", *late.registry.interpolations())
-    return late.registry.current_registry().names(getattr(late.plugins, kind.upper()))
+        return ("default", *registry.interpolations())
+    return registry.current_registry().names(getattr(plugins, kind.upper()))
 
 
 def _documents(ctx: click.Context) -> Iterable[Mapping[str, Any]]:
@@ -91,7 +95,7 @@ def _documents(ctx: click.Context) -> Iterable[Mapping[str, Any]]:
     for typed in [*map(ctx.params.get, _DATASETS), *ctx.args]:
         if not isinstance(typed, str) or "://" in typed:
             continue
-        place = Path(typed) / late.document.FILE_NAME
+        place = Path(typed) / FILE_NAME
         if place.is_file():
             yield json.loads(place.read_bytes())
             return
@@ -102,12 +106,14 @@ def _layers(ctx: click.Context) -> Iterable[str]:
 
 
 def _mags(ctx: click.Context) -> Iterable[str]:
+    from wkplug.geometry import Mag
+
     wanted = ctx.params.get("layer_name")
     for document in _documents(ctx):
         for layer in document["dataLayers"]:
             if wanted in (None, layer["name"]):
                 mags = (entry.get("mag", entry.get("resolution")) for entry in layer["mags"])
-                yield from (str(late.geometry.Mag(mag)) for mag in mags)
+                yield from (str(Mag(mag)) for mag in mags)
 
 
 _WITHOUT_PLUGINS: Mapping[str, Callable[[click.Context], Iterable[str]]] = {

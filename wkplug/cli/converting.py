@@ -34,7 +34,6 @@ from wkplug.cli.options import (
     source_and_target,
 )
 from wkplug.cli.output import json_option, print_result, progress_bars, size_text
-from wkplug.cli.summaries import dataset_text, note_lines, plan_text, voxel_size_text
 from wkplug.errors import DatasetExistsError, UnsupportedDtypeError
 from wkplug.model.names import LayerMapping
 
@@ -249,12 +248,12 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
         executor=executor,
     )
     if options["dry_run"]:
-        print_result(_plan_facts(plan, target), plan_text(plan, target))
+        print_result(_plan_facts(plan, target), late.summaries.plan_text(plan, target))
         return
     if overwrite:
         delete_dataset(target, plan.paths)
     if plan.voxel_size_of_files:
-        click.echo(f"Voxel size {voxel_size_text(plan)}.", err=True)
+        click.echo(f"Voxel size {late.summaries.voxel_size_text(plan)}.", err=True)
     with progress_bars() as begin:
         dataset = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
     _report(dataset, target, plan, time.monotonic() - started)
@@ -439,7 +438,7 @@ def add_layer(source: str, dataset: str, *, executor: Executor, **options: Any) 
         executor=executor,
     )
     if options["dry_run"]:
-        print_result(_plan_facts(plan, dataset), plan_text(plan, dataset))
+        print_result(_plan_facts(plan, dataset), late.summaries.plan_text(plan, dataset))
         return
     with progress_bars() as begin:
         made = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
@@ -573,8 +572,8 @@ def _report(dataset: DatasetState, target: str, plan: PlannedImport, took: float
     # What else is in the dataset, such as leftovers of killed jobs, is told in the same words and place.
     all_notes = notes.with_notes(late.report.ImportNote(kind="found", text=text) for text in report.notes)
     lines = [
-        dataset_text(report, target),
-        *note_lines(notes),
+        late.summaries.dataset_text(report, target),
+        *late.summaries.note_lines(notes),
         f"Converted {what} to {size_text(report.size)} in {took:.1f} s. "
         f"Look at it: wkplug preview {shlex.quote(target)} -o preview.png",
     ]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from wkplug.lazy import modules_of
 
 if TYPE_CHECKING:
-    from wkplug import config, dataset, geometry, progress, properties, registry, storage
+    from wkplug import config, dataset, geometry, notices, properties, registry, storage
     from wkplug.builtin import raw
-    from wkplug.cli import hints, logs
+    from wkplug.cli import completion, hints, logs, summaries
     from wkplug.config import sources as config_sources
     from wkplug.dataset import layer_export
     from wkplug.model import dtypes, states
@@ -27,6 +27,7 @@ else:
     __getattr__ = modules_of(
         __name__,
         {
+            "completion": "wkplug.cli.completion",
             "config": "wkplug.config",
             "config_sources": "wkplug.config.sources",
             "dataset": "wkplug.dataset",
@@ -47,9 +48,9 @@ else:
             "layer_export": "wkplug.dataset.layer_export",
             "logs": "wkplug.cli.logs",
             "mag_copying": "wkplug.ops.copying.mag_copying",
+            "notices": "wkplug.notices",
             "plugins": "wkplug.registry.plugins",
             "preview": "wkplug.ops.preview",
-            "progress": "wkplug.progress",
             "properties": "wkplug.properties",
             "raw": "wkplug.builtin.raw",
             "readers": "wkplug.ops.importing.readers",
@@ -61,14 +62,15 @@ else:
             "series": "wkplug.ops.importing.series",
             "states": "wkplug.model.states",
             "storage": "wkplug.storage",
+            "summaries": "wkplug.cli.summaries",
             "upsampling": "wkplug.ops.pyramids.upsampling",
         },
     )
 
 __all__ = [
-    "config", "config_sources", "dataset", "dataset_copying", "document", "downsampling", "dtypes",
-    "equality", "explain", "exporting", "geometry", "grouping", "hints", "images", "info", "inspecting",
-    "layer_copying", "layer_export", "logs", "mag_copying", "plugins", "preview", "progress",
-    "properties", "raw", "readers", "rechunking", "registry", "removing", "report", "sampling", "series",
-    "states", "storage", "upsampling",
+    "completion", "config", "config_sources", "dataset", "dataset_copying", "document", "downsampling",
+    "dtypes", "equality", "explain", "exporting", "geometry", "grouping", "hints", "images", "info",
+    "inspecting", "layer_copying", "layer_export", "logs", "mag_copying", "notices", "plugins", "preview",
+    "properties", "raw", "readers", "rechunking", "registry", "removing", "report",
+    "sampling", "series", "states", "storage", "summaries", "upsampling",
 ]  # fmt: skip

@@ -18,11 +18,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from wkplug.cli import late
-from wkplug.cli.completion import install, script, shell_in_use
 from wkplug.cli.interrupts import INTERRUPTED, Interrupts
 from wkplug.errors import WkplugError, redacted
 from wkplug.lazy import resolve
-from wkplug.notices import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,7 +106,7 @@ class LazyGroup(click.Group):
         """Find the command that the arguments name; suggests one where there is none."""
         known = not args or args[0].startswith("-") or args[0] in COMMANDS  # else plugins must be asked
         if not known and args[0] not in self.list_commands(ctx):
-            guess = did_you_mean(args[0], self.list_commands(ctx))
+            guess = late.notices.did_you_mean(args[0], self.list_commands(ctx))
             ctx.fail(f"There is no command '{args[0]}'.{guess}")
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(ctx.obj, _Run):
@@ -136,7 +134,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def _install_completion(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is None or ctx.resilient_parsing:
         return
-    for path in install(shell_in_use(value), ctx.command):
+    for path in late.completion.install(late.completion.shell_in_use(value), ctx.command):
         click.echo(f"Wrote {path}")
     click.echo("It works in shells that are started from now on.")
     ctx.exit()
@@ -145,7 +143,7 @@ def _install_completion(ctx: click.Context, _: click.Parameter, value: str | Non
 def _show_completion(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is None or ctx.resilient_parsing:
         return
-    click.echo(script(shell_in_use(value), ctx.command))
+    click.echo(late.completion.script(late.completion.shell_in_use(value), ctx.command))
     ctx.exit()
 
 

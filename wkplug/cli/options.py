@@ -16,7 +16,6 @@ import click
 from click.types import StringParamType
 
 from wkplug.cli import late
-from wkplug.cli.completion import candidates
 from wkplug.errors import InvalidArgumentError, MagError, WkplugError
 
 if TYPE_CHECKING:
@@ -165,7 +164,11 @@ class _Proposing:
         from click.shell_completion import CompletionItem
 
         del param
-        return [CompletionItem(name) for name in candidates(self.kind, ctx) if name.startswith(incomplete)]
+        return [
+            CompletionItem(name)
+            for name in late.completion.candidates(self.kind, ctx)
+            if name.startswith(incomplete)
+        ]
 
 
 class Named(_Proposing, StringParamType):

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wkplug.cli import late
 from wkplug.errors import redacted
 
 if TYPE_CHECKING:
@@ -117,11 +116,13 @@ def progress_bar(label: str) -> Iterator[Progress]:
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str], Progress]]:
     """Show several steps, one after the other: the function that is given begins the step of that name."""
-    if not late.progress.is_wanted():
+    from wkplug.progress import is_wanted, showing  # late: most commands are quick, and show none
+
+    if not is_wanted():
         yield _Lines
         return
     context = click.get_current_context(silent=True)
-    with late.progress.showing("" if context is None else str(context.info_name)) as call:
+    with showing("" if context is None else str(context.info_name)) as call:
         yield call.begin
 
 

@@ -15,7 +15,6 @@ import click
 from wkplug.cli import late
 from wkplug.cli.options import LAYER, PLACE, Named, executor_options, open_dataset, source_and_target
 from wkplug.cli.output import is_json, json_option, print_line, print_result, progress_bar
-from wkplug.cli.summaries import container_text, dataset_text, image_text
 from wkplug.errors import LayerMismatchError, PropertiesError, StorageError
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _HEAD_BYTES = 4096
 def info(dataset: str, *, sizes: bool) -> None:
     """Print the layers and mags of DATASET: shapes, chunks, sizes on disk, and what is unfinished."""
     report = late.info.describe(open_dataset(dataset, read_only=True).state, sizes=sizes)
-    print_result(report.to_json(), dataset_text(report, dataset))
+    print_result(report.to_json(), late.summaries.dataset_text(report, dataset))
 
 
 @click.command()
@@ -96,12 +95,12 @@ def inspect(*, file: str, reader: str | None, scene: str) -> None:
 
     container = None if reader is not None or scene != "0" else late.inspecting.inspect_container(file)
     if container is not None:
-        print_result(container.to_json(), container_text(container, convert))
+        print_result(container.to_json(), late.summaries.container_text(container, convert))
         return
     report = late.inspecting.inspect_image(
         file, reader=reader, scene=int(scene) if scene.isdecimal() else scene
     )
-    print_result(report.to_json(), image_text(report, convert))
+    print_result(report.to_json(), late.summaries.image_text(report, convert))
 
 
 @click.command(short_help="Explain which plugin opens a path, and why.")

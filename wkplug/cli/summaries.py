@@ -1,6 +1,6 @@
 """What commands print of datasets, images, containers and imports to come, as text.
 
-Not here: the same facts as JSON, which what is described gives itself.
+It is imported when there is something to print. Not here: the same facts as JSON, which what is described gives itself.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wkplug.cli import late
+from wkplug.cli.hints import in_options
 from wkplug.cli.output import size_text
+from wkplug.geometry import Mag
 from wkplug.notices import counted, first_of, plain_number
+from wkplug.registry.explain import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -92,7 +94,7 @@ def image_text(report: ImageReport, convert: click.Command) -> str:
     """Give what an image holds as text; convert: the command whose options the text names."""
     info = report.info
     size = "folder" if report.size is None else size_text(report.size)
-    lines = [f"{report.path}   ({size})", late.explain.render(report.choice), ""]
+    lines = [f"{report.path}   ({size})", render(report.choice), ""]
     lines += [f"{name:<12}{value}" for name, value in _facts(info, _scenes(report)) if value]
     lines += [f"note: {note}" for note in info.notes]
     return "\n".join([*lines, "", *_preview_lines(report.layer, convert)])
@@ -100,13 +102,13 @@ def image_text(report: ImageReport, convert: click.Command) -> str:
 
 def container_text(report: ContainerReport, convert: click.Command) -> str:
     """Give the layers of a container as text."""
-    lines = [report.path, late.explain.render(report.choice), *(f"note: {note}" for note in report.notes)]
+    lines = [report.path, render(report.choice), *(f"note: {note}" for note in report.notes)]
     for layer in report.layers:
         lines += ["", f"{layer.name}   {layer.category or '- (color or segmentation: will be guessed)'}"]
         facts = [
             *_facts(layer.info, ""),
             ("top left", ", ".join(map(str, layer.topleft)) if any(layer.topleft) else ""),
-            ("mags", ", ".join(str(late.geometry.Mag(mag)) for mag in layer.mags)),
+            ("mags", ", ".join(str(Mag(mag)) for mag in layer.mags)),
         ]
         lines += [f"{name:<12}{value}" for name, value in facts if value]
         lines += [f"note: {note}" for note in layer.info.notes]
@@ -185,7 +187,7 @@ def _preview_lines(layer: LayerPreview, convert: click.Command) -> list[str]:
     shape = ", ".join(f"{axis} {n}" for axis, n in zip(layer.axes, layer.shape, strict=True))
     lines = [f"{'as a layer':<12}{shape}{'   (' + ', '.join(moves) + ')' if moves else ''}"]
     if layer.needs:
-        lines.append(f"{'needs':<12}{late.hints.in_options(layer.needs, convert)}")
+        lines.append(f"{'needs':<12}{in_options(layer.needs, convert)}")
     return lines
 
 
@@ -227,7 +229,7 @@ def note_lines(report: ImportReport) -> list[str]:
     notes = report.notes
     context = click.get_current_context(silent=True)
     command = None if context is None else context.command
-    return ["", *(f"note: {late.hints.in_options(str(note), command)}" for note in notes)] if notes else []
+    return ["", *(f"note: {in_options(str(note), command)}" for note in notes)] if notes else []
 
 
 def _volume_lines(planned: VolumePlan) -> Iterator[str]:
