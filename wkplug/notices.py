@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+from functools import partial
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -76,12 +78,20 @@ def names_from_the_package(module: str, *names: str) -> Callable[[str], Any]:
     return get
 
 
-def make_older_home(package: str, name: str) -> None:
-    """Give a package a module under which public names were once imported, and which has nothing else."""
-    home = ModuleType(f"{package}.{name}", "Deprecated: import its names from `wkplug`.")
-    home.__getattr__ = names_from_the_package(home.__name__)  # type: ignore[method-assign]  # as PEP 562 has it
+def make_older_home(package: str, name: str, *, moved_to: str = "") -> None:
+    """Give a package a module under which names were once found, and which has nothing else.
+
+    moved_to: where they are now, if they were never public: pickles of earlier releases name them.
+    """
+    home = ModuleType(f"{package}.{name}", f"Moved: its names are in `{moved_to or 'wkplug'}`.")
+    get = names_from_the_package(home.__name__) if not moved_to else partial(_from_module, moved_to)
+    home.__getattr__ = get  # type: ignore[method-assign]  # as PEP 562 has it
     sys.modules[home.__name__] = home
     setattr(sys.modules[package], name, home)
+
+
+def _from_module(module: str, name: str) -> Any:
+    return getattr(import_module(module), name)
 
 
 # --- words ------------------------------------------------------------------------------------------------

@@ -32,3 +32,6 @@ __all__ = ["ArrayInfo", "DataFormat", "Dataset", "Layer", "MagView", "Segmentati
 
 for _name in ("defaults", "layer_categories", "properties", "sampling_modes"):
     make_older_home(__name__, _name)
+make_older_home(__name__, "open_options", moved_to="wkplug.model.states")
+make_older_home(__name__, "regions", moved_to="wkplug.model.regions")
+make_older_home(__name__, "sources", moved_to="wkplug.model.arrays")

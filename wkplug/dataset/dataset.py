@@ -25,6 +25,7 @@ from wkplug.dataset.legacy.datasets import (
 )
 from wkplug.dataset.legacy.layer import DOWNSAMPLING
 from wkplug.dataset.legacy.parameters import older
+from wkplug.dataset.legacy.pickles import open_again
 from wkplug.errors import ArgumentConflictError
 from wkplug.geometry import BoundingBox, NDBoundingBox
 from wkplug.lazy import resolve
@@ -755,6 +756,9 @@ def _one_dtype(dtype: Any, dtype_per_channel: Any) -> Any:
         deprecated("dtype_per_channel", "dtype")
         return dtype_per_channel
     return dtype
+
+
+_open = open_again  # pickles of earlier releases call it
 
 
 def _names_of(dataset: DatasetState, category: str) -> list[str]:

@@ -20,6 +20,7 @@ from wkplug.errors import InvalidArgumentError, ShapeMismatchError, UnsupportedO
 from wkplug.geometry import grids
 from wkplug.model import voxels
 from wkplug.model.chunks import over_axes
+from wkplug.model.states import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ class LazyVoxels:
     ) -> None:
         # picked: per axis of the array the selected positions in it, a range or one number (that axis is gone).
         # order: per axis of the result the array's axis, or None for one that was added.
-        self._view = view
+        self._view: ViewState = state_of(view)  # pickles of earlier releases hold the view itself
         if picked is None:
             start, shape = view.bounds
             picked = tuple(range(low, low + length) for low, length in zip(start, shape, strict=True))

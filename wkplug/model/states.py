@@ -505,6 +505,13 @@ class ViewState:
                 hint="Start from a view that is writable: open the dataset without read_only=True.",
             )
 
+    def __getstate__(self) -> tuple[Any, ...]:
+        return (self.source, self.frame, self.mag, self._region, self.read_only)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        source, frame, mag, region, read_only = state
+        ViewState.__init__(self, source, frame, mag, region, read_only=read_only)
+
 
 class MagState(ViewState):
     """One mag of a layer. Its box is the layer's, enlarged to whole voxels of the mag, and follows its changes."""

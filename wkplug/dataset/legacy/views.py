@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from wkplug import storage
 from wkplug.dataset import verbs
+from wkplug.dataset.legacy import pickles
 from wkplug.dataset.legacy.parameters import ARGS, Call, give
 from wkplug.errors import HandleError, InvalidArgumentError, OutOfBoundsError
 from wkplug.geometry import BoundingBox, Mag, Vec3Int
@@ -128,6 +129,11 @@ class OlderView:
     offsets_are_absolute = False
     """Whether offsets of old, in voxels of the mag, count from voxel 0: those of whole mags did."""
 
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        if "state" not in attributes:
+            attributes = {"state": pickles.state_of_view(attributes)}
+        self.__dict__.update(attributes)
+
     @property
     def header(self: Any) -> ArrayInfo:
         """Deprecated: `info`."""
@@ -200,6 +206,11 @@ class OlderMagView(OlderView):
     """The properties and methods that mags once had; each warns and names what to write instead."""
 
     offsets_are_absolute = True
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        if "state" not in attributes:
+            attributes = {"_layer": attributes["_layer"], "state": pickles.state_of_mag(attributes)}
+        self.__dict__.update(attributes)
 
     @property
     def is_foreign(self: Any) -> bool:
