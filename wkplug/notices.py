@@ -91,6 +91,8 @@ def make_older_home(package: str, name: str, *, moved_to: str = "") -> None:
 
 
 def _from_module(module: str, name: str) -> Any:
+    if name.startswith("__"):  # the home's own, such as its file, which it hasn't got
+        raise AttributeError(name)
     return getattr(import_module(module), name)
 
 

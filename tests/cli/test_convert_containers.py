@@ -192,7 +192,7 @@ def test_a_large_raw_file_is_read_by_region(tmp_path: Path) -> None:
     from wkplug.ops.images import ImportOptions, plan_layers
     from wkplug.ops.importing.readers import RawFile
     from wkplug.ops.importing.series import Stack
-    from wkplug.ops.memory import resident
+    from wkplug.storage.budget import resident
 
     with (tmp_path / "a.raw").open("wb") as file:
         file.truncate(2048 * 2048 * 2048)

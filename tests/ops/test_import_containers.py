@@ -27,7 +27,7 @@ from wkplug.errors import (
 from wkplug.filesystems.local import LocalLocation
 from wkplug.ops import images
 from wkplug.ops.inspecting import inspect_container
-from wkplug.ops.memory import resident
+from wkplug.storage.budget import resident
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,6 +17,7 @@ from wkplug.abc import (
     InterpolationSpec,
     hookimpl,
 )
+from wkplug.notices import make_older_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,10 @@ __all__ = [
     "wkplug_interpolations",
     "wkplug_open_array",
 ]
+
+# Names that places and modes had first; pickles, scripts and plugins' tests hold them.
+make_older_home(__name__, "local", moved_to="wkplug.filesystems.local")
+make_older_home(__name__, "interpolations", moved_to="wkplug.interpolation")
 
 # What fsspec knows by itself, without the schemes that are no places ("cached", "generic", "reference", ...
 # are wrappers) and without local files. A driver that isn't installed is an error when it is used.

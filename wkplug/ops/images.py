@@ -37,12 +37,12 @@ from wkplug.ops.importing.series import Stack
 from wkplug.ops.importing.values import path_hint
 from wkplug.ops.importing.voxel_sizes import KnownSize, comparison_notes, completed_size, known_size
 from wkplug.ops.importing.writing import Record, check_free, refusal_words, write_volume
-from wkplug.ops.memory import memory_budget
 from wkplug.ops.pyramids import downsampling
 from wkplug.ops.pyramids.sampling import PyramidOptions, SamplingModes
 from wkplug.progress import Progress, shown
 from wkplug.properties import VoxelSize
 from wkplug.properties.document import FILE_NAME
+from wkplug.storage.budget import memory_budget
 from wkplug.storage.marks import digest
 from wkplug.storage.removing import delete_folder
 

@@ -18,7 +18,6 @@ from wkplug.execution import shares_memory, workers_of
 from wkplug.geometry import Mag, MagLike, Vec3FloatLike, Vec3Int, Vec3IntLike, VecIntLike
 from wkplug.model.layout import LayoutRequest
 from wkplug.notices import warn_user
-from wkplug.ops import memory as amounts
 from wkplug.ops.importing.files import ConversionLayerMapping
 from wkplug.ops.importing.readers import ReaderChoice
 from wkplug.ops.importing.report import ImportNote
@@ -26,6 +25,7 @@ from wkplug.ops.importing.series import MISSING_SLICES
 from wkplug.ops.importing.volume import Part
 from wkplug.ops.pyramids.sampling import PyramidOptions
 from wkplug.properties import VoxelSize
+from wkplug.storage.budget import LEAST_MEMORY, for_voxels, memory_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -173,9 +173,8 @@ class Budget:
 
     @classmethod
     def of(cls, memory: int | str | None, executor: Any = None) -> Budget:
-        """What is left of `memory` (see `wkplug.ops.memory`); executor: None for threads."""
-        budget = amounts.memory_budget(memory)
-        left = max(amounts.LEAST_MEMORY, amounts.for_voxels(budget) - _LIBRARIES)
+        """What is left of `memory` (see `wkplug.storage.budget`); executor: None for threads."""
+        left = max(LEAST_MEMORY, for_voxels(memory_budget(memory)) - _LIBRARIES)
         if executor is None:
             return cls(left, available_workers())
         return cls(left, workers_of(executor), shared=shares_memory(executor))

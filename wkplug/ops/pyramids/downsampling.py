@@ -40,13 +40,13 @@ from wkplug.model.layout import LayoutRequest
 from wkplug.model.states import DatasetState, LayerState, MagState
 from wkplug.notices import warn_user
 from wkplug.ops.copying import rechunking
-from wkplug.ops.memory import memory_budget
 from wkplug.ops.pyramids import shards
 from wkplug.ops.pyramids.passes import Pass, PyramidRun, bounds_of, steps_of
 from wkplug.ops.pyramids.sampling import PyramidOptions, SamplingModes, pyramid_mags
 from wkplug.ops.pyramids.shards import ShardBuffer, Step
 from wkplug.progress import Progress, shown, until_flushed
 from wkplug.storage import ArrayHandle
+from wkplug.storage.budget import memory_budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -27,7 +27,6 @@ from wkplug.execution import Runner, results_in_order, shares_memory
 from wkplug.geometry import Mag, grids
 from wkplug.model.regions import Frame, Region
 from wkplug.model.states import LayerState
-from wkplug.ops import memory
 from wkplug.ops.pyramids.shards import (
     ShardBuffer,
     ShardReduction,
@@ -38,6 +37,7 @@ from wkplug.ops.pyramids.shards import (
 )
 from wkplug.progress import Progress
 from wkplug.storage import ArrayHandle
+from wkplug.storage.budget import resident
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -393,7 +393,7 @@ def _ratio(finer: tuple[int, ...], coarser: tuple[int, ...]) -> tuple[int, ...]:
 def taken_by_workers(runner: Runner) -> int:
     """Give the bytes that this process and its workers take by themselves."""
     others = 0 if shares_memory(runner) else runner.workers * _WORKER_BYTES
-    return memory.resident() + _SPARE_BYTES + others
+    return resident() + _SPARE_BYTES + others
 
 
 def too_little(what: str, taken: int, need: int, budget: int) -> TooLargeError:

@@ -61,7 +61,7 @@ class PyramidOptions:
     """Which mags a pyramid has, how they are computed and stored; see `Layer.downsample` and `Layer.upsample`.
 
     coarsest_mag: None for the one that makes the layer about 100 voxels long. memory: what the process may take, see
-    `wkplug.ops.memory`.
+    `wkplug.storage.budget`.
     """
 
     coarsest_mag: MagLike | None = None

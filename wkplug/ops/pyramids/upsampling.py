@@ -22,11 +22,11 @@ from wkplug.execution import AnyExecutor, Runner
 from wkplug.geometry import Mag, MagLike, grids
 from wkplug.model import changes, voxels
 from wkplug.model.states import LayerState, MagState
-from wkplug.ops.memory import memory_budget
 from wkplug.ops.pyramids import downsampling, passes
 from wkplug.ops.pyramids.sampling import PyramidOptions, SamplingModes, mags_to_downsample
 from wkplug.progress import Progress, shown
 from wkplug.storage import ArrayHandle
+from wkplug.storage.budget import memory_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,12 +36,12 @@ from wkplug.geometry.boxes import checked_box
 from wkplug.model import changes, layout
 from wkplug.model.layout import LayoutRequest
 from wkplug.model.states import HasState, LayerState, MagState, state_of
-from wkplug.ops.memory import memory_budget
 from wkplug.ops.pyramids import passes
 from wkplug.ops.transforming.maps import AbstractTransform, AffinePlaces, AffineTransform, FreePlaces, Places
 from wkplug.ops.transforming.warping import Grid, Warp
 from wkplug.progress import Progress, described
 from wkplug.storage import ArrayHandle, Mark
+from wkplug.storage.budget import memory_budget
 from wkplug.storage.marks import check_complete, digest
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wkplug.errors import InvalidArgumentError
-from wkplug.ops import memory
+from wkplug.storage import budget
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from wkplug.ops import memory
     ],
 )
 def test_amounts_are_bytes_in_powers_of_ten_or_two(text: Any, count: int) -> None:
-    assert memory.parse_bytes(text) == count
+    assert budget.parse_bytes(text) == count
 
 
 @pytest.mark.parametrize(
@@ -34,28 +34,30 @@ def test_amounts_are_bytes_in_powers_of_ten_or_two(text: Any, count: int) -> Non
 )
 def test_what_is_no_amount_is_refused(text: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="is no amount of memory") as caught:
-        memory.parse_bytes(text)
+        budget.parse_bytes(text)
     assert '"2GB"' in str(caught.value)
 
 
 def test_the_default_leaves_half_of_the_machine() -> None:
-    from wkplug.storage.budget import half_of_memory
-
-    assert min(memory.DEFAULT_MEMORY, half_of_memory()) <= memory.memory_budget() <= half_of_memory()
-    assert memory.memory_budget("3GB") == 3 * 10**9
+    assert (
+        min(budget.DEFAULT_MEMORY, budget.half_of_memory())
+        <= budget.memory_budget()
+        <= budget.half_of_memory()
+    )
+    assert budget.memory_budget("3GB") == 3 * 10**9
 
 
 def test_voxels_get_what_the_process_has_not_taken_yet() -> None:
-    assert memory.for_voxels(1) == memory.LEAST_MEMORY
-    assert memory.LEAST_MEMORY < memory.for_voxels(10**12) <= 10**12
+    assert budget.for_voxels(1) == budget.LEAST_MEMORY
+    assert budget.LEAST_MEMORY < budget.for_voxels(10**12) <= 10**12
 
 
 def test_a_process_that_is_large_already_gets_some_on_top(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "half_of_memory", lambda: 12 * 10**9)
-    monkeypatch.setattr(memory, "resident", lambda: 10**8)
-    assert memory.memory_budget() == memory.DEFAULT_MEMORY
-    monkeypatch.setattr(memory, "resident", lambda: 3 * 10**9)
-    assert memory.memory_budget() == 3_500_000_000
-    assert memory.for_voxels(memory.memory_budget()) == 500_000_000
-    monkeypatch.setattr(memory, "half_of_memory", lambda: 2 * 10**9)
-    assert memory.memory_budget() == 2 * 10**9
+    monkeypatch.setattr(budget, "half_of_memory", lambda: 12 * 10**9)
+    monkeypatch.setattr(budget, "resident", lambda: 10**8)
+    assert budget.memory_budget() == budget.DEFAULT_MEMORY
+    monkeypatch.setattr(budget, "resident", lambda: 3 * 10**9)
+    assert budget.memory_budget() == 3_500_000_000
+    assert budget.for_voxels(budget.memory_budget()) == 500_000_000
+    monkeypatch.setattr(budget, "half_of_memory", lambda: 2 * 10**9)
+    assert budget.memory_budget() == 2 * 10**9
