@@ -152,14 +152,16 @@ def write_to_view(
     view: ViewState, data: ArrayLike, position: Position, *, allow_unaligned: bool = False
 ) -> None:
     """Write voxels at the view's top-left, or at a position inside of it."""
-    array, region = _prepared(view, data, position)
-    if not grids.covers(view.region, region):
+    view.check_writable()
+    bounds = view.region
+    array, region = _prepared(view, bounds, data, position)
+    if not grids.covers(bounds, region):
         raise OutOfBoundsError(
             f"The write to {to_bounding_box(view.frame, region)} leaves the "
-            f"view, which is {to_bounding_box(view.frame, view.region)}.",
+            f"view, which is {to_bounding_box(view.frame, bounds)}.",
             hint="Write inside the view, or use MagView.write(..., allow_resize=True) to extend the layer.",
         )
-    _store(view, array, region, allow_unaligned=allow_unaligned)
+    _store(view, bounds, array, region, allow_unaligned=allow_unaligned)
 
 
 def write_to_mag(
@@ -171,8 +173,10 @@ def write_to_mag(
     allow_unaligned: bool = False,
 ) -> None:
     """Write voxels to a mag; with `allow_resize` the layer's bounding box is extended to hold them."""
-    array, region = _prepared(mag, data, position)
-    if not grids.covers(mag.region, region):
+    mag.check_writable()
+    bounds = mag.region  # asked once: it follows the layer's properties
+    array, region = _prepared(mag, bounds, data, position)
+    if not grids.covers(bounds, region):
         if not allow_resize:
             raise OutOfBoundsError(
                 f"The write to {to_bounding_box(mag.frame, region)} does not fit in the layer's bounding box "
@@ -183,18 +187,21 @@ def write_to_mag(
 
         # What would fail after the layer is extended is refused before.
         array = as_stored(array, mag.source.writing_handle.array.dtype)
-        _box_to_write(mag, region, grids.hull(mag.region, region), allow_unaligned=allow_unaligned)
+        _box_to_write(mag, region, grids.hull(bounds, region), allow_unaligned=allow_unaligned)
         changes.extend_box(mag.layer, region)
-    _store(mag, array, region, allow_unaligned=allow_unaligned)
+        bounds = mag.region
+    _store(mag, bounds, array, region, allow_unaligned=allow_unaligned)
 
 
-def _prepared(view: ViewState, data: ArrayLike, position: Position) -> tuple[NDArray[Any], Region]:
+def _prepared(
+    view: ViewState, bounds: Region, data: ArrayLike, position: Position
+) -> tuple[NDArray[Any], Region]:
     """Check what can be checked before anything is touched; give the data and where they go."""
     import numpy
 
-    view.check_writable()
-    frame, bounds = view.frame, view.region
-    array = with_all_axes(frame, numpy.asarray(data), view.num_channels)
+    frame = view.frame
+    num_channels = 1 if frame.c is None else bounds[1][frame.c]
+    array = with_all_axes(frame, numpy.asarray(data), num_channels)
     shape = tuple(length * factor for length, factor in zip(array.shape, view.factors, strict=True))
     boxed = position.relative_bounding_box is not None or position.absolute_bounding_box is not None
     region = resolve(frame, bounds, position, shape if position.is_given and not boxed else None)
@@ -209,8 +216,10 @@ def _prepared(view: ViewState, data: ArrayLike, position: Position) -> tuple[NDA
     return array, region
 
 
-def _store(view: ViewState, data: NDArray[Any], region: Region, *, allow_unaligned: bool) -> None:
-    box = _box_to_write(view, region, view.region, allow_unaligned=allow_unaligned)
+def _store(
+    view: ViewState, bounds: Region, data: NDArray[Any], region: Region, *, allow_unaligned: bool
+) -> None:
+    box = _box_to_write(view, region, bounds, allow_unaligned=allow_unaligned)
     write(view.source.writing_handle, box, data)
 
 
