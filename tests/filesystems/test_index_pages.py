@@ -155,14 +155,16 @@ def test_other_pages_are_no_index(title: str) -> None:
      "<div>", "<title>", "<h1 ", "<a href", "=\"", "<a b=  "],
 )  # fmt: skip
 def test_pages_take_no_longer_than_their_length(endless: str) -> None:
-    times = []
-    for length in (100_000, 400_000):
+    def taken(length: int) -> float:
         page = "<html><title>Index of /d</title><a " + endless * (length // len(endless))
         began = time.process_time()
         with pytest.raises(UnlistableError):
             names_on(page, "http://localhost/d/", "http://localhost/d")
-        times.append(time.process_time() - began)
-    assert times[1] < 8 * times[0] + 0.05
+        return time.process_time() - began
+
+    # What a parser does is inside of one call, so that only its time tells. A busy machine spoils one look, not all:
+    # a time that grows with the square is 16 times longer at each.
+    assert any(taken(400_000) < 8 * taken(100_000) + 0.05 for _ in range(5))
 
 
 def test_only_names_of_the_folder_are_taken() -> None:
