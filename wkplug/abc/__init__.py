@@ -37,12 +37,13 @@ if TYPE_CHECKING:
         Least,
         Panel,
     )
+    from wkplug.abc.dialects import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
     from wkplug.abc.executors import Executor
     from wkplug.abc.files import nanometres
     from wkplug.abc.images import Image, ImageInfo, ImageReader, PickleByReopening, StoredImage
     from wkplug.abc.interpolations import Interpolation
     from wkplug.abc.locations import Filesystem, Location, LocationWrapper, locate
-    from wkplug.abc.metadata import DatasetFacts, LayerFacts, MagFacts, MetadataDialect, MetadataStore
+    from wkplug.abc.metadata import MetadataStore
     from wkplug.abc.remotes import DatasetSource, RemoteService
     from wkplug.abc.specs import (
         API,
@@ -79,7 +80,8 @@ else:
             "images": ("Image", "ImageInfo", "ImageReader", "PickleByReopening", "StoredImage"),
             "interpolations": ("Interpolation",),
             "locations": ("Filesystem", "Location", "LocationWrapper", "locate"),
-            "metadata": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect", "MetadataStore"),
+            "dialects": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"),
+            "metadata": ("MetadataStore",),
             "remotes": ("DatasetSource", "RemoteService"),
             "specs": (
                 "API", "PROJECT", "ArrayBackendSpec", "CommandSpec", "ExecutorSpec", "ExporterSpec", "Factory",

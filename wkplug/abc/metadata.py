@@ -12,10 +12,7 @@ files, locks and requests, which are the store's own, and arrays, at the `Locati
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
-
-import attrs
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from wkplug.abc.locations import Location
     from wkplug.errors import WkplugError
 
-__all__ = ["DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect", "MetadataStore"]
+__all__ = ["MetadataStore"]
 
 DatasetT = TypeVar("DatasetT")
 LayerT = TypeVar("LayerT")
@@ -102,71 +99,3 @@ class MetadataStore(ABC, Generic[DatasetT, LayerT, OperationT]):
         The block sees its own changes; others see them when it ends. If it raises, none of them happened. A block
         inside of a block belongs to the outer one.
         """
-
-
-_NOTHING: Mapping[str, bytes] = MappingProxyType({})
-
-
-@attrs.frozen(kw_only=True)
-class MagFacts:
-    """One mag: `folder` is its name below the layer, `mag` its factors along (x, y, z).
-
-    `inside` says that the array lies in the layer's own folder; foreign ones can't be described there.
-    """
-
-    mag: tuple[int, int, int]
-    folder: str
-    inside: bool = True
-
-
-@attrs.frozen(kw_only=True)
-class LayerFacts:
-    """One layer: `axes` are those of its arrays in storage order, `voxel_size` nanometres along (x, y, z)."""
-
-    name: str
-    category: str
-    data_format: str
-    axes: tuple[str, ...]
-    num_channels: int
-    dtype: str
-    voxel_size: tuple[float, float, float]
-    mags: tuple[MagFacts, ...]
-
-
-@attrs.frozen(kw_only=True)
-class DatasetFacts:
-    """The dataset as a whole: its name, and the formats of its layers, sorted, each once."""
-
-    name: str
-    data_formats: tuple[str, ...]
-
-
-class MetadataDialect(ABC):
-    """Writes nothing itself: it maps facts to {path relative to the dataset or layer folder: bytes}."""
-
-    dataset_file_names: ClassVar[tuple[str, ...]] = ()
-    """The files that `dataset_files` may give; the core hands over what they hold now."""
-    layer_file_names: ClassVar[tuple[str, ...]] = ()
-    """The files that `layer_files` may give; the core hands over what they hold now."""
-
-    def dataset_files(
-        self, facts: DatasetFacts, *, existing: Mapping[str, bytes] = _NOTHING
-    ) -> Mapping[str, bytes]:
-        """Give the files of the dataset's own folder; keys in `existing` that aren't this dialect's stay."""
-        del facts, existing
-        return {}
-
-    @abstractmethod
-    def layer_files(
-        self, facts: LayerFacts, *, existing: Mapping[str, bytes] = _NOTHING
-    ) -> Mapping[str, bytes]:
-        """Give the files of the layer's folder; none where this dialect can't express the layer.
-
-        `existing` holds the bytes of those `layer_file_names` that are there now; keys in them that aren't
-        this dialect's (channel colours by another tool, say) are kept. Damaged ones are written anew.
-        """
-
-    def problems(self, facts: LayerFacts) -> list[str]:
-        """Say why the layer, or a part of it, can't be expressed; shown by `wkplug info`."""
-        del facts
-        return []

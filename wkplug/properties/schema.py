@@ -43,7 +43,7 @@ _LONGEST_SHOWN = 60
 # --- complaints -------------------------------------------------------------------------------------------
 
 
-class _Wrong(Exception):  # noqa: N818 - users never meet it: who knows the file makes a PropertiesError of it
+class Wrong(Exception):  # noqa: N818 - users never meet it: who knows the file makes a PropertiesError of it
     """What is wrong with a value, and the path to it from where the check began."""
 
     def __init__(
@@ -60,7 +60,7 @@ class _Wrong(Exception):  # noqa: N818 - users never meet it: who knows the file
         self.hint = hint
         self._error = error
 
-    def at(self, key: str) -> _Wrong:
+    def at(self, key: str) -> Wrong:
         """The same, as seen from the object that holds the value under `key`."""
         between = "." if key and self.path and not self.path.startswith("[") else ""
         self.path = f"{key}{between}{self.path}"
@@ -69,9 +69,6 @@ class _Wrong(Exception):  # noqa: N818 - users never meet it: who knows the file
     def in_file(self, file: str) -> PropertiesError:
         """The error for users: file, path and text."""
         return self._error(f"{file}: {self.path}{self.text}", hint=self.hint)
-
-
-Wrong = _Wrong  # who reads a file catches it; the underscore says that nobody else does
 
 
 def wrong(text: str, path: str = "") -> Wrong:
