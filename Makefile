@@ -16,18 +16,19 @@ BIN := .venv/bin
 PEER := .cache/peer
 PEER_VOLUMES := .cache/peer-volumes
 PEER_NOTEBOOK := .cache/peer-notebook
+AZURITE := .cache/azurite
 PROJECTS := pyproject.toml $(wildcard plugins/*/pyproject.toml)
 MYPY_PATHS := wkplug $(wildcard plugins/*/src examples/*/src)
 
 ifeq ($(TESTS),all)
 MARKS :=
-TEST_NEEDS := env peer peer-volumes peer-notebook
+TEST_NEEDS := env peer peer-volumes peer-notebook azurite
 else
 MARKS := -m "not long and not peer and not system and not faults"
 TEST_NEEDS := env
 endif
 
-.PHONY: env peer peer-volumes peer-notebook demo test faults check format lint types docs bench lock clean
+.PHONY: env peer peer-volumes peer-notebook azurite demo test faults check format lint types docs bench lock clean
 
 env: .venv/.installed
 .venv/.installed: requirements.txt $(PROJECTS)
@@ -39,7 +40,7 @@ env: .venv/.installed
 peer: $(PEER)/.installed
 $(PEER)/.installed:
 	$(PYTHON) -m venv $(PEER)
-	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check 'webknossos[numba,tifffile]==4.3.3'
+	$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check 'webknossos[numba,tifffile]==4.3.3' 's3fs==2026.9.0'
 	touch $@
 
 # Those who read and write the containers that are exported and imported here: heavy, and with pins of their own.
@@ -56,6 +57,16 @@ $(PEER_NOTEBOOK)/.installed:
 	$(PYTHON) -m venv $(PEER_NOTEBOOK)
 	$(PEER_NOTEBOOK)/bin/python -m pip install --quiet --disable-pip-version-check \
 		'ipykernel==7.4.0' 'nbclient==0.11.0' 'nbformat==5.11.1'
+	touch $@
+
+# Azure's blob storage in one process, for tests that skip without; npm is no need of anything else.
+azurite: $(AZURITE)/.installed
+$(AZURITE)/.installed:
+	mkdir -p $(AZURITE)
+	if command -v npm >/dev/null; then \
+		timeout 300 npm install --silent --no-audit --no-fund --prefix $(AZURITE) azurite@3.35.0 \
+			|| echo "azurite can't be installed: tests of az:// are skipped."; \
+	else echo "There is no npm: tests of az:// are skipped."; fi
 	touch $@
 
 demo: env

@@ -18,6 +18,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Servers on loopback, for the tests of the plugins as well.
+pytest_plugins = ["tests.servers.fixtures"]
+
 # Other work on the machine must not fail a test, so there are no deadlines. Locally every run draws other
 # examples, and remembers what failed; in CI a run is the same each time, so that a failure is the commit's.
 hypothesis.settings.register_profile("local", deadline=None)

@@ -14,6 +14,7 @@ import copying
 import imports as importing
 import kernels
 import pyramids
+import remote
 from tables import Goal, Row, Turns, at_least, at_most, ratios
 
 if TYPE_CHECKING:
@@ -261,4 +262,5 @@ GROUPS: dict[str, Callable[[Bench], list[Row]]] = {
     "pyramids": pyramids.pyramids,
     "default-shards": pyramids.default_shards,
     "parallel": pyramids.parallel,
+    "remote": remote.remote,
 }

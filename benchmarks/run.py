@@ -43,11 +43,13 @@ Written by `make bench`; `docs/performance.md` says how it is measured.
 _KEPT_FORMATS = ("wkw", "zarr3")
 
 
-def prepare(folder: Path) -> None:
-    """Write the voxels and datasets that all sides read."""
+def prepare(folder: Path, *, datasets: bool) -> None:
+    """Write the voxels that all sides read, and the datasets, which rows about buckets don't need."""
     image, labels = volumes.em(256), volumes.labels(256)
     np.save(folder / "image.npy", image)
     np.save(folder / "labels.npy", labels)
+    if not datasets:
+        return
     dataset = wkplug.Dataset(folder / "volumes", voxel_size=(10, 10, 10))
     tiled = np.asfortranarray(np.tile(image, (1, 2, 2, 2)))
     for data_format in _KEPT_FORMATS:
@@ -116,7 +118,7 @@ def main() -> int:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="wkplug-bench-") as name:
         folder = Path(name)
-        prepare(folder)
+        prepare(folder, datasets=options.rows != ["remote"])
         with Sides(folder) as sides:
             warm(sides)
             for group, measure in GROUPS.items():

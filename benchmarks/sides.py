@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = ["Sides", "warm"]
+__all__ = ["Sides", "peer_has", "warm"]
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parent
@@ -127,6 +127,14 @@ class Sides:
         self._log.flush()
         text = self._log_path.read_text(errors="replace")[-3000:]
         return RuntimeError(f"{what} failed:\n{text}")
+
+
+def peer_has(package: str) -> bool:
+    """Whether a package can be imported beside webknossos."""
+    found = subprocess.run(
+        [_python("webknossos"), "-c", f"import {package}"], capture_output=True, check=False
+    )
+    return found.returncode == 0
 
 
 def warm(sides: Sides) -> None:

@@ -39,6 +39,8 @@ _SHOWN = {
     "pyramid of 256^3 uint8 colour, zarr3, default shards of both",
 }
 
+_REQUESTS = ("requests", "round_trips", "in_flight", "sent", "received")
+
 _BEGIN, _END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
@@ -115,8 +117,29 @@ def table(rows: Sequence[Row]) -> str:
         for row in rows
         for goal in row.goals
     ]
+    lines += _of_requests(rows)
     notes = [f"* {row.what}: {note}" for row in rows for note in row.notes]
     return "\n".join([*lines, "", *notes]).rstrip() + "\n"
+
+
+def _of_requests(rows: Sequence[Row]) -> list[str]:
+    """The table of what was asked of servers; counts are the highest of all turns."""
+    lines = []
+    for row in rows:
+        for who, turns in (("wkplug", row.ours), ("webknossos", row.peer), ("engine alone", row.engine)):
+            if turns and "requests" in turns[0]:
+                most = {key: max(turn[key] for turn in turns) for key in _REQUESTS}
+                sizes = [f"{most.pop(key) / 1000:.0f} kB" for key in ("sent", "received")]
+                wall = _time(statistics.median(turn["wall"] for turn in turns))
+                lines.append(
+                    " | ".join([f"| {row.what}", who, *map(str, most.values()), *sizes, f"{wall} |"])
+                )
+    head = [
+        "",
+        "| what | side | requests | round trips | in flight | read | written | wall |",
+        "|---" * 8 + "|",
+    ]
+    return head + lines if lines else []
 
 
 def results(measured: str) -> str:

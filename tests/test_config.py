@@ -227,7 +227,7 @@ def test_a_named_file_must_exist_and_be_readable(tmp_path: Path, monkeypatch: py
             "WKPLUG_BLOK",
             "The variable WKPLUG_BLOK is ignored: wkplug has no such setting. Did you mean 'WKPLUG_BLOCK'?",
         ),
-        ("WKPLUG_STORAGE__X", "'storage' can only be set in a configuration file."),
+        ("WKPLUG_STORAGE__X", "WKPLUG_STORAGE sets 'storage' as a whole, or a configuration file."),
         ("WKPLUG_BACKENDS", "The variable WKPLUG_BACKENDS is ignored"),
         ("WKPLUG_PLUGIN__ZARR", "The variable WKPLUG_PLUGIN__ZARR is ignored"),
     ],
@@ -236,6 +236,44 @@ def test_unknown_variables_are_warned_about_and_ignored(variable: str, words: st
     with pytest.warns(UserWarning, match=re.escape(words)):
         settings = config.load({variable: "x"}, files=[])
     assert settings == Settings()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"s3://b": {"key": "k", "port": 1}}',
+        '["s3://b"]\nkey = "k"\nport = 1',
+        '[storage."s3://b"]\nkey = "k"\nport = 1\n',
+        '"s3://b" = {key = "k", port = 1}',
+    ],
+)
+def test_a_variable_or_the_file_it_names_sets_storage(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "storage.toml"
+    file.write_text(text)
+    for value in (text, str(file), f" {file}\n"):
+        settings = config.load({"WKPLUG_STORAGE": value}, files=[])
+        assert settings.storage_options("s3://b/x") == {"key": "k", "port": 1}
+        assert settings.source_of(("storage", "s3://b", "key")) == "WKPLUG_STORAGE"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"s3://b": {"secret": "hidden"', "'storage' is neither TOML nor JSON (WKPLUG_STORAGE)."),
+        ("secret = hidden", "'storage' is neither TOML nor JSON (WKPLUG_STORAGE)."),
+        ('secret = "hidden"', "'storage' needs a table of options for each URL (WKPLUG_STORAGE)."),
+        (
+            "/no/hidden.toml",
+            "'storage' can't be read (WKPLUG_STORAGE, the file /no/hidden.toml): No such file or directory.",
+        ),
+    ],
+)
+def test_a_wrong_storage_variable_is_told_without_secrets(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load({"WKPLUG_STORAGE": text}, files=[])
+    assert caught.value.message == reason
+    assert "or the path of a file" in (caught.value.hint or "")
+    assert "hidden" not in str(caught.value).replace("/no/hidden.toml", "")
 
 
 WORDS = "in a variable, one of 1, true, yes, on, 0, false, no, off"

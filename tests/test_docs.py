@@ -7,6 +7,8 @@ The blocks of a page run in order, in one temporary folder and one namespace:
               below them is compared, "..." standing for anything and sizes and times for any others
     toml      a configuration, or part of a pyproject.toml
 
+Servers of a page are on other ports here than it says, so that they don't meet what else runs on this machine.
+
 A first line "# file: NAME" makes a file of a block instead; "# from: PATH" says that the block is a quotation
 of that file, cut at lines that are "# ...".
 """
@@ -29,11 +31,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import wkplug
-from wkplug import errors
+from tests.servers.emulators import free_port
+from wkplug import errors, registry
 from wkplug.cli.main import COMMANDS
 from wkplug.config import Settings
 from wkplug.config.model import flatten
 from wkplug.registry import hookspecs
+from wkplug.registry.plugins import BACKEND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +52,7 @@ PAGES = sorted(
     ]
 )
 RUN = ("wkplug", "cat", "ls", "mkdir", "python")
+PORT = re.compile(r'(?:(?<=127\.0\.0\.1:)|(?<="127\.0\.0\.1", )|(?<="127\.0\.0\.1", port=))\d+')
 NOT_RUN = ("make", "git", "pip", "cd", "bash")
 
 
@@ -87,8 +92,10 @@ class Runner:
         self.folder = folder
         self.names: dict[str, Any] = {"__name__": "__main__"}
         self.printed: str | None = None
+        self.ports = {port: str(free_port()) for port in set(PORT.findall(page.read_text(encoding="utf-8")))}
 
     def run(self, block: Block) -> None:
+        block = block._replace(text=PORT.sub(lambda found: self.ports[found[0]], block.text))
         first, _, rest = block.text.partition("\n")
         printed, self.printed = self.printed, None
         if first.startswith("# file: "):
@@ -173,9 +180,14 @@ def loose(text: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    before = dict(os.environ)
     runner = Runner(page, tmp_path)
-    for block in blocks(page):
-        runner.run(block)
+    try:
+        for block in blocks(page):
+            runner.run(block)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -292,3 +304,22 @@ def test_the_pages_can_be_built(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "site/reference/api/dataset/index.html").exists()
+
+
+def test_the_table_of_engines_is_what_is_offered() -> None:
+    text = (ROOT / "docs/howto/engines.md").read_text(encoding="utf-8")
+    told = {
+        (found[1], found[2], found[3] == "yes")
+        for found in re.finditer(r"^\| `(\w+)` \| `([\w+]+)` \| (yes|no) \|", text, re.MULTILINE)
+    }
+    offers = registry.current_registry().offers(BACKEND)
+    bundled = {
+        "wkw+numpy",
+        *(f"{name}+{engine}" for name in ("zarr", "zarr3") for engine in ("zarr", "tensorstore")),
+    }
+    bundled |= {"n5+tensorstore", "neuroglancerPrecomputed+tensorstore"}
+    assert told == {
+        (offer.spec.format, offer.spec.name, offer.spec.writes)
+        for offer in offers
+        if offer.spec.name in bundled
+    }

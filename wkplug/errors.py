@@ -18,6 +18,7 @@ WkplugError
 ├── WorkerDiedError            RuntimeError                 a worker process ended before its work was done
 ├── DatasetError
 │   ├── DatasetNotFoundError   FileNotFoundError
+│   │   └── ServedDatasetNotFoundError  ValueError          no dataset of that name, id or address on a server
 │   ├── DatasetExistsError     RuntimeError                 something is in the way of a new dataset
 │   ├── DatasetMismatchError   RuntimeError, AssertionError the existing dataset differs from the one asked for
 │   ├── NotADatasetFolderError NotADirectoryError
@@ -56,14 +57,18 @@ WkplugError
 │   │   └── UploadOnlyError    NotImplementedError          a transfer between places that only a server can do
 │   └── ForkError              RuntimeError                 an engine with threads in a forked child
 ├── StorageError               OSError                      a place could not be read or written
+│   ├── BucketMissingError     FileNotFoundError            the bucket isn't there: nothing is known of its objects
 │   ├── MissingError           FileNotFoundError            definitely not there
-│   │   └── MissingArrayError  ArrayException               no array where one was to be listed
+│   │   ├── MissingArrayError  ArrayException               no array where one was to be listed
+│   │   └── UnknownToServerError  KeyError                  no team, user or folder of that name or id
 │   ├── ForbiddenError         PermissionError              there or not: access was refused
 │   ├── StorageFullError                                    no space left
 │   ├── ConflictError                                       someone else changed it first
 │   │   └── AttachmentExistsError  FileExistsError          something is where an attachment was to be written
 │   ├── LockTimeoutError       TimeoutError
-│   └── UnsafePathError        ValueError                   a path that leads out of its own root
+│   ├── ServerError            RuntimeError                 a server refuses a request; the text says what it says
+│   ├── UnsafePathError        ValueError                   a path that leads out of its own root
+│   └── WebPageError                                        a page for people where a file was asked for
 ├── ImageConversionError       ValueError
 │   ├── UnsupportedImageFormatError
 │   │   └── ImageReaderMissingError  PluginMissingError     no reader, but a known plugin would have one
@@ -96,6 +101,7 @@ __all__ = [
     "AttachmentExistsError",
     "AxesError",
     "AxisError",
+    "BucketMissingError",
     "CategoryError",
     "ConfigError",
     "ConflictError",
@@ -144,6 +150,8 @@ __all__ = [
     "PluginMissingError",
     "PropertiesError",
     "ReadOnlyError",
+    "ServedDatasetNotFoundError",
+    "ServerError",
     "ShapeMismatchError",
     "StorageError",
     "StorageFullError",
@@ -153,6 +161,7 @@ __all__ = [
     "UnknownFormatError",
     "UnknownNameError",
     "UnknownSchemeError",
+    "UnknownToServerError",
     "UnlistableError",
     "UnreachableMagError",
     "UnreadableAttachmentError",
@@ -164,6 +173,7 @@ __all__ = [
     "UnsupportedVersionError",
     "UploadOnlyError",
     "VoxelIndexError",
+    "WebPageError",
     "WkplugError",
     "WorkerDiedError",
 ]
@@ -172,6 +182,7 @@ __all__ = [
 # Signs of URLs, also percent-encoded, once or more often.
 _COLON, _SLASH, _AT = r"(?::|%(?:25)*3[Aa])", r"(?:[/\\]|%(?:25)*2[Ff])", r"(?:@|%(?:25)*40)"
 _PLAIN = rf"(?:(?!{_COLON}|{_SLASH}|{_AT})[^\s'\"])"
+_HOST = rf"(?:(?:\[|%(?:25)*5[Bb])(?:(?!{_SLASH}|{_AT})\S)*|{_PLAIN}*)"  # a colon in it is in brackets
 _START = r"(?:(?<![A-Za-z])|(?<=3[Aa]))"  # also behind the colons of a chain
 _BUCKETS = rf"{_START}(?i:s3[an]?|gc?s|oss|obs|cos|r2)"
 _REMOTE = (
@@ -184,18 +195,21 @@ _LOGINS = (
     rf"({_BUCKETS}{_COLON}{_SLASH}*)[0-9]*[A-Z][A-Z0-9_]{{3,}}(?:{_COLON}|{_SLASH}){_END}",
     # A port is no password. Local files, drives and memory have no logins.
     rf"((?:{_REMOTE}{_COLON}|(?<!\bfile)(?<!\bmemory)(?<!\b[A-Za-z]){_COLON}{_SLASH}){_SLASH}*)"
-    rf"(?!\[?(?:(?!{_SLASH}|{_AT})\S)*{_COLON}\d+{_SLASH}){_PLAIN}*{_COLON}{_END}",
+    rf"(?!{_HOST}{_COLON}\d+{_SLASH}){_PLAIN}*{_COLON}{_END}",
     rf"({_START}(?i:https?){_COLON}{_SLASH}*)(?:(?:(?!{_SLASH}|{_AT})[^\s'\"])+{_AT})+",
 )
 _IN_QUERIES = (
     r"(?i)((?:[?&;#]|%(?:25)*(?:3f|26|3b|23))"
     r"(?:[a-z0-9_.-]*(?:signature|credential|token|secret|passw|pwd|api-?_?key|accesskeyid|auth)[a-z0-9_.-]*"
-    r"|sig|key|code))(=|%(?:25)*3d)(?:(?!%(?:25)*26)[^&\s'\"])+"
+    r"|sig|key|code|jwt|sas|session))(=|%(?:25)*3d)(?:(?!%(?:25)*26)[^&\s'\"])+"
 )
+# Nobody knows the names of all secrets: of web addresses only short values are shown, and what are addresses again.
+_ADDRESSES = r"(?i)\b[a-z][a-z0-9+.-]*://[^\s'\"]*\?[^\s'\"]*"
+_VALUES = r"(?i)([?&;][^=&;?]+=)(?![a-z0-9+.]+:|\*\*\*)[^&;#\s'\"]{6,}"
 
 
 def redacted(text: str) -> str:
-    """Take logins, signatures, tokens and the like out of the URLs in a text; they are shown as ***.
+    """Take logins, signatures, tokens and whatever else may be secret out of the URLs in a text; they are shown as ***.
 
     Also where a URL is spelled wrongly or percent-encoded, as in names that were made of one.
     """
@@ -203,6 +217,7 @@ def redacted(text: str) -> str:
         return text
     # Compiled when first needed: that takes 5 ms, a good part of importing wkplug.
     text = re.sub(_IN_QUERIES, r"\1\2***", text)
+    text = re.sub(_ADDRESSES, lambda found: re.sub(_VALUES, r"\1***", found[0]), text)
     for login in _LOGINS:
         text = re.sub(login, r"\1***@", text)
     return text
@@ -297,6 +312,10 @@ class DatasetError(WkplugError):
 
 class DatasetNotFoundError(DatasetError, FileNotFoundError):
     """There is no dataset at that place."""
+
+
+class ServedDatasetNotFoundError(DatasetNotFoundError, ValueError):
+    """A server has no dataset of that name, id or address, or doesn't show it to whoever asks."""
 
 
 class DatasetExistsError(DatasetError, RuntimeError):
@@ -459,8 +478,16 @@ class MissingError(StorageError, FileNotFoundError):
     """Definitely not there. The only answer that may be read as fill value."""
 
 
+class BucketMissingError(StorageError, FileNotFoundError):
+    """The bucket or container of an address isn't there; no MissingError, since nothing is known of what lay in it."""
+
+
 class MissingArrayError(MissingError, ArrayException):
     """There is no array where one was to be listed."""
+
+
+class UnknownToServerError(MissingError, KeyError):
+    """A server has no team, user or folder of that name or id."""
 
 
 class ForbiddenError(StorageError, PermissionError):
@@ -483,8 +510,16 @@ class LockTimeoutError(StorageError, TimeoutError):
     """Another process held the lock longer than we were willing to wait."""
 
 
+class ServerError(StorageError, RuntimeError):
+    """A server refuses a request, or gives an answer that makes no sense; the text says what the server says."""
+
+
 class UnsafePathError(StorageError, ValueError):
     """A path that leads out of the root it belongs to."""
+
+
+class WebPageError(StorageError):
+    """A web server answers with a page for people where a file was asked for: a login, or a folder's index."""
 
 
 class UnlistableError(UnsupportedOperationError, StorageError):

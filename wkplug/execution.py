@@ -26,9 +26,12 @@ from wkplug.config import Settings
 from wkplug.errors import ForkError, InvalidArgumentError, UnknownNameError, WorkerDiedError
 from wkplug.model.states import ViewState
 from wkplug.progress import Progress, described
+from wkplug.storage.budget import for_voxels, memory_budget, objects_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+
+    from wkplug.abc import Location
 
 
 __all__ = [
@@ -42,11 +45,16 @@ __all__ = [
     "results_in_order",
     "run",
     "shares_memory",
+    "tasks_at_once",
     "workers_of",
 ]
 
 _CALLS_PER_WORKER = 4
 """How many calls per worker wait or run at once: enough to keep all busy, few enough to hold their results."""
+
+
+_MOST_WAITING = 16
+"""How many threads wait for stores at most: each of them holds voxels."""
 
 
 class SupportsSubmit(Protocol):
@@ -163,16 +171,24 @@ class Runner(Executor):
 
 @contextmanager
 def adapted(
-    executor: AnyExecutor, *, default: str = "sequential", views: Iterable[ViewState] = ()
+    executor: AnyExecutor,
+    *,
+    default: str = "sequential",
+    views: Iterable[ViewState] = (),
+    places: Iterable[Location] = (),
+    held: int = 0,
 ) -> Iterator[Runner]:
     """Give a `Runner` for what the user passed as `executor=`; `default` names the one for None.
 
-    `views` are those that will be worked on: a pool of forked processes is checked against their engines.
+    `views` are those that will be worked on: a pool of forked processes is checked against their engines. `places` are
+    those that are read and written: for stores, whose answers are waited for, "threads" are more than processors, but
+    no more than memory allows where each call holds so many bytes of voxels (`held`).
     InvalidArgumentError for what is no executor, UnknownNameError for unknown names, ForkError as said;
     WorkerDiedError instead of BrokenProcessPool where that leaves the `with` block.
     """
     if executor is None or isinstance(executor, (str, NamedExecutor)):
         made = _executor_of(executor or default)
+        _expect_waiting(made, places, held)
         with deaths_explained(), Runner(made, workers=made.workers, owned=True) as runner:
             yield runner
         return
@@ -185,6 +201,7 @@ def adapted(
     if isinstance(executor, Runner):
         yield executor
         return
+    _expect_waiting(executor, places, held)
     _refuse_fork(executor, views)
     with deaths_explained():
         yield Runner(executor, workers=workers_of(executor), owned=False)
@@ -235,6 +252,24 @@ def _executor_of(wanted: str | NamedExecutor) -> Executor:
         raise
 
 
+def _expect_waiting(executor: Any, places: Iterable[Location], held: int) -> None:
+    """Let a pool of threads that is yet to start have as many as requests to the places are worth making."""
+    requests = max((objects_at_once(place, held) for place in places), default=1)
+    if requests > 1 and isinstance(executor, Executor):
+        executor.expect_waiting(min(requests, _MOST_WAITING))
+
+
+def tasks_at_once(executor: SupportsSubmit | None, size: int) -> int | None:
+    """How many tasks that hold `size` bytes each may be under way: for `results_in_order`.
+
+    As many as by default (None) where there is a worker per processor; of more threads no more than memory allows.
+    """
+    least = _processors() + 1
+    if executor is None or workers_of(executor) < least or not shares_memory(executor):
+        return None
+    return max(least, min(workers_of(executor) + 1, for_voxels(memory_budget()) // max(1, size)))
+
+
 def _is_pool_of_processes(executor: Any) -> bool:
     """Whether calls are pickled and sent through a queue of the standard library's."""
     from wkplug.builtin.executors import ProcessesExecutor
@@ -259,6 +294,10 @@ def workers_of(executor: Any) -> int:
         value = getattr(executor, name, None)
         if isinstance(value, int) and value > 0:
             return value
+    return _processors()
+
+
+def _processors() -> int:
     from wkplug.builtin.executors import available_workers
 
     return available_workers()
@@ -390,9 +429,13 @@ def run(
     executor: AnyExecutor = None,
     default: str = "sequential",
     progress_desc: str | None = None,
-    views: Iterable[ViewState] = (),
+    views: Sequence[ViewState] = (),
+    held: int = 0,
 ) -> Generator[Any, None, None]:
     """Call `function` on every item and give the results in the items' order; the first failure ends it.
+
+    views: those that are worked on. held: how many bytes of their voxels each call holds; where that is told, "threads"
+    are as many as requests to stores are worth making, within memory.
 
     With the sequential executor (the default), in this thread, one after the other, each when its result is
     asked for. Otherwise a few calls per worker are in flight; those that have not begun are cancelled when the
@@ -402,7 +445,11 @@ def run(
         with described(progress_desc) as progress:
             yield from results_in_order(function, items, progress=progress)
         return
-    with adapted(executor, default=default, views=views) as runner, described(progress_desc) as progress:
+    places = [view.source.handle.location for view in views] if held else ()
+    with (
+        adapted(executor, default=default, views=views, places=places, held=held) as runner,
+        described(progress_desc) as progress,
+    ):
         if callable(getattr(runner.inner, "map_to_futures", None)):
             yield from _as_one_job(runner, function, items, progress)
             return

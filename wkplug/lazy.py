@@ -18,12 +18,13 @@ modules in the same way, by `modules_of`.
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["modules_of", "names_of", "resolve"]
+__all__ = ["modules_of", "names_of", "resolve", "resolved"]
 
 
 def names_of(
@@ -72,3 +73,9 @@ def resolve(reference: str) -> Any:
     for name in filter(None, attributes.split(".")):
         found = getattr(found, name)
     return found
+
+
+@cache
+def resolved(reference: str) -> Any:
+    """The same, once for all: for what is below and calls what stands above it often."""
+    return resolve(reference)

@@ -73,6 +73,23 @@ def test_elsewhere_only_what_is_asked_for_is_fetched(here: LocalLocation) -> Non
     assert place.total == 1000
 
 
+def test_what_was_fetched_last_is_not_fetched_again(here: LocalLocation, tmp_path: Path) -> None:
+    place = CountingLocation(here)
+    with open_file(place, buffer=1000) as file:
+        file.seek(-5000, 2)
+        end = file.read()
+        file.seek(-100, 2)
+        assert file.read() == end[-100:] == CONTENT[-100:]
+    assert place.total == 5000
+    (tmp_path / "small.bin").write_bytes(CONTENT[:3000])
+    place = CountingLocation(LocalLocation(str(tmp_path / "small.bin")))
+    with open_file(place, buffer=100) as file:
+        assert file.read(10) == CONTENT[:10]
+        file.seek(2000)
+        assert file.read(500) == CONTENT[2000:2500]
+    assert place.total == 3000
+
+
 def test_a_path_where_there_is_one(here: LocalLocation) -> None:
     assert path_or_file(here) == here.local_path() == local_path(here, "CZI")
     elsewhere = path_or_file(PlainLocation(here))

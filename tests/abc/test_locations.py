@@ -10,7 +10,7 @@ import pytest
 
 from wkplug import storage
 from wkplug.abc import Location, LocationWrapper, locate
-from wkplug.errors import InvalidArgumentError, UnlistableError
+from wkplug.errors import ConflictError, InvalidArgumentError, MissingError, UnlistableError
 from wkplug.filesystems.local import LocalLocation
 from wkplug.testing.places import CountingLocation, PlainLocation
 
@@ -61,6 +61,51 @@ def test_a_wrapper_passes_on_every_property(name: str) -> None:
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_wrapper_inherits_no_answer_of_its_own(name: str) -> None:
     assert name in vars(LocationWrapper)
+
+
+def test_ranges_of_one_version_come_with_it(tmp_path) -> None:
+    place = LocalLocation(tmp_path).child("a")
+    with pytest.raises(MissingError, match="it is not there"):
+        place.read_consistent([(0, 1)])
+    first = place.write(b"abcdef")
+    assert place.read_consistent([(4, 9), (0, 2)]) == ([b"ef", b"ab"], first)
+    assert place.read_consistent([(0, 2)], version=first) == ([b"ab"], first)
+    place.write(b"ABCDEFG")
+    with pytest.raises(ConflictError, match="was changed by someone else while it was read"):
+        place.read_consistent([(0, 2)], version=first)
+
+
+def test_an_end_comes_with_its_place_and_its_version(tmp_path) -> None:
+    place = LocalLocation(tmp_path).child("a")
+    with pytest.raises(MissingError, match="it is not there"):
+        place.read_end(3)
+    version = place.write(b"abcdef")
+    assert place.read_end(2) == (b"ef", 4, version)
+    assert place.read_end(9) == (b"abcdef", 0, version)
+
+
+def test_ranges_of_two_versions_are_never_mixed(tmp_path) -> None:
+    class Changing(PlainLocation):
+        def read_ranges(self, ranges):
+            data = self.inner.read_ranges(ranges)
+            self.inner.write(b"another, longer")
+            return data
+
+        def read_consistent(self, ranges, *, version=None):
+            return Location.read_consistent(self, ranges, version=version)
+
+    place = LocalLocation(tmp_path).child("a")
+    place.write(b"one")
+    with pytest.raises(ConflictError):
+        Changing(place).read_consistent([(0, 2), (2, 3)])
+
+
+def test_all_files_below_are_listed_by_their_paths(tmp_path) -> None:
+    place = LocalLocation(tmp_path)
+    for name in ("b", "z0/y1/x2", "z0/a"):
+        place.child(name).write(b"12")
+    place.child("empty").make_folder()
+    assert {name for name, _ in place.list_files()} == {"b", "z0/y1/x2", "z0/a"}
 
 
 def test_what_a_wrapper_keeps_goes_with_it(tmp_path) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import wkplug
-from wkplug import config, registry
+from wkplug import config, execution, registry
 from wkplug.builtin.executors import (
     ProcessesExecutor,
     SequentialExecutor,
     ThreadsExecutor,
     available_workers,
 )
-from wkplug.execution import results_in_order
+from wkplug.execution import NamedExecutor, adapted, results_in_order, tasks_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,3 +134,38 @@ def test_no_more_calls_are_begun_than_workers_can_take() -> None:
         assert len(begun) <= 4
         results.close()  # the rest is cancelled
     assert len(begun) < 10
+
+
+class Place:
+    """A place at which so many requests at the same time are worth making."""
+
+    def __init__(self, concurrency: int) -> None:
+        self.concurrency = concurrency
+
+
+def test_threads_for_stores_are_more_than_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    places: Any = [Place(1), Place(12)]
+    for executor in (None, "threads", ThreadsExecutor()):
+        with adapted(executor, default="threads", places=places) as runner:
+            assert runner.workers == max(12, available_workers())
+    with adapted("threads", places=[*places, Place(1000)]) as runner:  # type: ignore[list-item]
+        assert runner.workers == max(16, available_workers())
+    for asked in (NamedExecutor("threads", {"workers": 3}), ThreadsExecutor(workers=3)):
+        with adapted(asked, places=places) as runner:
+            assert runner.workers == 3
+    with adapted("threads", places=places[:1]) as runner:
+        assert runner.workers == available_workers()
+        assert tasks_at_once(runner, 10**12) is None
+    with ThreadsExecutor() as running:
+        running.submit(int).result()
+        running.expect_waiting(50)
+        assert running.workers == available_workers()
+
+
+def test_waiting_threads_hold_no_more_than_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "for_voxels", lambda _: 1000)
+    monkeypatch.setattr(execution, "_processors", lambda: 2)
+    with ThreadsExecutor(workers=12) as threads, ProcessesExecutor(workers=12) as processes:
+        assert [tasks_at_once(threads, size) for size in (1, 100, 200, 10**6)] == [13, 10, 5, 3]
+        assert tasks_at_once(processes, 100) is None
+    assert tasks_at_once(None, 100) is None

@@ -140,6 +140,7 @@ def test_help_shows_only_what_something_serves(
         assert main(["downsample", "--help"]) == 0
         return " ".join(capsys.readouterr().out.split())
 
+    monkeypatch.setattr(registry, "remotes", lambda: ())
     told = help_of_downsample()
     assert "Where work runs: threads, processes or sequential." in told
     for missing in ("slurm", "kubernetes", "--job-resources", "--token", "--transfer-mode", "--access-mode"):

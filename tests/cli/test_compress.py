@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import wkplug as wk
+from tests.servers.files import serve_files
 from wkplug.cli.main import main
 
 if TYPE_CHECKING:
@@ -59,3 +60,13 @@ def test_exit_codes(dataset: wk.Dataset, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["compress", str(shallow.path)]) == 0
     assert "belongs to another dataset" in capsys.readouterr().out
     assert not any(state(dataset).values())
+
+
+def test_what_can_only_be_read_is_refused(dataset: wk.Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    with serve_files(dataset.path.parent) as server:
+        for command in ("compress", "rechunk"):
+            assert main([command, f"{server.url}/ds"]) == 1
+            told = capsys.readouterr()
+            assert "is read-only, the changes to its mags will not be saved" in told.err
+            assert f"wkplug copy-dataset {server.url}/ds TARGET" in told.err
+            assert not told.out

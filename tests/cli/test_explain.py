@@ -11,6 +11,7 @@ from wkplug.abc import ArraySpec
 from wkplug.cli.main import main
 from wkplug.filesystems.local import LocalLocation
 from wkplug.registry import backend
+from wkplug.storage import locate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,18 @@ def test_a_dataset_is_explained_layer_by_layer(dataset: Path, capsys: pytest.Cap
     assert "  * 1. zarr3+tensorstore  priority 10, wkplug-tensorstore 0.1.0" in told
     assert "    2. zarr3+zarr         priority 0, wkplug-zarr 0.1.0" in told
     assert "layer 'empty', format wkw as datasource-properties.json records it; it has no mags" in told
+
+
+def test_a_url_is_explained_by_its_filesystem_first(capsys: pytest.CaptureFixture[str]) -> None:
+    url = "memory://nothing-there"
+    told = explain(capsys, url, code=1)
+    assert told.startswith(f"{url}\nfilesystem: fsspec (wkplug), decided by: it is the only one\n")
+    assert "There is nothing at 'memory://nothing-there'" in told
+    place = locate(url)
+    place.child("zarr.json").write(b"{}")
+    facts = json.loads(explain(capsys, url, "--json", "--format", "zarr3"))
+    assert facts["filesystem"]["chosen"] == "fsspec"
+    place.delete(recursive=True)
 
 
 def test_json_has_paths_and_facts_apart(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,7 +74,7 @@ PYTHON = re.compile(
     r"|\b(?:[Dd]ataset|[Ll]ayer|Mag|View|MagView)\.[a-z]"
 )
 NO_PYTHON = re.compile(
-    r"\bsetting \w+|WKPLUG_\w+=|--[\w-]+ \w+|wkplug_\w+"  # settings, variables, options with a value
+    r"\b(?:setting|storage option) \w+|WKPLUG_\w+=|--[\w-]+ \w+|wkplug_\w+"  # settings, variables, options with a value
     r"|\b(?:tiff_stack|constant_z)\b|'block_type'|bioformats_package\.jar|\bdimension_names\b"  # names of formats
 )
 

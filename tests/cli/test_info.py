@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +13,9 @@ from PIL import Image as Pillow
 import wkplug as wk
 from wkplug import storage
 from wkplug.cli.main import main
+
+if TYPE_CHECKING:
+    from tests.servers.files import FileServer
 
 
 @pytest.fixture
@@ -138,42 +140,20 @@ def test_downsample_fails_with_a_text(
     assert text in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("folders", ["index", "json", "bytes"])
+@pytest.mark.parametrize("index", ["all", "none"])
 def test_sizes_behind_a_web_server_are_unknown(
-    place: Path, capsys: pytest.CaptureFixture[str], folders: str
+    place: Path, capsys: pytest.CaptureFixture[str], file_server: FileServer, index: str
 ) -> None:
-    import threading
-    from functools import partial
-    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
-            del format, args
-
-        def list_directory(self, path: Any) -> Any:
-            if folders == "index":
-                return super().list_directory(path)
-            body = b'{"some": "answer"}   '
-            self.send_response(200)
-            kind = "application/json" if folders == "json" else "application/octet-stream"
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            return io.BytesIO(body)
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(place))) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/ds"
-        assert main(["info", url]) == 0
-        text = capsys.readouterr()
-        assert main(["info", url, "--json"]) == 0
-        facts = json.loads(capsys.readouterr().out)
-        server.shutdown()
-        thread.join()
+    (file_server.folder / "ds").symlink_to(place / "ds")
+    file_server.index = index
+    assert main(["info", f"{file_server.url}/ds"]) == 0
+    text = capsys.readouterr()
+    assert main(["info", f"{file_server.url}/ds", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
     assert "compressed, size unknown\n" in text.out
     assert "bytes" not in text.out
     mag = facts["layers"][0]["mags"][0]
     assert mag["size"] is None
     assert "can't be listed: web servers don't tell for certain what they have." in mag["size_unknown"]
+    assert facts["size"] is None
     assert mag["problem"] is None

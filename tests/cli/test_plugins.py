@@ -123,7 +123,8 @@ def test_commands_of_plugins_appear_and_run_and_broken_plugins_never_break_help(
     fakes = ("good", "raises_on_import", "raises_in_hook")
     done = run("--help", fakes=fakes)
     assert done.returncode == 0
-    assert "Commands of plugins:\n  greet  Say hello." in done.stdout
+    others = done.stdout.partition("Commands of plugins:\n")[2].splitlines()
+    assert ["greet", "Say", "hello."] in [line.split() for line in others]
     assert run("greet", fakes=fakes).stdout == "hello\n"
     strict = run("--help", fakes=fakes, WKPLUG_STRICT="1")
     assert strict.returncode == 0

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import http.server
 import importlib.util
+import io
+import logging
 import pickle
 import socket
-import threading
+import traceback
+import warnings
 from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
+import numpy as np
 import pytest
-from hypothesis import example, given
+import tifffile
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
+from upath import UPath
 
 import wkplug as wk
+from tests.servers.scripted import Reply, Request, ranged, serve_script
 from wkplug import errors, storage
 from wkplug.cli.main import COMMANDS, main
 from wkplug.errors import redacted
+from wkplug.filesystems import sessions
+from wkplug.testing.profiles import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SECRET = "hunter2"
 URLS = [
@@ -41,28 +51,11 @@ URLS = [
 REQUIRED = {"--voxel-size": "1,1,1", "--layer-name": "color", "--shape": "8,8,8", "--dtype": "uint8"}
 
 
-class _Nothing(http.server.BaseHTTPRequestHandler):
-    """Has nothing for anybody, and says so at once."""
-
-    def do_GET(self) -> None:
-        self.send_response(404)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815 - http.server's names
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def host() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Nothing) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    """The host of a server that has nothing for anybody."""
+    with serve_script() as server:
+        yield server.url.removeprefix("http://")
 
 
 def _command(name: str) -> click.Command:
@@ -126,7 +119,7 @@ def test_a_signed_s3_url_is_refused_with_the_form_that_works() -> None:
 
 
 def test_what_a_driver_cannot_take_apart_is_a_typed_error() -> None:
-    with pytest.raises(errors.InvalidArgumentError, match="wants another form or other options") as caught:
+    with pytest.raises(errors.InvalidArgumentError, match="needs the options org, repo") as caught:
         storage.locate(f"github://a:{SECRET}@/").exists()
     assert SECRET not in str(caught.value)
 
@@ -173,6 +166,13 @@ def test_a_package_that_a_driver_misses_when_it_is_made_is_named() -> None:
         ("'s3:KEY:SECRET@bucket' and 'https:a:b@h'", "'s3:***@bucket' and 'https:***@h'"),
         ("s3%3A%2F%2FKEY%3ASECRET%40bucket%2Fd", "s3%3A%2F%2F***@bucket%2Fd"),
         ("scan.tif?X-Amz-Signature=ab/c&se=1", "scan.tif?X-Amz-Signature=***&se=1"),
+        ("https://h/x?unheard-of=abcdef&se=1&y=", "https://h/x?unheard-of=***&se=1&y="),
+        (
+            "az://c/x?unheard-of=abcdef 's3://b/x?other=abcdef'",
+            "az://c/x?unheard-of=*** 's3://b/x?other=***'",
+        ),
+        ("https://h/?url=https://g/x.zarr?jwt=a&dim=x", "https://h/?url=https://g/x.zarr?jwt=***&dim=x"),
+        ("https://h/x?download=1", "https://h/x?download=1"),
         ("https%3A%2F%2Fh%2Fd%3Fsig%3Da%26x%3D1", "https%3A%2F%2Fh%2Fd%3Fsig%3D***%26x%3D1"),
     ],
 )
@@ -218,6 +218,7 @@ def _leaking(draw: st.DrawFn) -> str:
     quotes=st.sampled_from(["", "'"]),
 )
 @example(leaks=[f"s3://AKIA:9/{MARK}@bucket"], others=[], quotes="")
+@example(leaks=[f"https:AKIA:x{MARK}:9/@bucket"], others=[], quotes="")
 def test_every_spelling_of_a_secret_is_taken_out_and_nothing_else(
     leaks: list[str], others: list[str], quotes: str
 ) -> None:
@@ -227,3 +228,113 @@ def test_every_spelling_of_a_secret_is_taken_out_and_nothing_else(
     assert shown.startswith(plain)
     assert shown.endswith(plain)
     assert redacted(shown) == shown
+
+
+# --- from end to end ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset with a layer, and an image beside it."""
+    folder = tmp_path_factory.mktemp("served")
+    box = wk.BoundingBox((0, 0, 0), (32, 32, 32))
+    layer = wk.Dataset(folder / "d", (1, 1, 1)).add_layer(
+        "seg", "segmentation", dtype="uint8", bounding_box=box
+    )
+    layer.add_mag(1).write(np.ones((32, 32, 32), "uint8"))
+    tifffile.imwrite(folder / "d/im.tif", np.ones((2, 16, 16), "uint8"))
+    return folder
+
+
+def _login(secret: str) -> str:
+    return base64.b64encode(f"me:{secret}".encode()).decode()
+
+
+def _opened(url: str, options: dict[str, Any]) -> Any:
+    return UPath(url, **options) if options else url
+
+
+def _uses(url: str, options: dict[str, Any], folder: Path) -> Iterator[str | bytes]:
+    """Do what can be done with a dataset on a server, and give whatever is shown, written or handed on."""
+    dataset = wk.Dataset.open(_opened(url, options))
+    layer = dataset.get_layer("seg")
+    mag = layer.get_mag(1)
+    assert mag.read().all()
+    for one in (dataset, layer, mag, mag.get_view(), dataset.location, mag.info):
+        yield f"{one} {one!r}"
+    for one in (dataset, layer, mag, dataset.location):
+        yield pickle.dumps(one)
+    wk.Dataset(folder / "referring", (1, 1, 1)).add_layer_as_ref(layer)
+    dataset.shallow_copy_dataset(folder / "shallow")
+    dataset.copy_dataset(folder / "copied")
+    image = url.replace("/d", "/d/im.tif", 1)
+    imported = wk.Dataset.from_images(_opened(image, options), folder / "imported", (1, 1, 1))
+    yield f"{imported.import_report} {imported.import_report!r}"
+    yield repr(wk.Dataset.explore(_opened(url, options)))
+    place = storage.locate(_opened(url, options))
+    for refused in (lambda: place.child("nothing").read(), lambda: place.write(b"")):
+        with pytest.raises(errors.WkplugError) as caught:
+            refused()
+        yield "".join(traceback.format_exception(caught.value))
+    if not options:
+        for command in (
+            ["info"],
+            ["explain"],
+            ["explore"],
+            ["explore", "--json"],
+            ["check-equality"],
+            ["inspect"],
+        ):
+            given = [command[0], image if command[0] == "inspect" else url, *command[1:]]
+            shown = io.StringIO()
+            with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+                main([*given, str(folder / "copied")] if command == ["check-equality"] else given)
+            yield shown.getvalue()
+    for path in folder.rglob("*"):
+        yield str(path.relative_to(folder))
+        yield path.read_bytes() if path.is_file() else b""
+
+
+@pytest.mark.parametrize("way", ["sig", "X-Amz-Signature", "token", "unheard-of", "@", "headers"])
+@given(secret=st.text("abcdefghkmnpqrstuvwxyzABCDEFGHKLMNPQRSTUVWXYZ23456789", min_size=12, max_size=30))
+@settings(examples(2), phases=[Phase.generate])  # searching for a shorter secret would take minutes
+def test_a_secret_never_leaves_what_it_opens(secret: str, way: str, files: Path) -> None:
+    def reply(request: Request) -> Reply:
+        head = request.headers
+        if not (
+            secret in request.path
+            or head.get("X-Auth-Token") == secret
+            or head.get("Authorization") == f"Basic {_login(secret)}"
+        ):
+            return Reply(403)
+        file = files / request.path.partition("?")[0].strip("/")
+        return ranged(file.read_bytes())(request) if file.is_file() else Reply(404)
+
+    sessions.forget()
+    logged = io.StringIO()
+    handler = logging.StreamHandler(logged)
+    logging.getLogger().addHandler(handler)
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.DEBUG)
+    try:
+        with (
+            serve_script() as server,
+            TemporaryDirectory() as name,
+            warnings.catch_warnings(record=True) as told,
+        ):
+            server.reply = reply
+            url, options = f"{server.url}/d?sv=2024-01-01&{way}={secret}", dict[str, Any]()
+            if way == "@":
+                url = f"{server.url}/d".replace("://", f"://me:{secret}@")
+            elif way == "headers":
+                url, options = f"{server.url}/d", {"headers": {"X-Auth-Token": secret}}
+            for shown in _uses(url, options, Path(name)):
+                text = shown if isinstance(shown, str) else shown.decode("latin-1")
+                assert secret not in text
+                assert _login(secret) not in text
+            for one in told:
+                assert secret not in str(one.message)
+    finally:
+        logging.getLogger().removeHandler(handler)
+        logging.getLogger().setLevel(level)
+    assert secret not in logged.getvalue()

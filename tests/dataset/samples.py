@@ -21,16 +21,28 @@ _ANY_AXES = (
     ("c", "x", "y", "z"), ("x", "y", "z"), ("t", "x", "y", "z"), ("t", "c", "x", "y", "z"), ("x", "y"),
     ("c", "z", "y", "x"), ("x", "y", "z", "c"), ("z", "c", "y", "x"), ("x", "t", "c", "y"),
 )  # fmt: skip
-AXES = {"wkw": (("c", "x", "y", "z"),), "zarr": _ANY_AXES, "zarr3": _ANY_AXES}
+_CXYZ = (("c", "x", "y", "z"),)
+AXES = {
+    "wkw": _CXYZ,
+    "zarr": _ANY_AXES,
+    "zarr3": _ANY_AXES,
+    "n5": _ANY_AXES,
+    "neuroglancerPrecomputed": _CXYZ,
+}
 ENGINES = {
     "wkw": ("wkw+numpy", "wkw+wkw"),
     "zarr": ("zarr+tensorstore", "zarr+zarr"),
     "zarr3": ("zarr3+tensorstore", "zarr3+zarr"),
+    "n5": ("n5+tensorstore",),
+    "neuroglancerPrecomputed": ("neuroglancerPrecomputed+tensorstore",),
 }
+UNSHARDED = ("zarr", "n5")
 PLACES = {
     "wkw+numpy": ("local", "memory"),
     "zarr+zarr": ("local", "memory"),
     "zarr3+zarr": ("local", "memory"),
+    "n5+tensorstore": ("local", "memory"),
+    "neuroglancerPrecomputed+tensorstore": ("local", "memory"),
 }
 """Where an engine's arrays may lie, if not on local disks alone."""
 
@@ -132,7 +144,7 @@ def samples(draw: st.DrawFn, /, **fixed: Any) -> Sample:
         "size": draw(st.tuples(*(st.integers(1, 24),) * 3)),
         "channels": draw(st.sampled_from((1, 3))) if "c" in axes else 1,
         "first_time": draw(st.integers(0, 2)) if "t" in axes else 0,
-        "chunk": 8 if data_format == "zarr" else 4,
+        "chunk": 8 if data_format in UNSHARDED else 4,
         "compress": draw(st.booleans()),
         "place": draw(st.sampled_from(PLACES.get(engine, ("local",)))),
         **fixed,

@@ -14,10 +14,10 @@ from upath import UPath
 
 import wkplug as wk
 from tests.dataset.jobs_on_chunks import total
-from tests.filesystems.servers import serve_s3
+from tests.servers.emulators import moto as serve_s3
 from wkplug import storage
 from wkplug.errors import ForbiddenError
-from wkplug.filesystems import drivers
+from wkplug.filesystems import sessions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +41,11 @@ def bucket(host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    drivers.SESSION.clear()
+    sessions.forget()
     place = UPath(f"s3://b{uuid.uuid4().hex}", endpoint_url=f"http://{host}", **KEYS)
     place.fs.mkdir(place.path)
     yield place
-    drivers.SESSION.clear()
+    sessions.forget()
 
 
 def _source(bucket: Any) -> wk.SegmentationLayer:
@@ -79,12 +79,14 @@ def test_references_take_the_keys_of_the_session(tmp_path: Path, bucket: Any, wh
 
 def test_recorded_places_take_the_keys_of_the_dataset_that_refers_to_them(bucket: Any) -> None:
     wk.Dataset(bucket / "d", (1, 1, 1)).add_layer_as_ref(_source(bucket))
-    drivers.SESSION.clear()  # as in a new session
+    sessions.forget()  # as in a new session
     _use(wk.Dataset.open(bucket / "d").get_layer("seg"))
 
 
 def test_keys_are_for_their_own_endpoint_and_bucket(tmp_path: Path, bucket: Any, host: str) -> None:
     _source(bucket)
+    bucket.fs.mkdir("another-bucket")
+    bucket.fs.pipe_file("another-bucket/x", b"1")
     other = storage.locate(f"s3://{host}/another-bucket/x")
     with pytest.raises(ForbiddenError, match="no credentials were found"):
         other.read()
@@ -97,7 +99,7 @@ def test_keys_that_come_into_the_environment_later_are_taken(
 ) -> None:
     place = storage.locate(bucket / "x")
     place.write(b"1")
-    drivers.SESSION.clear()
+    sessions.forget()
     again = storage.locate(f"s3://{host}/{bucket.path.strip('/')}/x")
     with pytest.raises(ForbiddenError, match="no credentials were found"):
         again.read()

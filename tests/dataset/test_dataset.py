@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import wkplug as wk
-from wkplug.errors import UnsupportedOperationError
+from wkplug.errors import ReadOnlyError
 from wkplug.ops.info import describe
 
 if TYPE_CHECKING:
@@ -220,5 +220,6 @@ def test_a_zip_archive_of_a_dataset_is_read_like_its_folder(tmp_path: Path, top:
     assert not any("lies outside" in note for layer in describe(zipped.state).layers for note in layer.notes)
     copied = zipped.copy_dataset(tmp_path / "copy")
     assert (copied.get_layer("em").get_mag(1).read() == 3).all()
-    with pytest.raises(UnsupportedOperationError, match="in an archive, which is only read"):
+    assert zipped.read_only is True
+    with pytest.raises(ReadOnlyError, match="What lies there can only be read"):
         zipped.add_layer("more", "color")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import pickle
-import threading
 import uuid
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -19,8 +16,9 @@ from wkplug import errors, storage
 from wkplug.cli.main import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.servers.files import FileServer
 
 FILE = "datasource-properties.json"
 BOX = wk.BoundingBox((0, 0, 0), (32, 32, 32))
@@ -115,32 +113,14 @@ def test_a_remote_dataset_names_what_is_on_its_own_host() -> None:
     assert (dataset.get_layer("seg").get_mag(1).read() == 7).all()
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[str]:
-    """A web server for a folder."""
-    (tmp_path / "web").mkdir()
-    handler = functools.partial(_Quiet, directory=str(tmp_path / "web"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
 def test_files_of_this_machine_are_not_copied_for_a_web_server(
-    private: wk.Dataset, served: str, tmp_path: Path, form: str
+    private: wk.Dataset, file_server: FileServer, tmp_path: Path, form: str
 ) -> None:
     del private
     secret = tmp_path / "secret.txt"
-    foreign(tmp_path / "web" / "d", attachment=form.format(secret))
-    dataset = wk.Dataset.open(f"{served}/d")
+    foreign(file_server.folder / "d", attachment=form.format(secret))
+    dataset = wk.Dataset.open(f"{file_server.url}/d")
     for use in (
         lambda: dataset.copy_dataset(tmp_path / "copy"),
         lambda: list(dataset.get_layer("seg").attachments),
@@ -154,10 +134,10 @@ def test_files_of_this_machine_are_not_copied_for_a_web_server(
     ]
 
 
-def test_a_path_above_a_store_is_refused(served: str, tmp_path: Path) -> None:
-    foreign(tmp_path / "web" / "d", mag="../../../../etc/passwd")
+def test_a_path_above_a_store_is_refused(file_server: FileServer) -> None:
+    foreign(file_server.folder / "d", mag="../../../../etc/passwd")
     with pytest.raises(errors.UnsafePathError, match="leads out of its store"):
-        wk.Dataset.open(f"{served}/d").get_layer("seg").get_mag(1).read()
+        wk.Dataset.open(f"{file_server.url}/d").get_layer("seg").get_mag(1).read()
 
 
 # --- on this machine ----------------------------------------------------------------------------------------

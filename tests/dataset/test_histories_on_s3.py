@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.request import Request, urlopen
 
 import hypothesis
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 import wkplug as wk
-from tests.filesystems.servers import serve_s3
+from tests.servers.emulators import moto as serve_s3
 from wkplug.abc import locate
 from wkplug.testing.profiles import examples
 
@@ -35,7 +36,7 @@ def bucket() -> Iterator[str]:
         wk.settings(storage={f"s3://{host}": {"endpoint_url": f"http://{host}", **KEYS}}),
     ):
         place = locate(f"s3://{host}/bucket-{uuid.uuid4().hex}", options=KEYS)
-        place._address.filesystem().mkdir(place._path)
+        urlopen(Request(place.url.replace("s3://", "http://"), method="PUT"), timeout=10).close()
         yield place.url
 
 

@@ -116,11 +116,23 @@ MISFITS: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "3-D Zarr v2 as c,x,y,z": ("zarr", VOXELS[0], {}, r"the array has the shape \(40, 30, 20\)"),
     "4-D as x,y,z": ("zarr3", VOXELS, {"mag": {"axisOrder": {"x": 0, "y": 1, "z": 2}}}, r"the layer the shape "
                      r"\(40, 30, 20\) along x, y, z"),
+    "an axis beyond": ("zarr3", VOXELS, {"mag": {"axisOrder": {**CXYZ, "z": 7}}}, "axisOrder puts z at 7, but"),
+    "3-D with an axis beyond": ("n5", VOXELS[0], {"mag": {"axisOrder": {"x": 0, "y": 1, "z": 3}}}, "puts z at 3, but"),
     "5-D without additionalAxes": ("zarr", VOXELS[None], {"mag": {"axisOrder": CXYZ}}, r"shape \(1, 2, 40, 30, 20\)"),
     "N5 without axisOrder": ("n5", VOXELS[0], {}, r"the array has the shape \(40, 30, 20\)"),
     "uint16 over uint8": ("zarr3", VOXELS[:1], {"elementClass": "uint16"}, r"holds uint8, the layer \(.*\) uint16"),
     "3 channels over 1": ("zarr3", VOXELS[:1], {"elementClass": "uint24", "numChannels": 3}, "is longer along c"),
     "a channel beyond": ("zarr3", VOXELS, {"mag": {"axisOrder": CXYZ, "channelIndex": 2}}, "is longer along c"),
+    "a time beyond": (
+        "zarr3", VOXELS, {"mag": {"axisOrder": {"x": 1, "y": 2, "z": 3}},
+                          "additionalAxes": [{"name": "t", "index": 4, "bounds": [0, 2]}]},
+        "axisOrder and additionalAxes put t at 4, but the array has 4 axes",
+    ),
+    "5-D with an axis and a time beyond": (
+        "zarr", VOXELS[None], {"mag": {"axisOrder": {"c": 1, "x": 2, "y": 3, "z": 6}},
+                               "additionalAxes": [{"name": "t", "index": 5, "bounds": [0, 1]}]},
+        "axisOrder and additionalAxes put t at 5, z at 6, but",
+    ),
     "more times": (
         "zarr3", VOXELS, {"mag": {"axisOrder": {"x": 1, "y": 2, "z": 3}},
                           "additionalAxes": [{"name": "t", "index": 0, "bounds": [0, 5]}]}, "is longer along t",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import wkplug as wk
-from tests.filesystems.servers import serve_files
+from tests.servers.files import serve_files
 from wkplug.errors import LayerExistsError, MissingError
 
 if TYPE_CHECKING:

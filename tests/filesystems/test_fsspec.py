@@ -1,9 +1,10 @@
-"""Places behind URLs that a driver of fsspec reaches, in memory and on a real S3 server."""
+"""Places that a driver of fsspec reaches: memory, and files through a driver that knows no conditions."""
 
 from __future__ import annotations
 
 import multiprocessing
 import pickle
+import sys
 import threading
 import time
 import uuid
@@ -12,12 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
+import wkplug as wk
 import wkplug.config
-from tests.filesystems.servers import KEYS, open_place
+from tests.filesystems.servers import open_place
+from wkplug.cli.main import main
 from wkplug.errors import (
     ConflictError,
+    ForbiddenError,
     InvalidArgumentError,
     LockTimeoutError,
     MissingError,
@@ -25,36 +30,53 @@ from wkplug.errors import (
     StorageError,
     UnknownSchemeError,
     UnsafePathError,
+    WkplugError,
 )
-from wkplug.filesystems.drivers import FsspecLocation
-from wkplug.filesystems.fsspec import FsspecFilesystem
-from wkplug.filesystems.http import HttpLocation
-from wkplug.filesystems.memory import MemoryLocation
-from wkplug.filesystems.object_stores import ObjectStoreLocation
-from wkplug.filesystems.s3 import S3Location
-from wkplug.properties import PropertiesStore
+from wkplug.filesystems import stores
+from wkplug.filesystems.stores import StoreLocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("no_credentials")
 
 
 @pytest.fixture
-def memory() -> FsspecLocation:
+def memory() -> StoreLocation:
     return open_place(f"memory://{uuid.uuid4().hex}")
 
 
-@pytest.fixture(params=["memory", "bucket"])
-def writable(request: pytest.FixtureRequest) -> FsspecLocation:
-    place: FsspecLocation = request.getfixturevalue(request.param)
+class Shelf(LocalFileSystem):
+    """Files below a folder of this machine, as a server's driver shows them."""
+
+    protocol = "shelf"
+    top: ClassVar[str] = ""
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        text = str(path)
+        return cls.top + text.removeprefix("shelf:/") if text.startswith("shelf://") else text
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreLocation:
+    monkeypatch.setattr(Shelf, "top", str(tmp_path))
+    fsspec.register_implementation("shelf", Shelf, clobber=True)
+    monkeypatch.setattr(stores, "_with_races", {"shelf://host"})
+    return open_place("shelf://host/data")
+
+
+@pytest.fixture(params=["memory", "shelf"])
+def writable(request: pytest.FixtureRequest) -> StoreLocation:
+    place: StoreLocation = request.getfixturevalue(request.param)
     return place
 
 
 # --- every writable place -----------------------------------------------------------------------------------
 
 
-def test_objects_are_written_read_listed_and_deleted(writable: FsspecLocation) -> None:
+def test_objects_are_written_read_listed_and_deleted(writable: StoreLocation) -> None:
     place = writable.child("a", "b/c")
     assert not place.exists()
     assert place.version() is None
@@ -78,7 +100,7 @@ def test_objects_are_written_read_listed_and_deleted(writable: FsspecLocation) -
     assert writable.native("path") is None
 
 
-def test_ranges_are_those_of_slices(writable: FsspecLocation) -> None:
+def test_ranges_are_those_of_slices(writable: StoreLocation) -> None:
     place = writable.child("object")
     data = bytes(range(100))
     place.write(data)
@@ -99,7 +121,7 @@ def test_ranges_are_those_of_slices(writable: FsspecLocation) -> None:
     assert place.read_ranges([]) == []
 
 
-def test_missing_is_missing(writable: FsspecLocation) -> None:
+def test_missing_is_missing(writable: StoreLocation) -> None:
     place = writable.child("nothing")
     calls: list[Callable[[], object]] = [
         place.read,
@@ -112,27 +134,7 @@ def test_missing_is_missing(writable: FsspecLocation) -> None:
             call()
 
 
-def test_a_missing_bucket_is_told_from_a_missing_object(s3_server: str) -> None:
-    nowhere = open_place(f"s3://{s3_server}/bucket-{uuid.uuid4().hex}/dataset", KEYS)
-    for refused, action in (
-        (lambda: nowhere.child("a").write(b"x"), "written"),
-        (lambda: nowhere.child("a").write(b"x", if_match=""), "written"),
-        (lambda: nowhere.child("a").read(), "read"),
-    ):
-        with pytest.raises(MissingError) as caught:
-            refused()
-        assert caught.value.message == f"{nowhere.url}/a could not be {action}: its bucket is not there."
-        assert (
-            caught.value.hint
-            == "The bucket doesn't exist: check its name in the address, or create it first."
-        )
-    assert not nowhere.child("a").exists()
-    assert list(nowhere.list()) == []
-    with pytest.raises(wkplug.errors.DatasetNotFoundError, match="The bucket doesn't exist: check its name"):
-        PropertiesStore.open(nowhere)
-
-
-def test_a_write_with_the_wrong_version_is_a_conflict(writable: FsspecLocation) -> None:
+def test_a_write_with_the_wrong_version_is_a_conflict(writable: StoreLocation) -> None:
     place = writable.child("object")
     first = place.write(b"1", if_match="")
     assert place.write(b"2", if_match=first) == place.version()
@@ -146,7 +148,7 @@ def test_a_write_with_the_wrong_version_is_a_conflict(writable: FsspecLocation) 
     assert not place.exists()
 
 
-def test_locks_exclude_and_time_out(writable: FsspecLocation) -> None:
+def test_locks_exclude_and_time_out(writable: StoreLocation) -> None:
     with writable.lock("k", timeout=1):
         with (
             pytest.raises(LockTimeoutError, match=r"was not free within 0\.2 s") as caught,
@@ -161,7 +163,7 @@ def test_locks_exclude_and_time_out(writable: FsspecLocation) -> None:
     assert list(writable.list()) == []
 
 
-def test_threads_take_turns(writable: FsspecLocation) -> None:
+def test_threads_take_turns(writable: StoreLocation) -> None:
     total = [0]
 
     def work() -> None:
@@ -179,7 +181,7 @@ def test_threads_take_turns(writable: FsspecLocation) -> None:
     assert total[0] == 9
 
 
-def test_children_never_lead_upwards(writable: FsspecLocation) -> None:
+def test_children_never_lead_upwards(writable: StoreLocation) -> None:
     for part in ("..", "a/../../b", "/x"):
         with pytest.raises(UnsafePathError):
             writable.child(part)
@@ -199,13 +201,13 @@ def test_memory_urls_have_one_spelling() -> None:
         open_place("memory://a/../../b")
 
 
-def test_memory_folders_can_be_made(memory: FsspecLocation) -> None:
+def test_memory_folders_can_be_made(memory: StoreLocation) -> None:
     memory.child("folder").make_folder()
     assert list(memory.list()) == ["folder/"]
     memory.child("folder").delete()
     assert list(memory.list()) == []
     assert memory.native("tensorstore.kvstore") is None
-    assert memory.native("fsspec") == {"protocol": "memory", "path": f"/{memory._path}", "options": {}}
+    assert memory.native("fsspec") == {"protocol": "memory", "path": f"/{memory.name}", "options": {}}
 
 
 def _child_takes_lock(url: str, results: Any) -> None:
@@ -214,7 +216,7 @@ def _child_takes_lock(url: str, results: Any) -> None:
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
-def test_a_forked_child_has_its_own_memory_and_its_own_locks(memory: FsspecLocation) -> None:
+def test_a_forked_child_has_its_own_memory_and_its_own_locks(memory: StoreLocation) -> None:
     context = multiprocessing.get_context("fork")
     results = context.Queue()
     with memory.lock("k", timeout=1):
@@ -238,40 +240,115 @@ def test_an_unknown_scheme_says_so() -> None:
         open_place("nonsense://x/y").read()
 
 
-def test_a_missing_driver_is_named_with_the_line_that_installs_it() -> None:
-    place = FsspecFilesystem().location("gs://bucket/folder")
-    assert place.native("tensorstore.kvstore") == {"driver": "gcs", "bucket": "bucket", "path": "folder/"}
-    pytest.importorskip("fsspec")
-    try:
-        import gcsfs  # type: ignore[import-not-found]  # usually not there, which is the point
-
-        del gcsfs
-    except ImportError:
-        with pytest.raises(PluginMissingError, match="need the package gcsfs") as caught:
-            place.read()
-        assert "pip install gcsfs" in str(caught.value)
-
-
 @pytest.mark.parametrize(
-    ("pickled", "kind", "url"),
+    ("url", "kind", "text", "hint"),
     [
-        (b"\x8c\x12s3://host:9000/b/k\x94}\x94\x8c\x0cendpoint_url\x94\x8c\x11https://host:9000\x94s\x88", S3Location, "s3://host:9000/b/k"),
-        (b"\x8c\x0cmemory://a/b\x94}\x94\x89", MemoryLocation, "memory://a/b"),
-        (b"\x8c\x0chttp://h/a b\x94}\x94\x88", HttpLocation, "http://h/a b"),
-        (b"\x8c\x0caz://conta/k\x94}\x94\x88", ObjectStoreLocation, "az://conta/k"),
-        (b"\x8c\x0dsftp://me@h/x\x94}\x94\x88", FsspecLocation, "sftp://me@h/x"),
+        ("hdfs://h/x", PluginMissingError, "hdfs:// places need the package pyarrow", "pip install pyarrow"),
+        (
+            "arrow_hdfs://h/x",
+            PluginMissingError,
+            "arrow_hdfs:// places need the package pyarrow",
+            "pip install",
+        ),
+        (
+            "smb://h/x",
+            PluginMissingError,
+            "smb:// places need the package smbprotocol",
+            "pip install smbprotocol",
+        ),
+        (
+            "dbfs://h/x",
+            InvalidArgumentError,
+            "dbfs://h/ can't be opened: the driver for dbfs:// needs the options instance, token.",
+            'in the settings under [storage."dbfs://h"]',
+        ),
+        (
+            "tar://h/x",
+            UnknownSchemeError,
+            "tar://h/x can't be opened: tar:// is an archive that is not read in place.",
+            "Unpack it, or pack it as zip",
+        ),
+        (
+            "simplecache://h/x",
+            UnknownSchemeError,
+            "simplecache:// is a cache in front of another",
+            "Give the URL of",
+        ),
+        ("adl://h/x", UnknownSchemeError, "adl:// has been retired by its provider", "az:// or abfs://"),
+        ("htps://h/x", UnknownSchemeError, "the URL scheme 'htps://'. Did you mean 'https'?", "installed: "),
+        ("hdfs:/h/x", PluginMissingError, "hdfs:// places need the package pyarrow", "pip install pyarrow"),
+        ("s4:/b/x", UnknownSchemeError, "No plugin knows the URL scheme 's4://'", "installed: "),
     ],
-    ids=["s3", "memory", "http", "az", "sftp"],
-)  # fmt: skip
-def test_pickles_from_before_there_were_kinds_load(pickled: bytes, kind: type, url: str) -> None:
-    start = b"\x80\x04\x8c\x19wkplug.filesystems.fsspec\x94\x8c\x07_reopen\x94\x93\x94"
-    place = pickle.loads(start + pickled + b"\x87\x94R\x94.")
-    assert type(place) is kind
-    assert place.url == url
-    again = pickle.loads(pickle.dumps(place.child("c")))
-    assert type(again) is kind
-    assert again.parent == place
-    assert again._address.travelled == place._address.travelled
+)
+def test_what_opens_nothing_is_told_in_python_and_by_commands(
+    url: str,
+    kind: type[WkplugError],
+    text: str,
+    hint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for module in ("pyarrow", "smbclient"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.chdir(tmp_path)
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"no picture")
+    for call in (
+        lambda: wk.Dataset.open(url),
+        lambda: wk.Dataset(url, voxel_size=(1, 1, 1)),
+        lambda: wk.Dataset.from_images("a.png", url, voxel_size=(1, 1, 1)),
+    ):
+        with pytest.raises(kind) as caught:
+            call()
+        assert text in caught.value.message
+        assert hint in (caught.value.hint or "")
+    for command in (
+        ["info", url],
+        ["inspect", url],
+        ["explain", url],
+        ["convert", url, "out"],
+        ["convert", "a.png", url, "--voxel-size", "1,1,1"],
+        ["copy-dataset", url, "out"],
+        ["check-equality", url, url],
+    ):
+        assert main(command) != 0
+        told = capsys.readouterr().err
+        assert text in told, command
+        assert "Traceback" not in told
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_passwords_stay_behind_and_it_is_said(shelf: StoreLocation) -> None:
+    place = open_place("sftp://me:verysecret@host/x", {"port": 2222})
+    assert place.url == "sftp://me@host/x"
+    assert place.opened.options["password"] == "verysecret"  # type: ignore[attr-defined]
+    assert "verysecret" not in repr(place) + repr(place.opened)
+    assert b"verysecret" not in pickle.dumps(place)
+    again = pickle.loads(pickle.dumps(place))
+    assert again.opened.options == {"port": 2222}
+    with wkplug.config.settings(storage={"sftp://me@host": {"password": "other"}}):
+        assert pickle.loads(pickle.dumps(place)).opened.options["password"] == "other"
+
+
+def test_a_folder_that_cannot_be_read_is_never_left_out(
+    shelf: StoreLocation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.child("a/x").write(b"1")
+    shelf.child("b/y").write(b"22")
+    assert dict(shelf.list_files()) == {"a/x": 1, "b/y": 2}
+    whole = Shelf.ls
+
+    def ls(self: Shelf, path: str, detail: bool = False, **options: Any) -> Any:
+        if path.endswith("/b"):
+            raise PermissionError(13, "Permission denied")
+        return whole(self, path, detail=detail, **options)
+
+    monkeypatch.setattr(Shelf, "ls", ls)
+    with pytest.raises(ForbiddenError, match="could not be listed: access was refused"):
+        list(shelf.list_files())
+    with pytest.raises(ForbiddenError, match="could not be measured: access was refused"):
+        shelf.size()
 
 
 def test_stores_without_conditional_puts_say_so_once() -> None:

@@ -13,6 +13,7 @@ from wkplug.errors import (
     CorruptDataError,
     InvalidArgumentError,
     MissingError,
+    StorageError,
     TooLargeError,
     UnsupportedOperationError,
 )
@@ -126,3 +127,12 @@ def test_deflated_entries_may_be_as_empty_as_they_like(tmp_path: Path) -> None:
     assert ZipLocation(LocalLocation(tmp_path / "zeros.zip")).child("c/0").read(
         1 << 24, (1 << 24) + 9
     ) == bytes(9)
+
+
+def test_a_folder_of_an_archive_is_no_file(archive: Path) -> None:
+    root = ZipLocation(LocalLocation(archive))
+    for place in (root, root.child("s0"), root.child("s0/c")):
+        with pytest.raises(StorageError, match="is a folder where a file was expected") as caught:
+            place.read()
+        assert not isinstance(caught.value, MissingError)
+    assert root.size() == len(BYTES) + 2

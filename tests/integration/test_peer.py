@@ -114,11 +114,14 @@ def test_datasets_of_webknossos_open_here_with_equal_voxels(tmp_path: Path, data
     assert described(dataset) == peer.run(READ, tmp_path / "d")
 
 
-@pytest.mark.parametrize("data_format", FORMATS)
-@pytest.mark.parametrize("engine", ["tensorstore", "zarr", "numpy"])
+ENGINES = [
+    ("wkw", "numpy"), ("zarr", "tensorstore"), ("zarr", "zarr"), ("zarr3", "tensorstore"), ("zarr3", "zarr"),
+    ("n5", "tensorstore"), ("neuroglancerPrecomputed", "tensorstore"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("data_format", "engine"), ENGINES)
 def test_datasets_made_here_open_in_webknossos(tmp_path: Path, data_format: str, engine: str) -> None:
-    if (data_format == "wkw") != (engine == "numpy"):
-        pytest.skip(f"{engine} is no engine of {data_format}")
     with wk.settings(backends={data_format: engine}):
         dataset = wk.Dataset(tmp_path / "d", voxel_size=(11.24, 11.24, 25))
         for name, dtype, channels, topleft, size, mag, compressed in CASES:
@@ -126,7 +129,7 @@ def test_datasets_made_here_open_in_webknossos(tmp_path: Path, data_format: str,
                 name, "color", dtype=dtype, num_channels=channels, data_format=data_format,
                 bounding_box=wk.BoundingBox(topleft, size),
             )  # fmt: skip
-            shard = 32 if data_format == "zarr" else 64
+            shard = 32 if data_format in ("zarr", "n5") else 64
             view = layer.add_mag(mag, chunk_shape=32, shard_shape=shard, compress=compressed)
             view.write(expected(name, dtype, channels, size, mag))
         labels = dataset.add_layer(

@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 import wkplug as wk
-from tests.integration.peer import PYTHON, needs_peer
+from tests.integration.peer import PYTHON, alone, needs_peer
 from wkplug.cli.main import main
 
 pytestmark = [pytest.mark.peer, needs_peer]
@@ -23,25 +23,15 @@ def both(*arguments: str) -> tuple[wk.Layer, wk.Layer]:
     """Run a command of ours and of theirs; SOURCE comes first, TARGET is put behind it."""
     command, source, *options = arguments
     assert main([command, source, "ours", *options]) == 0
-    done = subprocess.run(
-        [
-            PYTHON.parent / "webknossos",
-            *(
-                command,
-                source,
-                "theirs",
-                "--distribution-strategy",
-                "sequential",
-                "--shard-shape",
-                "128,128,128",
-            ),
-            *options,
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    theirs_options = ["--distribution-strategy", "sequential", "--shard-shape", "128,128,128", *options]
+    with alone():
+        done = subprocess.run(
+            [PYTHON.parent / "webknossos", command, source, "theirs", *theirs_options],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr[-2000:]
     ours, theirs = wk.Dataset.open("ours"), wk.Dataset.open("theirs")
     assert ours.voxel_size == theirs.voxel_size

@@ -91,6 +91,52 @@ def test_cloudvolume_reads_all_dtypes_of_precomputed(tmp_path: Path) -> None:
         assert np.array_equal(np.load(tmp_path / f"{number}.npy"), expected[number]), CASES[number]
 
 
+WRITTEN = [
+    ("color", "uint8", 3, {}), ("color", "float32", 1, {}), ("segmentation", "uint64", 1, {}),
+    ("color", "uint16", 1, {"chunk_shape": 32, "shard_shape": 64}),
+    ("segmentation", "uint32", 1, {"chunk_shape": 32, "shard_shape": 128}),
+    ("color", "uint8", 1, {"chunk_shape": 32, "shard_shape": 64, "compress": False}),
+]  # fmt: skip
+
+READ_LAYERS = """
+import sys, numpy as np
+from cloudvolume import CloudVolume
+for url, target in zip(sys.argv[1::2], sys.argv[2::2]):
+    for mip in (0, 1):
+        volume = CloudVolume(url, mip=mip, progress=False, fill_missing=True)
+        np.save(f"{target}-{mip}.npy", np.moveaxis(np.asarray(volume[:]), 3, 0))
+        print(volume.resolution.tolist(), volume.layer_type)
+"""
+
+
+@needs_volumes
+@pytest.mark.filterwarnings("ignore:.*unusual")
+def test_cloudvolume_reads_precomputed_layers(tmp_path: Path) -> None:
+    dataset = wk.Dataset(tmp_path / "a", (4, 4, 40))
+    arguments: list[object] = []
+    for number, (category, dtype, channels, layout) in enumerate(WRITTEN):
+        layer = dataset.add_layer(
+            str(number),
+            category,  # type: ignore[arg-type]
+            dtype=dtype,
+            num_channels=channels,
+            data_format="neuroglancerPrecomputed",
+            bounding_box=wk.BoundingBox((0, 0, 0), (100, 70, 40)),
+        )
+        voxels = np.random.default_rng(number).integers(1, 250, (channels, 100, 70, 40)).astype(dtype)
+        layer.add_mag(1, **layout).write(voxels)
+        layer.downsample(coarsest_mag=wk.Mag("2-2-1"))
+        arguments += [f"file://{layer.path}", tmp_path / str(number)]
+    lines = run(READ_LAYERS, *arguments)
+    for number, (category, *_) in enumerate(WRITTEN):
+        kind = "segmentation" if category == "segmentation" else "image"
+        assert lines[2 * number : 2 * number + 2] == [f"[4.0, 4.0, 40.0] {kind}", f"[8.0, 8.0, 40.0] {kind}"]
+        for mip, mag in enumerate(("1", "2-2-1")):
+            expected = dataset.get_layer(str(number)).get_mag(mag).read()
+            seen = np.load(tmp_path / f"{number}-{mip}.npy")
+            assert np.array_equal(seen[tuple(slice(n) for n in expected.shape)], expected), (number, mag)
+
+
 WRITE = """
 import sys, numpy as np
 from cloudvolume import CloudVolume

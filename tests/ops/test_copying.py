@@ -459,3 +459,18 @@ def test_files_with_holes_are_copied_with_their_holes(tmp_path: Path) -> None:
         assert twin.stat().st_size == path.stat().st_size
         assert twin.stat().st_blocks <= 2 * path.stat().st_blocks
     assert copy.content_is_equal(mag)
+
+
+def test_some_mags_of_a_dataset_are_copied(tmp_path: Path) -> None:
+    dataset = wk.Dataset(tmp_path / "source", (1, 1, 1))
+    data = np.random.default_rng(0).integers(0, 255, (64, 64, 64), np.uint8)
+    dataset.write_layer("deep", "color", data)
+    dataset.write_layer("flat", "color", data, downsample=False)
+    copy = dataset.copy_dataset(tmp_path / "copy", mags=[1, "2"])
+    assert {name: [str(mag) for mag in layer.mags] for name, layer in copy.layers.items()} == {
+        "deep": ["1", "2"],
+        "flat": ["1"],
+    }
+    for name, layer in copy.layers.items():
+        for mag, view in layer.mags.items():
+            np.testing.assert_array_equal(view.read(), dataset.get_layer(name).get_mag(mag).read())

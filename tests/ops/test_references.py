@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import wkplug as wk
-from tests.filesystems.servers import serve_files, serve_s3
+from tests.servers.emulators import moto as serve_s3
+from tests.servers.files import serve_files
 from wkplug.errors import MissingError
 
 if TYPE_CHECKING:

@@ -314,9 +314,9 @@ def test_little_memory_takes_smaller_parts_and_shrinking_reads_in_pieces(
     sizes: list[int] = []
     plain = voxels.read
 
-    def read(handle: Any, box: Any) -> np.ndarray:
+    def read(handle: Any, box: Any, **options: Any) -> np.ndarray:
         sizes.append(int(np.prod(box[1])))
-        return plain(handle, box)
+        return plain(handle, box, **options)
 
     monkeypatch.setattr(voxels, "read", read)
     result = output(layer)
@@ -334,9 +334,9 @@ def test_parts_of_the_source_that_nothing_comes_from_are_not_read(
     reads: list[Any] = []
     plain = voxels.read
 
-    def read(handle: Any, box: Any) -> np.ndarray:
+    def read(handle: Any, box: Any, **options: Any) -> np.ndarray:
         reads.append(box)
-        return plain(handle, box)
+        return plain(handle, box, **options)
 
     monkeypatch.setattr(voxels, "read", read)
     transform(layer, output(layer), moved(64, 64), output_bbox=wk.BoundingBox((0, 0, 0), (96, 96, 32)))

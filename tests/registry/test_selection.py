@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import pickle
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wkplug import config, registry
-from wkplug.abc import ArrayBackend, ArrayCapabilities, ArraySpec, ImageReader, ProbeScore, Problem
+from wkplug.abc import (
+    ArrayBackend,
+    ArrayCapabilities,
+    ArraySpec,
+    Filesystem,
+    ImageReader,
+    ProbeScore,
+    Problem,
+)
 from wkplug.errors import (
     AmbiguousChoiceError,
     ConfigError,
+    ForbiddenError,
     ImageConversionError,
     ImageReaderMissingError,
     InvalidArgumentError,
@@ -30,10 +40,13 @@ from wkplug.errors import (
     UnsupportedDtypeError,
     UnsupportedImageFormatError,
 )
+from wkplug.filesystems import sessions
 from wkplug.filesystems.local import LocalLocation
+from wkplug.filesystems.stores import StoreLocation
 from wkplug.registry import Manager, PluginWarning
 from wkplug.registry.explain import as_facts, render
 from wkplug.registry.selection import Candidate, Preference, select
+from wkplug.storage import locate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -393,6 +406,13 @@ def test_two_formats_that_are_equally_sure_are_an_error_with_the_line_that_decid
 # --- filesystems ------------------------------------------------------------------------------------------
 
 
+def opener(url: str, options: dict[str, str] | None = None) -> Filesystem:
+    """Who opens the place at a URL; opening it comes to the same."""
+    found = registry.choose_filesystem(url, options=options).winner
+    assert isinstance(found, Filesystem)
+    return found
+
+
 @pytest.mark.parametrize(
     ("url", "name"),
     [
@@ -401,7 +421,7 @@ def test_two_formats_that_are_equally_sure_are_an_error_with_the_line_that_decid
         ("file:///data/x", "LocalFilesystem"),
         ("C:\\data\\x", "LocalFilesystem"),
         ("C://data/x", "LocalFilesystem"),
-        ("S3://bucket/x", "FsspecFilesystem"),
+        ("S3://bucket/x", "S3ThroughObstore"),
         ("simplecache::s3://bucket/x", "FsspecFilesystem"),
         ("memory://x", "FsspecFilesystem"),
         ("a::b", "LocalFilesystem"),
@@ -410,24 +430,90 @@ def test_two_formats_that_are_equally_sure_are_an_error_with_the_line_that_decid
 def test_schemes_lead_to_filesystems(url: str, name: str) -> None:
     if url == "a::b":
         with pytest.raises(UnknownSchemeError):
-            registry.filesystem(url)
+            opener(url)
         return
-    assert type(registry.filesystem(url)).__name__ == name
+    assert type(opener(url)).__name__ == name
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_an_unknown_scheme_is_refused_with_a_suggestion() -> None:
     with pytest.raises(UnknownSchemeError, match=r"the URL scheme 'htps://'\. Did you mean 'https'\?"):
-        registry.filesystem("htps://example.org")
+        opener("htps://example.org")
     with pytest.raises(PluginMissingError, match="The URL scheme 'webknossos://' needs wkplug-remote"):
-        registry.filesystem("webknossos://x")
+        opener("webknossos://x")
 
 
 def test_a_plugins_filesystem_beats_the_catch_all_and_configuration_beats_both(plugged: Plugged) -> None:
     plugged("rival")
-    assert type(registry.filesystem("s3://bucket")).__name__ == "LocalFilesystem"
-    with config.settings(filesystems={"s3": "fsspec"}):
-        assert type(registry.filesystem("s3://bucket")).__name__ == "FsspecFilesystem"
+    assert type(opener("sftp://host")).__name__ == "LocalFilesystem"
+    with config.settings(filesystems={"sftp": "fsspec"}):
+        assert type(opener("sftp://host")).__name__ == "FsspecFilesystem"
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az", "abfs", "http", "https"])
+def test_a_place_whose_distribution_is_missing_names_it(scheme: str, plugged: Plugged) -> None:
+    plugged("good")
+    needed = "wkplug-remote" if scheme.startswith("http") else "wkplug-cloud"
+    with pytest.raises(PluginMissingError, match=f"The URL scheme '{scheme}://' needs {needed}") as caught:
+        opener(f"{scheme}://x/y")
+    assert caught.value.hint == f"pip install {needed}"
+
+
+def test_the_next_filesystem_takes_over_from_one_that_is_unable(plugged: Plugged) -> None:
+    plugged("ranked")
+    url = "bottle://b/x"
+    for _ in range(2):
+        assert type(opener(url)).__name__ == "FastFilesystem"
+        assert type(opener(url, options={"profile": "me"})).__name__ == "PatientFilesystem"
+    with config.settings(storage={"bottle://b": {"profile": "me"}}):
+        assert type(opener(url)).__name__ == "PatientFilesystem"
+        assert type(opener("bottle://other/x")).__name__ == "FastFilesystem"
+
+
+def test_a_configured_filesystem_that_is_unable_is_an_error(plugged: Plugged) -> None:
+    plugged("ranked")
+    for name in ("fast", "bottle+fast"):
+        with config.settings(filesystems={"bottle": name}):
+            assert type(opener("bottle://b")).__name__ == "FastFilesystem"
+            with pytest.raises(
+                ForbiddenError,
+                match=r"Opening 'bottle://b': bottle\+fast can't do it \(.*asks for it\): it knows no profiles",
+            ):
+                opener("bottle://b", options={"profile": "me"})
+    with config.settings(filesystems={"bottle": "patient"}):
+        assert type(opener("bottle://b")).__name__ == "PatientFilesystem"
+    with (
+        config.settings(filesystems={"bottle": "fats"}),
+        pytest.raises(ConfigError, match=r"None of the configured fats is installed"),
+    ):
+        opener("bottle://b")
+
+
+def test_options_given_in_code_are_found_by_recorded_urls(plugged: Plugged) -> None:
+    plugged("ranked")
+    sessions.forget()
+
+    def secret_of(url: str, options: dict[str, str] | None = None) -> str | None:
+        place = locate(url, options=options)
+        assert isinstance(place, StoreLocation)
+        again = pickle.loads(pickle.dumps(place))
+        assert again == place
+        assert isinstance(again, StoreLocation)
+        assert not again.opened.has_secrets
+        assert b"s3cret" not in pickle.dumps(place)
+        found: dict[str, str] = place.opened.options  # type: ignore[attr-defined]
+        return found.get("secret")
+
+    assert secret_of("bottle://b/x/y") is None
+    assert secret_of("bottle://b/x/y", {"secret": "s3cret"}) == "s3cret"
+    assert secret_of("bottle://b/x/z") == "s3cret"
+    assert secret_of("bottle://b") is None
+    assert secret_of("bottle://b/xy") is None
+    assert secret_of("bottle://other/x") is None
+    assert secret_of("bottle://b/x/y", {"colour": "green"}) is None
+    with config.settings(storage={"bottle://b/x": {"colour": "green"}}):
+        assert secret_of("bottle://b/x/z") is None
+    sessions.forget()
 
 
 def test_every_scheme_of_fsspec_that_is_a_place_is_listed() -> None:
@@ -445,6 +531,8 @@ def test_every_scheme_of_fsspec_that_is_a_place_is_listed() -> None:
 
     (*_, catch_all) = builtin.wkplug_filesystems()
     wrappers = {"async_wrapper", "asyncwrapper", "cached", "file", "generic", "local", "pyscript"}
+    # These have distributions of their own.
+    wrappers |= {"abfs", "abfss", "az", "gcs", "gs", "http", "https", "s3", "s3a"}
     assert set(fresh.known_implementations) - wrappers <= set(catch_all.schemes)
 
 

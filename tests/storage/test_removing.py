@@ -31,7 +31,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
 
 def test_a_noted_deletion_is_finished_when_unlisted(folder: Location) -> None:
     removing.note_deletion(folder.child("1"))
-    assert removing.noted_deletions(folder) == ["1"]
+    assert removing.noted_deletions(folder.list()) == ["1"]
     removing.settle_deletion(folder.child("1"), listed=False)
     assert list(folder.list()) == ["2/"]
 

@@ -27,6 +27,7 @@ DISTRIBUTIONS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pypr
 BUNDLED = (
     "wkplug-bioformats",
     "wkplug-bioio",
+    "wkplug-cloud",
     "wkplug-czi",
     "wkplug-dm",
     "wkplug-hdf5",
@@ -38,6 +39,8 @@ BUNDLED = (
     "wkplug-nd2",
     "wkplug-numba",
     "wkplug-pims",
+    "wkplug-remote",
+    "wkplug-server",
     "wkplug-tensorstore",
     "wkplug-tiff",
     "wkplug-wkw",

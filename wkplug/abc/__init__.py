@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         LayoutWish,
         Mode,
         OpenArray,
+        Presence,
         ProbeScore,
-        Problem,
     )
     from wkplug.abc.containers import (
         ContactSheet,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         ForeignMag,
         Importer,
         Least,
+        LinkedLayer,
         Panel,
     )
     from wkplug.abc.dialects import DatasetFacts, LayerFacts, MagFacts, MetadataDialect
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from wkplug.abc.interpolations import Interpolation
     from wkplug.abc.locations import Filesystem, Location, LocationWrapper, locate
     from wkplug.abc.metadata import MetadataStore
+    from wkplug.abc.objects import change_object, write_objects
+    from wkplug.abc.problems import Problem
+    from wkplug.abc.ranges import REQUEST_BYTES, ROUND_TRIP_BYTES, joined
     from wkplug.abc.remotes import DatasetSource, RemoteService
     from wkplug.abc.specs import (
         API,
@@ -61,19 +65,32 @@ if TYPE_CHECKING:
         RemoteSpec,
         SettingsSpec,
         Spec,
+        ViewerSpec,
         hookimpl,
     )
+    from wkplug.abc.stores import (
+        FailureKind,
+        Store,
+        StoreFailure,
+        StoreObject,
+        located,
+        parts_of,
+        storage_options,
+        with_retries,
+    )
+    from wkplug.abc.threads import at_work, objects_at_once, side_by_side
+    from wkplug.abc.viewers import Viewer
 else:
     __getattr__ = names_of(
         __name__,
         {
             "arrays": (
                 "Array", "ArrayBackend", "ArrayCapabilities", "ArraySpec", "Box", "CreateArray", "Layout",
-                "LayoutWish", "Mode", "OpenArray", "ProbeScore", "Problem",
+                "LayoutWish", "Mode", "OpenArray", "Presence", "ProbeScore",
             ),
             "containers": (
                 "ContactSheet", "ExportLevel", "ExportVolume", "Exporter", "ForeignLayer", "ForeignMag", "Importer",
-                "Least", "Panel",
+                "Least", "LinkedLayer", "Panel",
             ),
             "executors": ("Executor",),
             "files": ("nanometres",),
@@ -82,18 +99,29 @@ else:
             "locations": ("Filesystem", "Location", "LocationWrapper", "locate"),
             "dialects": ("DatasetFacts", "LayerFacts", "MagFacts", "MetadataDialect"),
             "metadata": ("MetadataStore",),
+            "objects": ("change_object", "write_objects"),
+            "problems": ("Problem",),
+            "ranges": ("REQUEST_BYTES", "ROUND_TRIP_BYTES", "joined"),
             "remotes": ("DatasetSource", "RemoteService"),
             "specs": (
                 "API", "PROJECT", "ArrayBackendSpec", "CommandSpec", "ExecutorSpec", "ExporterSpec", "Factory",
                 "FilesystemSpec", "ImageReaderSpec", "ImporterSpec", "InterpolationSpec", "MetadataDialectSpec",
-                "RemoteSpec", "SettingsSpec", "Spec", "hookimpl",
+                "RemoteSpec", "SettingsSpec", "Spec", "ViewerSpec", "hookimpl",
             ),
+            "stores": (
+                "FailureKind", "Store", "StoreFailure", "StoreObject", "located", "parts_of", "storage_options",
+                "with_retries",
+            ),
+            "threads": ("at_work", "objects_at_once", "side_by_side"),
+            "viewers": ("Viewer",),
         },
     )  # fmt: skip
 
 __all__ = [
     "API",
     "PROJECT",
+    "REQUEST_BYTES",
+    "ROUND_TRIP_BYTES",
     "Array",
     "ArrayBackend",
     "ArrayBackendSpec",
@@ -112,6 +140,7 @@ __all__ = [
     "Exporter",
     "ExporterSpec",
     "Factory",
+    "FailureKind",
     "Filesystem",
     "FilesystemSpec",
     "ForeignLayer",
@@ -128,6 +157,7 @@ __all__ = [
     "Layout",
     "LayoutWish",
     "Least",
+    "LinkedLayer",
     "Location",
     "LocationWrapper",
     "MagFacts",
@@ -138,14 +168,30 @@ __all__ = [
     "OpenArray",
     "Panel",
     "PickleByReopening",
+    "Presence",
     "ProbeScore",
     "Problem",
     "RemoteService",
     "RemoteSpec",
     "SettingsSpec",
     "Spec",
+    "Store",
+    "StoreFailure",
+    "StoreObject",
     "StoredImage",
+    "Viewer",
+    "ViewerSpec",
+    "at_work",
+    "change_object",
     "hookimpl",
+    "joined",
     "locate",
+    "located",
     "nanometres",
+    "objects_at_once",
+    "parts_of",
+    "side_by_side",
+    "storage_options",
+    "with_retries",
+    "write_objects",
 ]

@@ -10,12 +10,16 @@ the array, no knowledge of layers.
 
 from __future__ import annotations
 
+import threading
+import time
 from abc import ABC, abstractmethod
 from enum import IntEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import attrs
+
+from wkplug.errors import MissingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wkplug.abc.locations import Location
+    from wkplug.abc.problems import Problem
 
 
 __all__ = [
@@ -37,8 +42,8 @@ __all__ = [
     "LayoutWish",
     "Mode",
     "OpenArray",
+    "Presence",
     "ProbeScore",
-    "Problem",
     "ints",
 ]
 
@@ -82,7 +87,7 @@ class ArraySpec:
     shape: voxels per axis, in the same order; None where the format has no bounds.
     dtype: numpy's name ("uint8" ... "float64"), always native byte order in memory.
     chunk_shape: what is encoded as one; shard_shape: what is one file or object, a multiple of the chunk.
-    compressed: whether chunks are compressed with the format's default codec.
+    compressed: whether chunks are compressed with the format's default codec; of an opened array, whether they are.
     options: what only this backend understands (codecs, key encoding, level); JSON values.
     fill_value: what voxels are that were never written.
     """
@@ -130,20 +135,6 @@ class LayoutWish:
     shard_shape: tuple[int, ...] | None = None
 
 
-class Problem(NamedTuple):
-    """A reason why a backend can't do something here, or shouldn't.
-
-    An "error" takes the backend out of the choice (and is raised where the user asked for it by name, as
-    `error_type` if that is given); a "warning" becomes a UserWarning.
-    """
-
-    code: str
-    text: str
-    remedy: str = ""
-    severity: Literal["error", "warning"] = "error"
-    error_type: type[Exception] | None = None
-
-
 @attrs.frozen(kw_only=True)
 class ArrayCapabilities:
     """What a backend can do; the conformance kit checks that it is true.
@@ -154,7 +145,7 @@ class ArrayCapabilities:
         "box": anything; "chunk", "shard": whole ones; "none": only one writer. The core locks what is finer.
     bounded: arrays have a shape; unbounded ones need no resize.
     sharded: chunk and shard shapes may differ.
-    resizable: `Array.resize` works.
+    resizable: `Array.resize` works; UnsupportedOperationError for the layouts with which it doesn't.
     lists_stored: `Array.stored_boxes` knows what was written.
     places: the `Location.native` kinds of which it needs one ("path", "tensorstore.kvstore"), or None where
         plain `Location.read` and `write` are enough.
@@ -207,7 +198,8 @@ class ArrayBackend(ABC):
         """Give the reasons against this array at this place; empty if there are none.
 
         `spec` is what is to be created, or None when opening: then the metadata at `location` count, and an
-        engine looks there for what it can't do (an unknown codec). Called before `create` and `open`.
+        engine looks there for what it can't do (an unknown codec). Called before `create` and `open`. With "create" and
+        no spec, arrays that nobody has laid out yet are to be made at this place: there is nothing to look at.
         """
         del spec, location, mode
         return []
@@ -223,6 +215,10 @@ class ArrayBackend(ABC):
         `axes` are the axis names that the dataset's properties record; they win over those in the array's
         own metadata if their number fits. Sizes that the metadata claim are checked before memory is taken.
         """
+
+    def compresses(self, spec: ArraySpec) -> bool:
+        """Whether an array that is created like that is compressed: not where the format has no codec for it."""
+        return spec.compressed
 
     def mag_properties(self, array: Array) -> Mapping[str, Any]:
         """Give the keys that this format keeps in a mag's entry of datasource-properties.json."""
@@ -245,6 +241,20 @@ class Array(ABC):
     def atomic_shape(self) -> tuple[int, ...]:
         """The smallest box, over all axes, that is written without reading: the chunk or the shard."""
         return self.spec.shard_shape
+
+    @property
+    def concurrent_writes(self) -> Literal["box", "chunk", "shard", "none"] | None:
+        """What may be written side by side at this array's place, where that isn't what the backend promises.
+
+        See `ArrayCapabilities.concurrent_writes`; None where there is no difference. Stores with conditions tell of
+        other writers themselves (`change_object`), those without need the core's locks.
+        """
+        return None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether all that there is of it, metadata included, lies in its folder, which can be copied then."""
+        return True
 
     @abstractmethod
     def read(
@@ -310,6 +320,43 @@ class Array(ABC):
         import numpy
 
         return numpy.dtype(self.spec.dtype)
+
+
+class Presence:
+    """Whether an array that is open is still there: else what is missing of it isn't what nobody has written.
+
+    For engines, on places where each look is a request: `check` before missing chunks are filled. The array is there
+    with one of its metadata `files`; once seen, it is believed for ten seconds.
+    """
+
+    GOOD_FOR: ClassVar[float] = 10.0
+
+    def __init__(self, *files: Location) -> None:
+        self._files = files
+        self._until = 0.0
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """MissingError if it was deleted or moved; what a place says instead of an answer passes through."""
+        with self._lock:
+            if time.monotonic() < self._until:
+                return
+            if not any(map(_has_content, self._files)):
+                raise MissingError(
+                    f"{self._files[0].parent.url} was deleted or moved while it was open.",
+                    hint="Create it again, or open what took its place.",
+                )
+            self._until = time.monotonic() + self.GOOD_FOR
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Presence, self._files)
+
+
+def _has_content(file: Location) -> bool:
+    try:
+        return bool(file.read(0, 1))
+    except MissingError:
+        return False
 
 
 class OpenArray(NamedTuple):

@@ -29,6 +29,7 @@ __all__ = [
     "ForeignMag",
     "Importer",
     "Least",
+    "LinkedLayer",
     "Panel",
 ]
 
@@ -80,6 +81,31 @@ class ForeignLayer:
     details: dict[str, Any] = attrs.field(factory=dict)
 
 
+@attrs.frozen(kw_only=True)
+class LinkedLayer:
+    """One layer that a viewer's link shows: where its data lie, and what the link says of it.
+
+    url: of the container, in any form that `wkplug explore` takes ("precomputed://gs://bucket/em").
+    name, category: "" where the link doesn't say. voxel_size: nanometres along (x, y, z) of the finest voxels, where
+    the link has another than the container; None where it leaves that to it.
+    affine: the rows of the map from the container's own space to that of the link, in nanometres; None for none.
+    color: (red, green, blue) of 0 to 255. range: the darkest and the brightest value. opacity: from 0 to 1.
+    notes: sentences about what of the link has no place here.
+    """
+
+    url: str
+    name: str = ""
+    category: str = ""
+    voxel_size: tuple[float | None, float | None, float | None] = (None, None, None)
+    affine: tuple[tuple[float, float, float, float], ...] | None = None
+    color: tuple[int, int, int] | None = None
+    range: tuple[float, float] | None = None
+    opacity: float | None = None
+    inverted: bool | None = None
+    visible: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
 class Importer(ABC):
     """Recognises and describes one kind of container. Stateless; built by the spec's factory."""
 
@@ -94,6 +120,15 @@ class Importer(ABC):
     def open(self, mag: ForeignMag) -> Image | None:
         """Open an array that no array backend reads; None (the default) where one does."""
         del mag
+        return None
+
+    def linked(self, text: str) -> tuple[LinkedLayer, ...] | str | None:
+        """Read a link of a viewer, or its state as JSON; None (the default) for any other text.
+
+        Asked where the text holds one of the spec's `link_marks`. Gives the layers of data that are shown, or the URL
+        of the file that holds the state. CorruptDataError if it is such a link, and damaged.
+        """
+        del text
         return None
 
 

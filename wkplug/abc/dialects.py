@@ -23,12 +23,14 @@ _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 class MagFacts:
     """One mag: `folder` is its name below the layer, `mag` its factors along (x, y, z).
 
-    `inside` says that the array lies in the layer's own folder; foreign ones can't be described there.
+    `inside` says that the array lies in the layer's own folder; foreign ones can't be described there. `metadata` is
+    what the file in its folder says that the dialect asks for (`MetadataDialect.mag_file_name`), None if there is none.
     """
 
     mag: tuple[int, int, int]
     folder: str
     inside: bool = True
+    metadata: bytes | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +62,8 @@ class MetadataDialect(ABC):
     """The files that `dataset_files` may give; the core hands over what they hold now."""
     layer_file_names: ClassVar[tuple[str, ...]] = ()
     """The files that `layer_files` may give; the core hands over what they hold now."""
+    mag_file_name: ClassVar[str] = ""
+    """The file in each mag's folder that `layer_files` wants to know, as a rule the array's metadata; "" for none."""
 
     def dataset_files(
         self, facts: DatasetFacts, *, existing: Mapping[str, bytes] = _NOTHING

@@ -22,6 +22,12 @@ class Executor(ABC):
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run one call; where it leaves the process, function and arguments must pickle."""
 
+    def expect_waiting(self, calls: int) -> None:
+        """So many calls at the same time are worth making, because they wait for answers; does nothing by default.
+
+        Pools of threads that nobody gave a size, and that are yet to start, may have that many.
+        """
+
     def map(self, function: Callable[..., Any], *iterables: Iterable[Any]) -> Iterator[Any]:
         """Run a call per item and give the results in the items' order; the first error ends it."""
         futures = [self.submit(function, *items) for items in zip(*iterables, strict=False)]

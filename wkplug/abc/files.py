@@ -297,6 +297,7 @@ class _Ranges(io.RawIOBase):
         self._location = location
         self._size = location.size()
         self._position = 0
+        self._begin, self._block = 0, b""
 
     @property
     def name(self) -> str:
@@ -318,10 +319,25 @@ class _Ranges(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed names a private type here
-        stop = min(self._position + len(buffer), self._size)
-        if stop <= self._position:
-            return 0
-        data = self._location.read(self._position, stop)
+        data = self._fetched(self._position + len(buffer))
         buffer[: len(data)] = data
-        self._position += len(data)
         return len(data)
+
+    def readall(self) -> bytes:
+        return self._fetched(self._size)
+
+    def _fetched(self, stop: int) -> bytes:
+        """The bytes up to `stop`, of what was fetched last if they are among it; small files are fetched as a whole."""
+        start, stop = self._position, min(stop, self._size)
+        if stop <= start:
+            return b""
+        if not self._begin <= start < stop <= self._begin + len(self._block):
+            begin, end = (0, self._size) if self._size <= _BUFFER else (start, stop)
+            found = self._location.read(begin, end)
+            if len(found) > _BUFFER:
+                self._position += len(found)
+                return found
+            self._begin, self._block = begin, found
+        data = self._block[start - self._begin : stop - self._begin]
+        self._position += len(data)
+        return data

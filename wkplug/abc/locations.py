@@ -13,12 +13,18 @@ from abc import ABC, abstractmethod
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
+from wkplug.errors import ConflictError, MissingError
+from wkplug.lazy import resolved
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+
+    from wkplug.abc.problems import Problem
 
 __all__ = ["Filesystem", "Location", "LocationWrapper", "locate"]
 
+_TRIES = 5
 _LOCATE = "wkplug.storage.locating:locate"  # named as a spec names its factory: the contract stands below it
 
 
@@ -73,9 +79,68 @@ class Location(ABC):
         StorageError on file systems, and nothing (MissingError) on stores that have none.
         """
 
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Read several (start, stop) ranges, in order; remote places merge near ones into one request."""
+    def read_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> list[bytes]:
+        """Read several ranges as `read` does, in order; remote places merge near ones into one request."""
         return [self.read(start, stop) for start, stop in ranges]
+
+    def read_newer(self, known: str | None = None) -> tuple[bytes, str] | None:
+        """Read it whole, with its version, in one request where the store can; None if that is still `known`."""
+        for _ in range(_TRIES):
+            version = self.version()
+            if version is not None and version == known:
+                return None
+            data = self.read()
+            if version is not None and self.version() == version:
+                return data, version
+        raise ConflictError(
+            f"{self.url} changed {_TRIES} times while it was read.",
+            hint="Read it again when whoever writes there has finished.",
+        )
+
+    def read_consistent(
+        self, ranges: Sequence[tuple[int, int | None]], *, version: str | None = None
+    ) -> tuple[list[bytes], str]:
+        """As `read_ranges`, but all of them of one version, and that version; no more requests where the store can.
+
+        ConflictError if it isn't `version` (by default: any), or becomes another one meanwhile.
+        """
+        found = self.version() if version is None else version
+        if found is None:
+            raise MissingError(f"{self.url} could not be read: it is not there.")
+        data = self.read_ranges(ranges)
+        if self.version() != found:
+            raise ConflictError(
+                f"{self.url} was changed by someone else while it was read.", hint="Read it again."
+            )
+        return data, found
+
+    def read_end(self, length: int) -> tuple[bytes, int, str]:
+        """Read the last bytes, all if there are fewer: with where they begin, and their version.
+
+        One request where the store can count from the end.
+        """
+        version = self.version()
+        if version is None:
+            raise MissingError(f"{self.url} could not be read: it is not there.")
+        size = self.size()
+        start = max(0, size - length)
+        (data,), version = self.read_consistent([(start, size)], version=version)
+        return data, start, version
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests at the same time are worth making: 1 where they would only be in each other's way."""
+        return 1
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the store itself checks `if_match`, so that of two writers anywhere one is surely told."""
+        return False
+
+    @property
+    def lists_all(self) -> bool:
+        """Whether it tells all names in a folder, so that what `list_all` doesn't name isn't there."""
+        return True
 
     @abstractmethod
     def write(self, data: bytes, *, if_match: str | None = None) -> str:
@@ -102,8 +167,20 @@ class Location(ABC):
         """
 
     def list_all(self) -> Iterator[str]:
-        """As `list`, but what isn't named is not there; UnlistableError for places that can't promise that."""
+        """As `list`, but what isn't named is not there; UnlistableError where `lists_all` is False."""
         return self.list()
+
+    def list_files(self) -> Iterator[tuple[str, int | None]]:
+        """All files below, by their paths, in any order, with their sizes where the listing tells; no folders.
+
+        One listing of everything where the store has that. What isn't named is not there, as for `list_all`.
+        """
+        for name in self.list_all():
+            if name.endswith("/"):
+                for below, size in self.child(name.rstrip("/")).list_files():
+                    yield name + below, size
+            else:
+                yield name, None
 
     @abstractmethod
     def delete(self, *, recursive: bool = False) -> None:
@@ -135,6 +212,22 @@ class Filesystem(ABC):
     @abstractmethod
     def location(self, url: str, *, options: Mapping[str, Any] | None = None) -> Location:
         """Open a place; nothing is read. `options` are what an fsspec user would call storage options."""
+
+    def problems(self, url: str, *, options: Mapping[str, Any] | None = None) -> Iterable[Problem]:
+        """Say why this implementation can't open the URL as it is asked for; nothing is read, no driver loaded.
+
+        Of several filesystems for one scheme, the next takes over from one that has a problem: options that this
+        driver doesn't know, credentials that it can't find.
+        """
+        del url, options
+        return ()
+
+    def attempt(self, url: str, *, options: Mapping[str, Any] | None = None) -> Location | Sequence[Problem]:
+        """Open a place, or give the problems that rule that out; override it where both take the same work."""
+        problems = tuple(self.problems(url, options=options))
+        if any(problem.severity == "error" for problem in problems):
+            return problems
+        return self.location(url, options=options)
 
 
 class LocationWrapper(Location):
@@ -212,9 +305,38 @@ class LocationWrapper(Location):
         """Pass on."""
         return self.inner.read(start, stop)
 
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    def read_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> list[bytes]:
         """Pass on; whoever overrides `read` mostly wants to override this, too."""
         return self.inner.read_ranges(ranges)
+
+    def read_newer(self, known: str | None = None) -> tuple[bytes, str] | None:
+        """Pass on; whoever overrides `read` mostly wants to override this, too."""
+        return self.inner.read_newer(known)
+
+    def read_consistent(
+        self, ranges: Sequence[tuple[int, int | None]], *, version: str | None = None
+    ) -> tuple[list[bytes], str]:
+        """Pass on; whoever overrides `read` mostly wants to override this, too."""
+        return self.inner.read_consistent(ranges, version=version)
+
+    def read_end(self, length: int) -> tuple[bytes, int, str]:
+        """Pass on; whoever overrides `read` mostly wants to override this, too."""
+        return self.inner.read_end(length)
+
+    @property
+    def concurrency(self) -> int:
+        """Pass on."""
+        return self.inner.concurrency
+
+    @property
+    def conditional(self) -> bool:
+        """Pass on."""
+        return self.inner.conditional
+
+    @property
+    def lists_all(self) -> bool:
+        """Pass on."""
+        return self.inner.lists_all
 
     def write(self, data: bytes, *, if_match: str | None = None) -> str:
         """Pass on."""
@@ -235,6 +357,10 @@ class LocationWrapper(Location):
     def list_all(self) -> Iterator[str]:
         """Pass on."""
         return self.inner.list_all()
+
+    def list_files(self) -> Iterator[tuple[str, int | None]]:
+        """Pass on."""
+        return self.inner.list_files()
 
     def delete(self, *, recursive: bool = False) -> None:
         """Pass on."""
@@ -264,7 +390,5 @@ def locate(path: Any, *, options: Mapping[str, Any] | None = None) -> Location:
     given back. `options` are storage options for a URL. InvalidArgumentError for anything else, UnknownSchemeError
     for URLs that no plugin opens.
     """
-    from pkgutil import resolve_name
-
-    found: Location = resolve_name(_LOCATE)(path, options=options)
+    found: Location = resolved(_LOCATE)(path, options=options)
     return found

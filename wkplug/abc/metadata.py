@@ -48,6 +48,11 @@ class MetadataStore(ABC, Generic[DatasetT, LayerT, OperationT]):
         """The dataset's folder, to which the paths of mags and attachments are relative."""
 
     @property
+    def url(self) -> str:
+        """The address under which the dataset is opened; that of its folder unless a server has another."""
+        return self.root.url
+
+    @property
     @abstractmethod
     def document(self) -> Mapping[str, Any]:
         """The metadata as the JSON object of a datasource-properties.json, keys included that nobody here knows."""

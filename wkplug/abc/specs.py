@@ -33,6 +33,7 @@ __all__ = [
     "RemoteSpec",
     "SettingsSpec",
     "Spec",
+    "ViewerSpec",
     "hookimpl",
     "strings",
 ]
@@ -47,7 +48,9 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 Factory = str | Callable[..., Any]
 
 # Fields that hold texts; a single text is taken as one, a list becomes a tuple.
-_TEXTS = frozenset({"aliases", "categories", "formats", "markers", "schemes", "suffixes"})
+_TEXTS = frozenset(
+    {"aliases", "categories", "formats", "link_marks", "markers", "schemes", "sidecars", "suffixes"}
+)
 
 
 def strings(values: Sequence[str]) -> tuple[str, ...]:
@@ -117,12 +120,15 @@ class ArrayBackendSpec(Spec):
     """A storage format and one implementation of it; see `wkplug.abc.ArrayBackend`.
 
     `name` is "format+implementation" (as in "zarr3+tensorstore"); `format` is what the data record.
-    `markers` are file names whose presence in an array's folder suggests the format. `axes` is the one order of axes
-    that the format has, whatever datasets record of it; None where the order is free.
+    `markers` are file names whose presence in an array's folder suggests the format; `sidecars` those that describe
+    an array where they are there. On stores, the properties of a dataset may keep a copy of the one with the metadata;
+    then the place that `open` is given answers for it. `axes` is the one order of axes that the format has, whatever
+    datasets record of it; None where the order is free.
     """
 
     format: str
     markers: tuple[str, ...] = ()
+    sidecars: tuple[str, ...] = ()
     writes: bool = True
     axes: tuple[str, ...] | None = None
 
@@ -146,10 +152,17 @@ class ImageReaderSpec(Spec):
 
 
 class ImporterSpec(Spec):
-    """Foreign containers that one `wkplug.abc.Importer` describes; `markers` are file names inside them."""
+    """Foreign containers that one `wkplug.abc.Importer` describes; `markers` are file names inside them.
+
+    `schemes` is what links of viewers call it, in front of a URL ("n5" for "n5://https://host/em") or behind it
+    ("https://host/em|n5:"). `link_marks` are texts of which a viewer's own links hold at least one: of what holds one,
+    `Importer.linked` is asked.
+    """
 
     suffixes: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    link_marks: tuple[str, ...] = ()
 
 
 class ExporterSpec(Spec):
@@ -196,6 +209,10 @@ class RemoteSpec(Spec):
 
     schemes: tuple[str, ...] = ()
     exports: Mapping[str, str] = MappingProxyType({})
+
+
+class ViewerSpec(Spec):
+    """A way to look at datasets; of several, the one with the highest priority is taken."""
 
 
 class CommandSpec(Spec):

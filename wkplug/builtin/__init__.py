@@ -37,13 +37,13 @@ __all__ = [
 make_older_home(__name__, "local", moved_to="wkplug.filesystems.local")
 make_older_home(__name__, "interpolations", moved_to="wkplug.interpolation")
 
-# What fsspec knows by itself, without the schemes that are no places ("cached", "generic", "reference", ...
-# are wrappers) and without local files. A driver that isn't installed is an error when it is used.
+# What fsspec knows by itself, without local files and what a distribution of its own opens better. A driver that isn't
+# installed is an error when it is used; so are the schemes that are no places, with what to do instead.
 _FSSPEC_SCHEMES = (
-    "abfs", "abfss", "adl", "arrow_hdfs", "asynclocal", "az", "blockcache", "box", "dask", "data",
-    "dbfs", "dir", "dropbox", "dvc", "filecache", "ftp", "gcs", "gdrive", "gist", "git", "github", "gs",
-    "hdfs", "hf", "http", "https", "jlab", "jupyter", "lakefs", "libarchive", "memory", "oci",
-    "ocilake", "oss", "reference", "root", "s3", "s3a", "sftp", "simplecache", "smb", "ssh", "tar",
+    "adl", "arrow_hdfs", "asynclocal", "blockcache", "box", "dask", "data",
+    "dbfs", "dir", "dropbox", "dvc", "filecache", "ftp", "gdrive", "gist", "git", "github",
+    "hdfs", "hf", "jlab", "jupyter", "lakefs", "libarchive", "memory", "oci",
+    "ocilake", "oss", "reference", "root", "sftp", "simplecache", "smb", "ssh", "tar",
     "tos", "tosfs", "wandb", "webdav", "webhdfs", "zip",
 )  # fmt: skip
 

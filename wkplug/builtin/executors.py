@@ -60,8 +60,15 @@ class ThreadsExecutor(Executor):
     """A pool of threads, for work that leaves the interpreter lock: codecs, engines, numpy."""
 
     def __init__(self, settings: Mapping[str, Any] | None = None, *, workers: int | None = None) -> None:
-        self.workers = workers or _asked_for(settings) or available_workers()
+        asked = workers or _asked_for(settings)
+        self.workers = asked or available_workers()
+        self._is_fixed = asked is not None
         self._pool: ThreadPoolExecutor | None = None
+
+    def expect_waiting(self, calls: int) -> None:
+        """Have threads for so many calls; not where a number was asked for, or some run."""
+        if not self._is_fixed and self._pool is None:
+            self.workers = max(self.workers, calls)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run the call in a thread."""

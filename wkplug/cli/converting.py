@@ -7,6 +7,7 @@ that other commands have too are in `options`.
 from __future__ import annotations
 
 import shlex
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -25,11 +26,13 @@ from wkplug.cli.options import (
     VOXEL_SIZE,
     Named,
     Numbers,
+    Served,
     chunk_options,
     combined,
     compress_option,
     downsample_options,
     executor_options,
+    has_services,
     open_dataset,
     source_and_target,
 )
@@ -201,8 +204,27 @@ _OF_ADD_LAYER = (*_OF_CONVERT, "mag", "topleft")
 """Options that are fields of `ImportOptions` under the same name."""
 
 
+_upload_options = combined(
+    click.option(
+        "--upload/--no-upload", cls=Served, served=has_services, default=False,
+        help="Bring the dataset to a server, in place of TARGET.",
+    ),
+    click.option(
+        "--webknossos-url", cls=Served, served=has_services, envvar="WK_URL", help="The server, with --upload."
+    ),
+    click.option("--token", cls=Served, served=has_services, envvar="WK_TOKEN", help="Of a user there."),
+    click.option("--folder", cls=Served, served=has_services, help="The folder there, as Datasets/Folder_A."),
+    click.option(
+        "--transfer-mode", cls=Served, served=has_services, default="http",
+        type=click.Choice(["http", "move+symlink", "symlink", "copy"]), help="How files get there.",
+    ),
+)  # fmt: skip
+
+
 @click.command()
-@source_and_target
+@click.argument("source", type=PLACE)
+@click.argument("target", type=PLACE, required=False)
+@_upload_options
 @_voxel_size_options(otherwise="what the files say")
 @click.option("--layer-name", help="Name of the layer; made from the files' names if left out.")
 @_mapping_option
@@ -216,7 +238,7 @@ _OF_ADD_LAYER = (*_OF_CONVERT, "mag", "topleft")
 @_dry_run_option
 @json_option
 @executor_options
-def convert(source: str, target: str, *, executor: Executor, **options: Any) -> None:
+def convert(source: str, target: str | None, *, upload: bool, executor: Executor, **options: Any) -> None:
     """Convert the image file, folder, zip archive or container SOURCE to a dataset at TARGET.
 
     Sections of one folder become one layer, three-dimensional files a layer each. TIFF (also OME, multi-page,
@@ -224,6 +246,31 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     precomputed, KNOSSOS, bare WKW) keep their names and places. The same command again goes on with a conversion
     that was stopped.
     """
+    if upload == (target is not None):
+        raise click.UsageError(
+            "--upload brings the dataset to a server, in place of TARGET: give one of them."
+            if upload
+            else "Missing argument 'TARGET'."
+        )
+    if target is not None:
+        _convert_images(source, target, executor, options)
+        return
+    options["name"] = options["name"] or Path(late.storage.locate(source).name).stem
+    with tempfile.TemporaryDirectory(prefix="wkplug-upload-") as scratch:
+        made = _convert_images(source, str(Path(scratch, "dataset")), executor, options)
+        if made is None:  # only a plan
+            return
+        with late.servers.speaking_to(options["webknossos_url"], options["token"]):
+            uploaded = late.dataset.Dataset.of(made).upload(
+                folder=options["folder"], transfer_mode=options["transfer_mode"]
+            )
+    print_result({"source": source, "url": uploaded.url}, f"Uploaded to {uploaded.url}")
+
+
+def _convert_images(
+    source: str, target: str, executor: Executor, options: Mapping[str, Any]
+) -> DatasetState | None:
+    """Convert, and report; None where only the plan was asked for."""
     started = time.monotonic()
     overwrite = options["overwrite_existing"]
     pyramid, voxel_size = _pyramid(options), _voxel_size(options)
@@ -249,14 +296,15 @@ def convert(source: str, target: str, *, executor: Executor, **options: Any) -> 
     )
     if options["dry_run"]:
         print_result(_plan_facts(plan, target), late.summaries.plan_text(plan, target))
-        return
+        return None
     if overwrite:
         delete_dataset(target, plan.paths)
     if plan.voxel_size_of_files:
         click.echo(f"Voxel size {late.summaries.voxel_size_text(plan)}.", err=True)
     with progress_bars() as begin:
-        dataset = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
+        dataset: DatasetState = plan.execute(executor=executor, progress=begin("images"), more_progress=begin)
     _report(dataset, target, plan, time.monotonic() - started)
+    return dataset
 
 
 @click.command()

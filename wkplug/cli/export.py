@@ -15,6 +15,7 @@ from wkplug.cli.options import (
     box_option,
     executor_options,
     open_dataset,
+    reading_server_options,
     source_and_target,
 )
 from wkplug.cli.output import json_option, print_result, progress_bar
@@ -97,6 +98,7 @@ def export(
 )
 @_OVERWRITE
 @json_option
+@reading_server_options
 @executor_options
 def export_as_tiff(
     source: str, target: str, layer_name: str, *, bbox: Any, name: str, executor: Executor, **options: Any
@@ -106,7 +108,8 @@ def export_as_tiff(
     Files are numbered from the box's first section on, in voxels of Mag 1: 000000.tiff. With tiles, each section is a
     folder: TARGET/z/y/x.tiff, y and x counted from 1.
     """
-    layer = open_dataset(source, read_only=True).get_layer(layer_name)
+    server = {name: options.pop(name) for name in ("token", "access_mode")}
+    layer = open_dataset(source, read_only=True, server=server).get_layer(layer_name)
     tiled = options["tile_size"] is not None or options["tiles_per_dimension"] is not None
     if tiled and name:  # older scripts give both
         warn_user("[WARNING] --name has no effect: tiles are called z/y/x.tiff.", UserWarning)

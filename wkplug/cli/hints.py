@@ -49,7 +49,8 @@ _PYTHON_ONLY = re.compile(
 """Ways that a command line doesn't have: functions, and parameters without an option."""
 
 _OTHER_WAY = re.compile(
-    r"\b(?:[Dd]ataset|layer)\.\w+(?:\([^()]*\))?, or (wkplug [a-z-]+)|(wkplug [a-z-]+), or (?:[Dd]ataset|layer)\.\w+\b"
+    r"\b(?:[Dd]ataset|layer|view)\.\w+(?:\([^()]*\))?, or (wkplug [a-z-]+)"
+    r"|(wkplug [a-z-]+), or (?:[Dd]ataset|layer)\.\w+\b"
 )
 """The same said for Python and for the command line."""
 

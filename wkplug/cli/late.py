@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from wkplug.cli import completion, hints, logs, summaries
     from wkplug.config import sources as config_sources
     from wkplug.dataset import layer_export
+    from wkplug.dataset.legacy import servers
+    from wkplug.filesystems import answers, failures
     from wkplug.model import dtypes, states
     from wkplug.ops import equality, exporting, images, info, inspecting, preview
     from wkplug.ops.copying import dataset_copying, layer_copying, mag_copying, rechunking
+    from wkplug.ops.exploring import exploration as exploring
     from wkplug.ops.importing import grouping, readers, report, series
     from wkplug.ops.pyramids import downsampling, sampling, upsampling
     from wkplug.properties import document
@@ -27,6 +30,7 @@ else:
     __getattr__ = modules_of(
         __name__,
         {
+            "answers": "wkplug.filesystems.answers",
             "completion": "wkplug.cli.completion",
             "config": "wkplug.config",
             "config_sources": "wkplug.config.sources",
@@ -37,7 +41,9 @@ else:
             "dtypes": "wkplug.model.dtypes",
             "equality": "wkplug.ops.equality",
             "explain": "wkplug.registry.explain",
+            "exploring": "wkplug.ops.exploring.exploration",
             "exporting": "wkplug.ops.exporting",
+            "failures": "wkplug.filesystems.failures",
             "geometry": "wkplug.geometry",
             "grouping": "wkplug.ops.importing.grouping",
             "hints": "wkplug.cli.hints",
@@ -60,6 +66,7 @@ else:
             "report": "wkplug.ops.importing.report",
             "sampling": "wkplug.ops.pyramids.sampling",
             "series": "wkplug.ops.importing.series",
+            "servers": "wkplug.dataset.legacy.servers",
             "states": "wkplug.model.states",
             "storage": "wkplug.storage",
             "summaries": "wkplug.cli.summaries",
@@ -68,9 +75,9 @@ else:
     )
 
 __all__ = [
-    "completion", "config", "config_sources", "dataset", "dataset_copying", "document", "downsampling",
-    "dtypes", "equality", "explain", "exporting", "geometry", "grouping", "hints", "images", "info",
-    "inspecting", "layer_copying", "layer_export", "logs", "mag_copying", "notices", "plugins", "preview",
+    "answers", "completion", "config", "config_sources", "dataset", "dataset_copying", "document", "downsampling",
+    "dtypes", "equality", "explain", "exploring", "exporting", "failures", "geometry", "grouping", "hints", "images",
+    "info", "inspecting", "layer_copying", "layer_export", "logs", "mag_copying", "notices", "plugins", "preview",
     "properties", "raw", "readers", "rechunking", "registry", "removing", "report",
-    "sampling", "series", "states", "storage", "summaries", "upsampling",
+    "sampling", "series", "servers", "states", "storage", "summaries", "upsampling",
 ]  # fmt: skip

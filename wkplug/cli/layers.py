@@ -39,6 +39,7 @@ def delete_layer(dataset: str, name: str, *, yes: bool) -> int:
     Of links and of mags that belong to other datasets only the reference goes: voxels elsewhere are never touched.
     """
     opened = open_dataset(dataset)
+    opened.state.check_writable("anything")
     layer = opened.get_layer(name)
     text, facts = _what_goes(layer)
     if not yes:

@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "delete-layer": "wkplug.cli.layers:delete_layer",
     "downsample": "wkplug.cli.pyramids:downsample",
     "explain": "wkplug.cli.reports:explain",
+    "explore": "wkplug.cli.reports:explore",
     "export": "wkplug.cli.export:export",
     "export-as-tiff": "wkplug.cli.export:export_as_tiff",
     "export-wkw-as-tiff": "wkplug.cli.export:export_wkw_as_tiff",

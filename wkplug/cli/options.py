@@ -48,12 +48,14 @@ __all__ = [
     "compress_option",
     "downsample_options",
     "executor_options",
+    "has_services",
     "layer_option",
     "layers_of",
     "mags_of",
     "mags_option",
     "make_executor",
     "open_dataset",
+    "reading_server_options",
     "sampling_mode_option",
     "server_options",
     "source_and_target",
@@ -310,26 +312,32 @@ downsample_options = combined(
 _SERVER = ("token", "transfer_mode", "access_mode")
 
 
-def _has_services() -> bool:
+def has_services() -> bool:
+    """Whether a plugin speaks for servers."""
     return bool(late.registry.remotes())
 
 
-server_options = combined(
+reading_server_options = combined(
     click.option(
-        "--token", cls=Served, served=_has_services, envvar="WK_TOKEN", help="For a dataset on a server.",
+        "--token", cls=Served, served=has_services, envvar="WK_TOKEN", help="For a dataset on a server.",
     ),
     click.option(
-        "--transfer-mode", cls=Served, served=_has_services,
-        type=click.Choice(["http", "move+symlink", "symlink", "copy"]),
-        help="How new mags of a server's dataset get there.",
-    ),
-    click.option(
-        "--access-mode", cls=Served, served=_has_services,
+        "--access-mode", cls=Served, served=has_services,
         type=click.Choice(["zarr_streaming", "direct_path", "proxy_path"]),
         help="How voxels of a server's dataset are reached.",
     ),
 )  # fmt: skip
 """Pass the command's options on to `open_dataset`."""
+
+server_options = combined(
+    reading_server_options,
+    click.option(
+        "--transfer-mode", cls=Served, served=has_services,
+        type=click.Choice(["http", "move+symlink", "symlink", "copy"]),
+        help="How new mags of a server's dataset get there.",
+    ),
+)  # fmt: skip
+"""The same for commands that write."""
 
 
 def open_dataset(

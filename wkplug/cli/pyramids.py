@@ -24,9 +24,10 @@ from wkplug.cli.options import (
 from wkplug.cli.output import json_option, print_line, print_result, progress_bars
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from wkplug.abc import Executor
+    from wkplug.dataset import Layer
     from wkplug.geometry import Mag
     from wkplug.progress import Progress
 
@@ -55,6 +56,10 @@ def downsample(
         if layer.bounding_box.size_xyz.z == 1:
             # A single section has no z to halve; there is nothing to warn about.
             chosen["sampling_mode"] = "constant_z"
+        if layer.dataset.state.shown_as:
+            mags = _made_by(layer, layer.downsample, options, memory=memory, executor=executor, **chosen)
+            added.append(_added(layer.name, mags))
+            continue
         with progress_bars() as begin:
             mags = late.downsampling.downsample(
                 layer.state,
@@ -92,6 +97,11 @@ def upsample(
     """Add finer mags to the layers of the dataset SOURCE: every voxel of a mag becomes a block of itself."""
     added = []
     for layer in layers_of(open_dataset(source, server=options), layer_name):
+        if layer.dataset.state.shown_as:
+            chosen = {"from_mag": from_mag, "finest_mag": finest_mag, "sampling_mode": sampling_mode}
+            mags = _made_by(layer, layer.upsample, options, memory=memory, executor=executor, **chosen)
+            added.append(_added(layer.name, mags))
+            continue
         with progress_bars() as begin:
             mags = late.upsampling.upsample(
                 layer.state,
@@ -103,6 +113,17 @@ def upsample(
             )
         added.append(_added(layer.name, mags))
     print_result({"dataset": source, "layers": added})
+
+
+def _made_by(
+    layer: Layer, verb: Callable[..., object], options: Mapping[str, Any], **chosen: Any
+) -> list[Mag]:
+    """Let a layer behind a server do it in its own way; gives the mags that it got."""
+    before = set(layer.mags)
+    if options["transfer_mode"] is not None:
+        chosen["transfer_mode"] = options["transfer_mode"]
+    verb(**chosen)
+    return [mag for mag in layer.mags if mag not in before]
 
 
 def _step(begin: Callable[[str], Progress], layer: str, mag: Mag) -> Progress:

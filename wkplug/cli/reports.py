@@ -1,7 +1,8 @@
-"""Commands that only look: `wkplug info`, `preview`, `check-equality`, `inspect` and `explain`.
+"""Commands that look: `wkplug info`, `preview`, `check-equality`, `inspect`, `explore` and `explain`.
 
-Three look at datasets, `inspect` at files of other tools, `explain` at both. Nothing is written but the picture of
-`preview`. The texts are in `summaries`.
+Three look at datasets, `inspect` and `explore` at what other tools have written, `explain` at both. Nothing is written
+but the picture of `preview`, and the dataset of references that `explore --create` makes. The texts are in
+`summaries`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from wkplug.cli import late
-from wkplug.cli.options import LAYER, PLACE, Named, executor_options, open_dataset, source_and_target
+from wkplug.cli.options import (
+    LAYER,
+    PLACE,
+    VOXEL_SIZE,
+    Named,
+    executor_options,
+    open_dataset,
+    source_and_target,
+)
 from wkplug.cli.output import is_json, json_option, print_line, print_result, progress_bar
-from wkplug.errors import LayerMismatchError, PropertiesError, StorageError
+from wkplug.errors import (
+    LayerMismatchError,
+    MissingError,
+    PropertiesError,
+    StorageError,
+    UnknownFormatError,
+    UnknownNameError,
+    UnlistableError,
+    WebPageError,
+)
+from wkplug.notices import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +42,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Executor, Location
     from wkplug.registry import Choice
 
-__all__ = ["check_equality", "explain", "info", "inspect", "preview"]
+__all__ = ["check_equality", "explain", "explore", "info", "inspect", "preview"]
 
 _HEAD_BYTES = 4096
 
@@ -103,6 +122,41 @@ def inspect(*, file: str, reader: str | None, scene: str) -> None:
     print_result(report.to_json(), late.summaries.image_text(report, convert))
 
 
+@click.command()
+@click.argument("url", type=PLACE)
+@click.option(
+    "--create", type=PLACE, metavar="PATH", help="Make a dataset at PATH that refers to what is there."
+)
+@click.option(
+    "--voxel-size",
+    type=VOXEL_SIZE,
+    help="Nanometres along x,y,z, for --create; needed where URL doesn't say it.",
+)
+@click.option("--name", help="The name of the dataset of --create; that of its folder if left out.")
+@click.option(
+    "--importer", type=Named("importer"), metavar="NAME", help="Take this importer instead of the surest."
+)
+@json_option
+def explore(*, url: str, create: str | None, voxel_size: Any, name: str | None, importer: str | None) -> None:
+    """Print what layers URL has: OME-Zarr, N5, precomputed, a dataset, or a viewer's link to such data.
+
+    Nothing is copied. Put links into single quotes.
+    """
+    if create is None:
+        for option, value in (("--voxel-size", voxel_size), ("--name", name)):
+            if value is not None:
+                raise click.UsageError(f"{option} goes with --create.")
+    found = late.exploring.explore(url, importer=importer)
+    facts, text = found.to_json(), str(found)
+    if create is not None:
+        made = found.create(create, name=name, voxel_size=voxel_size)
+        facts["created"] = made.location.url
+        text += (
+            f"\n\nWrote {create}, which refers to {counted(len(found.layers), 'layer')}: no voxel was copied."
+        )
+    print_result(facts, text)
+
+
 @click.command(short_help="Explain which plugin opens a path, and why.")
 @click.argument("path", type=PLACE)
 @click.option(
@@ -131,14 +185,20 @@ def explain(
 ) -> None:
     """Print the ranking of all plugins that might open PATH, with reasons, and who decided.
 
-    The order: an argument, the recorded format, who is able, the configuration, the probe's score, priority,
-    name.
+    For a URL, first that of filesystems. The order: an argument, the recorded format, who is able, the configuration,
+    the probe's score, priority, name.
     """
     served = _served(path)
     location = late.storage.locate(path) if served is None else served[0].location
+    opener = (
+        late.registry.choose_filesystem(path, thorough=True) if served is None and "://" in path else None
+    )
+    if opener is not None and not is_json():
+        # First of all, since it is wanted most where nothing can be opened.
+        print_line(f"{location.url}\n{late.explain.render(opener)}\n")
     sections: list[tuple[_Array, list[Choice]]] = []
-    if served is None and _is_file(location):
-        head = location.read(0, _HEAD_BYTES)
+    head = _head(location) if served is None else None
+    if head is not None:
         choice = late.registry.choose_reader(location, head, explicit=reader, thorough=True)
         sections.append((_Array(location), [choice]))
     else:
@@ -146,8 +206,12 @@ def explain(
             array, recorded = found.location, found.data_format
             choices = []
             if recorded is None and backend is None:
-                choices.append(late.registry.choose_format(array, thorough=True))
-                recorded = choices[0].name
+                choice, is_array = _format_or_importer(array)
+                choices.append(choice)
+                if not is_array:
+                    sections.append((found, choices))
+                    continue
+                recorded = choice.name
             choices.append(
                 late.registry.choose_backend(
                     array,
@@ -163,10 +227,26 @@ def explain(
             found.facts() | {"choices": list(map(late.explain.as_facts, choices))}
             for found, choices in sections
         ]
-        print_result({"path": location.url if served is None else path, "arrays": facts})
+        told: dict[str, Any] = {"path": location.url if served is None else path, "arrays": facts}
+        if opener is not None:
+            told["filesystem"] = late.explain.as_facts(opener)
+        print_result(told)
     else:
         texts = ("\n".join([found.title, *map(late.explain.render, choices)]) for found, choices in sections)
         print_line("\n\n".join(texts))
+
+
+def _format_or_importer(location: Location) -> tuple[Choice, bool]:
+    """Choose the format of an array, or the importer of a container of arrays; and whether it is an array."""
+    try:
+        return late.registry.choose_format(location, thorough=True), True
+    except (UnknownFormatError, MissingError) as error:
+        try:
+            with late.answers.answers_kept():
+                return late.registry.choose_importer(location), False
+        except (UnknownNameError, UnlistableError):
+            missing = isinstance(error, MissingError) and not location.lists_all
+            raise (late.storage.nothing_at(location) if missing else error) from error
 
 
 class _Array(NamedTuple):
@@ -206,15 +286,18 @@ def _served(url: str) -> list[_Array] | None:
     return arrays or [_Array(dataset.location)]
 
 
-def _is_file(location: Location) -> bool:
-    """Whether there is a file or object; folders have no version."""
+def _head(location: Location) -> bytes | None:
+    """The first bytes of a file or object; None for folders, which have no version, or are a page for people."""
     local = location.local_path()
-    if local is not None:
-        return Path(local).is_file()
     try:
-        return location.version() is not None
+        if not Path(local).is_file() if local is not None else location.version() is None:
+            return None
     except StorageError:
-        return False
+        return None
+    try:
+        return location.read(0, _HEAD_BYTES)
+    except WebPageError:
+        return None
 
 
 def _arrays(location: Location, data_format: str | None) -> Iterator[_Array]:
@@ -238,7 +321,9 @@ def _arrays(location: Location, data_format: str | None) -> Iterator[_Array]:
 def _properties(root: Location) -> dict[str, Any] | None:
     try:
         text = root.child(late.document.FILE_NAME).read()
-    except StorageError:
+    except StorageError as error:
+        if root.local_path() is None and not late.failures.may_be_hidden(error, root):
+            raise
         return None
     try:
         document = json.loads(text)

@@ -119,6 +119,9 @@ def _each(
     """
     done: _Facts = []
     skipped: _Facts = []
+    views = list(views)
+    if in_place and views:
+        views[0].layer.dataset.state.check_writable("its mags")
     for view in views:
         name, facts = f"{view.layer.name} {view.name}", {"layer": view.layer.name, "mag": view.name}
         reason = "it belongs to another dataset" if view.read_only and in_place else ""

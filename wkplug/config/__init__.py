@@ -15,14 +15,25 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from wkplug.config.model import DEFAULT, Rule, Settings, Table, flatten
+from wkplug.config.model import DEFAULT, Rule, Settings, Table, flatten, grouped
 from wkplug.config.sources import config_files, read_environment, read_file, read_older_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-__all__ = ["DEFAULT", "Rule", "Settings", "Table", "adopt", "current", "load", "reload", "settings"]
+__all__ = [
+    "DEFAULT",
+    "Rule",
+    "Settings",
+    "Table",
+    "adopt",
+    "current",
+    "load",
+    "reload",
+    "settings",
+    "storage_options",
+]
 
 
 class _Process:
@@ -44,6 +55,11 @@ def current() -> Settings:
     if _process.base is None:
         _process.base = load(os.environ)
     return _process.base
+
+
+def storage_options(url: str) -> dict[str, Any]:
+    """Give what the setting `storage` has for a URL; for `wkplug.abc`, which names it."""
+    return current().storage_options(url.rstrip("/"))
 
 
 def load(environ: Mapping[str, str], files: Sequence[str | PathLike[str]] | None = None) -> Settings:
@@ -74,9 +90,9 @@ def settings(snapshot: Settings | None = None, /, **overrides: Any) -> Iterator[
     that is configured first. ConfigError for unknown names and wrong values.
     """
     base = current() if snapshot is None else snapshot
-    plugins = {key.removeprefix("plugins_"): overrides.pop(key) for key in [*overrides] if "plugins_" in key}
-    document = {**overrides, **({"plugins": plugins} if plugins else {})}
-    changed = base.merged((path, value, "wkplug.settings(...)") for path, value in flatten(document))
+    changed = base.merged(
+        (path, value, "wkplug.settings(...)") for path, value in flatten(grouped(overrides))
+    )
     token = _override.set(changed)
     try:
         yield changed

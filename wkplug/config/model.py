@@ -18,7 +18,7 @@ import attrs
 from wkplug.errors import ConfigError
 from wkplug.notices import did_you_mean
 
-__all__ = ["DEFAULT", "KeyPath", "Rule", "Settings", "Table", "flag", "flatten", "known_keys"]
+__all__ = ["DEFAULT", "KeyPath", "Rule", "Settings", "Table", "flag", "flatten", "grouped", "known_keys"]
 
 KeyPath: TypeAlias = tuple[str, ...]
 """Keys from the outside in, as in a file: ("plugins", "blocked"), ("backends", "zarr3")."""
@@ -200,6 +200,8 @@ _SCALARS: dict[KeyPath, Callable[[Any], Any]] = {
     ("plugins", "enabled"): _names,
     ("plugins", "required"): _names,
     ("progress",): _flag_or_auto,
+    ("retries", "attempts"): _count,
+    ("retries", "deadline"): _seconds,
     ("strict",): flag,
     ("trace",): flag,
     ("trusted_places",): _names,
@@ -212,6 +214,7 @@ _TABLES: dict[str, tuple[int, Callable[[Any], Any]]] = {
     "readers": (1, _names),
     "storage": (2, _freeze),
 }
+_GROUPS = tuple(sorted({path[0] for path in _SCALARS if len(path) > 1}))
 _RULE_KEYS = ("backends", "format", "match", "readers")
 
 
@@ -220,7 +223,8 @@ class Settings:
     """Everything that can be configured, and where each value came from; made by `wkplug.config.current`.
 
     default_format: the data format of new datasets. chunks_per_shard: along x, y, z, for new arrays whose
-    shard shape nobody gave; None leaves it to the format. lock_timeout: seconds. max_read_bytes: the largest
+    shard shape nobody gave; None leaves it to the format. lock_timeout: seconds. retries_attempts: how often a
+    request to a store is made at most. retries_deadline: seconds for all tries of one. max_read_bytes: the largest
     result of one read; None is half of the machine's memory. backends: format -> implementation. readers:
     suffix -> names, best first. filesystems: URL scheme -> name. storage: URL prefix -> options. plugin:
     plugin's name -> its own table. progress: whether long calls show a bar; None where a terminal or a notebook
@@ -239,6 +243,8 @@ class Settings:
     storage: Table = attrs.field(factory=Table, repr=False)  # may hold secrets
     plugin: Table = attrs.field(factory=Table, repr=False)  # the same
     lock_timeout: float = 60.0
+    retries_attempts: int = 6
+    retries_deadline: float = 60.0
     max_read_bytes: int | None = None
     chunks_per_shard: tuple[int, int, int] | None = None
     progress: bool | None = None
@@ -254,7 +260,8 @@ class Settings:
         sources.
         """
         wanted = key if isinstance(key, str) else ".".join(key)
-        wanted = wanted.replace("plugins_", "plugins.")
+        for group in _GROUPS:
+            wanted = wanted.replace(f"{group}_", f"{group}.")
         found = {
             source
             for path, source in self.sources.items()
@@ -317,13 +324,25 @@ def known_keys() -> list[str]:
     return sorted({path[0] for path in _SCALARS} | set(_TABLES) | {"rules"})
 
 
+def grouped(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Write keywords as a file has them: what `plugins_blocked` says stands there in the table `plugins`."""
+    document: dict[str, Any] = {}
+    for keyword, value in keywords.items():
+        group, _, key = keyword.partition("_")
+        if group in _GROUPS and key:
+            document.setdefault(group, {})[key] = value
+        else:
+            document[keyword] = value
+    return document
+
+
 def flatten(document: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
     """Iterate over the (path, raw value) pairs of a file's document or of `settings(...)` arguments."""
     for key, value in document.items():
         if key in _TABLES:
             depth = _TABLES[key][0]
             yield from (((key, *path), leaf) for path, leaf in _leaves(value, depth, at=(key,)))
-        elif key == "plugins" and isinstance(value, Mapping):
+        elif key in _GROUPS and isinstance(value, Mapping):
             yield from (((key, inner), leaf) for inner, leaf in value.items())
         elif key == "rules" and isinstance(value, (list, tuple)):
             # The first rule that matches wins, and `merged` puts what comes later in front of what is there.

@@ -32,6 +32,10 @@ _OLDER: dict[str, KeyPath] = {
     "WK_DEFAULT_CHUNKS_PER_SHARD": ("chunks_per_shard",),
 }
 _FILE_ONLY = ("rules", "storage")  # URLs and globs don't fit into the names of variables
+_STORAGE_FORM = (
+    'As TOML: ["s3://bucket"] on one line, key = "..." on the next; as JSON: {"s3://bucket": {"key": "..."}}; '
+    "or the path of a file with either."
+)
 
 
 def config_files(environ: Mapping[str, str], platform: str = sys.platform) -> Iterator[str]:
@@ -97,12 +101,46 @@ def read_environment(environ: Mapping[str, str]) -> Iterator[tuple[KeyPath, Any,
         name = variable.removeprefix(_PREFIX)
         if name == "CONFIG" or name.startswith("TEST_"):
             continue
+        if name == "STORAGE":
+            yield from ((path, value, variable) for path, value in _storage(environ[variable], variable))
+            continue
         path = _SHORT.get(name) or _path_of(name)
         if path is None:
             _warn_unknown(variable, name)
             continue
         value: Any = environ[variable]
         yield path, _as_toml(value) if path[0] == "plugin" else value, variable
+
+
+def _storage(text: str, variable: str) -> Iterator[tuple[KeyPath, Any]]:
+    """Iterate over what a variable says of stores: TOML, JSON, or the path of a file with one of them.
+
+    Texts of errors hold nothing of it, since it holds secrets.
+    """
+    import json
+    import tomllib
+
+    if "=" not in text and not text.lstrip().startswith("{") and text.strip():
+        variable = f"{variable}, the file {text.strip()}"
+        try:
+            with open(text.strip(), encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            raise ConfigError(
+                f"'storage' can't be read ({variable}): {reason}.", hint=_STORAGE_FORM
+            ) from None
+    try:
+        document = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
+    except ValueError:
+        raise ConfigError(f"'storage' is neither TOML nor JSON ({variable}).", hint=_STORAGE_FORM) from None
+    if set(document) == {"storage"}:
+        document = document["storage"]
+    if not all(isinstance(options, dict) for options in document.values()):
+        raise ConfigError(
+            f"'storage' needs a table of options for each URL ({variable}).", hint=_STORAGE_FORM
+        )
+    yield from flatten({"storage": document})
 
 
 def _path_of(name: str) -> KeyPath | None:
@@ -114,20 +152,23 @@ def _path_of(name: str) -> KeyPath | None:
             return tuple(keys)
         case ["readers", *suffix] if suffix:
             return ("readers", "." + ".".join(suffix))
-        case ["plugins", "blocked" | "enabled" | "required"]:
+        case ["plugins", "blocked" | "enabled" | "required"] | ["retries", "attempts" | "deadline"]:
             return tuple(keys)
         case [key] if key in known_keys() and key not in (*_FILE_ONLY, "backends", "plugin", "readers"):
-            return None if key in ("filesystems", "plugins") else (key,)
+            return None if key in ("filesystems", "plugins", "retries") else (key,)
     return None
 
 
 def _warn_unknown(variable: str, name: str) -> None:
     first = name.lower().split("__")[0]
-    if first in _FILE_ONLY:
+    if first == "storage":
+        text = f"The variable {variable} is ignored: WKPLUG_STORAGE sets 'storage' as a whole, or a configuration file."
+    elif first in _FILE_ONLY:
         text = f"The variable {variable} is ignored: '{first}' can only be set in a configuration file."
     else:
         known = [key.upper() for key in known_keys() if key not in _FILE_ONLY]
         known += [*_SHORT, "CONFIG", "PLUGINS__BLOCKED", "PLUGINS__ENABLED", "PLUGINS__REQUIRED"]
+        known += ["RETRIES__ATTEMPTS", "RETRIES__DEADLINE"]
         guess = did_you_mean(variable, [_PREFIX + key for key in known])
         text = f"The variable {variable} is ignored: wkplug has no such setting.{guess}"
     warn_user(text, UserWarning)

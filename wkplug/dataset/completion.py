@@ -7,7 +7,9 @@ from __future__ import annotations
 
 __all__ = ["UsersNames"]
 
-_INTERNAL = frozenset({"extend_bounding_box", "location", "of", "offsets_are_absolute", "state"})
+_INTERNAL = frozenset(
+    {"extend_bounding_box", "layer_class", "location", "mag_class", "of", "offsets_are_absolute", "state"}
+)
 
 
 class UsersNames:

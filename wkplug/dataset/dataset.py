@@ -26,8 +26,9 @@ from wkplug.dataset.legacy.datasets import (
 from wkplug.dataset.legacy.layer import DOWNSAMPLING
 from wkplug.dataset.legacy.parameters import older
 from wkplug.dataset.legacy.pickles import open_again
-from wkplug.errors import ArgumentConflictError
-from wkplug.geometry import BoundingBox, NDBoundingBox
+from wkplug.dataset.legacy.servers import ServedDataset
+from wkplug.errors import ArgumentConflictError, redacted
+from wkplug.geometry import BoundingBox, Mag, NDBoundingBox
 from wkplug.lazy import resolve
 from wkplug.model.layout import LayoutRequest
 from wkplug.model.places import to_path
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc import DatasetSource, Location
     from wkplug.dataset.data_format import FormatName
+    from wkplug.dataset.exploration import Exploration
     from wkplug.execution import AnyExecutor
     from wkplug.geometry import MagLike, Vec3Float, Vec3FloatLike, Vec3IntLike, VecIntLike
     from wkplug.model.names import Category, LayerMapping, MissingSlices, Mode, SamplingMode
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["Dataset"]
 
 
-class Dataset(UsersNames, OlderDataset):
+class Dataset(UsersNames, OlderDataset, ServedDataset):
     """A dataset on disk or in a bucket.
 
     `Dataset(path, voxel_size=(x, y, z))` creates one, `Dataset.open(path)` opens one. Voxel sizes are nanometres
@@ -131,6 +133,19 @@ class Dataset(UsersNames, OlderDataset):
         )
         return cls.of(DatasetState.open(dataset_path, options))
 
+    @classmethod
+    def explore(cls, place: str | os.PathLike[str], *, importer: str | None = None) -> Exploration[Self]:
+        """Say what layers are at a place, without copying them: `print(Dataset.explore(url))`.
+
+        place: the URL or path of an OME-Zarr, N5 or precomputed container, a bare array, a dataset, or one of its
+        layers; of a file of their metadata; a link of a viewer that shows such data, or a file with its state as JSON.
+        importer: the one to take; links also name it ("n5://https://host/em", "https://host/em|n5:").
+        `open` and `create_dataset` of what it gives make a dataset that reads the voxels where they lie.
+        MissingError (a FileNotFoundError), UnsupportedImageFormatError for what nobody knows, UnsupportedOperationError
+        if none of it can be a layer.
+        """
+        return verbs.explored.Exploration(verbs.exploring.explore(place, importer=importer), cls.of)
+
     # --- facts --------------------------------------------------------------------------------------------
 
     @property
@@ -199,9 +214,13 @@ class Dataset(UsersNames, OlderDataset):
     def _layer(self, state: LayerState) -> Layer:
         layer = self._layers.get(id(state))
         if layer is None:
-            kind = SegmentationLayer if state.category == "segmentation" else Layer
+            kind = self.layer_class(state.category)
             layer = self._layers[id(state)] = kind(self, state.properties, state.read_only)
         return layer
+
+    def layer_class(self, category: str) -> type[Layer]:
+        """The class that shows the layers of a category; for subclasses that a plugin brings."""
+        return SegmentationLayer if category == "segmentation" else Layer
 
     def get_layer(self, layer_name: str) -> Layer:
         """Give a layer; LayerNotFoundError (an IndexError) if there is none of that name."""
@@ -582,14 +601,31 @@ class Dataset(UsersNames, OlderDataset):
         return self._layer(made)
 
     def add_layer_as_ref(
-        self, foreign_layer: Layer | str | os.PathLike[str], new_layer_name: str | None = None
+        self,
+        foreign_layer: Layer | str | os.PathLike[str],
+        new_layer_name: str | None = None,
+        *,
+        category: Category | None = None,
+        scene: int | str | None = None,
+        importer: str | None = None,
     ) -> Layer:
-        """List a layer of another dataset whose files stay where they are; nothing is made on disk.
+        """List a layer whose files stay where they are; nothing is made on disk.
 
+        foreign_layer: of another dataset, or its path `<dataset>/<layer>`; or the URL or path of what another tool has
+        written, in all forms of `Dataset.explore`. category, importer: as of imports, for what other tools have
+        written. scene: the name of the layer, where there are several.
         Its mags are read-only here; the layer itself isn't: it may get mags of its own, and another box.
-        InvalidArgumentError (an AssertionError) for a layer of this dataset, LayerExistsError (an IndexError).
+        InvalidArgumentError (an AssertionError) for a layer of this dataset, or voxels that are no mag of the
+        dataset's; LayerExistsError (an IndexError); UnsupportedOperationError for what has to be copied to be read.
         """
-        made = verbs.layer_copying.add_layer_as_ref(self.state, state_of(foreign_layer), new_layer_name)
+        made = verbs.exploring.add_reference(
+            self.state,
+            state_of(foreign_layer),
+            new_layer_name,
+            category=category,
+            scene=scene,
+            importer=importer,
+        )
         return self._layer(made)
 
     @older(**LISTING_LAYERS)
@@ -676,8 +712,11 @@ class Dataset(UsersNames, OlderDataset):
         voxel_size_with_unit: VoxelSize | None = None,
         layers_to_ignore: Iterable[str] | None = None,
         bounding_box: NDBoundingBox | None = None,
+        mags: Iterable[MagLike] | None = None,
     ) -> Dataset:
         """Copy the dataset, under the name of the new folder; see `add_layer_as_copy` for the parameters.
+
+        mags: only these of each layer, as far as it has them.
 
         DatasetExistsError (a RuntimeError) if there is one, unless it is what a killed call like this has left: then
         it goes on. exists_ok: copy into any dataset that is there. IncompleteMagError (a RuntimeError) if this one is
@@ -693,6 +732,7 @@ class Dataset(UsersNames, OlderDataset):
                 shard_shape=shard_shape,
                 chunks_per_shard=chunks_per_shard,
                 compress=compress,
+                mags=None if mags is None else tuple(Mag(mag) for mag in mags),
             ),
             data_format=data_format,
             exists_ok=exists_ok,
@@ -729,6 +769,15 @@ class Dataset(UsersNames, OlderDataset):
         """Compress all mags that aren't compressed, in place; see `MagView.compress`. Read-only ones are skipped."""
         verbs.rechunking.compress_dataset(self.state, executor=executor)
 
+    def view(self, *, layers: Iterable[str] | None = None, browser: bool | None = None) -> Any:
+        """Look at the dataset, through the viewer that is installed (wkplug-server brings Neuroglancer).
+
+        Gives an object with the link as `url`, which a notebook shows as a frame. layers: names, all by default.
+        browser: whether the link is opened in one; by default where there is one, outside of notebooks.
+        PluginMissingError if no viewer is installed.
+        """
+        return registry.viewer().show(self, layers=tuple(layers or ()), browser=browser)
+
     # --- being an object ----------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
@@ -740,7 +789,7 @@ class Dataset(UsersNames, OlderDataset):
         return hash(self.state)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.path!r})"
+        return redacted(f"{type(self).__name__}({self.path!r})")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self).of, (self.state,))

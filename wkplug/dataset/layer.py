@@ -8,7 +8,7 @@ change is a verb of `wkplug.model.changes`, and what spans mags or takes long is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from wkplug.dataset import verbs
 from wkplug.dataset.completion import UsersNames
@@ -44,6 +44,9 @@ __all__ = ["Layer", "SegmentationLayer"]
 
 class Layer(UsersNames, OlderLayer):
     """A layer of a dataset: `dataset.get_layer("color")`. Not made by hand."""
+
+    mag_class: ClassVar[type[MagView]] = MagView
+    """The class that shows the mags; for subclasses that a plugin brings."""
 
     def __init__(self, dataset: Dataset, properties: LayerProperties, read_only: bool) -> None:  # noqa: FBT001 - known signature
         self._dataset = dataset
@@ -176,7 +179,7 @@ class Layer(UsersNames, OlderLayer):
         """The mags, finest first, looked up by anything that means a mag: `layer.mags["2-2-1"]`."""
         states = self.state.mags
         if self._mags is None or self._mags[0] is not states:
-            views = Mags({mag: MagView.of(self, state) for mag, state in states.items()})
+            views = Mags({mag: self.mag_class.of(self, state) for mag, state in states.items()})
             self._mags = (states, views)
         return self._mags[1]
 
@@ -530,6 +533,10 @@ class Layer(UsersNames, OlderLayer):
             self.state, mag, path, move=move, extend_layer_bounding_box=extend_layer_bounding_box
         )
         return self._view(made)
+
+    def view(self, *, browser: bool | None = None) -> Any:
+        """Look at the layer alone; see `Dataset.view`."""
+        return self.dataset.view(layers=[self.name], browser=browser)
 
     # --- being an object ----------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from wkplug.dataset import verbs
 from wkplug.dataset.legacy.parameters import older
@@ -50,9 +50,9 @@ class MagView(OlderMagView, View):
         self.state = MagState(layer.state, Mag(mag), path, read_only=read_only, data_format=data_format)
 
     @classmethod
-    def of(cls, layer: Layer, state: MagState) -> MagView:
+    def of(cls, layer: Layer, state: MagState) -> Self:
         """Show a mag of a layer."""
-        view = MagView.__new__(MagView)
+        view = cls.__new__(cls)
         view._layer, view.state = layer, state
         return view
 

@@ -12,10 +12,12 @@ from wkplug.lazy import modules_of
 if TYPE_CHECKING:
     from wkplug import execution, progress
     from wkplug.dataset import agglomerates, indexing
+    from wkplug.dataset import exploration as explored
     from wkplug.dataset.legacy import arrays
     from wkplug.model import changes
     from wkplug.ops import equality, exporting, images, merging, segment_ids
     from wkplug.ops.copying import dataset_copying, existing, layer_copying, mag_copying, rechunking
+    from wkplug.ops.exploring import exploration as exploring
     from wkplug.ops.exporting import levels
     from wkplug.ops.pyramids import downsampling, sampling, upsampling
 else:
@@ -30,6 +32,8 @@ else:
             "equality": "wkplug.ops.equality",
             "execution": "wkplug.execution",
             "existing": "wkplug.ops.copying.existing",
+            "explored": "wkplug.dataset.exploration",
+            "exploring": "wkplug.ops.exploring.exploration",
             "exporting": "wkplug.ops.exporting",
             "images": "wkplug.ops.images",
             "indexing": "wkplug.dataset.indexing",
@@ -47,6 +51,6 @@ else:
 
 __all__ = [
     "agglomerates", "arrays", "changes", "dataset_copying", "downsampling", "equality", "execution",
-    "existing", "exporting", "images", "indexing", "layer_copying", "levels", "mag_copying", "merging",
-    "progress", "rechunking", "sampling", "segment_ids", "upsampling",
+    "existing", "explored", "exploring", "exporting", "images", "indexing", "layer_copying", "levels",
+    "mag_copying", "merging", "progress", "rechunking", "sampling", "segment_ids", "upsampling",
 ]  # fmt: skip

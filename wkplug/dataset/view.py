@@ -131,11 +131,11 @@ class View(UsersNames, OlderView):
     @property
     def info(self) -> ArrayInfo:
         """The facts of the array: dtype, chunk and shard shape, compression."""
-        return verbs.arrays.described(self.state.source.handle)
+        return verbs.arrays.described(self.state.described)
 
     def get_dtype(self) -> np.dtype[Any]:
         """The dtype of the voxels, per channel."""
-        return self.state.dtype
+        return self.state.described.array.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -163,6 +163,7 @@ class View(UsersNames, OlderView):
         absolute_offset: VecIntLike | None = None,
         relative_bounding_box: NDBoundingBox | None = None,
         absolute_bounding_box: NDBoundingBox | None = None,
+        missing: voxels.Missing = "fill",
     ) -> NDArray[Any]:
         """Read voxels: the view's whole box, or the box given by an offset and a size, or by a bounding box.
 
@@ -171,6 +172,10 @@ class View(UsersNames, OlderView):
         where voxels are zero. `size` alone is deprecated: it counts from the view's top-left in voxels of this mag.
 
         Gives an array of the layer's axes, (c, x, y, z) as a rule, in Fortran order.
+
+        missing: voxels that were never written, because the store definitely doesn't have their chunk, are zero
+        ("fill"), which can also be told by a UserWarning with their number ("warn"), or be a MissingError that names
+        the first of them ("error"). WKW tells so of whole shards only. What can't be read is an error in each case.
 
         InvalidArgumentError (an AssertionError) for an empty region or more than one position, GeometryError
         for one that is not a multiple of the mag, IncompleteMagError for a mag that a job has left unfinished.
@@ -181,7 +186,7 @@ class View(UsersNames, OlderView):
             size = self._size_in_mag1(size, "read")
         region = resolve(state.frame, state.region, position, size)
         check_readable(state.frame, region)
-        return voxels.read(state.source.handle, in_mag(state.frame, region, state.factors))
+        return voxels.read_from(state.source, in_mag(state.frame, region, state.factors), missing=missing)
 
     @older(**OFFSET_AND_SIZE)
     def read_cxyz(
@@ -192,6 +197,7 @@ class View(UsersNames, OlderView):
         absolute_offset: VecIntLike | None = None,
         relative_bounding_box: NDBoundingBox | None = None,
         absolute_bounding_box: NDBoundingBox | None = None,
+        missing: voxels.Missing = "fill",
     ) -> NDArray[Any]:
         """Read as `read` does, but always as (c, x, y, z); other axes must have one voxel in the region."""
         data = self.read(
@@ -200,6 +206,7 @@ class View(UsersNames, OlderView):
             absolute_offset=absolute_offset,
             relative_bounding_box=relative_bounding_box,
             absolute_bounding_box=absolute_bounding_box,
+            missing=missing,
         )
         return to_cxyz(data, self.state.frame.axes)
 
@@ -321,12 +328,16 @@ class View(UsersNames, OlderView):
 
         InvalidArgumentError (an AssertionError) for other chunk shapes; the first failing call's own error.
         """
-        work = [
-            (self._part(region), index)
-            for index, region in enumerate(chunks.regions(self.state, chunk_shape))
-        ]
+        regions = chunks.regions(self.state, chunk_shape)
+        work = [(self._part(region), index) for index, region in enumerate(regions)]
+        held = chunks.largest(self.state, regions)
         for _ in verbs.execution.run(
-            func_per_chunk, work, executor=executor, progress_desc=progress_desc, views=[self.state]
+            func_per_chunk,
+            work,
+            executor=executor,
+            progress_desc=progress_desc,
+            views=[self.state],
+            held=held,
         ):
             pass
 
@@ -343,10 +354,16 @@ class View(UsersNames, OlderView):
 
         All else is as with `for_each_chunk`; results that come from other processes must pickle.
         """
-        work = [self._part(region) for region in chunks.regions(self.state, chunk_shape)]
+        regions = chunks.regions(self.state, chunk_shape)
+        work, held = [self._part(region) for region in regions], chunks.largest(self.state, regions)
         return list(
             verbs.execution.run(
-                func_per_chunk, work, executor=executor, progress_desc=progress_desc, views=[self.state]
+                func_per_chunk,
+                work,
+                executor=executor,
+                progress_desc=progress_desc,
+                views=[self.state],
+                held=held,
             )
         )
 
@@ -375,8 +392,15 @@ class View(UsersNames, OlderView):
         work = [
             (self._part(one), target_view._part(other), index) for index, (one, other) in enumerate(regions)
         ]
+        held = chunks.largest(source, [one for one, _ in regions])
+        held = max(held, chunks.largest(target, [other for _, other in regions]))
         for _ in verbs.execution.run(
-            func_per_chunk, work, executor=executor, progress_desc=progress_desc, views=[source, target]
+            func_per_chunk,
+            work,
+            executor=executor,
+            progress_desc=progress_desc,
+            views=[source, target],
+            held=held,
         ):
             pass
 

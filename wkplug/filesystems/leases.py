@@ -13,17 +13,14 @@ moment between looking and writing in which two can both win.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import random
-import socket
 import threading
 import time
 import uuid
 from typing import TYPE_CHECKING
 
-from wkplug.errors import ConflictError, LockTimeoutError, MissingError, StorageError
+from wkplug.errors import ConflictError, ForbiddenError, LockTimeoutError, MissingError, StorageError
 from wkplug.filesystems.paths import LOCK_NAME
 
 if TYPE_CHECKING:
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["LEASE_SECONDS", "ProcessLocks", "lease", "lock_timed_out"]
 
 LEASE_SECONDS = 30.0
+_DELETIONS = 5
 
 
 def lock_timed_out(url: str, key: str, timeout: float, holder: str) -> LockTimeoutError:
@@ -85,6 +83,8 @@ def lease(folder: Location, key: str, timeout: float, *, seconds: float = LEASE_
 
     LockTimeoutError after `timeout` seconds; ConflictError at the end if it was lost meanwhile.
     """
+    import hashlib  # late, as all that reading doesn't need: this module is part of every start
+
     digest = hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
     held = _Lease(folder.child(f"{LOCK_NAME}-{digest}"), seconds)
     holder = held.take(time.monotonic() + timeout)
@@ -108,12 +108,15 @@ class _Lease:
         self.seconds = seconds
         self.token = uuid.uuid4().hex
         self.version = ""
+        self.put_at = 0.0
         self.lost = False
         self.count = 0
         self.done = threading.Event()
         self.renewer = threading.Thread(target=self._renew, name="wkplug-lease", daemon=True)
 
     def _text(self) -> bytes:
+        import socket  # late, too
+
         self.count += 1  # so that every renewal is another version
         facts = {
             "token": self.token,
@@ -126,47 +129,63 @@ class _Lease:
 
     def take(self, deadline: float) -> str | None:
         """Take the lease; after the deadline give the name of who holds it."""
+        facts: dict[str, object] = {}
         seen, since, promised, wait = "", 0.0, self.seconds, 0.01
         while True:
-            version = self.location.version() or ""
-            if version != seen:
-                seen, since = version, time.monotonic()
-                promised = _number(self._read().get("seconds"), self.seconds) if version else self.seconds
-            if not version or time.monotonic() - since > promised:
-                with contextlib.suppress(ConflictError):
-                    self.version = self.location.write(self._text(), if_match=version)
-                    self.renewer.start()
-                    return None
+            # Mostly it is free, so it is taken first and looked at later.
+            if (not seen or time.monotonic() - since > promised) and self._put(seen):
+                return None
+            try:
+                newer = self.location.read_newer(seen or None)
+            except MissingError:
+                newer = b"", ""
+            if newer is not None:
+                facts, seen = _facts(newer[0]), newer[1]
+                since, promised = time.monotonic(), _number(facts.get("seconds"), self.seconds)
             remaining = deadline - time.monotonic()
             if remaining <= 0:
-                facts = self._read()
                 if "process" in facts:
                     return f"process {facts['process']} on {facts.get('host', 'an unknown host')}"
                 return "another process"
+            import random  # late, too
+
             # The jitter spreads the waiting processes; it guards no secret.
             time.sleep(min(wait * (0.5 + random.random()), remaining))  # noqa: S311
             wait = min(wait * 1.5, 1.0)
 
+    def _put(self, replaced: str) -> bool:
+        """Put the lease in the place of that version; whether it was still that one."""
+        try:
+            self.version = self.location.write(self._text(), if_match=replaced)
+        except ConflictError:
+            return False
+        except StorageError:
+            # It may have arrived all the same, and would keep everybody out until it runs out.
+            with contextlib.suppress(StorageError):
+                if self._read().get("token") == self.token:
+                    self._delete()
+            raise
+        self.put_at = time.monotonic()
+        self.renewer.start()
+        return True
+
     def _read(self) -> dict[str, object]:
-        with contextlib.suppress(MissingError, ValueError):
-            facts = json.loads(self.location.read())
-            return facts if isinstance(facts, dict) else {}
+        with contextlib.suppress(MissingError):
+            return _facts(self.location.read())
         return {}
 
     def _renew(self) -> None:
-        last = time.monotonic()
         while not self.done.wait(self.seconds / 3):
             try:
                 self.version = self.location.write(self._text(), if_match=self.version)
-                last = time.monotonic()
+                self.put_at = time.monotonic()
             except ConflictError:
-                # Either someone took it over, or our own put arrived and its answer was lost.
                 if self._read().get("token") != self.token:
                     self.lost = True
                     return
                 self.version = self.location.version() or ""
             except StorageError:
-                if time.monotonic() - last > self.seconds:
+                if time.monotonic() - self.put_at > self.seconds:
                     self.lost = True
                     return
 
@@ -174,10 +193,33 @@ class _Lease:
         """Delete the lease; whether it had been lost."""
         self.done.set()
         self.renewer.join()
-        if not self.lost and self._read().get("token") == self.token:
-            self.location.delete()
-            return False
-        return True
+        # Nobody takes over what was put a moment ago, so it needn't be looked at.
+        if self.lost or (
+            time.monotonic() - self.put_at > self.seconds / 2 and self._read().get("token") != self.token
+        ):
+            return True
+        self._delete()
+        return False
+
+    def _delete(self) -> None:
+        """Delete the lease. A try that failed may have arrived, and what is there now be somebody else's."""
+        for attempt in range(_DELETIONS):
+            try:
+                return self.location.delete()
+            except StorageError as error:
+                if attempt + 1 == _DELETIONS or isinstance(error, ForbiddenError):
+                    raise
+            time.sleep(0.1 * 2**attempt)
+            if self._read().get("token") != self.token:
+                return None
+        return None
+
+
+def _facts(data: bytes) -> dict[str, object]:
+    with contextlib.suppress(ValueError):
+        facts = json.loads(data)
+        return facts if isinstance(facts, dict) else {}
+    return {}
 
 
 def _number(value: object, default: float) -> float:

@@ -23,7 +23,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Filesystem, Location
-from wkplug.errors import ConflictError, ForbiddenError, InvalidArgumentError, StorageError
+from wkplug.errors import ConflictError, ForbiddenError, InvalidArgumentError, StorageError, WkplugError
 from wkplug.filesystems.failures import sort_failure
 from wkplug.filesystems.locks import lock_folder
 from wkplug.filesystems.paths import TEMPORARY_PREFIX, is_scrap, safe_parts
@@ -138,7 +138,7 @@ class LocalLocation(Location):
         """Read from `start` to `stop`; MissingError if there is nothing, StorageError for a folder."""
         return self._read([(start, stop)])[0]
 
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    def read_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> list[bytes]:
         """Read several ranges with the file opened once."""
         return self._read(ranges) if ranges else []
 
@@ -378,7 +378,7 @@ def _open_at_once(path: str, flags: int) -> int:
 # --- system calls -------------------------------------------------------------------------------------------
 
 
-def sort_write_failure(error: OSError, action: str, path: str, *, target: str | None = None) -> StorageError:
+def sort_write_failure(error: OSError, action: str, path: str, *, target: str | None = None) -> WkplugError:
     """Sort as `sort_failure` does, but name the file that is in the way where a folder was to be made.
 
     target: where it was to be written, if `action` is done to another path.

@@ -15,7 +15,18 @@ from wkplug.errors import UnsafePathError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DELETED_PREFIX", "DELETING_PREFIX", "LOCK_NAME", "TEMPORARY_PREFIX", "is_scrap", "safe_parts"]
+__all__ = [
+    "DELETED_PREFIX",
+    "DELETING_PREFIX",
+    "LOCK_NAME",
+    "OWN_PREFIX",
+    "TEMPORARY_PREFIX",
+    "is_scrap",
+    "safe_parts",
+]
+
+OWN_PREFIX = ".wkplug"
+"""How all files begin that wkplug leaves beside data."""
 
 LOCK_NAME = ".wkplug.lock"
 """The file in a locked folder that carries the locks; its content tells who holds them."""

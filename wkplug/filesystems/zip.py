@@ -20,11 +20,14 @@ from wkplug.errors import (
     CorruptDataError,
     InvalidArgumentError,
     MissingError,
+    StorageError,
     TooLargeError,
     UnsupportedOperationError,
     WkplugError,
 )
+from wkplug.filesystems.failures import may_be_hidden
 from wkplug.filesystems.paths import safe_parts
+from wkplug.filesystems.sessions import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,9 +48,17 @@ _MOST_UNPACKED = 1100
 
 def is_zip(location: Location) -> bool:
     """Whether a place is a file that begins as zip archives do."""
+    if isinstance(location, ZipLocation) and not location.is_file():
+        return False
     try:
         return location.read(0, 4) in _MAGIC
-    except WkplugError:  # a folder, or nothing; who reads it next will be told
+    except WkplugError as error:  # a folder, or nothing; who reads it next will be told
+        if (
+            location.local_path() is None
+            and isinstance(error, StorageError)
+            and not may_be_hidden(error, location)
+        ):
+            raise
         return False
 
 
@@ -198,13 +209,25 @@ class ZipLocation(Location):
         safe = safe_parts(parts, self.url)
         return ZipLocation._of(self._archive, "/".join([self._path, *safe] if self._path else safe))
 
+    def is_file(self) -> bool:
+        """Whether it is one of the archive's files; the archive itself is opened as a folder."""
+        return self._path in self._archive.entries
+
     def local_path(self) -> None:
         """None: no path of the operating system leads into an archive."""
         return
 
     def read(self, start: int | None = None, stop: int | None = None) -> bytes:
         """Read from `start` to `stop`; CorruptDataError if the archive is damaged."""
-        first, last, _ = slice(start, stop).indices(self.size())
+        size = self.size()
+        if not self._archive.entries:
+            raise MissingError(f"There is no file in {self._archive.outer.url}.")
+        if self._path not in self._archive.entries:
+            raise StorageError(
+                f"{self.url} could not be read: it is a folder where a file was expected.",
+                hint="Name a file in it.",
+            )
+        first, last, _ = slice(start, stop).indices(size)
         return self._archive.read(self._path, first, max(first, last))
 
     def version(self) -> str | None:
@@ -225,9 +248,9 @@ class ZipLocation(Location):
         info = self._archive.entries.get(self._path)
         if info is not None:
             return info.file_size
-        if self._path not in self._archive.folders or self._path == "":
+        if self._path not in self._archive.folders:
             raise MissingError(f"There is no {self._path or 'file'} in {self._archive.outer.url}.")
-        below = f"{self._path}/"
+        below = f"{self._path}/" if self._path else ""
         return sum(one.file_size for name, one in self._archive.entries.items() if name.startswith(below))
 
     def writable(self) -> bool:
@@ -274,5 +297,5 @@ class ZipFilesystem(Filesystem):
                 f"{url} doesn't say which archive it is in.",
                 hint="Write zip://path/in/archive::path-or-url-of-the-archive.",
             )
-        place = registry.filesystem(outer).location(outer, options=options or None)
+        place = registry.place(outer, options=options or remembered(outer))
         return ZipLocation(place).child(*(part for part in inner.split("/") if part))

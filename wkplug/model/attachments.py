@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from wkplug.model.states import LayerState
 
 __all__ = [
-    "KINDS", "Attached", "Kind", "add_copy", "add_reference", "attached", "delete", "list_path", "rename",
+    "KINDS", "Attached", "Kind", "add_copy", "add_reference", "attached", "begin_copy", "copy_of", "delete",
+    "list_copy", "list_path", "rename",
 ]  # fmt: skip
 
 
@@ -107,15 +108,45 @@ def add_reference(layer: LayerState, item: Attached) -> None:
 def add_copy(layer: LayerState, item: Attached, name: str) -> Attached:
     """Copy an attachment's files into the layer's folder, to `<kind>/<name>`, and list the copy."""
     layer.check_writable("get attachments")
+    copy = copy_of(layer, item, name)
+    if copy.location != item.location:
+        begin_copy(layer, item, copy)
+        storage.copy_tree(item.location, copy.location, skip=(storage.MARK_NAME,))
+    list_copy(layer, copy)
+    storage.clear_mark(copy.location)
+    return copy
+
+
+def copy_of(layer: LayerState, item: Attached, name: str) -> Attached:
+    """Say what the copy of an attachment in the folder of a layer is to be."""
     _check_free(layer, item.kind, name)
     place = layer.location.child(item.kind.json_key, name + SUFFIXES.get(item.data_format, ""))
-    if place != item.location:
-        _refuse_links(layer.location, place)
-        _copy_files(layer, item, place)
-    copy = item._replace(name=name, location=place)
-    list_path(layer, copy, storage.relative_to(layer.dataset.location, place))
-    storage.clear_mark(place)
-    return copy
+    return item._replace(name=name, location=place)
+
+
+def begin_copy(layer: LayerState, item: Attached, copy: Attached) -> None:
+    """Make a place ready for the files of an attachment: a folder has a mark, and nothing of another one.
+
+    AttachmentError if a file is there that the attachment doesn't have, and that no killed copy has left.
+    """
+    source, place = item.location, copy.location
+    _refuse_links(layer.location, place)
+    if next(iter(source.list()), None) is None:
+        return
+    if storage.read_mark(place) is not None:
+        place.delete(recursive=True)
+    if set(_files_below(place)) - set(_files_below(source)):
+        raise AttachmentError(
+            f"There are files at {place.url} that no attachment of the layer {layer.name!r} lists.",
+            hint="Move them away, or choose another name.",
+        )
+    job = storage.Mark(job=f"copy attachment {item.name}", what=f"a copy of {source.url}")
+    storage.set_mark(place, job)
+
+
+def list_copy(layer: LayerState, copy: Attached) -> None:
+    """List an attachment whose files are there."""
+    list_path(layer, copy, storage.relative_to(layer.dataset.location, copy.location))
 
 
 def list_path(layer: LayerState, item: Attached, path: str) -> None:
@@ -199,25 +230,6 @@ def _exists(kind: Kind, name: str) -> AttachmentError:
 
 
 # --- files ------------------------------------------------------------------------------------------------
-
-
-def _copy_files(layer: LayerState, item: Attached, place: Location) -> None:
-    """Copy the files of an attachment; a folder with a mark, and never beside files of another one.
-
-    AttachmentError if a file is there that the attachment doesn't have, and that no killed copy has left.
-    """
-    source = item.location
-    if next(iter(source.list()), None) is not None:
-        if storage.read_mark(place) is not None:
-            place.delete(recursive=True)
-        if set(_files_below(place)) - set(_files_below(source)):
-            raise AttachmentError(
-                f"There are files at {place.url} that no attachment of the layer {layer.name!r} lists.",
-                hint="Move them away, or choose another name.",
-            )
-        job = storage.Mark(job=f"copy attachment {item.name}", what=f"a copy of {source.url}")
-        storage.set_mark(place, job)
-    storage.copy_tree(source, place, skip=(storage.MARK_NAME,))
 
 
 def _files_below(folder: Location, above: str = "") -> Iterator[str]:

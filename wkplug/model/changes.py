@@ -11,18 +11,22 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wkplug import config, registry, storage
+from wkplug.abc.threads import entered, meanwhile, side_by_side
 from wkplug.errors import (
     CategoryError,
+    ConflictError,
     DatasetExistsError,
     DatasetMismatchError,
     DatasetNotFoundError,
     InvalidArgumentError,
     LayerExistsError,
     LayerMismatchError,
+    LayerNotFoundError,
     LockTimeoutError,
     MagExistsError,
     MagMismatchError,
@@ -39,7 +43,15 @@ from wkplug.model import layout
 from wkplug.model.dtypes import check_category, check_layer_dtype
 from wkplug.model.places import check_place_is_free, is_link
 from wkplug.model.regions import Region, from_bounding_box
-from wkplug.model.states import DEFAULT_OPTIONS, DatasetState, LayerState, MagState, OpenOptions
+from wkplug.model.states import (
+    DEFAULT_OPTIONS,
+    DatasetState,
+    LayerState,
+    MagState,
+    OpenOptions,
+    options_at,
+)
+from wkplug.model.vacancies import InTheWay, Unhindered, Vacancies, is_guarded, trace_of_deletion
 from wkplug.notices import warn_user
 from wkplug.properties import (
     LayerProperties,
@@ -53,21 +65,25 @@ from wkplug.properties import (
 from wkplug.storage import removing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
-    from wkplug.abc import Location
+    from wkplug.abc import ArraySpec, Location
     from wkplug.model.layout import LayoutRequest
     from wkplug.storage import ArrayHandle
 
 __all__ = [
     "LayerRequest", "add_layer", "add_mag", "check_box", "create_array", "create_dataset", "delete_layer", "delete_mag",
-    "exclusive", "exclusive_layer", "extend_box", "get_or_add_layer", "get_or_add_mag", "grow", "is_finished",
-    "list_finished", "list_mag", "new_mag", "one_voxel_size", "overwritten_mag", "purpose_of_next_mag",
-    "remove_abandoned", "rename_layer", "set_box", "set_dataset_key", "set_layer_key", "whole_number",
+    "end_filling", "exclusive", "exclusive_layer", "extend_box", "get_or_add_layer", "get_or_add_mag", "grow",
+    "grow_listed", "is_finished", "list_filled", "list_finished", "list_mag", "lock_of_mag", "new_mag",
+    "one_voxel_size", "overwritten_mag", "purpose_of_next_mag", "remove_abandoned", "rename_layer", "set_box",
+    "set_dataset_key", "set_layer_key",
+    "whole_number",
 ]  # fmt: skip
 
 Purpose = Literal["new", "images", "pyramid"]
 
+_TRIES_WITHOUT_LOCK = 5
 _LOCK_TIMEOUT = 5.0  # seconds; adding an empty mag takes milliseconds, filling one may take days
 
 
@@ -93,16 +109,20 @@ def create_dataset(
     *,
     exist_ok: bool = False,
     options: OpenOptions = DEFAULT_OPTIONS,
+    further: Sequence[operations.Operation] = (),
 ) -> DatasetState:
     """Create a dataset, or with `exist_ok` open the one that is there if voxel size and name agree.
 
+    further: what else a new one's metadata are to say from the beginning.
     DatasetExistsError if something is in the way, DatasetMismatchError if the existing dataset differs,
     InvalidArgumentError without a voxel size.
     """
-    store = _store_at(location)
+    # Where a put can't replace what is there, it is the first look, too.
+    at_once = location.conditional and voxel_size is not None and not (exist_ok or options.read_only)
+    store = None if at_once else _store_at(location)
     if store is None:
         try:
-            return DatasetState(location, _new_store(location, voxel_size, name, options), options)
+            return DatasetState(location, _new_store(location, voxel_size, name, options, further), options)
         except DatasetExistsError:
             # Another job may have made it since.
             store = _store_at(location) if exist_ok else None
@@ -114,7 +134,7 @@ def create_dataset(
             hint="Pass exist_ok=True to take it as it is, or choose another path.",
         )
     _check_existing(store, voxel_size, name)
-    return DatasetState(location, store, options)
+    return DatasetState(location, store, options_at(location, options))
 
 
 def _store_at(location: Location) -> PropertiesStore | None:
@@ -125,7 +145,11 @@ def _store_at(location: Location) -> PropertiesStore | None:
 
 
 def _new_store(
-    location: Location, voxel_size: VoxelSize | None, name: str | None, options: OpenOptions
+    location: Location,
+    voxel_size: VoxelSize | None,
+    name: str | None,
+    options: OpenOptions,
+    further: Sequence[operations.Operation],
 ) -> PropertiesStore:
     if options.read_only:
         raise DatasetNotFoundError(
@@ -138,9 +162,10 @@ def _new_store(
             hint="Pass voxel_size=(x, y, z) in nanometres, or voxel_size_with_unit; "
             "Dataset.open opens an existing one.",
         )
-    check_place_is_free(location)
+    if not location.conditional:
+        check_place_is_free(location)
     return PropertiesStore.create(
-        location, name=location.name if name is None else name, voxel_size=voxel_size
+        location, name=location.name if name is None else name, voxel_size=voxel_size, further=further
     )
 
 
@@ -259,9 +284,24 @@ def add_layer(dataset: DatasetState, name: str, request: LayerRequest) -> LayerS
         explicit=dataset.backend_for(data_format),
     ).warnings:
         warn_user(f"[WARNING] {problem.text}", UserWarning)
-    with exclusive_layer(dataset, name):
-        dataset.store.apply(operations.AddLayer(properties))
+    if not _is_added_at_once(dataset, properties):
+        with exclusive_layer(dataset, name):
+            dataset.store.apply(operations.AddLayer(properties))
     return dataset.layer(name)
+
+
+def _is_added_at_once(dataset: DatasetState, properties: LayerProperties) -> bool:
+    """Add a layer in the short way, see `wkplug.model.vacancies`; False where something is in the way."""
+    name, vacancies = properties.name, dataset.vacancies
+    if not is_guarded(dataset.store) or not vacancies.are_free(name):
+        return False
+    operation = Unhindered(operations.AddLayer(properties), lambda: vacancies.are_free(name, again=True))
+    try:
+        dataset.store.apply(operation)
+    except InTheWay:
+        return False
+    dataset.layer(name).vacancies.are_all_free()
+    return True
 
 
 def get_or_add_layer(dataset: DatasetState, name: str, request: LayerRequest) -> LayerState:
@@ -299,17 +339,33 @@ def set_layer_key(layer: LayerState, key: str, value: Any, verb: str) -> None:
 @contextmanager
 def exclusive_layer(dataset: DatasetState, name: str) -> Iterator[None]:
     """Be the only one who adds, renames or deletes a layer of this name; what a killed deletion has left is gone."""
-    try:
-        lock = dataset.location.lock(f"layer {name}", timeout=_LOCK_TIMEOUT)
-        with lock:
-            dataset.store.refresh()
+    what = f"The layer {name!r} is being added, renamed or deleted"
+    with _locked(dataset.location, f"layer {name}", what):
+        if name in _looked_at(dataset, dataset.vacancies):
             removing.settle_deletion(dataset.location.child(name), listed=name in dataset.store.layer_names())
-            yield
-    except LockTimeoutError as error:
-        raise LockTimeoutError(
-            f"The layer {name!r} is being added, renamed or deleted by another job: {error.message}",
-            hint="Wait for that job to end, or stop it; then run this again.",
-        ) from error
+            dataset.vacancies.forget()
+        yield
+
+
+@contextmanager
+def _locked(root: Location, key: str, what: str) -> Iterator[None]:
+    """Hold a lock of a dataset. what: begins the sentence that says of what another job holds it."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(root.lock(key, timeout=_LOCK_TIMEOUT))
+        except LockTimeoutError as error:
+            raise LockTimeoutError(
+                f"{what} by another job: {error.message}",
+                hint="Wait for that job to end, or stop it; then run this again.",
+            ) from error
+        yield
+
+
+def _looked_at(dataset: DatasetState, vacancies: Vacancies) -> list[str]:
+    """Read the properties again, and list a folder; gives the names whose deletion is noted there."""
+    looked = meanwhile(vacancies.look) if dataset.location.concurrency > 1 else vacancies.look
+    dataset.store.refresh()  # in this thread, which may hold the lock that it takes
+    return removing.noted_deletions(looked())
 
 
 def delete_layer(layer: LayerState) -> None:
@@ -321,13 +377,13 @@ def delete_layer(layer: LayerState) -> None:
     location = layer.location
     with ExitStack() as stack:
         stack.enter_context(exclusive_layer(layer.dataset, layer.name))
-        for mag in sorted(layer.mags):
-            stack.enter_context(exclusive(layer, mag))
+        stack.enter_context(exclusive(layer, *layer.mags))
         for view in layer.mags.values():
             view.source.forget()
         removing.note_deletion(location)
-        layer.dataset.store.apply(operations.RemoveLayer(layer.name))
+        layer.dataset.store.apply(operations.RemoveLayer(layer.name), *trace_of_deletion(layer.dataset.store))
         removing.finish_deletion(location)
+    layer.dataset.vacancies.forget()
     layer.dataset.forget_layer(layer.name)
 
 
@@ -384,34 +440,37 @@ def purpose_of_next_mag(layer: LayerState) -> Purpose:
 
 
 @contextmanager
-def exclusive(layer: LayerState, mag: Mag) -> Iterator[None]:
-    """Be the only one, among all threads and processes, that makes or fills this mag.
+def exclusive(layer: LayerState, *mags: Mag) -> Iterator[None]:
+    """Be the only one, among all threads and processes, that makes or fills these mags.
 
-    The lock vanishes with its process: a mark without a lock is left by a job that died, and may be replaced.
-    LockTimeoutError if another job is at work on the mag.
+    What killed processes have left of them is tidied up. LockTimeoutError if another job is at work on one of them.
     """
-    dataset = layer.dataset
-    try:
-        lock = dataset.location.lock(f"mag {layer.name}/{mag}", timeout=_LOCK_TIMEOUT)
-        with lock:
-            dataset.store.refresh()
-            _tidy_up(layer, mag)
-            yield
-    except LockTimeoutError as error:
-        raise LockTimeoutError(
-            f"The mag {mag} of the layer {layer.name!r} is being written by another job: {error.message}",
-            hint="Wait for that job to end, or stop it; then run this again.",
-        ) from error
+    place = layer.dataset.location
+    locks = [lock_of_mag(place, layer.name, mag) for mag in mags]
+    with entered(locks, at_once=place.concurrency):
+        noted = _looked_at(layer.dataset, layer.vacancies) if mags else ()
+        for mag in mags:
+            _tidy_up(layer, mag, noted)
+        yield
 
 
-def _tidy_up(layer: LayerState, mag: Mag) -> None:
+def lock_of_mag(dataset: Location, layer: str, mag: Mag) -> AbstractContextManager[None]:
+    """The lock that whoever makes or fills a mag holds.
+
+    It vanishes with its process: a mark without a lock is left by a job that died, and may be replaced.
+    """
+    return _locked(dataset, f"mag {layer}/{mag}", f"The mag {mag} of the layer {layer!r} is being written")
+
+
+def _tidy_up(layer: LayerState, mag: Mag, noted: Collection[str]) -> None:
     """Tidy up what a killed process has left of this mag: a deletion that was noted, the mark of a finished job."""
     if is_link(layer.location):
         return  # another dataset's layer, which settles its own affairs
     view = layer.mags.get(mag)
-    for name in sorted({mag.to_layer_name(), mag.to_long_layer_name()}):
+    for name in sorted({mag.to_layer_name(), mag.to_long_layer_name()}.intersection(noted)):
         place = layer.location.child(name)
         removing.settle_deletion(place, listed=view is not None and view.location == place)
+        layer.vacancies.forget()
     if view is not None:
         is_finished(layer, mag)
 
@@ -421,6 +480,8 @@ def is_finished(layer: LayerState, mag: Mag) -> bool:
     if mag not in layer.mags:
         return False
     view = layer.mag(mag)
+    if view.source.recorded is not None:
+        return True
     mark = storage.read_mark(view.location)
     if mark is not None and mark.finished and not view.read_only:
         storage.clear_mark(view.location)
@@ -432,8 +493,42 @@ def add_mag(layer: LayerState, mag: Mag, request: LayoutRequest) -> MagState:
     layer.check_writable("get another mag")
     request.check_power_of_two()
     purpose = purpose_of_next_mag(layer)
+    view = _added_at_once(layer, mag, request, purpose)
+    if view is not None:
+        return view
     with exclusive(layer, mag):
         return list_mag(layer, mag, create_array(layer, mag, request, purpose))
+
+
+def _added_at_once(layer: LayerState, mag: Mag, request: LayoutRequest, purpose: Purpose) -> MagState | None:
+    """Add a mag in the short way, see `wkplug.model.vacancies`; None where something is in the way."""
+    names, vacancies = {mag.to_layer_name(), mag.to_long_layer_name()}, layer.vacancies
+    if not is_guarded(layer.dataset.store):
+        return None
+    if mag in layer.mags:
+        layer.dataset.store.refresh()
+        _check_not_listed(layer, mag)
+    if not vacancies.are_free(*names):
+        return None
+    try:
+        handle = create_array(layer, mag, request, purpose, is_free=True)
+    except ConflictError:
+        return None
+    facts = handle.facts
+
+    def is_free() -> bool:
+        others = names - {handle.location.name}
+        below = set(handle.location.list())
+        return vacancies.are_free(*others, again=True) and (facts is None or below == {facts.file})
+
+    try:
+        return list_mag(layer, mag, handle, is_free=is_free)
+    except (InTheWay, LayerNotFoundError, MagExistsError) as error:
+        if facts is not None:
+            handle.location.child(facts.file).delete()  # made by us a moment ago, and listed by nobody
+        if isinstance(error, InTheWay):
+            return None
+        raise
 
 
 def get_or_add_mag(layer: LayerState, mag: Mag, request: LayoutRequest) -> MagState:
@@ -461,6 +556,14 @@ def get_or_add_mag(layer: LayerState, mag: Mag, request: LayoutRequest) -> MagSt
     return there
 
 
+def _check_not_listed(layer: LayerState, mag: Mag) -> None:
+    if mag in layer.mags:
+        raise MagExistsError(
+            f"The layer {layer.name!r} already has the mag {mag}.",
+            hint=f"Use layer.get_mag({str(mag)!r}) or layer.get_or_add_mag.",
+        )
+
+
 def create_array(
     layer: LayerState,
     mag: Mag,
@@ -469,16 +572,14 @@ def create_array(
     *,
     mark: storage.Mark | None = None,
     region: Region | None = None,
+    is_free: bool = False,
 ) -> ArrayHandle:
     """Create the array of a mag that is `exclusive`, with the mark of the job that is going to fill it.
 
     region: what the array is to hold, in Mag(1) voxels, where that is more than the layer's present box.
+    is_free: nothing lies at its place, as somebody has seen.
     """
-    if mag in layer.mags:
-        raise MagExistsError(
-            f"The layer {layer.name!r} already has the mag {mag}.",
-            hint=f"Use layer.get_mag({str(mag)!r}) or layer.get_or_add_mag.",
-        )
+    _check_not_listed(layer, mag)
     location = layer.location.child(mag.to_layer_name())
     data_format = str(layer.data_format)
     factors = layer.frame.factors(mag.to_tuple())
@@ -491,10 +592,17 @@ def create_array(
         data_format=data_format,
         explicit=layer.dataset.backend_for(data_format),
     )
-    remove_abandoned(layer, location, data_format)
+    if not is_free:
+        remove_abandoned(layer, location, data_format)
+    layer.vacancies.take(location.name)
     if mark is not None:
         storage.set_mark(location, mark)
-    return storage.create_array(location, data_format, spec, choice=choice)
+    try:
+        return storage.create_array(location, data_format, spec, choice=choice)
+    except ConflictError:
+        if mark is not None:  # somebody else's array, which came in between
+            storage.clear_mark(location)
+        raise
 
 
 @contextmanager
@@ -523,18 +631,33 @@ def list_finished(
 ) -> None:
     """List new mags that are filled, all with one change of the properties, and take their marks off.
 
-    Wherever this is killed, each mag is either not listed, or known to be complete. extra: as of `list_mag`.
+    Wherever this is killed, each mag is either not listed, or known to be complete: by what is recorded of it, or by
+    its mark. extra: as of `list_mag`.
     """
-    for handle in made.values():
-        handle.flush()
-        storage.finish_mark(handle.location)
     if made:
         with layer.dataset.update():
             for mag, handle in made.items():
-                list_mag(layer, mag, handle, extra=extra)
-    for mag, handle in made.items():
-        storage.clear_mark(handle.location)
-        layer.mag(mag).source.forget()
+                list_filled(layer, mag, handle, extra=extra)
+    end = partial(end_filling, layer)
+    for _ in side_by_side(end, made, at_once=layer.location.concurrency):
+        pass
+
+
+def list_filled(
+    layer: LayerState, mag: Mag, handle: ArrayHandle, *, extra: Mapping[str, Any] | None = None
+) -> None:
+    """List a new mag that is filled: the first half of `list_finished`, to be bundled with others."""
+    handle.flush()
+    if _recorded_facts(layer, handle) is None:
+        storage.finish_mark(handle.location)
+    list_mag(layer, mag, handle, extra=extra)
+
+
+def end_filling(layer: LayerState, mag: Mag) -> None:
+    """Take off the mark of a mag that is listed, as stored by now: the second half."""
+    source = layer.mag(mag).source
+    storage.clear_mark(source.location)
+    source.forget()
 
 
 @contextmanager
@@ -550,6 +673,9 @@ def overwritten_mag(layer: LayerState, mag: Mag, mark: storage.Mark) -> Iterator
         source = view.source
         if storage.read_mark(view.location) is not None:
             removing.remove_temporaries(view.location)
+        facts = _facts_in(view)
+        if facts is not None:  # mags with facts are complete, nobody would look for the mark
+            layer.dataset.store.apply(operations.SetFacts(layer.name, mag, None, instead_of=facts))
         storage.set_mark(view.location, mark)
         source.forget()
         handle = storage.open_array(
@@ -564,11 +690,14 @@ def overwritten_mag(layer: LayerState, mag: Mag, mark: storage.Mark) -> Iterator
         handle.flush()
         storage.clear_mark(view.location)
         source.forget()
+        if facts is not None:
+            facts = _recorded_facts(layer, handle)
+            layer.dataset.store.apply(operations.SetFacts(layer.name, mag, facts, instead_of=None))
 
 
 def remove_abandoned(layer: LayerState, location: Location, data_format: str) -> None:
     """Remove what an unlisted folder holds if nothing can be lost with it: a dead job's mag, or no stored voxel."""
-    if not location.exists():
+    if layer.vacancies.are_free(location.name):
         return
     if storage.read_mark(location) is None:
         try:
@@ -601,22 +730,40 @@ def list_mag(
     *,
     extra: Mapping[str, Any] | None = None,
     replace: bool = False,
+    is_free: Callable[[], bool] | None = None,
 ) -> MagState:
     """Enter a mag whose array is there into the properties.
 
     extra: keys of other software for the entry; what the storage format keeps there wins over them.
-    replace: take the place of an entry of that mag.
+    replace: take the place of an entry of that mag. is_free: asked if others have changed the properties meanwhile.
     """
     entry = MagViewProperties(
         mag=mag,
         path=storage.relative_to(layer.dataset.location, handle.location),
         extra={**(extra or {}), **handle.backend.mag_properties(handle.array)},
+        facts=_recorded_facts(layer, handle),
     )
-
-    layer.dataset.store.apply(operations.AddMag(layer.name, entry, replace=replace))
+    operation: operations.Operation = operations.AddMag(layer.name, entry, replace=replace)
+    layer.dataset.store.apply(operation if is_free is None else Unhindered(operation, is_free))
     view = layer.mag(mag)
     view.source.adopt(handle)
     return view
+
+
+def _recorded_facts(layer: LayerState, handle: ArrayHandle) -> dict[str, str] | None:
+    """What the properties keep of an array's metadata: nothing in datasets on local disks."""
+    facts = None if layer.dataset.location.local_path() is not None else handle.facts
+    return _json_of(facts)
+
+
+def _json_of(facts: storage.ArrayFacts | None) -> dict[str, str] | None:
+    return None if facts is None else facts.to_json()
+
+
+def _facts_in(mag: MagState) -> Any:
+    """What the properties keep of it now."""
+    entry = mag.layer.properties.get_mag(mag.mag)
+    return None if entry is None else entry.facts
 
 
 def delete_mag(mag: MagState) -> None:
@@ -631,8 +778,11 @@ def delete_mag(mag: MagState) -> None:
         own = location.parent == layer.location
         if own:
             removing.note_deletion(location)
-        layer.dataset.store.apply(operations.RemoveMag(layer.name, mag.mag))
+        layer.dataset.store.apply(
+            operations.RemoveMag(layer.name, mag.mag), *trace_of_deletion(layer.dataset.store)
+        )
         storage.forget(location)
+        layer.vacancies.forget()
         if own:
             removing.finish_deletion(location)
             return
@@ -649,17 +799,18 @@ def set_box(layer: LayerState, box: NDBoundingBox) -> None:
     layer.check_metadata_writable("change its bounding box")
     region = check_box(layer, box)
     own = list(layer.mags.values())
-    grow(own, grids.hull(region, layer.region))
-    layer.dataset.store.apply(operations.SetBox(layer.name, _recorded(layer, region)))
-    for mag in own:
-        _resize(mag, region, only_grow=False)
+    grown = grow(own, grids.hull(region, layer.region))
+    layer.dataset.store.apply(operations.SetBox(layer.name, _recorded(layer, region)), *grown)
+    cut = [change for mag in own for change in _resize(mag, region, only_grow=False)]
+    if cut:
+        layer.dataset.store.apply(*cut)
 
 
 def extend_box(layer: LayerState, region: Region) -> None:
     """Extend the bounding box so that it holds `region` too: a union, also when several processes do it at once."""
     layer.check_metadata_writable("change its bounding box")
-    grow(layer.mags.values(), grids.hull(layer.region, region))
-    layer.dataset.store.apply(operations.ExtendBox(layer.name, _recorded(layer, region)))
+    grown = grow(layer.mags.values(), grids.hull(layer.region, region))
+    layer.dataset.store.apply(operations.ExtendBox(layer.name, _recorded(layer, region)), *grown)
 
 
 def check_box(layer: LayerState, box: NDBoundingBox) -> Region:
@@ -681,23 +832,39 @@ def _recorded(layer: LayerState, region: Region) -> NormalizedBoundingBox:
     return NormalizedBoundingBox([low for low, _ in bounds], [length for _, length in bounds], axes)
 
 
-def grow(mags: Iterable[MagState], region: Region) -> None:
-    """Make all own arrays large enough for `region`; none gets smaller."""
-    for mag in mags:
-        _resize(mag, region, only_grow=True)
+def grow(mags: Iterable[MagState], region: Region) -> list[operations.Operation]:
+    """Make all own arrays large enough for `region`; none gets smaller.
+
+    Gives what is to be recorded of their metadata, which have changed.
+    """
+    own = list(mags)
+    at_once = own[0].location.concurrency if own else 1
+    changes = side_by_side(lambda mag: _resize(mag, region, only_grow=True), own, at_once=at_once)
+    return [change for made in changes for change in made]
 
 
-def _resize(mag: MagState, region: Region, *, only_grow: bool) -> None:
-    """Resize an own array to `region`, rounded up to shards.
+def grow_listed(mag: MagState, spec: ArraySpec) -> None:
+    """Make the array of a mag, which was listed as it is in `spec`, as large as its layer's box, if it isn't."""
+    region, bounded = mag.layer.region, None not in spec.shape
+    wanted = layout.array_shape(mag.frame, region, mag.factors, spec.shard_shape, bounded=bounded)
+    if all((new or 0) <= (old or 0) for new, old in zip(wanted, spec.shape, strict=True)):
+        return
+    grown = grow([mag], region)
+    if grown:
+        mag.layer.dataset.store.apply(*grown)
+
+
+def _resize(mag: MagState, region: Region, *, only_grow: bool) -> list[operations.Operation]:
+    """Resize an own array to `region`, rounded up to shards; gives what is to be recorded of it.
 
     The array's lock is taken, and its shape looked at as it is then: several processes may extend one layer.
     """
     if mag.read_only:
-        return
+        return []
     source = mag.source
     handle = source.writing_handle
     if not handle.backend.capabilities.bounded:
-        return
+        return []
 
     def target() -> tuple[int | None, ...]:
         spec = source.writing_handle.array.spec
@@ -709,9 +876,43 @@ def _resize(mag: MagState, region: Region, *, only_grow: bool) -> None:
         )
 
     if target() == handle.array.spec.shape and not only_grow:
-        return
-    with source.location.lock("shape"):
-        source.forget()
-        wanted = target()
-        if wanted != source.writing_handle.array.spec.shape:
+        return []
+    changed = _resized_at_once(mag, target)
+    if changed is None:
+        with source.location.lock("shape"):
+            source.forget()
+            before, wanted = source.writing_handle.facts, target()
+            if wanted == source.writing_handle.array.spec.shape:
+                return []
             source.writing_handle.resize(wanted)
+            changed = before, source.writing_handle.facts
+    recorded, after = map(_json_of, changed)
+    if recorded is None or recorded == after or _facts_in(mag) is None:
+        return []
+    return [operations.SetFacts(mag.layer.name, mag.mag, after, instead_of=recorded)]
+
+
+def _resized_at_once(
+    mag: MagState, target: Callable[[], tuple[int | None, ...]]
+) -> tuple[storage.ArrayFacts | None, storage.ArrayFacts | None] | None:
+    """Resize an array without a lock, where the store itself tells whether another writer was faster.
+
+    Gives its metadata before and after; None if it has to be done under the lock.
+    """
+    source = mag.source
+    if not source.location.conditional:
+        return None
+    for _ in range(_TRIES_WITHOUT_LOCK):
+        handle = source.writing_handle
+        facts, wanted = handle.facts, target()
+        if facts is None:
+            return None
+        if wanted == handle.array.spec.shape:
+            if facts.newer(source.location) is None:
+                return facts, facts
+        else:
+            with suppress(ConflictError):
+                handle.resize(wanted, unchanged=True)
+                return facts, handle.facts
+        source.forget()  # another writer was faster: the shape is looked at again
+    return None

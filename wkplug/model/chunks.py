@@ -19,11 +19,11 @@ from wkplug.model.regions import Position, Region, check_readable, in_mag, resol
 from wkplug.notices import warn_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from wkplug.model.states import ViewState
 
-__all__ = ["chunk_grid", "chunked", "over_axes", "regions", "view_of", "zipped"]
+__all__ = ["chunk_grid", "chunked", "largest", "over_axes", "regions", "view_of", "zipped"]
 
 
 def view_of(view: ViewState, position: Position, size: Any, *, read_only: bool | None) -> ViewState:
@@ -134,6 +134,13 @@ def _shown(view: ViewState, values: tuple[int, ...]) -> VecInt:
 def regions(view: ViewState, chunk_shape: Any) -> list[Region]:
     """Cut a view on the grid of absolute coordinates, by default into shards."""
     return list(grids.cells(*view.region, chunk_grid(view, chunk_shape)))
+
+
+def largest(view: ViewState, parts: Sequence[Region]) -> int:
+    """How many bytes the voxels of the largest part of a view take."""
+    # In numbers alone: there may be millions of parts.
+    most = max(map(math.prod, [shape for _, shape in parts]), default=0)
+    return most // math.prod(view.factors) * view.source.handle.array.dtype.itemsize
 
 
 def chunked(view: ViewState, chunk_shape: Any, alignments: Any, *, read_only: bool) -> Iterator[Region]:

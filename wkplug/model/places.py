@@ -49,9 +49,9 @@ def check_place_is_free(location: Location) -> None:
 
     The mark of the job that is to make it may be there, and what a killed one has left half-written.
     """
-    if not location.exists():
-        return
     local = location.local_path()
+    if (local is not None or not location.lists_all) and not location.exists():
+        return
     if local is not None and not to_path(location).is_dir():
         raise NotADatasetFolderError(
             f"{location.url} is a file, not a folder.", hint="Choose another path for the dataset."

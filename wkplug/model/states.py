@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet
 
 from wkplug import registry, storage
-from wkplug.errors import LayerNameError, LayerNotFoundError, MagError, MagNotFoundError, ReadOnlyError
+from wkplug.abc.threads import side_by_side
+from wkplug.errors import (
+    LayerNameError,
+    LayerNotFoundError,
+    MagError,
+    MagNotFoundError,
+    ReadOnlyError,
+)
 from wkplug.geometry import Mag, grids
 from wkplug.model.arrays import ArraySource, LayerFacts, Store
 from wkplug.model.places import is_link, likely_place, to_path
 from wkplug.model.regions import Frame, Region, to_bounding_box
+from wkplug.model.vacancies import Vacancies
 from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
@@ -27,10 +35,11 @@ if TYPE_CHECKING:
     from wkplug.abc import ArraySpec, Box, DatasetSource, Location
     from wkplug.geometry import MagLike, NDBoundingBox, Vec3Float
     from wkplug.properties import LayerProperties, VoxelSize
+    from wkplug.storage import ArrayHandle
 
 __all__ = [
     "DEFAULT_OPTIONS", "DatasetState", "HasState", "LayerState", "MagState", "Mags", "OpenOptions", "ViewState",
-    "state_of",
+    "can_be_changed", "options_at", "state_of",
 ]  # fmt: skip
 
 V = TypeVar("V")
@@ -60,8 +69,23 @@ class OpenOptions(NamedTuple):
     allow_incomplete: bool = False
 
 
+_LOOKS = 64
+"""How many metadata files are asked for at the same time: small answers, which hardly keep each other waiting."""
+_MOST_AT_ONCE = 512
+"""How many mags are opened because one was asked for."""
+
 DEFAULT_OPTIONS = OpenOptions({})
 """Writable, without unfinished mags; configuration and priority choose implementations."""
+
+
+def can_be_changed(location: Location) -> bool:
+    """Whether a kind of place can be written at all; web servers and archives can't. Permissions are another matter."""
+    return location.local_path() is not None or location.writable()
+
+
+def options_at(location: Location, options: OpenOptions) -> OpenOptions:
+    """Give the options of a dataset at a place: read-only where nothing can be written."""
+    return options if options.read_only or can_be_changed(location) else options._replace(read_only=True)
 
 
 # --- datasets ---------------------------------------------------------------------------------------------
@@ -70,7 +94,7 @@ DEFAULT_OPTIONS = OpenOptions({})
 class DatasetState:
     """A dataset: where it is, the keeper of its metadata, and how it was opened."""
 
-    __slots__ = ("_layers", "import_report", "location", "options", "shown_as", "store")
+    __slots__ = ("_layers", "_vacancies", "import_report", "location", "options", "shown_as", "store")
 
     def __init__(
         self, location: Location, store: Store, options: OpenOptions = DEFAULT_OPTIONS, *, shown_as: str = ""
@@ -83,6 +107,14 @@ class DatasetState:
         self.import_report: Any = None
         """What imports through this object have left out, filled, guessed ...; not stored, and not pickled."""
         self._layers: dict[str, LayerState] = {}
+        self._vacancies: Vacancies | None = None
+
+    @property
+    def vacancies(self) -> Vacancies:
+        """Which names are free in the dataset's folder, as far as this object has seen."""
+        if self._vacancies is None:
+            self._vacancies = Vacancies(self.location, self.store)
+        return self._vacancies
 
     @classmethod
     def open(cls, place: Any, options: OpenOptions = DEFAULT_OPTIONS, **further: Any) -> DatasetState:
@@ -99,7 +131,7 @@ class DatasetState:
             from wkplug.filesystems.zip import unzipped
 
             location = unzipped(location)
-        return cls(location, PropertiesStore.open(location), options)
+        return cls(location, PropertiesStore.open(location), options_at(location, options))
 
     @classmethod
     def of(cls, source: DatasetSource) -> DatasetState:
@@ -175,6 +207,19 @@ class DatasetState:
             self._layers[new] = layer
             layer.follow_renaming(new)
 
+    def describe_mags(self) -> None:
+        """Read the metadata of all mags' arrays, side by side, where that takes requests; errors are left for later.
+
+        Who asks what one mag is like asks for the others next, and stores answer many as fast as one.
+        """
+        store = self.store
+        layers = [self.layer(name) for name in store.layer_names() if store.layer_problem(name) is None]
+        asking = [view for layer in layers for view in layer.mags.values() if view.source.asks]
+        if len(asking) > 1 and asking[0].location.concurrency > 1:
+            sources = [view.source for view in asking[:_MOST_AT_ONCE]]
+            for _ in side_by_side(ArraySource.look_ahead, sources, at_once=_LOOKS):
+                pass
+
     def update(self) -> AbstractContextManager[object]:
         """Bundle changes of the metadata: all of a `with` block are saved at its end or, if it raises, none."""
         self.check_writable("anything")
@@ -185,8 +230,18 @@ class DatasetState:
         if self.read_only:
             raise ReadOnlyError(
                 f"The dataset {self.location.url} is read-only, the changes to {what} will not be saved!",
-                hint="Open it without read_only=True.",
+                hint=self.how_to_write,
             )
+
+    @property
+    def how_to_write(self) -> str:
+        """What to do about a dataset that is read-only: open it otherwise, or copy it to where it can be changed."""
+        if can_be_changed(self.location):
+            return "Open the dataset without read_only=True."
+        return (
+            "What lies there can only be read. Copy it to a folder or an object store first, and change the copy: "
+            f"dataset.copy_dataset(...), or wkplug copy-dataset {self.store.url} TARGET"
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DatasetState):
@@ -237,7 +292,9 @@ class _Layers(Mapping[str, "LayerState"]):
 class LayerState:
     """A layer of a dataset: its name, and what the metadata say of it now."""
 
-    __slots__ = ("_frame", "_mags", "_region", "_seen", "_sources", "dataset", "name", "read_only")
+    __slots__ = (
+        "_frame", "_mags", "_region", "_seen", "_sources", "_vacancies", "dataset", "name", "read_only",
+    )  # fmt: skip
 
     def __init__(self, dataset: DatasetState, name: str, *, read_only: bool) -> None:
         self.dataset = dataset
@@ -248,6 +305,7 @@ class LayerState:
         self._region: Region = ((), ())
         self._mags: Mags[MagState] | None = None
         self._sources: WeakSet[ArraySource] = WeakSet()
+        self._vacancies: Vacancies | None = None
 
     @property
     def properties(self) -> LayerProperties:
@@ -297,6 +355,13 @@ class LayerState:
         return self.dataset.location.child(self.name)
 
     @property
+    def vacancies(self) -> Vacancies:
+        """Which names are free in the layer's folder, as far as this object has seen."""
+        if self._vacancies is None:
+            self._vacancies = Vacancies(self.location, self.dataset.store)
+        return self._vacancies
+
+    @property
     def category(self) -> str:
         """Either "color" or "segmentation"."""
         return self.properties.category
@@ -323,10 +388,16 @@ class LayerState:
         if self._mags is None:
             root, folder = self.dataset.location, self.location
             mags = {}
+            fixed = self.read_only or not can_be_changed(root)
             for entry in properties.mags:
                 location, link = likely_place(root, self.name, entry)
                 foreign = link or location.parent != folder
-                mags[entry.mag] = MagState(self, entry.mag, location, read_only=self.read_only or foreign)
+                recorded = entry.facts
+                if recorded is not None and location.store != root.store:
+                    recorded = None  # what a dataset says of other stores is no reason to believe that it may
+                mags[entry.mag] = MagState(
+                    self, entry.mag, location, read_only=fixed or foreign, recorded=recorded
+                )
             self._mags = Mags(mags)
         return self._mags
 
@@ -362,6 +433,7 @@ class LayerState:
         """Take the new name, and go on with all arrays at their new places."""
         old = self.location
         self.name, self._seen = name, None
+        self._vacancies = None
         for source in list(self._sources):
             source.follow(old, self.location)
 
@@ -373,7 +445,7 @@ class LayerState:
         if self.dataset.read_only:
             raise ReadOnlyError(
                 f"The layer {self.name!r} is read-only and can't {verb}: the changes will not be saved.",
-                hint="Open the dataset without read_only=True.",
+                hint=self.dataset.how_to_write,
             )
 
     def check_writable(self, verb: str) -> None:
@@ -463,6 +535,11 @@ class ViewState:
         return self.source.data_format or self.source.handle.backend.format
 
     @property
+    def described(self) -> ArrayHandle:
+        """The opened array, to tell what it is like; see `ArraySource.described`."""
+        return self.source.described
+
+    @property
     def spec(self) -> ArraySpec:
         """What the array is like; opens it."""
         return self.source.handle.array.spec
@@ -526,17 +603,22 @@ class MagState(ViewState):
         *,
         read_only: bool,
         data_format: str | None = None,
+        recorded: Any = None,
     ) -> None:
+        """Put a mag together; recorded: what the properties keep of the array's metadata."""
         frame, dataset = layer.frame, layer.dataset
         chosen = data_format or layer.data_format
+        box, entry = layer.properties.bounding_box, layer.properties.get_mag(mag)
+        order = None if entry is None else dict(zip(box.axes, box.index, strict=True))
         source = ArraySource(
             location,
             chosen,
             frame.axes,
             backend=dataset.backend_for(chosen),
             allow_incomplete=dataset.allow_incomplete,
-            facts=LayerFacts(layer.name, mag, frame.axes, layer.properties.dtype, layer.region),
+            facts=LayerFacts(layer.name, mag, frame.axes, layer.properties.dtype, layer.region, order),
             store=dataset.store,
+            recorded=recorded,
         )
         layer.watch(source)
         super().__init__(source, frame, mag, ((), ()), read_only=read_only)
@@ -559,12 +641,24 @@ class MagState(ViewState):
         return self.source.location
 
     @property
+    def described(self) -> ArrayHandle:
+        """The same; where each mag takes a request, those of the whole dataset are opened at once."""
+        if self.source.asks:
+            self.layer.dataset.describe_mags()
+        return self.source.described
+
+    @property
     def name(self) -> str:
         """The mag as text: "1", "2-2-1"."""
         return self.mag.to_layer_name()
 
     def check_writable(self) -> None:
         """Raise ReadOnlyError if voxels may not be written."""
+        if self.read_only and not can_be_changed(self.layer.dataset.location):
+            raise ReadOnlyError(
+                f"The mag {self.name} of {self.layer.name!r} is read-only.",
+                hint=self.layer.dataset.how_to_write,
+            )
         if self.read_only and not self.layer.dataset.read_only:
             raise ReadOnlyError(
                 f"The mag {self.name} of {self.layer.name!r} is read-only: its files at {self.location.url} belong to "

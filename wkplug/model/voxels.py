@@ -7,9 +7,12 @@ give: data of any matching shape, and a position in Mag(1) voxels. All is checke
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from wkplug.abc.threads import meanwhile
 from wkplug.errors import (
+    InvalidArgumentError,
     MissingError,
     OutOfBoundsError,
     ShapeMismatchError,
@@ -27,12 +30,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from wkplug.abc import Box
+    from wkplug.model.arrays import ArraySource
     from wkplug.model.states import MagState, ViewState
     from wkplug.storage import ArrayHandle
 
 __all__ = [
+    "Missing",
     "check_aligned",
     "read",
+    "read_from",
     "stored_regions",
     "with_all_axes",
     "write",
@@ -44,17 +50,52 @@ _GUARD_FROM = 1 << 24
 """Voxels from which on the memory budget is asked; below, asking would cost more than it saves."""
 
 
-def read(handle: ArrayHandle, box: Box) -> NDArray[Any]:
-    """Read a box that may reach beyond the array; beyond it there is fill value."""
+Missing: TypeAlias = Literal["fill", "warn", "error"]
+"""What becomes of voxels that were never written."""
+
+
+def read(handle: ArrayHandle, box: Box, *, missing: Missing = "fill") -> NDArray[Any]:
+    """Read a box that may reach beyond the array; beyond it there is fill value.
+
+    missing: voxels of the array that were never written are fill value, too ("fill"), which is told once ("warn"), or
+    a MissingError that names the first of them ("error").
+    """
+    if missing not in ("fill", "warn", "error"):
+        raise InvalidArgumentError(f'missing={missing!r} is none of "fill", "warn" and "error".')
     try:
-        return _read(handle, box)
+        return _read(handle, box, missing)
     except MissingError:
         if not handle.found_again():
             raise
-    return _read(handle, box)
+    return _read(handle, box, missing)
 
 
-def _read(handle: ArrayHandle, box: Box) -> NDArray[Any]:
+def read_from(source: ArraySource, box: Box, *, missing: Missing = "fill") -> NDArray[Any]:
+    """The same of a view's array; what is in doubt of it is looked at while the voxels are on their way."""
+    settled = source.settled
+    if settled is not None:
+        return read(settled, box, missing=missing)
+    if source.location.concurrency < 2:
+        return read(source.handle, box, missing=missing)
+    handle = source.described
+    if not source.in_doubt:
+        return read(handle, box, missing=missing)
+
+    is_as_described = meanwhile(source.settle)
+    found: NDArray[Any] | Exception
+    try:
+        # Here and not in a thread for requests, so that they are made side by side.
+        found = read(handle, box, missing=missing)
+    except Exception as error:  # noqa: BLE001 - raised below, unless another array is the reason
+        found = error
+    if not is_as_described():
+        return read(source.handle, box, missing=missing)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _read(handle: ArrayHandle, box: Box, missing: Missing) -> NDArray[Any]:
     start, shape = box
     bounds = handle.array.spec.shape
     volume = 1
@@ -65,12 +106,12 @@ def _read(handle: ArrayHandle, box: Box) -> NDArray[Any]:
             inside = False
     if volume >= _GUARD_FROM:
         handle.check_size(shape)
-    if inside:
-        return handle.array.read(box)
-    return _read_padded(handle, box)
+    if inside and missing != "warn":
+        return handle.array.read(box, missing=missing)
+    return _read_padded(handle, box, missing)
 
 
-def _read_padded(handle: ArrayHandle, box: Box) -> NDArray[Any]:
+def _read_padded(handle: ArrayHandle, box: Box, missing: Missing) -> NDArray[Any]:
     import numpy
 
     spec = handle.array.spec
@@ -81,8 +122,60 @@ def _read_padded(handle: ArrayHandle, box: Box) -> NDArray[Any]:
         for first, length, bound in zip(start, shape, spec.shape, strict=True)
     )
     if all(covered):
-        handle.array.read((start, covered), out=result[tuple(slice(length) for length in covered)])
+        out = result[tuple(slice(length) for length in covered)]
+        if missing == "warn":
+            _warn_of_gaps(handle, (start, covered), list(_read_noting(handle, (start, covered), out)))
+        else:
+            handle.array.read((start, covered), out=out, missing=missing)
     return result
+
+
+def _read_noting(handle: ArrayHandle, box: Box, out: NDArray[Any]) -> Iterator[Box]:
+    """Read a box, halved between shards wherever something is missing; gives the parts of shards that have gaps."""
+    try:
+        handle.array.read(box, out=out, missing="error")
+    except MissingError:
+        pass  # somewhere in it
+    else:
+        return
+    shards = handle.array.spec.shard_shape
+    spans = [
+        (first // size, (first + length - 1) // size)
+        for first, length, size in zip(*box, shards, strict=True)
+    ]
+    axis = max(range(len(spans)), key=lambda number: spans[number][1] - spans[number][0])
+    low, high = spans[axis]
+    if low == high:
+        handle.array.read(box, out=out)
+        yield box
+        return
+    start, shape = box
+    cut = (low + high + 1) // 2 * shards[axis]
+    for first, last in ((start[axis], cut), (cut, start[axis] + shape[axis])):
+        part = (
+            (*start[:axis], first, *start[axis + 1 :]),
+            (*shape[:axis], last - first, *shape[axis + 1 :]),
+        )
+        place = (slice(None),) * axis + (slice(first - start[axis], last - start[axis]),)
+        yield from _read_noting(handle, part, out[place])
+
+
+def _warn_of_gaps(handle: ArrayHandle, box: Box, gaps: list[Box]) -> None:
+    if not gaps:
+        return
+    spec = handle.array.spec
+    met = math.prod(
+        (first + length - 1) // size - first // size + 1
+        for first, length, size in zip(*box, spec.shard_shape, strict=True)
+    )
+    what = "chunks" if spec.shard_shape == spec.chunk_shape else "shards"
+    start, shape = min(gaps)
+    warn_user(
+        f"[WARNING] {len(gaps)} of the {met} {what} of {handle.location.url} that the box meets have voxels that were "
+        f"never written: they are read as {spec.fill_value}. The first are in ({', '.join(spec.axes)}) = {start} + "
+        f"{shape}, in voxels of this mag.",
+        UserWarning,
+    )
 
 
 def with_all_axes(frame: Frame, data: NDArray[Any], num_channels: int) -> NDArray[Any]:

@@ -22,6 +22,7 @@ from wkplug.errors import (
     WkplugError,
 )
 from wkplug.execution import AnyExecutor
+from wkplug.filesystems.answers import answers_kept
 from wkplug.geometry import Mag
 from wkplug.model import changes
 from wkplug.model.places import check_place_is_free
@@ -169,6 +170,7 @@ def from_images(
         return dataset
 
 
+@answers_kept()
 def plan_import(
     input_path: Any,
     output_path: Any,

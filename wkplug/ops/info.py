@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from wkplug import registry, storage
 from wkplug.abc import Location
-from wkplug.errors import MagError, StorageError, WkplugError
+from wkplug.abc.threads import side_by_side
+from wkplug.errors import MagError, StorageError, UnlistableError, WkplugError
+from wkplug.filesystems.failures import may_be_hidden
 from wkplug.filesystems.paths import is_scrap
 from wkplug.geometry import Mag, NDBoundingBox
 from wkplug.model.attachments import attached
 from wkplug.model.states import DatasetState, LayerState, MagState
 from wkplug.properties import layer_facts
-from wkplug.storage.removing import noted_deletions
+from wkplug.storage import removing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 
 __all__ = ["LayerReport", "MagReport", "Report", "box_facts", "describe"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _UNKNOWN = "its folder has files, but the properties don't list it; layer.add_mag_for_existing_files lists it"
 
@@ -98,7 +105,9 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Give plain values, for `wkplug info --json`."""
         facts = attrs.asdict(self, recurse=False)
-        return {**facts, "size": self.size, "layers": [layer.to_json() for layer in self.layers]}
+        known = any(mag.size is not None for layer in self.layers for mag in layer.mags)
+        size = self.size if known or not any(layer.mags for layer in self.layers) else None
+        return {**facts, "size": size, "layers": [layer.to_json() for layer in self.layers]}
 
 
 def box_facts(box: NDBoundingBox) -> dict[str, Any]:
@@ -114,28 +123,84 @@ def box_facts(box: NDBoundingBox) -> dict[str, Any]:
 
 def describe(dataset: DatasetState, *, sizes: bool = True) -> Report:
     """Look at everything without reading voxels; what can't be opened is reported, not raised."""
-    size = dataset.voxel_size
+    size, location = dataset.voxel_size, dataset.location
+    names = dataset.store.layer_names()
+    layers = [dataset.layer(name) for name in names if dataset.store.layer_problem(name) is None]
+    views = [view for layer in layers for view in layer.mags.values()]
+    mags = dict(zip(views, _at_once(location, partial(_mag, sizes=sizes), views), strict=True))
+    places = [location, *(layer.location for layer in layers)]
+    folders = dict(zip(places, _at_once(location, _Folder, places), strict=True))
+
+    def report(name: str) -> LayerReport:
+        problem = dataset.store.layer_problem(name)
+        if problem is not None:
+            return _broken(name, problem.message)
+        layer = dataset.layer(name)
+        return _layer(layer, [mags[view] for view in layer.mags.values()], folders[layer.location])
+
     return Report(
-        path=dataset.location.url,
+        path=location.url,
         name=dataset.name,
         voxel_size=(size.x, size.y, size.z),
-        layers=tuple(_layer_or_problem(dataset, name, sizes=sizes) for name in dataset.store.layer_names()),
-        mark=_mark_of(dataset.location),
-        notes=_leftovers(dataset.location, dataset.store.layer_names()),
+        layers=tuple(map(report, names)),
+        mark=folders[location].mark,
+        notes=folders[location].leftovers(names),
     )
 
 
-def _layer_or_problem(dataset: DatasetState, name: str, *, sizes: bool) -> LayerReport:
-    problem = dataset.store.layer_problem(name)
-    if problem is None:
-        return _layer(dataset.layer(name), sizes=sizes)
+def _at_once(place: Location, call: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Map in order; side by side where each item takes requests."""
+    return side_by_side(call, items, at_once=place.concurrency)
+
+
+class _Folder:
+    """A folder of a dataset or a layer, listed once. names: those in it, none if it can't be listed."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._has_no_others = False
+        self.names: list[str] = []
+        try:
+            self.names = list(location.list_all())
+            self._has_no_others = True
+        except UnlistableError:
+            with suppress(StorageError):
+                self.names = list(location.list())
+        except StorageError as error:
+            if not may_be_hidden(error, location):
+                raise
+
+    @property
+    def mark(self) -> str | None:
+        """What an unfinished copy or import has left in it."""
+        if self._has_no_others and storage.MARK_NAME not in self.names:
+            return None
+        mark = storage.read_mark(self._location)
+        if mark is None or mark.finished:
+            return None
+        how = "has not finished; run it again to finish it"
+        if mark.refused:
+            how = f"has failed; run it again once that is mended: {mark.refused}"
+        return f"{mark.what or mark.job}, started {mark.started}, {how}"
+
+    def leftovers(self, listed: Collection[str]) -> tuple[str, ...]:
+        """What killed deletions have left in it, of which `listed` are the names that have lost nothing."""
+        return tuple(
+            f"{self._location.child(name).url} was being deleted when the job was killed; what is left of it is "
+            "unlisted, and goes when something of that name is added"
+            for name in removing.noted_deletions(self.names)
+            if name not in listed
+        )
+
+
+def _broken(name: str, problem: str) -> LayerReport:
     return LayerReport(
         name=name, category="", dtype="", num_channels=0, data_format="", axes=(), bounding_box=None, mags=(),
-        problem=problem.message,
+        problem=problem,
     )  # fmt: skip
 
 
-def _layer(layer: LayerState, *, sizes: bool) -> LayerReport:
+def _layer(layer: LayerState, mags: Sequence[MagReport], folder: _Folder) -> LayerReport:
     own = [view.location.name for view in layer.mags.values() if not layer.is_foreign(view)]
     return LayerReport(
         name=layer.name,
@@ -145,13 +210,13 @@ def _layer(layer: LayerState, *, sizes: bool) -> LayerReport:
         data_format=str(layer.data_format),
         axes=layer.frame.axes,
         bounding_box=layer.bounding_box,
-        mags=(*(_mag(view, sizes=sizes) for view in layer.mags.values()), *_unlisted(layer)),
+        mags=(*mags, *_unlisted(layer, folder.names)),
         notes=(
             *_notes(layer),
             *_outside(layer),
-            *_leftovers(layer.location, own),
+            *folder.leftovers(own),
         ),
-        mark=_mark_of(layer.location),
+        mark=folder.mark,
     )
 
 
@@ -165,11 +230,11 @@ def _notes(layer: LayerState) -> tuple[str, ...]:
     return tuple(text for dialect in dialects for text in dialect.problems(facts))
 
 
-def _unlisted(layer: LayerState) -> Iterator[MagReport]:
+def _unlisted(layer: LayerState, names: Iterable[str]) -> Iterator[MagReport]:
     """Report the folders of mags that aren't listed: an unfinished job has marked them, or nobody knows them."""
     listed = {view.location for view in layer.mags.values()}
     try:
-        for name in layer.location.list():
+        for name in names:
             location = layer.location.child(name.rstrip("/"))
             if not name.endswith("/") or location in listed or is_scrap(location.name):
                 continue
@@ -178,8 +243,9 @@ def _unlisted(layer: LayerState) -> Iterator[MagReport]:
                 yield MagReport(mag=location.name, path=location.url, mark=_text(mark), listed=False)
             elif _is_mag(location.name) and next(iter(location.list()), None) is not None:
                 yield MagReport(mag=location.name, path=location.url, problem=_UNKNOWN, listed=False)
-    except StorageError:
-        return  # a place that can't be listed, such as a plain web server
+    except StorageError as error:
+        if not may_be_hidden(error, layer.location):
+            raise
 
 
 def _is_mag(name: str) -> bool:
@@ -188,17 +254,6 @@ def _is_mag(name: str) -> bool:
     except MagError:
         return False
     return True
-
-
-def _mark_of(folder: Location) -> str | None:
-    """What an unfinished copy or import has left in the folder of a layer or a dataset."""
-    mark = storage.read_mark(folder)
-    if mark is None or mark.finished:
-        return None
-    how = "has not finished; run it again to finish it"
-    if mark.refused:
-        how = f"has failed; run it again once that is mended: {mark.refused}"
-    return f"{mark.what or mark.job}, started {mark.started}, {how}"
 
 
 def _outside(layer: LayerState) -> Iterator[str]:
@@ -213,20 +268,6 @@ def _outside(layer: LayerState) -> Iterator[str]:
             yield f"{what} lies outside of this dataset, at {place.url}"
 
 
-def _leftovers(folder: Location, listed: Collection[str]) -> tuple[str, ...]:
-    """What killed deletions have left in a folder, of which `listed` are the names that have lost nothing."""
-    try:
-        names = noted_deletions(folder)
-    except StorageError:
-        return ()
-    return tuple(
-        f"{folder.child(name).url} was being deleted when the job was killed; what is left of it is unlisted, and goes "
-        "when something of that name is added"
-        for name in names
-        if name not in listed
-    )
-
-
 def _text(mark: storage.Mark) -> str:
     if mark.finished:
         return f"{mark.job}, started {mark.started}, was killed before it was listed; run it again"
@@ -237,8 +278,11 @@ def _text(mark: storage.Mark) -> str:
 
 def _size(location: Location) -> dict[str, Any]:
     try:
-        location.list_all()  # what can't be listed may answer for a folder with anything
-        return {"size": location.size()}
+        if location.local_path() is not None:
+            return {"size": location.size()}
+        # One listing; what can't be listed may answer for a folder with anything.
+        sizes = [size for path, size in location.list_files() if not is_scrap(path.rpartition("/")[2])]
+        return {"size": location.size() if not sizes or None in sizes else sum(filter(None, sizes))}
     except StorageError as error:
         return {"size_unknown": error.message}
 
@@ -246,7 +290,8 @@ def _size(location: Location) -> dict[str, Any]:
 def _mag(view: MagState, *, sizes: bool) -> MagReport:
     known: dict[str, Any] = {"mag": view.name, "path": view.location.url}
     try:
-        mark = storage.read_mark(view.location)
+        recorded = view.source.recorded
+        mark = None if recorded is not None else storage.read_mark(view.location)
         if mark is not None and not mark.finished:
             known["mark"] = _text(mark)
         handle = storage.open_array(
@@ -255,6 +300,7 @@ def _mag(view: MagState, *, sizes: bool) -> MagReport:
             axes=view.frame.axes,
             backend=view.source.backend,
             allow_incomplete=True,
+            facts=recorded,
         )
         spec = handle.spec
         known |= {

@@ -20,6 +20,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
 )
+from wkplug.filesystems.answers import answers_kept
 from wkplug.filesystems.zip import is_zip
 from wkplug.ops.importing.containers import choose_container, describe_container, inside_archive, is_sure
 from wkplug.ops.importing.grouping import find_name
@@ -28,7 +29,7 @@ from wkplug.ops.importing.values import needed_dtype
 from wkplug.ops.importing.volume import EVERYTHING, AxisRoles, has_alpha
 from wkplug.registry import Choice
 from wkplug.registry.explain import as_facts
-from wkplug.storage import locate
+from wkplug.storage import locate, nothing_at
 
 __all__ = [
     "ContainerReport",
@@ -118,6 +119,7 @@ class ContainerReport:
         }
 
 
+@answers_kept()
 def inspect_container(path: str, *, importer: str | None = None) -> ContainerReport | None:
     """Look at a container of another tool; None if no importer knows what is there.
 
@@ -149,6 +151,7 @@ def inspect_container(path: str, *, importer: str | None = None) -> ContainerRep
     return ContainerReport(path=location.url, choice=choice, layers=layers, notes=notes)
 
 
+@answers_kept()
 def inspect_image(path: str, *, reader: str | None = None, scene: int | str = 0) -> ImageReport:
     """Look at an image file (or a folder that some reader takes as one).
 
@@ -198,7 +201,9 @@ def _beginning(location: Location) -> tuple[int | None, bytes]:
     elif next(iter(location.list()), None) is not None:
         return None, b""
     if not location.exists():
-        raise MissingError(f"There is no file {location.url}.")
+        raise (
+            MissingError(f"There is no file {location.url}.") if location.lists_all else nothing_at(location)
+        )
     return location.size(), location.read(0, HEAD_BYTES)
 
 

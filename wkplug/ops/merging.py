@@ -6,6 +6,7 @@ made on. Work is divided by the shards of the target, so that jobs share none.
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -47,6 +48,7 @@ def merge(target: MagState, other: MagState, executor: AnyExecutor) -> None:
         executor=executor,
         default="threads",
         views=(target, other),
+        held=2 * min(_PIECE_BYTES, target.dtype.itemsize * math.prod(shard_shape)),
     )
     for _ in results:
         pass

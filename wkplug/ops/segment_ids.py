@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
 from wkplug.abc import Box
-from wkplug.execution import adapted, results_in_order
+from wkplug.execution import adapted, results_in_order, tasks_at_once
 from wkplug.geometry import grids
 from wkplug.model import changes, voxels
 from wkplug.model.states import LayerState
@@ -26,10 +27,12 @@ def refresh_largest_segment_id(layer: LayerState, *, executor: Any = None) -> in
     if 0 not in bounds[1]:
         spec, itemsize = handle.spec, handle.array.dtype.itemsize
         grid = job_grid(spec.shard_shape, bounds[1], itemsize)
-        work = partial(_largest, handle, tile_shape(grid, spec.chunk_shape, itemsize))
-        with adapted(executor, default="threads") as pool:
+        tile = tile_shape(grid, spec.chunk_shape, itemsize)
+        work = partial(_largest, handle, tile)
+        with adapted(executor, default="threads", places=[handle.location]) as pool:
             tasks = stored_tasks([handle], bounds, grid)
-            largest = max(results_in_order(work, tasks, executor=pool), default=0)
+            at_once = tasks_at_once(pool, 2 * itemsize * math.prod(tile))
+            largest = max(results_in_order(work, tasks, executor=pool, at_once=at_once), default=0)
     changes.set_layer_key(layer, "largestSegmentId", largest, "change its largest segment id")
     return largest
 

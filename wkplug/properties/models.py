@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from cattrs import Converter
 
 __all__ = [
-    "CURRENT_VERSION", "DATASET_ORDER", "LAYER_ORDER", "AttachmentProperties", "AttachmentsProperties",
+    "CURRENT_VERSION", "DATASET_ORDER", "FACTS_KEY", "LAYER_ORDER", "AttachmentProperties", "AttachmentsProperties",
     "DatasetProperties", "LayerProperties", "MagViewProperties", "SegmentationLayerProperties", "box_into_json",
     "check_dataset", "check_layer", "dataset_from_json", "get_dataset_converter", "is_old_layer", "layer_from_json",
     "layer_to_json", "mag_of", "mag_to_json", "update_dataset", "update_layer", "value_to_json",
@@ -137,6 +137,7 @@ class MagViewProperties:
     extra: whatever else the entry holds; what the storage format keeps there (`ArrayBackend.mag_properties`),
         and what other software added.
     cube_length: the entry `cubeLength` of `extra`, where users look for it.
+    facts: a copy of the array's own metadata, as `wkplug.storage.ArrayFacts` writes it; None where there is none.
     """
 
     mag: Mag = attrs.field(converter=Mag, metadata=_MAG)
@@ -146,6 +147,7 @@ class MagViewProperties:
     extra: dict[str, Any] = attrs.field(
         factory=dict, kw_only=True, converter=_as_dict, metadata=OVER_SEVERAL_KEYS
     )
+    facts: Any = attrs.field(default=None, kw_only=True, repr=False, metadata=OVER_SEVERAL_KEYS)
 
     def __attrs_post_init__(self) -> None:
         if self.cube_length is None:
@@ -154,16 +156,18 @@ class MagViewProperties:
             self.extra.setdefault("cubeLength", self.cube_length)
 
 
+FACTS_KEY = "wkplugArray"
+"""Ours, in the entry of a mag: `MagViewProperties.facts`."""
 _MAG_KEYS = frozenset({*(field.key for field in fields_of(MagViewProperties)), "channelIndex"})
 MAG_ORDER = ("mag", "path", "axisOrder", "channelIndex")
 
 
 def mag_from_json(raw: Mapping[str, Any]) -> MagViewProperties:
     """Read one entry of `mags`."""
-    extra = {}
-    if not raw.keys() <= _MAG_KEYS:
-        extra = {key: value for key, value in raw.items() if key not in _MAG_KEYS}
-    return read(MagViewProperties, raw, extra=extra)
+    if raw.keys() <= _MAG_KEYS:
+        return read(MagViewProperties, raw, extra={})
+    extra = {key: value for key, value in raw.items() if key not in _MAG_KEYS}
+    return read(MagViewProperties, raw, facts=extra.pop(FACTS_KEY, None), extra=extra)
 
 
 def mag_to_json(mag: MagViewProperties, old: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -172,7 +176,9 @@ def mag_to_json(mag: MagViewProperties, old: Mapping[str, Any] | None = None) ->
     new = {key: written[key] for key in ("mag", "path") if key in written} | mag.extra
     if mag.cube_length is not None:
         new["cubeLength"] = mag.cube_length
-    return merge(old, new | written, frozenset(), MAG_ORDER)
+    if mag.facts is not None:
+        new[FACTS_KEY] = mag.facts
+    return merge(old, new | written, frozenset({FACTS_KEY}), MAG_ORDER)
 
 
 _MAGS = kind(

@@ -27,6 +27,7 @@ from wkplug.geometry import Mag, NDBoundingBox, NormalizedBoundingBox
 from wkplug.properties.document import put
 from wkplug.properties.models import (
     DATASET_ORDER,
+    FACTS_KEY,
     LAYER_ORDER,
     LayerProperties,
     MagViewProperties,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AddLayer", "AddMag", "ExtendBox", "Operation", "RemoveLayer", "RemoveMag", "RenameLayer", "SetBox",
-    "SetDatasetKey", "SetLayerKey",
+    "SetDatasetKey", "SetFacts", "SetLayerKey",
 ]  # fmt: skip
 
 _STRUCTURE = frozenset({"name", "mags", "boundingBox", "additionalAxes", "dataLayers"})
@@ -188,6 +189,38 @@ class RemoveMag(Operation):
         mags = list(entry.raw["mags"])
         del mags[index]
         return _with_mags(state, entry, mags)
+
+
+@attrs.frozen
+class SetFacts(Operation):
+    """Record what the array of a mag says by now; None takes away what is recorded. Nothing happens without the mag.
+
+    instead_of: what was recorded when the array was changed. Where it is something else by now, another writer has
+    changed the array too, and nobody knows who was last: then the facts go.
+    """
+
+    layer: str
+    mag: Mag = attrs.field(converter=Mag)
+    facts: Any
+    instead_of: Any
+
+    def replay(self, state: State) -> State:
+        """Give the state after the change."""
+        entry = state.entries.get(self.layer)
+        if entry is None or entry.problem is not None:
+            return state
+        index = _find(entry, self.mag)
+        if index is None:
+            return state
+        mags = list(entry.raw["mags"])
+        recorded = mags[index].get(FACTS_KEY)
+        facts = self.facts if recorded == self.instead_of else None
+        if facts == recorded:
+            return state
+        mags[index] = {key: value for key, value in mags[index].items() if key != FACTS_KEY}
+        if facts is not None:
+            mags[index][FACTS_KEY] = facts
+        return state.with_layer({**entry.raw, "mags": mags}, instead_of=entry.raw["name"])
 
 
 @attrs.frozen

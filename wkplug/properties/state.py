@@ -8,10 +8,15 @@ are known by their name, in the file's order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
-from wkplug.errors import ForbiddenError, LayerNotFoundError, MissingError, PropertiesError
+from wkplug.errors import (
+    ForbiddenError,
+    LayerNotFoundError,
+    MissingError,
+    PropertiesError,
+    UnlistableError,
+)
 from wkplug.geometry import Mag
 from wkplug.properties import document
 from wkplug.properties.models import (
@@ -24,7 +29,6 @@ from wkplug.properties.models import (
     update_layer,
 )
 from wkplug.properties.schema import existing_name_problem
-from wkplug.storage.copying import can_be_listed
 
 if TYPE_CHECKING:
     from wkplug.abc import Location
@@ -100,10 +104,10 @@ class _Layers(Sequence["LayerProperties"]):
         return repr(list(self))
 
 
-def _checked(layer: Any, file: str, where: str, root: Location) -> Entry:
+def _checked(layer: Any, file: str, where: str, places: _Places) -> Entry:
     try:
         check_layer(layer, file, where)
-        return Entry(update_layer(layer, partial(_find, root)) if is_old_layer(layer) else layer)
+        return Entry(update_layer(layer, places.find) if is_old_layer(layer) else layer)
     except (PropertiesError, MissingError) as error:
         return Entry(layer, error)
 
@@ -135,6 +139,7 @@ class State:
         check_dataset(raw, file)
         entries: dict[str, Entry] = {}
         known = before.entries if before is not None else {}
+        places = _Places(root)
         for index, layer in enumerate(raw["dataLayers"]):
             where = f"dataLayers[{index}]"
             name = layer.get("name") if type(layer) is dict else None
@@ -142,7 +147,7 @@ class State:
                 name = where
             entry = known.get(name)
             if entry is None or entry.raw != layer:
-                entry = _checked(layer, file, where, root)
+                entry = _checked(layer, file, where, places)
             if name in entries:
                 text = f"is {name!r}, which dataLayers[{list(entries).index(name)}] is called already"
                 name, entry = where, Entry(layer, PropertiesError(f"{file}: {where}.name {text}."))
@@ -228,22 +233,41 @@ class State:
         return state
 
 
-def _find(root: Location, mag: Mag, layer: str) -> str:
-    """Look for a mag whose path files of older releases don't say; MissingError if its folder isn't there."""
-    short, long = mag.to_layer_name(), mag.to_long_layer_name()
-    for name in dict.fromkeys((short, long)):
-        try:
-            if root.child(layer, name).exists():
+class _Places:
+    """Where the mags lie whose paths files of older releases don't say; folders on stores are listed once."""
+
+    def __init__(self, root: Location) -> None:
+        self._root = root
+        self._listed: dict[str, frozenset[str]] = {}
+
+    def find(self, mag: Mag, layer: str) -> str:
+        """Give the path of a mag; MissingError if its folder isn't there."""
+        root = self._root
+        short, long = mag.to_layer_name(), mag.to_long_layer_name()
+        for name in dict.fromkeys((short, long)):
+            try:
+                if self._is_there(layer, name):
+                    return f"./{layer}/{name}"
+            except ForbiddenError:
+                # Buckets that may be read but not listed can't say what is there; reading will tell.
                 return f"./{layer}/{name}"
-        except ForbiddenError:
-            # Buckets that may be read but not listed can't say what is there; reading will tell.
-            return f"./{layer}/{name}"
-    if not can_be_listed(root):
-        return (
-            f"./{layer}/{short}"  # web servers don't know their own folders; opening the mag tries both names
+        if not root.lists_all:
+            # Web servers don't know their own folders; opening the mag tries both names.
+            return f"./{layer}/{short}"
+        raise MissingError(
+            f"The layer {layer!r} of {root.url} lists the mag {short} without a path, but neither "
+            f"{layer}/{short} nor {layer}/{long} is there.",
+            hint="Move the mag's folder to one of these places, or take the mag out of the properties file.",
         )
-    raise MissingError(
-        f"The layer {layer!r} of {root.url} lists the mag {short} without a path, but neither "
-        f"{layer}/{short} nor {layer}/{long} is there.",
-        hint="Move the mag's folder to one of these places, or take the mag out of the properties file.",
-    )
+
+    def _is_there(self, layer: str, name: str) -> bool:
+        folder = self._root.child(layer)
+        if folder.local_path() is not None:
+            return folder.child(name).exists()
+        if layer not in self._listed:
+            try:
+                names = folder.list_all()
+            except UnlistableError:
+                return folder.child(name).exists()
+            self._listed[layer] = frozenset(found.rstrip("/") for found in names)
+        return name in self._listed[layer]

@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from wkplug.errors import PluginError
 from wkplug.lazy import names_of
+from wkplug.registry import missing
 from wkplug.registry.manager import Manager, Registered
-from wkplug.registry.plugins import COMMAND, EXECUTOR, REMOTE, Plugin, PluginWarning, State
+from wkplug.registry.plugins import COMMAND, EXECUTOR, REMOTE, VIEWER, Plugin, PluginWarning, State
 from wkplug.registry.registry import Registry, current_registry, get_manager, use_manager
 from wkplug.registry.selection import Choice, Ranked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from wkplug.abc import Executor, RemoteService
+    from wkplug.abc import Executor, RemoteService, Viewer
     from wkplug.registry.arrays import (
+        array_markers,
         axes_of_format,
         backend,
         check_backends,
@@ -34,19 +36,23 @@ if TYPE_CHECKING:
         create_array,
         dialects,
         formats,
+        metadata_files,
         open_array,
     )
     from wkplug.registry.files import (
         all_readers_failed,
         choose_exporter,
+        choose_filesystem,
         choose_importer,
         choose_reader,
         contents_of,
         exporter,
-        filesystem,
         importer,
+        importer_of_scheme,
         markers,
         open_with_another_reader,
+        place,
+        read_link,
         schemes,
     )
     from wkplug.registry.modes import interpolation, interpolations
@@ -55,12 +61,14 @@ else:
         __name__,
         {
             "arrays": (
-                "axes_of_format", "backend", "check_backends", "check_format", "choose_backend", "choose_creator",
-                "choose_format", "create_array", "dialects", "formats", "open_array",
+                "array_markers", "axes_of_format", "backend", "check_backends", "check_format", "choose_backend",
+                "choose_creator", "choose_format", "create_array", "dialects", "formats", "metadata_files",
+                "open_array",
             ),
             "files": (
-                "all_readers_failed", "choose_exporter", "choose_importer", "choose_reader", "contents_of",
-                "exporter", "filesystem", "importer", "markers", "open_with_another_reader", "schemes",
+                "all_readers_failed", "choose_exporter", "choose_filesystem", "choose_importer", "choose_reader",
+                "contents_of", "exporter", "importer", "importer_of_scheme", "markers", "open_with_another_reader",
+                "place", "read_link", "schemes",
             ),
             "modes": ("interpolation", "interpolations"),
         },
@@ -68,12 +76,13 @@ else:
 
 __all__ = [
     "Choice", "Manager", "Plugin", "PluginWarning", "Ranked", "Registered", "Registry", "State",
-    "all_readers_failed", "axes_of_format", "backend", "check_backends", "check_format", "choose_backend",
-    "choose_creator", "choose_exporter", "choose_format", "choose_importer", "choose_reader", "command",
-    "commands", "contents_of", "create_array", "current_registry", "dialects", "executor", "executors",
-    "exporter", "filesystem", "formats", "get_manager", "importer", "interpolation", "interpolations",
-    "markers", "open_array", "open_with_another_reader", "remote", "remote_exports", "remotes", "schemes",
-    "service_for", "use_manager",
+    "all_readers_failed", "array_markers", "axes_of_format", "backend", "check_backends", "check_format",
+    "choose_backend", "choose_creator", "choose_exporter", "choose_filesystem", "choose_format",
+    "choose_importer", "choose_reader", "command", "commands", "contents_of", "create_array",
+    "current_registry", "dialects", "executor", "executors", "exporter", "formats",
+    "get_manager", "importer", "importer_of_scheme", "interpolation", "interpolations", "markers",
+    "metadata_files", "open_array", "open_with_another_reader", "place", "read_link", "remote", "remote_exports",
+    "remotes", "schemes", "service_for", "use_manager", "viewer",
 ]  # fmt: skip
 
 
@@ -91,7 +100,7 @@ def executor(name: str, options: Mapping[str, Any] | None = None) -> Executor:
     return registry.make(EXECUTOR, registry.find(EXECUTOR, name), options)
 
 
-# --- services and commands --------------------------------------------------------------------------------
+# --- services, commands and viewers --------------------------------------------------------------------------------
 
 
 def remotes() -> tuple[str, ...]:
@@ -149,3 +158,14 @@ def commands() -> dict[str, str]:
 def command(name: str) -> Any:
     """Give a plugin's command, a `click.Command`."""
     return current_registry().get(COMMAND, name)
+
+
+def viewer() -> Viewer:
+    """Give the viewer with the highest priority; where there is none, the error says what to install."""
+    registry = current_registry()
+    offers = registry.offers(VIEWER)
+    if offers:
+        best = min(offers, key=lambda each: (-each.spec.priority, each.spec.name))
+        return registry.build(VIEWER, best)
+    known = (name for entry in missing.known().values() for name in entry.get("viewers", ()))
+    return registry.get(VIEWER, next(known))

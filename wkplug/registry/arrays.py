@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from wkplug.abc.arrays import ArrayBackend, ProbeScore, Problem
+from wkplug.abc.arrays import ArrayBackend, ProbeScore
+from wkplug.abc.problems import Problem
 from wkplug.config import Rule, current
 from wkplug.errors import (
     ConfigError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from wkplug.registry.manager import Registered
 
 __all__ = [
+    "array_markers",
     "axes_of_format",
     "backend",
     "check_backends",
@@ -46,6 +48,7 @@ __all__ = [
     "dialects",
     "formats",
     "matching_rules",
+    "metadata_files",
     "open_array",
 ]
 
@@ -55,6 +58,21 @@ Purpose: TypeAlias = Literal["r", "r+", "create"]
 def formats() -> tuple[str, ...]:
     """Give the data formats that enabled plugins offer, sorted."""
     return tuple(sorted({offer.spec.format for offer in current_registry().offers(BACKEND)}))
+
+
+def array_markers(data_format: str | None = None) -> frozenset[str]:
+    """The names of the files that make a folder an array of a format, by default of any at hand."""
+    return frozenset(
+        marker
+        for offer in current_registry().offers(BACKEND)
+        if data_format in (None, offer.spec.format)
+        for marker in offer.spec.markers
+    )
+
+
+def metadata_files() -> frozenset[str]:
+    """The names of all files that may describe an array in its folder, of whatever format."""
+    return array_markers() | current_registry().values(BACKEND, "sidecars")
 
 
 def axes_of_format(name: str) -> tuple[str, ...] | None:

@@ -18,8 +18,10 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc.arrays import ProbeScore, Problem
+from wkplug.abc.arrays import ProbeScore
 from wkplug.abc.images import ImageReader
+from wkplug.abc.locations import Filesystem, Location
+from wkplug.abc.problems import Problem
 from wkplug.config import current
 from wkplug.errors import (
     ConfigError,
@@ -40,22 +42,25 @@ from wkplug.registry.registry import current_registry, once
 from wkplug.registry.selection import Choice, Preference
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from wkplug.abc import Exporter, Filesystem, Image, Importer, Location
+    from wkplug.abc import Exporter, Image, Importer, LinkedLayer
     from wkplug.registry.manager import Registered
 
 __all__ = [
     "all_readers_failed",
     "choose_exporter",
+    "choose_filesystem",
     "choose_importer",
     "choose_reader",
     "contents_of",
     "exporter",
-    "filesystem",
     "importer",
+    "importer_of_scheme",
     "markers",
     "open_with_another_reader",
+    "place",
+    "read_link",
     "schemes",
 ]
 
@@ -67,16 +72,30 @@ _AGAIN = "Export or download the image again, or move the file away."
 # --- filesystems ------------------------------------------------------------------------------------------
 
 
-def filesystem(url: str) -> Filesystem:
-    """Give the filesystem for a URL or a plain path. UnknownSchemeError if there is none for its scheme."""
-    # Every place of a dataset comes through here, so the last answer for a scheme is kept with its settings.
+def place(url: str, *, options: Mapping[str, Any] | None = None) -> Location:
+    """Open the place at a URL, or at a plain path, by the filesystem for it, as it is asked for by `options`.
+
+    UnknownSchemeError if there is none for its scheme; of several, the first in rank that has no problem.
+    """
+    # Every place of a dataset comes through here: who takes whatever comes is kept, by scheme and settings.
     registry, settings, scheme = current_registry(), current(), _scheme_of(url)
     last = registry.last_filesystems.get(scheme)
-    if last is None or last[0] is not settings:
-        made = _choose_filesystem(scheme, url).winner
-        last = registry.last_filesystems[scheme] = (settings, made)
-    filesystem: Filesystem = last[1]
-    return filesystem
+    if last is not None and last[0] is settings:
+        kept: Location = last[1].location(url, options=options or None)
+        return kept
+    opened: dict[str, Location] = {}
+
+    def ask(offer: Registered) -> Iterable[Problem]:
+        found = registry.build(FILESYSTEM, offer).attempt(url, options=options or None)
+        if not isinstance(found, Location):
+            return found
+        opened[offer.spec.name] = found
+        return ()
+
+    choice = _choose_filesystem(url, ask)
+    if type(choice.winner).problems is Filesystem.problems and all(ranked.able for ranked in choice.ranking):
+        registry.last_filesystems[scheme] = (settings, choice.winner)
+    return opened[choice.name]
 
 
 def schemes() -> frozenset[str]:
@@ -101,8 +120,24 @@ def _scheme_of(url: str) -> str:
     return ""
 
 
-def _choose_filesystem(scheme: str, url: str) -> Choice:
-    """Choose who opens URLs of a scheme. UnknownSchemeError if nobody does."""
+def choose_filesystem(
+    url: str, *, options: Mapping[str, Any] | None = None, thorough: bool = False
+) -> Choice:
+    """Choose who opens a URL; the choice's `winner` is the Filesystem. UnknownSchemeError if nobody does.
+
+    thorough: ask all, to explain the choice.
+    """
+
+    def ask(offer: Registered) -> tuple[Problem, ...]:
+        return tuple(current_registry().build(FILESYSTEM, offer).problems(url, options=options))
+
+    return _choose_filesystem(url, ask, thorough=thorough)
+
+
+def _choose_filesystem(
+    url: str, ask: Callable[[Registered], Iterable[Problem]], *, thorough: bool = False
+) -> Choice:
+    scheme = _scheme_of(url)
     registry = current_registry()
     offers = [offer for offer in registry.offers(FILESYSTEM) if scheme in offer.spec.schemes]
     if not offers:
@@ -125,16 +160,21 @@ def _choose_filesystem(scheme: str, url: str) -> Choice:
     preference = None
     configured = current().filesystems.get(scheme)
     if configured is not None:
+        names = [offer.spec.name for offer in offers]
+        # As with array backends, the implementation alone is enough.
+        full = next((name for name in names if name.partition("+")[2] == configured), configured)
         source = current().source_of(("filesystems", scheme))
-        preference = _listed_preference((configured,), [offer.spec.name for offer in offers], source)
+        preference = _listed_preference((configured if configured in names else full,), names, source)
     return registry.choose(
         FILESYSTEM,
         offers,
         what=f"opening '{url}'",
         preference=preference,
+        ask=ask,
         advice=lambda names: (
             f'Choose in the configuration:\n[filesystems]\n{scheme or "file"} = "{names[0]}"'
         ),
+        thorough=thorough,
     )
 
 
@@ -498,11 +538,41 @@ def importer(name: str) -> Importer:
     return current_registry().get(IMPORTER, name)
 
 
+def importer_of_scheme(scheme: str) -> str | None:
+    """Give the name of the importer that viewers' links call so, None if there is none."""
+    return next(
+        (
+            offer.spec.name
+            for offer in current_registry().offers(IMPORTER)
+            if scheme.lower() in offer.spec.schemes
+        ),
+        None,
+    )
+
+
+def read_link(text: str) -> tuple[LinkedLayer, ...] | str | None:
+    """Read a viewer's link, see `Importer.linked`; None if no importer takes the text for one."""
+    registry = current_registry()
+    for offer in registry.offers(IMPORTER):
+        if any(mark in text for mark in offer.spec.link_marks):
+            reader: Importer = registry.build(IMPORTER, offer)
+            found = reader.linked(text)
+            if found is not None:
+                return found
+    return None
+
+
+def _is_named(offer: Registered) -> bool:
+    """Whether an importer names marker files or suffixes."""
+    return bool(offer.spec.markers or offer.spec.suffixes)
+
+
 def choose_importer(location: Location, explicit: str | None = None) -> Choice:
     """Choose who describes the foreign container at `location`; `winner` is the Importer.
 
-    Its marker files, its suffix and the importers' probes count. UnlistableError if nobody recognises it by its
-    files, and the place doesn't tell what is in it.
+    Its marker files, its suffix and the importers' probes count; importers that name neither, and look through all
+    files, are asked where no other is certain. UnlistableError if nobody recognises it by its files, and the place
+    doesn't tell what is in it.
     """
     registry = current_registry()
     if explicit is not None:
@@ -523,12 +593,12 @@ def choose_importer(location: Location, explicit: str | None = None) -> Choice:
 
     name = location.name.lower()
     claims = []
-    for offer in registry.offers(IMPORTER):
+    for offer in sorted(registry.offers(IMPORTER), key=lambda offer: not _is_named(offer)):
         spec = offer.spec
         claimed = (
-            not (spec.markers or spec.suffixes)
-            or name.endswith(spec.suffixes)
-            or any(location.child(marker).exists() for marker in spec.markers)
+            name.endswith(spec.suffixes) or any(location.child(marker).exists() for marker in spec.markers)
+            if _is_named(offer)
+            else max(scores.values(), default=0) < ProbeScore.CERTAIN
         )
         if claimed and not _is_refused(registry.problems(IMPORTER, offer, ask)):
             claims.append(offer)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         OpenArray,
         RemoteSpec,
         SettingsSpec,
+        ViewerSpec,
     )
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "wkplug_open_array",
     "wkplug_remotes",
     "wkplug_settings",
+    "wkplug_viewers",
 ]
 
 # What a specification returns is its type and its docstring; no body is ever run.
@@ -105,6 +107,11 @@ def wkplug_exporters() -> Iterable[ExporterSpec]:
 @hookspec
 def wkplug_remotes() -> Iterable[RemoteSpec]:
     """Services behind dataset URLs; the factory gives a `wkplug.abc.RemoteService`."""
+
+
+@hookspec
+def wkplug_viewers() -> Iterable[ViewerSpec]:
+    """Ways to look at datasets; the factory gives a `wkplug.abc.Viewer`."""
 
 
 # --- work -------------------------------------------------------------------------------------------------

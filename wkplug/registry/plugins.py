@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BACKEND", "BUILTIN", "COMMAND", "DIALECT", "EXECUTOR", "EXPORTER", "FILESYSTEM", "HOOK_SPECS", "IMPORTER",
-    "INTERPOLATION", "KINDS", "READER", "REMOTE", "SETTINGS", "Kind", "Plugin", "PluginWarning", "State", "broken",
-    "cause_of",
+    "INTERPOLATION", "KINDS", "READER", "REMOTE", "SETTINGS", "VIEWER", "Kind", "Plugin", "PluginWarning", "State",
+    "broken", "cause_of",
 ]  # fmt: skip
 
 BUILTIN = "builtin"
@@ -156,6 +156,7 @@ REMOTE: Kind[abc.RemoteService] = Kind(
     "remote service", "wkplug_remotes", specs.RemoteSpec, "RemoteService", "remotes"
 )
 SETTINGS: Kind[Any] = Kind("settings class", "wkplug_settings", specs.SettingsSpec, None, "settings")
+VIEWER: Kind[abc.Viewer] = Kind("viewer", "wkplug_viewers", specs.ViewerSpec, "Viewer", "viewers")
 
 KINDS: tuple[Kind[Any], ...] = (
     BACKEND,
@@ -169,6 +170,7 @@ KINDS: tuple[Kind[Any], ...] = (
     READER,
     REMOTE,
     SETTINGS,
+    VIEWER,
 )
 
 HOOK_SPECS: dict[str, type[specs.Spec]] = {kind.hook: kind.spec for kind in KINDS}

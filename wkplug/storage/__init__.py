@@ -4,13 +4,15 @@ Here formats and engines end: above this package there are only locations, handl
 opens an array is the registry's decision, what the voxels mean the dataset's.
 """
 
-from wkplug.storage.arrays import ArrayHandle, create_array, forget, open_array
+from wkplug.storage.arrays import ArrayHandle, create_array, forget, open_array, watched
 from wkplug.storage.budget import check_unpacked_size
-from wkplug.storage.copying import can_be_listed, copy_tree
+from wkplug.storage.copying import Part, copy_parts, copy_tree, nothing_at
+from wkplug.storage.facts import ArrayFacts, KnownFiles
 from wkplug.storage.locating import check_apart, is_inside, is_trusted, locate, relative_to, resolve_inside
 from wkplug.storage.marks import (
     MARK_NAME,
     Mark,
+    check_complete,
     clear_mark,
     finish_mark,
     is_complete,
@@ -22,12 +24,16 @@ from wkplug.storage.replacing import place_of_new
 
 __all__ = [
     "MARK_NAME",
+    "ArrayFacts",
     "ArrayHandle",
+    "KnownFiles",
     "Mark",
-    "can_be_listed",
+    "Part",
     "check_apart",
+    "check_complete",
     "check_unpacked_size",
     "clear_mark",
+    "copy_parts",
     "copy_tree",
     "create_array",
     "finish_mark",
@@ -36,6 +42,7 @@ __all__ = [
     "is_inside",
     "is_trusted",
     "locate",
+    "nothing_at",
     "open_array",
     "place_of_new",
     "read_mark",
@@ -43,4 +50,5 @@ __all__ = [
     "relative_to",
     "resolve_inside",
     "set_mark",
+    "watched",
 ]

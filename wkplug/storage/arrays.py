@@ -8,29 +8,35 @@ when `forget` says that what is on disk has changed.
 The registry chooses the backend and runs the hooks; here is the cache of what is open already. An array in
 the cache is used again only if it was asked for in the same way, under the same settings, and nothing has
 changed in its folder since. That can be seen for one system call on local places only; elsewhere arrays are
-opened anew (their handles still stay open).
+opened anew (their handles still stay open), from what is known of their metadata where something is (`facts`).
 
 A backend says what two processes may write side by side (`ArrayCapabilities.concurrent_writes`). What
 covers whole cells of that grid needs no lock. A cell that is covered only in part is read, changed and
 written back under the cell's own lock. Locks are taken in one order by everybody, so that nobody waits in a
-circle; boxes with many such cells are written piece by piece. An edge cell that reaches beyond the array
-counts as covered in part, because another process may have made the array larger meanwhile: it is locked,
-and the array is opened again first if its metadata have changed (seen on local places only).
+circle; boxes with many such cells are written piece by piece. On places where several requests at the same time
+are worth it, each cell is written on its own, side by side, and nobody holds two locks. An array at a place that
+tells of other writers itself needs none (`Array.concurrent_writes`).
+
+An edge cell that reaches beyond the array counts as covered in part, because another process may have made the
+array larger meanwhile: it is locked, and the array is opened again first if its metadata have changed (seen on
+local places only).
 """
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import threading
 import weakref
 from collections import OrderedDict
 from contextlib import ExitStack
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from wkplug import registry
-from wkplug.abc import Array, ArrayBackend, CreateArray, OpenArray
+from wkplug.abc import Array, ArrayBackend, CreateArray, OpenArray, write_objects
 from wkplug.config import current
 from wkplug.errors import (
     MissingError,
@@ -39,8 +45,10 @@ from wkplug.errors import (
     ShapeMismatchError,
     UnsafePathError,
 )
+from wkplug.geometry import grids
 from wkplug.notices import warn_user
 from wkplug.storage.budget import check_read_size
+from wkplug.storage.facts import ArrayFacts, KnownFiles
 from wkplug.storage.locating import locate
 from wkplug.storage.marks import check_complete
 from wkplug.storage.replacing import recover
@@ -53,7 +61,7 @@ if TYPE_CHECKING:
     from wkplug.abc import ArrayCapabilities, ArraySpec, Box, Location, Mode
     from wkplug.registry import Choice
 
-__all__ = ["ArrayHandle", "create_array", "forget", "open_array", "partial_cells", "pieces"]
+__all__ = ["ArrayHandle", "create_array", "forget", "open_array", "partial_cells", "pieces", "watched"]
 
 Fingerprint: TypeAlias = tuple[int, int] | None
 
@@ -93,9 +101,10 @@ class ArrayHandle:
         backend: ArrayBackend,
         mode: Mode,
         axes: tuple[str, ...] | None,
-        opener: Callable[[], Array],
+        opener: Callable[[Location], Array],
         array: Array | None = None,
         fingerprint: Fingerprint = None,
+        place: Location | None = None,
     ) -> None:
         self.location = location
         self.backend = backend
@@ -103,6 +112,7 @@ class ArrayHandle:
         self.axes = axes
         self._opener = opener
         self._fingerprint = fingerprint
+        self._place = place
         self.finder: Callable[[], Location | None] | None = None
         """Asked where the array lies by now when it isn't where it was."""
         self._guard = threading.Lock()
@@ -119,7 +129,9 @@ class ArrayHandle:
             if found is None:
                 # Taken before opening, so that what changes meanwhile is seen later.
                 self._fingerprint = folder_fingerprint(self.location)
-                self.array = found = self._opener()
+                place = watched(self.location)
+                self.array = found = self._opener(place)
+                self._place = _let_through(place)
             return found
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -138,6 +150,14 @@ class ArrayHandle:
     def spec(self) -> ArraySpec:
         """Axes, shape, dtype, chunk and shard shape."""
         return self.array.spec
+
+    @property
+    def facts(self) -> ArrayFacts | None:
+        """The array's metadata as they were last read or written through this handle, for the properties to keep.
+
+        None on local places, and where the backend's metadata are not one small file in the array's folder.
+        """
+        return self._place.facts if isinstance(self._place, KnownFiles) else None
 
     def found_again(self) -> bool:
         """Whether the array that is gone was found at another place, where it is opened at its next use."""
@@ -173,11 +193,19 @@ class ArrayHandle:
             raise ShapeMismatchError(f"The data have the shape {data.shape}, the box {tuple(box[1])}.")
         locked_write(self, box, data)
 
-    def resize(self, shape: tuple[int | None, ...]) -> None:
-        """Change the shape (all axes, voxels); other handles of this process see it at their next use."""
+    def resize(self, shape: tuple[int | None, ...], *, unchanged: bool = False) -> None:
+        """Change the shape (all axes, voxels); other handles of this process see it at their next use.
+
+        unchanged: without a lock, but only if the array's metadata are still those that `facts` tells, ConflictError if
+        not. For places that check conditions.
+        """
         self._check_writable()
-        with self.location.lock("resize"):
-            self.fresh_array().resize(shape)
+        if unchanged and isinstance(self._place, KnownFiles):
+            with self._place.unchanged():
+                self.array.resize(shape)
+        else:
+            with self.location.lock("resize"):
+                self.fresh_array().resize(shape)
         forget(self.location, but=self)
 
     def stored_boxes(self) -> Iterator[Box]:
@@ -318,14 +346,19 @@ def open_array(
     axes: tuple[str, ...] | None = None,
     backend: str | None = None,
     allow_incomplete: bool = False,
+    facts: ArrayFacts | None = None,
 ) -> ArrayHandle:
     """Open the array at `location` (anything that `locate` takes).
 
     Without `data_format` every backend looks whether the array is its own. `axes` are the names that the
     dataset records, in storage order; `backend` is an implementation that must be taken. MissingError if
     there is no array, IncompleteMagError if a job has left its mark there, unless `allow_incomplete`.
+
+    facts: what the array's metadata say, where that is known already; then nothing at all is asked for.
     """
     place = locate(location)
+    if facts is not None and place.local_path() is None:
+        return _opened(place, data_format, mode, axes, backend, facts)
     if not allow_incomplete:
         check_complete(place)
     try:
@@ -338,8 +371,15 @@ def open_array(
 
 
 def _opened(
-    place: Location, data_format: str | None, mode: Mode, axes: tuple[str, ...] | None, backend: str | None
+    place: Location,
+    data_format: str | None,
+    mode: Mode,
+    axes: tuple[str, ...] | None,
+    backend: str | None,
+    facts: ArrayFacts | None = None,
 ) -> ArrayHandle:
+    if place.local_path() is None:
+        return _opened_elsewhere(place, data_format, mode, axes, backend, facts)
     settings = current()
     key = (place.url, data_format, mode, axes, backend)
     entry = _cache.get(key, place, settings)
@@ -353,8 +393,39 @@ def _opened(
         entry = _Entry(settings, fingerprint, array, chosen)
         if fingerprint is not None:
             _cache.put(key, entry)
-    opener = _opener(place, entry.backend, mode, axes)
+    opener = _opener(entry.backend, mode, axes)
     return ArrayHandle(place, entry.backend, mode, axes, opener, entry.array, entry.fingerprint)
+
+
+def _opened_elsewhere(
+    place: Location,
+    data_format: str | None,
+    mode: Mode,
+    axes: tuple[str, ...] | None,
+    backend: str | None,
+    facts: ArrayFacts | None,
+) -> ArrayHandle:
+    """Open an array on a place that is no local disk: its metadata are read once, whoever looks at them."""
+    known = watched(place, facts)
+    choice = registry.choose_backend(known, data_format=data_format, mode=mode, explicit=backend)
+    _warn_of(choice)
+    chosen: ArrayBackend = choice.winner
+    array = registry.open_array(OpenArray(location=known, mode=mode, axes=axes, backend=chosen))
+    opener = _opener(chosen, mode, axes)
+    return ArrayHandle(place, chosen, mode, axes, opener, array, None, _let_through(known))
+
+
+def watched(place: Location, facts: ArrayFacts | None = None) -> Location:
+    """The place as one that knows what it is asked for, and what is written there; local disks as they are."""
+    if place.local_path() is not None:
+        return place
+    return KnownFiles(place, registry.metadata_files(), facts)
+
+
+def _let_through(place: Location) -> Location:
+    if isinstance(place, KnownFiles):
+        place.let_through()
+    return place
 
 
 def _warn_of(choice: Choice) -> None:
@@ -363,10 +434,8 @@ def _warn_of(choice: Choice) -> None:
         warn_user(f"{problem.text} {problem.remedy}".strip(), UserWarning)
 
 
-def _opener(
-    place: Location, backend: ArrayBackend, mode: Mode, axes: tuple[str, ...] | None
-) -> Callable[[], Array]:
-    def opened() -> Array:
+def _opener(backend: ArrayBackend, mode: Mode, axes: tuple[str, ...] | None) -> Callable[[Location], Array]:
+    def opened(place: Location) -> Array:
         return registry.open_array(OpenArray(location=place, mode=mode, axes=axes, backend=backend))
 
     return opened
@@ -392,10 +461,11 @@ def create_array(
         )
         _warn_of(choice)
     chosen: ArrayBackend = choice.winner
-    array = registry.create_array(CreateArray(location=place, spec=spec, backend=chosen))
+    known = _let_through(watched(place))
+    array = registry.create_array(CreateArray(location=known, spec=spec, backend=chosen))
     forget(place)
-    opener = _opener(place, chosen, "r+", spec.axes)
-    return ArrayHandle(place, chosen, "r+", spec.axes, opener, array, folder_fingerprint(place))
+    opener = _opener(chosen, "r+", spec.axes)
+    return ArrayHandle(place, chosen, "r+", spec.axes, opener, array, folder_fingerprint(place), known)
 
 
 def forget(location: Any, *, but: ArrayHandle | None = None) -> None:
@@ -414,7 +484,8 @@ def reopen(location: Location, backend: str, mode: Mode, axes: tuple[str, ...] |
     """Unpickle a handle: the same backend, and nothing is opened before it is used."""
     chosen: ArrayBackend = registry.backend(backend)
 
-    def opened() -> Array:
+    def opened(place: Location) -> Array:
+        del place  # the backend may have become another one
         return _opened(location, chosen.format, mode, axes, backend).array
 
     return ArrayHandle(location, chosen, mode, axes, opened)
@@ -425,7 +496,7 @@ def reopen(location: Location, backend: str, mode: Mode, axes: tuple[str, ...] |
 
 def write_grid(capabilities: ArrayCapabilities, array: Array) -> tuple[int, ...] | None:
     """The cells that may be written side by side; None if that is any box, () if only one writer may."""
-    kind = capabilities.concurrent_writes
+    kind = array.concurrent_writes or capabilities.concurrent_writes
     if kind == "box":
         return None
     if kind == "chunk":
@@ -494,25 +565,42 @@ def locked_write(handle: ArrayHandle, box: Box, data: NDArray[Any]) -> None:
         with location.lock(_WHOLE_ARRAY):
             handle.fresh_array().write(box, data)
         return
-    origin = box[0]
-    for piece in pieces(box, grid):
-        part = data
-        if piece != box:
-            part = data[
-                tuple(
-                    slice(first - zero, first - zero + length)
-                    for first, length, zero in zip(*piece, origin, strict=True)
-                )
-            ]
-        cells = partial_cells(piece, grid)
-        if not cells:
-            array.write(piece, part)
-            continue
-        with ExitStack() as stack:
-            for cell in cells:
-                stack.enter_context(location.lock(f"{_WHOLE_ARRAY} {','.join(map(str, cell))}"))
-            at_edge = _touches_edge(piece, grid, array.spec.shape)
-            (handle.fresh_array() if at_edge else array).write(piece, part)
+    if location.concurrency < 2:
+        for piece in pieces(box, grid):
+            part = data if piece == box else data[grids.slices(piece, box[0])]
+            _write_piece(handle, array, grid, piece, part)
+        return
+    largest = array.dtype.itemsize * math.prod(map(min, grid, box[1]))
+    write_cell = partial(_write_cell, handle, array, grid, box[0], data)
+    cells = list(grids.cells(*box, grid))
+    write_objects(write_cell, cells, root=location, size=largest, name=lambda cell: f"that from {cell[0]}")
+
+
+def _write_cell(
+    handle: ArrayHandle,
+    array: Array,
+    grid: Sequence[int],
+    origin: tuple[int, ...],
+    data: NDArray[Any],
+    cell: Box,
+) -> None:
+    """Write the part of `data`, which lie at `origin`, that is in one cell."""
+    _write_piece(handle, array, grid, cell, data[grids.slices(cell, origin)])
+
+
+def _write_piece(
+    handle: ArrayHandle, array: Array, grid: Sequence[int], piece: Box, part: NDArray[Any]
+) -> None:
+    cells = partial_cells(piece, grid)
+    if not cells:
+        array.write(piece, part)
+        return
+    with ExitStack() as stack:
+        for cell in cells:
+            key = f"{_WHOLE_ARRAY} {','.join(map(str, cell))}"
+            stack.enter_context(handle.location.lock(key))
+        at_edge = _touches_edge(piece, grid, array.spec.shape)
+        (handle.fresh_array() if at_edge else array).write(piece, part)
 
 
 def refuse_links(location: Location, array: Array, box: Box) -> None:

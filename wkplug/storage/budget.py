@@ -20,11 +20,14 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
+from wkplug.abc.threads import TURNS
 from wkplug.config import current
 from wkplug.errors import InvalidArgumentError, TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from wkplug.abc import Location
 
 __all__ = [
     "DEFAULT_MEMORY",
@@ -34,8 +37,10 @@ __all__ = [
     "for_voxels",
     "half_of_memory",
     "memory_budget",
+    "objects_at_once",
     "parse_bytes",
     "resident",
+    "room_for_objects",
 ]
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -147,6 +152,23 @@ def memory_budget(value: int | str | None = None, *, half_of_machine: bool = Fal
 def for_voxels(budget: int) -> int:
     """What of `budget` is left for voxels, once what this process has taken already is off; never nothing."""
     return max(LEAST_MEMORY, budget - resident())
+
+
+def objects_at_once(place: Location, size: int) -> int:
+    """How many objects of `size` bytes may be encoded and put at a place at the same time: see `wkplug.abc`.
+
+    Each is held until it has arrived, and twice more while it is encoded, which few are at a time.
+    """
+    most = place.concurrency
+    if most < 2:
+        return 1
+    room = room_for_objects() // max(1, size)
+    return max(1, min(most, min(room // 3, TURNS) + max(0, room - 3 * TURNS)))
+
+
+def room_for_objects() -> int:
+    """How many bytes may be held for objects that are encoded and put, beside what the process has already."""
+    return for_voxels(memory_budget())
 
 
 def resident() -> int:

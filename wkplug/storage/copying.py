@@ -2,41 +2,66 @@
 
 Files appear at the target whole or not at all. Our own lock and temporary files stay behind. Links are
 never followed out of the source: what they lead to inside it is copied as files, what lies outside is left
-out with a warning. Files are held in memory one at a time per thread, unless both sides are local.
+out with a warning. Files are held in memory one at a time per thread, unless both sides are local; together
+they keep to the memory budget.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+import threading
+from collections import deque
+from contextlib import ExitStack, closing, contextmanager
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wkplug.errors import MissingError, StorageError, UnlistableError
+from wkplug.abc import side_by_side
+from wkplug.errors import MissingError, StorageError, UnlistableError, WebPageError
 from wkplug.filesystems.local import check_is_file, sort_write_failure, sync_folder, write_fully
 from wkplug.filesystems.paths import TEMPORARY_PREFIX, is_scrap
 from wkplug.notices import warn_user
+from wkplug.storage.budget import for_voxels, memory_budget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
     from wkplug.abc import Location
 
-__all__ = ["can_be_listed", "copy_tree"]
+__all__ = ["Part", "copy_parts", "copy_tree", "nothing_at"]
 
-_THREADS = 8
+_AT_ONCE = 8
+_SMALL_AT_ONCE = 48
+_ENOUGH = 1 << 24
+"""Bytes under way that keep a fast line busy; of small files, which are waited for more than sent, that takes many."""
+_GUESSED_BYTES = 1 << 26
+"""What a file is taken to have where nobody tells its size."""
 _SPARSE_FROM = 1 << 20
 _PIECE = 1 << 22
-_PAGE_BYTES = 256
-_PAGES = (b"<!doctype html", b"<html")
 
 
-def can_be_listed(folder: Location) -> bool:
-    """Whether the place tells all names in a folder, so that what it doesn't name isn't there."""
+def nothing_at(location: Location) -> StorageError:
+    """Make the error of a place where no file is: of web servers, nobody knows of folders.
+
+    MissingError, or UnlistableError where there may be a folder whose names the server doesn't show.
+    """
+    if location.lists_all:
+        return MissingError(f"There is nothing at {location.url}.", hint="Check the path.")
     try:
-        next(iter(folder.list_all()), None)
-    except UnlistableError:
-        return False
-    return True
+        names = list(location.list())
+    except UnlistableError as error:
+        return error
+    except StorageError:
+        names = []
+    shown = "shows its names, but nothing that is known by them" if names else "doesn't show what is in it"
+    return UnlistableError(
+        f"There is no file {location.url}, and if it is a folder, its server {shown}.",
+        hint="Check the address. Where folders can't be listed, give the address of what has metadata, a dataset, an "
+        "array or a container, or that of a file. Or let the server show an index of its folders.",
+    )
 
 
 def copy_tree(
@@ -50,69 +75,231 @@ def copy_tree(
     """Copy the folder (or file) `source` to `target`, and give the number of files.
 
     `skip` holds names of files and folders to leave out, at any depth, or paths below `source` ("color/1").
-    threads: how many files are copied at once; by default one on local disks, several elsewhere. progress is called
-    with the number of files done and of all, by this thread, after each. Files that are at the target are replaced,
-    others stay. MissingError if there is no source, StorageError
-    if one lies inside the other.
+    threads: how many files are copied at once; by default one on local disks, elsewhere as said above. progress is
+    called with the number of files done and of all, by this thread, after each. Files that are at the target are
+    replaced, others stay. MissingError if there is no source, StorageError if one lies inside the other.
     """
-    if source == target or _inside(source, target) or _inside(target, source):
-        raise StorageError(f"{source.url} can't be copied to {target.url}: one lies inside the other.")
-    if not source.exists():
-        if not can_be_listed(source):
-            raise UnlistableError(
-                f"{source.url} could not be copied: there is no such file, and if it is a folder, its server doesn't "
-                "tell what is in it.",
-                hint="Copy it from an object store or a disk, or refer to it instead.",
-            )
-        raise MissingError(f"{source.url} could not be copied: it is not there.")
-    from_path, to_path = source.local_path(), target.local_path()
-    if _is_file(source):
-        _copy_file(source, target)
-        return 1
-    files: list[tuple[Location, Location]] = []
-    for kind, parts in _walk(source, frozenset(skip)):
-        place = target.child(*parts) if parts else target
-        if kind == "folder":
-            place.make_folder()
-        else:
-            files.append((source.child(*parts), place))
-    local = from_path is not None and to_path is not None
-    workers = (1 if local else _THREADS) if threads is None else max(1, threads)
-    for done, _ in enumerate(_copied(files, workers, durable=not local), 1):
-        if progress is not None:
-            progress(done, len(files))
-    if local:
-        for folder in {os.path.dirname(place.url) for _, place in files}:  # noqa: PTH120 - plain text
-            sync_folder(folder)
-    return len(files)
+    count = 0
+    for done, count in _copied([Part(source, target)], frozenset(skip), threads):
+        if progress is not None and count:
+            progress(done, count)
+    return count
 
 
-def _copied(files: list[tuple[Location, Location]], workers: int, *, durable: bool) -> Iterator[None]:
-    """Copy files, and say so after each."""
-    if workers == 1:
-        for pair in files:
-            _copy_file(*pair, durable=durable)
+class Part(NamedTuple):
+    """Files that are copied: `begin` makes their place ready, `finish` takes note that all are there; `end` follows."""
+
+    source: Location
+    target: Location
+    begin: Callable[[], None] = lambda: None
+    finish: Callable[[], None] = lambda: None
+    end: Callable[[], None] = lambda: None
+
+
+def copy_parts(
+    parts: Sequence[Part], bundle: Callable[[], AbstractContextManager[Any]], *, skip: Collection[str] = ()
+) -> None:
+    """Copy several folders or files as `copy_tree` does, all files side by side.
+
+    Parts are begun a few ahead. While files are copied, the parts that are there by then are finished, in one
+    `bundle` of changes, and ended after it. An error keeps no part that is there from being finished.
+    """
+    at_once = _most(part.target for part in parts)
+    there: deque[Part] = deque()
+
+    def finish() -> None:
+        together = [there.popleft() for _ in range(len(there))]
+        if together:
+            with bundle():
+                for part in together:
+                    part.finish()
+            for _ in side_by_side(lambda part: part.end(), together, at_once=at_once):
+                pass
+
+    with ExitStack() as stack:
+        complete = stack.enter_context(closing(_complete(parts, frozenset(skip))))
+        if at_once < 2:
+            for part in complete:
+                there.append(part)
+                finish()
+            return
+        from concurrent.futures import ThreadPoolExecutor  # late: local copies need none
+
+        thread = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="wkplug-finish"))
+        finishing: deque[Future[None]] = deque()
+        for part in complete:
+            there.append(part)
+            finishing.append(thread.submit(copy_context().run, finish))
+            while finishing and finishing[0].done():
+                finishing.popleft().result()
+        for each in finishing:
+            each.result()
+
+
+def _complete(parts: Sequence[Part], skip: frozenset[str]) -> Generator[Part]:
+    """Copy, and give each part as soon as all of its files are there."""
+    following = iter(parts)
+    for done, count in _copied(parts, skip):
+        if done == count:
+            yield next(following)
+
+
+def _copied(
+    parts: Sequence[Part], skip: frozenset[str], threads: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """Copy, and give after each file how many of its part are there, and how many that has; (0, 0) for empty ones."""
+    for part in parts:
+        source, target = part.source, part.target
+        if source == target or _inside(source, target) or _inside(target, source):
+            raise StorageError(f"{source.url} can't be copied to {target.url}: one lies inside the other.")
+    sources, targets = [part.source for part in parts], [part.target for part in parts]
+    local = all(place.local_path() is not None for place in (*sources, *targets))
+    # Each file is read, then written: while all of them are under way, half of them wait for either side.
+    large = max(_AT_ONCE, _most(sources) + _most(targets))
+    at_once = (1 if local else max(_SMALL_AT_ONCE, large)) if threads is None else max(1, threads)
+    held = _Held(for_voxels(memory_budget()), large if threads is None else at_once)
+    begun: deque[list[_File]] = deque()
+
+    def files() -> Iterator[_File]:
+        steps = (step for part in parts for step in (part.begin, partial(_files_of, skip, part)))
+        found = side_by_side(_call, steps, at_once=max(_most(sources), _most(targets)))
+        for _, listed in zip(found, found, strict=True):
+            begun.append(listed)
+            yield from listed
+
+    done = 0
+    for _ in side_by_side(partial(_copy_held, held, durable=not local), files(), at_once=at_once):
+        while not begun[0]:
+            begun.popleft()
+            yield 0, 0
+        done += 1
+        count = len(begun[0])
+        if done == count:
+            done = 0
+            whole = begun.popleft()
+            if local:
+                for folder in {os.path.dirname(file.target.url) for file in whole}:  # noqa: PTH120 - plain text
+                    sync_folder(folder)
+        yield done or count, count
+    yield from ((0, 0) for _ in begun)
+
+
+def _most(places: Iterable[Location]) -> int:
+    return max((place.concurrency for place in places), default=1)
+
+
+def _call(step: Callable[[], Any]) -> Any:
+    return step()
+
+
+def _files_of(skip: frozenset[str], part: Part) -> list[_File]:
+    """The files of a part, whose folders are made; a single file is one, too."""
+    source, target = part.source, part.target
+    found = _listed(source, skip) if source.concurrency > 1 else None
+    if found is None:
+        if not source.exists():
+            raise _not_there(source)
+        if _is_file(source):
+            return [_File(source, target, None)]
+        found = []
+        for kind, parts in _walk(source, skip):
+            if kind == "folder":
+                (target.child(*parts) if parts else target).make_folder()
+            else:
+                found.append(("/".join(parts), None))
+    return [_File(source.child(path), target.child(path), size) for path, size in found]
+
+
+class _File(NamedTuple):
+    source: Location
+    target: Location
+    size: int | None
+
+
+class _Held:
+    """The files that are in memory; who wants to add one waits until there is room, or nothing else.
+
+    most: bytes. large: how many files at once, if they have more than `_ENOUGH` bytes together.
+    """
+
+    def __init__(self, most: int, large: int) -> None:
+        self._most = most
+        self._large = large
+        self._files = self._bytes = 0
+        self._changed = threading.Condition()
+
+    def _has_room(self, size: int) -> bool:
+        together = self._bytes + size
+        few = self._files < self._large or together <= _ENOUGH
+        return not self._files or (few and together <= self._most)
+
+    @contextmanager
+    def adding(self, size: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_room(size))
+            self._files += 1
+            self._bytes += size
+        try:
             yield
+        finally:
+            with self._changed:
+                self._files -= 1
+                self._bytes -= size
+                self._changed.notify_all()
+
+
+def _copy_held(held: _Held, file: _File, *, durable: bool) -> None:
+    """Copy a file that goes through memory when there is room for it."""
+    path = file.source.local_path()
+    if path is not None and file.target.local_path() is not None:
+        _copy_file(file.source, file.target, durable=durable)
         return
-    from concurrent.futures import ThreadPoolExecutor
+    size = file.size
+    if size is None:
+        size = _GUESSED_BYTES if path is None else os.path.getsize(path)  # noqa: PTH202 - plain text
+    with held.adding(size):
+        _copy_file(file.source, file.target, durable=durable)
 
-    with ThreadPoolExecutor(workers, thread_name_prefix="wkplug-copy") as pool:
-        for done in [pool.submit(_copy_file, *pair, durable=durable) for pair in files]:
-            done.result()
-            yield
+
+def _listed(source: Location, skip: frozenset[str]) -> list[tuple[str, int | None]] | None:
+    """All files below by their paths, from one listing; None where there are none, or what is listed isn't all."""
+    try:
+        found = list(source.list_files())
+    except UnlistableError:
+        return None
+    return [(path, size) for path, size in found if not _is_left_out(path, skip)] if found else None
+
+
+def _is_left_out(path: str, skip: frozenset[str]) -> bool:
+    parts = path.split("/")
+    if any(is_scrap(part) or part in skip for part in parts):
+        return True
+    return any("/".join(parts[:count]) in skip for count in range(1, len(parts) + 1))
+
+
+def _not_there(source: Location) -> StorageError:
+    if not source.lists_all:
+        return UnlistableError(
+            f"{source.url} could not be copied: there is no such file, and if it is a folder, its server doesn't "
+            "tell what is in it.",
+            hint="Copy it from an object store or a disk, or refer to it instead.",
+        )
+    return MissingError(f"{source.url} could not be copied: it is not there.")
 
 
 def _is_file(location: Location) -> bool:
     path = location.local_path()
     if path is not None:
         return not os.path.isdir(path)  # noqa: PTH112 - plain text
-    if not can_be_listed(location):
-        if location.read(0, _PAGE_BYTES).lstrip().lower().startswith(_PAGES):
+    if not location.lists_all:
+        try:
+            location.read(0, 1)
+        except WebPageError as error:
             raise UnlistableError(
                 f"{location.url} could not be copied: the server answers with a web page, as for folders, and doesn't "
                 "tell for certain what is in it.",
                 hint="Copy it from an object store or a disk, or refer to it instead.",
-            )
+            ) from error
         return True
     # Object stores may have "a" and "a/b" at once: then "a" is a folder here.
     return location.version() is not None and next(location.list(), None) is None

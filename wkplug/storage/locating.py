@@ -21,6 +21,7 @@ from wkplug.abc import Location
 from wkplug.config import current
 from wkplug.errors import InvalidArgumentError, UnsafePathError, redacted
 from wkplug.filesystems.local import LocalFilesystem, LocalLocation
+from wkplug.filesystems.sessions import remember, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,7 +68,7 @@ def _url_in(text: str) -> str | None:
     plain = text.strip()
     if ":" not in plain:
         return None
-    if _URL.match(plain):
+    if _URL.match(plain) or _is_scheme(plain.partition("://")[0]):  # some have an underscore
         return plain
     found = _SCHEME.fullmatch(plain)
     scheme, rest = found.groups() if found is not None else ("", "")
@@ -81,9 +82,11 @@ def _url_in(text: str) -> str | None:
             f"{text!r} is no URL: what stands before '://' is no scheme.",
             hint=f"URLs look like s3://bucket/folder. If a local path is meant, give all of it: {here}",
         )
-    if not scheme or not _is_scheme(scheme):
-        return None
     url = f"{scheme}://{rest.lstrip('/')}"
+    if not scheme or not _is_scheme(scheme):
+        # A scheme that nobody knows, unless there is such a folder: one is never made of it.
+        folded = bool(scheme) and rest.startswith("/") and not os.path.lexists(f"{scheme}:")
+        return url if folded else None
     if there or not rest.startswith("/"):
         if redacted(url) != url:
             text = here = redacted(url).replace("://", ":", 1)
@@ -102,8 +105,10 @@ def _is_scheme(name: str) -> bool:
 def _by_url(url: str, options: Mapping[str, Any] | None) -> Location:
     if url.lower().startswith("file:"):
         return LocalFilesystem().location(url)
-
-    return registry.filesystem(url).location(url, options=options or None)
+    given = dict(options) if options else remembered(url)
+    location = registry.place(url, options=given)
+    remember(location, options or {})
+    return location
 
 
 def resolve_inside(root: Location, text: str) -> tuple[Location, bool]:

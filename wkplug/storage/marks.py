@@ -14,14 +14,12 @@ they list is complete, but `wkplug info` tells that more was to come, and the sa
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from wkplug.errors import ForbiddenError, IncompleteMagError, MissingError, StorageError
-from wkplug.storage.copying import can_be_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,6 +45,8 @@ _UNKNOWN = "an unknown job"
 
 def digest(parts: Iterable[Any]) -> str:
     """A short text that differs where the parts, JSON values, do."""
+    import hashlib  # late, as all that reading doesn't need
+
     text = json.dumps(list(parts), sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -74,10 +74,14 @@ class Mark:
     refused: str = ""
 
 
-def set_mark(location: Location, mark: Mark) -> None:
-    """Mark what is at `location` (its folder is made if need be), durably, replacing another mark."""
+def set_mark(location: Location, mark: Mark, *, replace: bool = True) -> None:
+    """Mark what is at `location` (its folder is made if need be), durably.
+
+    ConflictError if there is a mark, unless it is to be replaced.
+    """
     location.make_folder()
-    location.child(MARK_NAME).write(json.dumps(attrs.asdict(mark), indent=4).encode())
+    data = json.dumps(attrs.asdict(mark), indent=4).encode()
+    location.child(MARK_NAME).write(data, if_match=None if replace else "")
 
 
 def finish_mark(location: Location) -> None:
@@ -114,7 +118,7 @@ def read_mark(location: Location) -> Mark | None:
             raise
         return None
     except StorageError:
-        if can_be_listed(location):
+        if location.lists_all:
             raise
         return None
     try:
@@ -122,7 +126,7 @@ def read_mark(location: Location) -> Mark | None:
     except ValueError:
         found = None
     values = found if isinstance(found, dict) else {}
-    if "job" not in values and not can_be_listed(location):
+    if "job" not in values and not location.lists_all:
         return None
     return Mark(
         job=str(values.get("job", _UNKNOWN)),

@@ -22,6 +22,8 @@ from wkplug.filesystems.local import sync_folder
 from wkplug.filesystems.paths import DELETED_PREFIX, DELETING_PREFIX, TEMPORARY_PREFIX, safe_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wkplug.abc import Location
 
 __all__ = [
@@ -105,11 +107,11 @@ def remove_temporaries(place: Location) -> None:
                     os.unlink(os.path.join(folder, name))  # noqa: PTH108, PTH118 - locations give text
 
 
-def noted_deletions(folder: Location) -> list[str]:
-    """The names of what lies in a folder, is noted to be deleted, and has not gone altogether."""
+def noted_deletions(names: Iterable[str]) -> list[str]:
+    """The names of what is noted to be deleted, and has not gone altogether; of all names in a folder."""
     return [
         name[len(DELETING_PREFIX) :]
-        for name in folder.list()
+        for name in names
         if name.startswith(DELETING_PREFIX) and not name.endswith("/")
     ]
 

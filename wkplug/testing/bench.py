@@ -68,8 +68,8 @@ class Bench:
         return next((name for name in ("uint16", "int16", "uint32") if name in self.dtypes), self.dtypes[0])
 
     def place(self) -> Location:
-        """A place where nothing is yet."""
-        return self.root.child(f"array-{next(self._numbers)}")
+        """A place where nothing is yet, in a folder of its own, as the first mag of a layer."""
+        return self.root.child(f"layer-{next(self._numbers)}", "1")
 
     def shape(self, x: int, y: int, z: int) -> tuple[int, ...]:
         """The shape over all axes of an array of these lengths."""

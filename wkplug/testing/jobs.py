@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wkplug.errors import (
+    ConflictError,
     CorruptDataError,
     CorruptImageError,
     MissingError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from wkplug.abc import Array, ArrayBackend, Box, Image, ImageReader, Location
 
 __all__ = [
+    "add_up",
     "imports_of",
     "open_and_read",
     "pickle_again",
@@ -275,3 +277,21 @@ def _scribbles(sound: bytes, rounds: int) -> Iterator[tuple[str, bytes]]:
         bad[start : start + 512] = bytes(len(bad[start : start + 512]))
         yield f"zeros from byte {start}", bytes(bad)
     yield "emptied to zeros", bytes(len(sound))
+
+
+def add_up(place: Location, rounds: int, locked: bool = False) -> None:  # noqa: FBT001, FBT002 - of a child's job
+    """Add 1 to the number in a file, several times: by version, or (`locked`) without, under the folder's lock."""
+    for _ in range(rounds):
+        if locked:
+            with place.parent.lock("sum", timeout=60):
+                place.write(b"%d" % (int(place.read()) + 1))
+            continue
+        while True:
+            found = place.read_newer()
+            if found is None:
+                raise RuntimeError("A file of no known version wasn't read.")
+            try:
+                place.write(b"%d" % (int(found[0]) + 1), if_match=found[1])
+                break
+            except ConflictError:
+                continue

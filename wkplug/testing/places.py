@@ -47,10 +47,31 @@ class CountingLocation(PlainLocation):
         self.counts.append(len(data))
         return data
 
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    def read_ranges(self, ranges: Sequence[tuple[int, int | None]]) -> list[bytes]:
         """Read ranges and count."""
         found = self.inner.read_ranges(ranges)
         self.counts.extend(len(data) for data in found)
+        return found
+
+    def read_newer(self, known: str | None = None) -> tuple[bytes, str] | None:
+        """Read it if it is newer, and count."""
+        found = self.inner.read_newer(known)
+        if found is not None:
+            self.counts.append(len(found[0]))
+        return found
+
+    def read_consistent(
+        self, ranges: Sequence[tuple[int, int | None]], *, version: str | None = None
+    ) -> tuple[list[bytes], str]:
+        """Read ranges of one version and count."""
+        found = self.inner.read_consistent(ranges, version=version)
+        self.counts.extend(len(data) for data in found[0])
+        return found
+
+    def read_end(self, length: int) -> tuple[bytes, int, str]:
+        """Read the last bytes and count."""
+        found = self.inner.read_end(length)
+        self.counts.append(len(found[0]))
         return found
 
     @property

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import io
-import os
 import pickle
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from tests.servers.files import FileServer
 
 
 def write(folder: Path, cubes: dict[tuple[int, int, int], NDArray[Any]], name: str = "em") -> None:
@@ -196,42 +193,12 @@ def test_cubes_may_have_another_edge(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image.read(), voxels)
 
 
-class _CutIndex(http.server.SimpleHTTPRequestHandler):
-    """A web server that names no more than the first entry of a folder, and doesn't say so."""
-
-    def list_directory(self, path: Any) -> Any:
-        """Hide all entries but one."""
-        names = sorted(os.listdir(path))[:1]  # noqa: PTH208 - the handler's path is a text
-        links = "".join(f'<a href="{name}{"/" * ("." not in name)}">{name}</a>' for name in names)
-        title = f"Directory listing for {self.path}"
-        page = f"<html><head><title>{title}</title></head><body>{links}</body></html>".encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        return io.BytesIO(page)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-def test_cubes_that_a_web_server_leaves_out_are_no_gaps(tmp_path: Path) -> None:
-    voxels = cube(0)
-    write(tmp_path / "web", {(0, 0, 0): voxels, (1, 0, 0): voxels})
-    handler = functools.partial(_CutIndex, directory=str(tmp_path / "web"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            place = storage.locate(f"http://127.0.0.1:{server.server_port}/")
-            assert KnossosImporter().probe(place) is ProbeScore.CERTAIN
-            with pytest.raises(
-                UnlistableError, match="web servers don't tell for certain what they have"
-            ) as told:
-                KnossosImporter().describe(place)
-            assert "Copy it from an object store or a disk, where all files can be listed." in str(told.value)
-            with pytest.raises(UnlistableError):
-                wk.Dataset.from_images(place.url, tmp_path / "ds", (1, 1, 1))
-        finally:
-            server.shutdown()
-            thread.join()
+def test_cubes_that_a_web_server_leaves_out_are_no_gaps(tmp_path: Path, file_server: FileServer) -> None:
+    write(file_server.folder, {(0, 0, 0): cube(0)})  # others may be there, which it doesn't name
+    place = storage.locate(f"{file_server.url}/")
+    assert KnossosImporter().probe(place) is ProbeScore.CERTAIN
+    with pytest.raises(UnlistableError, match="web servers don't tell for certain what they have") as told:
+        KnossosImporter().describe(place)
+    assert "Copy it from an object store or a disk, where all files can be listed." in str(told.value)
+    with pytest.raises(UnlistableError):
+        wk.Dataset.from_images(place.url, tmp_path / "ds", (1, 1, 1))

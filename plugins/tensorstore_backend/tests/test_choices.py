@@ -83,7 +83,6 @@ def test_layouts_that_cannot_be_are_refused(fields: dict[str, Any], text: str) -
         ({"data_copy_threads": True}, "data_copy_threads is True"),
         ({"io_threads": 10**6}, "more than 1024"),
         ({"sync": "no"}, "true or false"),
-        ({"timeout": 0}, "seconds above 0"),
         ({"cash": 1}, "no setting 'cash'"),
         (5, "must be a table"),
     ],
@@ -95,7 +94,7 @@ def test_wrong_settings_name_table_and_key(table: Any, text: str) -> None:
 
 
 def test_settings_reach_the_engine(place: Any, make_spec: Any) -> None:
-    table = {"cache_bytes": 0, "data_copy_threads": 1, "io_threads": 2, "sync": False, "timeout": None}
+    table = {"cache_bytes": 0, "data_copy_threads": 1, "io_threads": 2, "sync": False}
     array = Zarr3Backend(table).create(place, make_spec())
     context = array.native_handle().spec(retain_context=True).to_json(include_defaults=True)["context"]
     assert context["cache_pool"] in ({}, {"total_bytes_limit": 0})

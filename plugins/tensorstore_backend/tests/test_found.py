@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from wkplug.errors import (
     MissingError,
     UnsupportedDtypeError,
     UnsupportedOperationError,
+    WkplugError,
 )
 from wkplug.filesystems.local import LocalLocation
 
@@ -166,14 +168,83 @@ def test_n5_reads_big_endian_blocks_and_lists_them(tmp_path: Path) -> None:
         array.read(((8, 0, 0), (3, 3, 3)), missing="error")
 
 
-@pytest.mark.parametrize("backend", [N5Backend, PrecomputedBackend])
-def test_read_only_formats_say_so(place: LocalLocation, make_spec: Any, backend: Any) -> None:
-    with pytest.raises(UnsupportedOperationError, match="cannot be created") as caught:
-        backend().create(place, make_spec())
-    assert isinstance(caught.value, RuntimeError)
-    with pytest.raises(UnsupportedOperationError, match="cannot be written to"):
-        backend().open(place, "r+")
-    assert "cannot be written to" in backend().problems(None, place, "r+")[0].text
+def test_blocks_that_others_cut_short_are_changed_and_grow(tmp_path: Path) -> None:
+    data = np.arange(12 * 8 * 8, dtype="uint16").reshape(12, 8, 8)
+    header = {
+        "dimensions": [12, 8, 8],
+        "blockSize": [8, 8, 8],
+        "dataType": "uint16",
+        "compression": {"type": "raw"},
+    }
+    (tmp_path / "attributes.json").write_text(json.dumps(header))
+    for number, part in enumerate((data[:8], data[8:])):
+        file = tmp_path / str(number) / "0" / "0"
+        file.parent.mkdir(parents=True)
+        head = struct.pack(">HHIII", 0, 3, *part.shape)
+        file.write_bytes(head + part.astype(">u2").tobytes(order="F"))
+    array = N5Backend().open(LocalLocation(tmp_path), "r+", axes=("x", "y", "z"))
+    array.resize((16, 8, 8))
+    expected = np.pad(data, [(0, 4), (0, 0), (0, 0)])
+    everything = ((0, 0, 0), expected.shape)
+    np.testing.assert_array_equal(array.read(everything), expected)
+    expected[11:15, 2:5, :3] = 9
+    array.write(((11, 2, 0), (4, 3, 3)), np.full((4, 3, 3), 9, "uint16"))
+    np.testing.assert_array_equal(N5Backend().open(LocalLocation(tmp_path)).read(everything), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "text"),
+    [
+        ({"level": 3}, {}, "n5 has no option 'level'"),
+        ({"compression": {"type": "brotli"}}, {}, "The option 'compression' is"),
+        ({}, {"shard_shape": (1, 32, 32, 32)}, "N5 has no shards"),
+        ({}, {"fill_value": 3}, "N5 arrays are 0 where nothing was written"),
+    ],
+)
+def test_what_n5_cannot_hold_is_refused(
+    place: LocalLocation, make_spec: Any, options: dict[str, Any], fields: dict[str, Any], text: str
+) -> None:
+    spec = make_spec(**({"shard_shape": (1, 16, 16, 16), "options": options} | fields))
+    assert N5Backend().problems(spec, place, "create")
+    with pytest.raises(WkplugError, match=text):
+        N5Backend().create(place, spec)
+    assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "fields", "text"),
+    [
+        (
+            {},
+            {"chunk_shape": (1, 2, 2, 2), "shape": (1, 2**40, 2**40, 2**40)},
+            "number their chunks with 64 bits",
+        ),
+        ({"sharding": 3}, {}, "The option 'sharding' must be an object"),
+        ({}, {"fill_value": 3}, "Precomputed volumes are 0 where nothing was written"),
+        ({}, {"axes": tuple("xyzc")}, "Precomputed volumes have the axes c, x, y, z"),
+        ({}, {"shape": (2, 64, 64, 64)}, "holds all its channels, which are 2"),
+    ],
+)
+def test_what_precomputed_cannot_hold_is_refused(
+    place: LocalLocation, make_spec: Any, options: dict[str, Any], fields: dict[str, Any], text: str
+) -> None:
+    spec = make_spec(**({"options": options} | fields))
+    assert PrecomputedBackend().problems(spec, place, "create")
+    with pytest.raises(WkplugError, match=text):
+        PrecomputedBackend().create(place, spec)
+    assert not place.exists()
+
+
+def test_volumes_that_are_no_whole_chunks_keep_their_size(tmp_path: Path) -> None:
+    precomputed(tmp_path, "1", [0, 0, 0])[...] = DATA.transpose(1, 2, 3, 0)
+    array = PrecomputedBackend().open(LocalLocation(tmp_path / "1"), "r+")
+    with pytest.raises(UnsupportedOperationError, match="which are no whole chunks; those at its end"):
+        array.resize((2, 24, 24, 16))
+    np.testing.assert_array_equal(array.read(ALL), DATA)
+    array.resize((2, 9, 18, 9))
+    assert PrecomputedBackend().open(LocalLocation(tmp_path / "1")).spec.shape == (2, 9, 18, 9)
+    array.resize(DATA.shape)
+    np.testing.assert_array_equal(array.read(ALL), DATA)
 
 
 def precomputed(folder: Path, key: str, offset: list[int], **more: Any) -> Any:
@@ -312,6 +383,21 @@ def test_precomputed_scales_tell_what_is_stored(tmp_path: Path) -> None:
         covered[tuple(slice(low, low + length) for low, length in zip(first, shape, strict=True))] = True
     assert covered[:, 5:, 3:].all()
     assert not covered[:, :5].any()
+
+
+def test_shards_that_are_boxes_tell_what_is_stored(tmp_path: Path) -> None:
+    sharding = {
+        "@type": "neuroglancer_uint64_sharded_v1",
+        "preshift_bits": 1,
+        "minishard_bits": 2,
+        "shard_bits": 3,
+        "hash": "identity",
+    }
+    whole = precomputed(tmp_path, "1", [0, 0, 0], sharding=sharding)
+    whole[17, 0, 8, :] = np.uint16(1)
+    array = PrecomputedBackend().open(LocalLocation(tmp_path / "1"))
+    assert array.spec.shard_shape == (2, 16, 16, 16)
+    assert list(array.stored_boxes()) == [((0, 16, 0, 0), (2, 16, 16, 16))]
 
 
 def test_sharded_precomputed_scales_are_read_but_do_not_tell_what_is_stored(tmp_path: Path) -> None:

@@ -121,12 +121,11 @@ def use(folder: Path, name: str, text: str) -> None:
     try:
         backend.probe(location)
         backend.problems(None, location, "r")
-        array = backend.open(location, "r+" if backend.writes else "r")
+        array = backend.open(location, "r+")
         shape = array.spec.shape
         box = ((0,) * len(shape), (1,) * len(shape))
         voxel = array.read(box)
-        if backend.writes:
-            array.write(box, voxel)
+        array.write(box, voxel)
     except WkplugError as error:
         assert str(error).strip()  # noqa: PT017 - any of them will do, as long as it says something
 

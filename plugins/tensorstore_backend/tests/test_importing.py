@@ -23,7 +23,7 @@ from wkplug_tensorstore.n5_import import N5Importer
 from wkplug_tensorstore.precomputed_import import PrecomputedImporter
 
 import wkplug as wk
-from tests.filesystems.servers import serve_files
+from tests.servers.files import serve_files
 from wkplug import storage
 from wkplug.abc import ProbeScore
 from wkplug.errors import CorruptDataError, MissingError, UnsupportedOperationError
@@ -103,6 +103,36 @@ def test_setups_and_bare_arrays_are_layers(tmp_path: Path) -> None:
     n5(tmp_path / "bare", resolution=[4, 4, 40], units="nm")
     (layer,) = N5Importer().describe(storage.locate(tmp_path / "bare"))
     assert (layer.name, layer.voxel_size) == ("bare", (4.0, 4.0, 40.0))
+
+
+@pytest.mark.parametrize(
+    ("xml", "sizes"),
+    [
+        (
+            "<SpimData><SequenceDescription><ViewSetups>"
+            "<ViewSetup><id>1</id><voxelSize><unit>\u00b5m</unit><size>0.5 0.5 2.0</size></voxelSize></ViewSetup>"
+            "<ViewSetup><id>0</id><voxelSize><unit>pixel</unit><size>1 1 1</size></voxelSize></ViewSetup>"
+            "</ViewSetups></SequenceDescription></SpimData>",
+            [(None, None, None), (500.0, 500.0, 2000.0)],
+        ),
+        ("<SpimData><ViewSetup>", [(None, None, None)] * 2),
+        ("<!DOCTYPE x><SpimData/>", [(None, None, None)] * 2),
+        (None, [(None, None, None)] * 2),
+    ],
+)
+def test_the_xml_beside_setups_says_their_sizes(tmp_path: Path, xml: str | None, sizes: list[Any]) -> None:
+    extend(tmp_path / "bdv.n5", {"n5": "2.5.0"})
+    for setup in range(2):
+        extend(
+            tmp_path / "bdv.n5" / f"setup{setup}", {"downsamplingFactors": [[1, 1, 1]], "dataType": "uint8"}
+        )
+        n5(tmp_path / "bdv.n5" / f"setup{setup}" / "timepoint0" / "s0")
+    if xml is not None:
+        (tmp_path / "bdv.xml").write_text(xml, "utf-8")
+    layers = N5Importer().describe(storage.locate(tmp_path / "bdv.n5"))
+    assert [layer.voxel_size for layer in layers] == sizes
+    told = [note for layer in layers for note in layer.notes if "that is not applied" in note]
+    assert len(told) == (xml or "").count("<id>")
 
 
 def test_precomputed_scales_are_mags_and_keep_their_place(tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import pickle
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,54 +10,36 @@ import pytest
 from wkplug_tensorstore import backends
 from wkplug_tensorstore.backends import Zarr2Backend, Zarr3Backend
 
+from wkplug.abc import locate
 from wkplug.errors import (
     ConflictError,
     MissingError,
     UnsupportedOperationError,
 )
-from wkplug.filesystems.fsspec import FsspecFilesystem
+from wkplug.filesystems.local import LocalLocation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.servers.files import FileServer
+    from tests.servers.fixtures import Bucket
     from wkplug.abc import Location
-    from wkplug.filesystems.local import LocalLocation
 
 BOX = ((0, 3, 4, 5), (1, 40, 30, 20))
 VOXELS = np.random.default_rng(6).integers(1, 999, BOX[1]).astype(np.uint16)
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server_module = pytest.importorskip("moto.server")
-    boto3 = pytest.importorskip("boto3")
-
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        url = f"http://{host}:{port}"
-        names = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
-        boto3.client("s3", endpoint_url=url, **names).create_bucket(Bucket="wkplug-tests")
-        yield url
-    finally:
-        server.stop()
-
-
 @pytest.fixture
-def bucket(endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Location:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    options = {"endpoint_url": endpoint, "client_kwargs": {"region_name": "us-east-1"}}
-    return FsspecFilesystem().location(f"s3://wkplug-tests/{request.node.name}", options=options)
+def bucket(s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Location:
+    for name, value in s3_bucket.environment.items():
+        monkeypatch.setenv(name, value)
+    return locate(s3_bucket.url)
 
 
 @pytest.mark.parametrize("backend", [Zarr3Backend, Zarr2Backend])
 def test_arrays_live_on_object_stores(bucket: Location, make_spec: Any, backend: Any) -> None:
     shard = (1, 32, 32, 32) if backend is Zarr3Backend else (1, 16, 16, 16)
-    engine = backend({"timeout": 60})
+    engine = backend()
     place = bucket.child("array")
     with pytest.raises(MissingError):
         engine.open(place)
@@ -80,51 +59,54 @@ def test_arrays_live_on_object_stores(bucket: Location, make_spec: Any, backend:
         array.read(((0, 64, 0, 0), (1, 9, 9, 9)), missing="error")
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files, without a word and without ranges."""
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the base class has
-        pass
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
-    handler = functools.partial(Quiet, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def test_web_servers_are_read_and_those_without_ranges_are_named(
-    place: LocalLocation, web: str, make_spec: Any
+def test_where_a_store_has_no_conditions_the_core_locks_shards(
+    bucket: Location, make_spec: Any, tmp_path: Path
 ) -> None:
+    from wkplug.testing.places import PlainLocation
+
+    local = locate(tmp_path / "local")
+    kinds = {
+        place.url: Zarr3Backend().create(place, make_spec()).concurrent_writes
+        for place in (bucket, local, PlainLocation(locate(tmp_path / "plain")))
+    }
+    # None: any box, as the backend promises.
+    assert list(kinds.values()) == [None, None, "shard"]
+
+
+def test_web_servers_are_read_also_those_without_ranges(file_server: FileServer, make_spec: Any) -> None:
+    place, web = LocalLocation(str(file_server.folder / "noranges")), f"{file_server.url}/noranges"
     plain, sharded = place.child("plain"), place.child("sharded")
     for location, shard in ((plain, (1, 16, 16, 16)), (sharded, (1, 32, 32, 32))):
         Zarr3Backend().create(location, make_spec(shard_shape=shard)).write(BOX, VOXELS)
-    places = FsspecFilesystem()
-    array = Zarr3Backend().open(places.location(f"{web}/array/plain"))
+    array = Zarr3Backend().open(locate(f"{web}/plain"))
     np.testing.assert_array_equal(array.read(BOX), VOXELS)
     assert not array.read(((0, 50, 50, 50), (1, 9, 9, 9))).any()
     with pytest.raises(UnsupportedOperationError):
         list(array.stored_boxes())
-    array = Zarr3Backend().open(places.location(f"{web}/array/sharded"))
-    # The engine asks for a part of the shard and is given all of it: that is no damage.
-    with pytest.raises(UnsupportedOperationError, match="ignores byte ranges"):
-        array.read(BOX)
+    array = Zarr3Backend().open(locate(f"{web}/sharded"))
+    # A part of the shard is asked for, and all of it given: that is no damage.
+    np.testing.assert_array_equal(array.read(BOX), VOXELS)
     with pytest.raises(MissingError):
-        Zarr3Backend().open(places.location(f"{web}/array/nothing"))
+        Zarr3Backend().open(locate(f"{web}/nothing"))
+
+
+@pytest.mark.parametrize("edge", [16, 32])
+def test_a_shard_without_ranges_is_fetched_once(file_server: FileServer, make_spec: Any, edge: int) -> None:
+    spec = make_spec(shard_shape=(1, 64, 64, 64), chunk_shape=(1, 8, 8, 8))
+    box = ((0, 0, 0, 0), (1, 64, 64, 64))
+    voxels = np.random.default_rng(1).integers(1, 60_000, box[1]).astype("uint16")
+    Zarr3Backend().create(LocalLocation(str(file_server.folder / "noranges/a")), spec).write(box, voxels)
+    array = Zarr3Backend().open(locate(f"{file_server.url}/noranges/a"))
+    part = ((0, 8, 8, 8), (1, edge, edge, edge))
+    np.testing.assert_array_equal(array.read(part), voxels[:, *(slice(8, 8 + edge),) * 3])
+    fetched = [path for method, path, _ in file_server.requests if method == "GET" and "/c/" in path]
+    assert len(fetched) == 1, fetched
 
 
 def test_choosing_and_opening_reads_the_metadata_once(
     bucket: Location, make_spec: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = Zarr3Backend({"timeout": 60})
+    engine = Zarr3Backend()
     place = bucket.child("array")
     engine.create(place, make_spec()).write(BOX, VOXELS)
     read, times = backends.read_document, []

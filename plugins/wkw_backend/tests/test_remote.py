@@ -83,20 +83,21 @@ def test_a_write_that_somebody_overtook_starts_again(monkeypatch: pytest.MonkeyP
     array = create()
     array.write(BOX, noise(BOX[1]))
     other = WkwBackend().open(array.location, "r+")
-    real = remote.RemoteShards.whole
+    kind = type(array.location)
+    real = kind.read_newer
     overtaken: list[int] = []
 
-    def whole(self: Any, index: Any) -> Any:
-        found = real(self, index)
+    def read_newer(self: Any, known: str | None = None) -> Any:
+        found = real(self, known)
         if len(overtaken) < 2:
             overtaken.append(len(overtaken) + 1)
-            monkeypatch.setattr(remote.RemoteShards, "whole", real)
+            monkeypatch.setattr(kind, "read_newer", real)
             corner = 8 * len(overtaken)
             other.write(((0, corner, 0, 0), (1, 1, 1, 1)), np.full((1, 1, 1, 1), 200, "u1"))
-            monkeypatch.setattr(remote.RemoteShards, "whole", whole)
+            monkeypatch.setattr(kind, "read_newer", read_newer)
         return found
 
-    monkeypatch.setattr(remote.RemoteShards, "whole", whole)
+    monkeypatch.setattr(kind, "read_newer", read_newer)
     array.write(((0, 0, 0, 0), (1, 1, 1, 1)), np.full((1, 1, 1, 1), 100, "u1"))
     expected = noise(BOX[1])
     expected[0, 0, 0, 0], expected[0, 8, 0, 0], expected[0, 16, 0, 0] = 100, 200, 200
@@ -112,8 +113,8 @@ def test_a_shard_that_never_rests_is_a_conflict(monkeypatch: pytest.MonkeyPatch)
         array.read(BOX)
 
 
-def test_long_lists_of_blocks_are_fetched_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_BATCH_BYTES", 1000)
+def test_long_runs_of_blocks_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_RUN_BYTES", 1000)
     array = create()
     array.write(BOX, noise(BOX[1]))
     np.testing.assert_array_equal(array.read(BOX), noise(BOX[1]))

@@ -225,7 +225,7 @@ def test_copies_of_trees_take_threads_and_show_progress(
     names.clear()
     wk.utils.copytree(tmp_path / "tree", tmp_path / "two", threads=3, progress_desc="Copying")
     assert names
-    assert all(name.startswith("wkplug-copy") for name in names)
+    assert all(name.startswith("wkplug-requests") for name in names)
     assert shown == [("Copying", 6, 6)]
     assert (tmp_path / "two" / "a5" / "file").read_text() == "5"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wkplug.model.states import DatasetState, MagState, OpenOptions, ViewState
+from wkplug.model.states import DatasetState, MagState, OpenOptions, ViewState, options_at
 from wkplug.properties import PropertiesStore
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ __all__ = ["open_again", "state_of_mag", "state_of_view"]
 
 def open_again(kind: Any, location: Location, options: OpenOptions) -> Any:
     """Open a dataset: what its pickle calls."""
-    return kind.of(DatasetState(location, PropertiesStore.open(location), options))
+    return kind.of(DatasetState(location, PropertiesStore.open(location), options_at(location, options)))
 
 
 def state_of_view(attributes: dict[str, Any]) -> ViewState:

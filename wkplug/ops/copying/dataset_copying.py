@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wkplug import execution, storage
+from wkplug import storage
 from wkplug.abc import Location
-from wkplug.errors import DatasetExistsError, InvalidArgumentError
+from wkplug.abc.threads import entered
+from wkplug.errors import (
+    DatasetExistsError,
+    InvalidArgumentError,
+    NotADatasetFolderError,
+    WkplugError,
+)
 from wkplug.geometry import NDBoundingBox, Vec3FloatLike
 from wkplug.model import changes
 from wkplug.model.places import check_place_is_free
 from wkplug.model.states import DatasetState
 from wkplug.ops.copying import layer_copying
-from wkplug.ops.copying.layer_copying import UnfinishedCopy
+from wkplug.ops.copying.layer_copying import LayerCopy
 from wkplug.ops.copying.mag_copying import CopyOptions
+from wkplug.ops.copying.unfinished import UnfinishedCopy
 from wkplug.progress import Progress, shown
 from wkplug.properties import VoxelSize, operations
 from wkplug.properties.document import FILE_NAME
@@ -22,7 +30,7 @@ from wkplug.storage.marks import check_complete
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 
 __all__ = ["copy_dataset", "shallow_copy_dataset"]
@@ -47,8 +55,6 @@ def copy_dataset(
 ) -> DatasetState:
     """Copy everything; see `Dataset.copy_dataset`. progress_of: makes the progress of one mag, by its description."""
     ignored = _checked(dataset, layers_to_ignore)
-    if not dataset.allow_incomplete:
-        check_complete(dataset.location)
     # Before anything is made, since one may be described wrongly.
     layers = [dataset.layer(layer) for layer in dataset.layers if layer not in ignored]
     for layer in layers:
@@ -67,49 +73,92 @@ def copy_dataset(
             *layer_copying.box_fingerprint(bounding_box),
         ],
     )
-    for layer in layers:
-        layer_copying.part_to_copy(layer, bounding_box, exists_ok=exists_ok)
-    goes_on = unfinished.goes_on(exists_ok=exists_ok, error=DatasetExistsError)
-    created = not location.child(FILE_NAME).exists()
-    if not created:
-        target = _target(dataset, location, voxel_size, voxel_size_with_unit, exists_ok=exists_ok or goes_on)
-        unfinished.begin(into=not goes_on)
-    else:
-        check_place_is_free(location)
-        with unfinished.making():
-            target = _target(dataset, location, voxel_size, voxel_size_with_unit)
-    try:
-        with execution.adapted(executor, default="threads") as pool:
-            for layer in layers:
-                if goes_on and not exists_ok and _is_complete(target, layer.name):
-                    continue
-                layer_copying.add_layer_as_copy(
-                    target,
-                    layer,
-                    request=request,
-                    data_format=data_format,
-                    exists_ok=exists_ok,
-                    bounding_box=bounding_box,
-                    executor=pool,
-                    progress_of=progress_of,
-                )
-    except Exception:
-        target.store.refresh()
-        if created and not target.store.layer_names():
-            location.delete(
-                recursive=True
-            )  # what can't even begin, such as with an unknown format, leaves nothing
-        raise
-    unfinished.end()
+    copies = [
+        LayerCopy(
+            source=layer,
+            name=layer.name,
+            data_format=data_format or str(layer.data_format),
+            request=request or CopyOptions(),
+            box=layer_copying.part_to_copy(layer, bounding_box, exists_ok=exists_ok),
+        )
+        for layer in layers
+    ]
+    mark, version, in_the_way, _ = layer_copying.looked_at(
+        location,
+        copies,
+        partial(storage.read_mark, location),
+        location.child(FILE_NAME).version,
+        partial(_in_the_way, location),
+        partial(_check_whole, dataset),
+    )
+    goes_on = unfinished.goes_on(mark, exists_ok=exists_ok, error=DatasetExistsError)
+    make = partial(_target, dataset, location, voxel_size, voxel_size_with_unit)
+    fill = partial(
+        layer_copying.copy_layers,
+        copies=copies,
+        exists_ok=exists_ok,
+        executor=executor,
+        progress_of=progress_of,
+    )
+    if version is None:
+        if in_the_way is not None:
+            raise in_the_way
+        return _made_and_filled(location, copies, unfinished, mark, make, fill)
+    target = make(exists_ok=exists_ok or goes_on)
+    with unfinished.marked(mark, into=not goes_on):
+        _list_layers(target, copies, exists_ok=exists_ok)
+        fill(target, goes_on=goes_on)
     return target
 
 
-def _is_complete(dataset: DatasetState, layer_name: str) -> bool:
-    """Whether a copy that goes on has brought a layer already."""
-    return (
-        layer_name in dataset.store.layer_names()
-        and storage.read_mark(dataset.location.child(layer_name)) is None
-    )
+def _made_and_filled(
+    location: Location,
+    copies: Sequence[LayerCopy],
+    unfinished: UnfinishedCopy,
+    mark: storage.Mark | None,
+    make: Callable[..., DatasetState],
+    fill: Callable[..., None],
+) -> DatasetState:
+    """Make the dataset of a copy, and fill it under locks that are taken before anybody can see its layers."""
+    contexts = [unfinished.marked(mark, making=True), *layer_copying.locks_of(location, copies)]
+    with entered(contexts, at_once=location.concurrency):
+        with unfinished.making():
+            target = make(copies=copies)
+        try:
+            fill(target, locked=True)
+        except Exception:
+            target.store.refresh()
+            if not target.store.layer_names():
+                location.delete(recursive=True)  # what can't even begin leaves nothing
+            raise
+    return target
+
+
+def _in_the_way(location: Location) -> WkplugError | None:
+    """What forbids to make a dataset at a place, if there is none yet."""
+    try:
+        check_place_is_free(location)
+    except (DatasetExistsError, NotADatasetFolderError) as error:
+        return error
+    return None
+
+
+def _check_whole(dataset: DatasetState) -> None:
+    if not dataset.allow_incomplete:
+        check_complete(dataset.location)
+
+
+def _list_layers(target: DatasetState, copies: Sequence[LayerCopy], *, exists_ok: bool) -> None:
+    """List the layers that a dataset which is there lacks."""
+    for each in copies:
+        if each.name in target.store.layer_names():
+            layer_copying.check_same_kind(target, each)
+            if exists_ok:
+                layer_copying.describe(target, each)
+        else:
+            with changes.exclusive_layer(target, each.name):
+                layer_copying.check_free(target, each.name)
+                layer_copying.list_layer(target, each)
 
 
 def shallow_copy_dataset(
@@ -164,12 +213,22 @@ def _target(
     voxel_size_with_unit: VoxelSize | None,
     *,
     name: str | None = None,
+    copies: Sequence[LayerCopy] = (),
     exists_ok: bool = False,
 ) -> DatasetState:
+    """Make the dataset of the copy, which lists all layers from the beginning, or take the one that is there."""
     size = changes.one_voxel_size(voxel_size, voxel_size_with_unit) or dataset.voxel_size_with_unit
-    target = changes.create_dataset(location, size, name, exist_ok=exists_ok)
-    with target.update():
-        for key, value in dataset.store.document.items():
-            if key not in _NOT_COPIED and value is not None:
-                target.store.apply(operations.SetDatasetKey(key, copy.deepcopy(value)))
+    keys = [
+        operations.SetDatasetKey(key, copy.deepcopy(value))
+        for key, value in dataset.store.document.items()
+        if key not in _NOT_COPIED and value is not None
+    ]
+    for each in copies:
+        layer_copying.warn_of_place(location, each.name, each.data_format)
+    listing = [operation for each in copies for operation in each.listing()]
+    target = changes.create_dataset(location, size, name, exist_ok=exists_ok, further=[*keys, *listing])
+    if exists_ok and keys:
+        target.store.apply(*keys)
+    for each in copies:
+        target.layer(each.name).vacancies.are_all_free()
     return target

@@ -290,9 +290,9 @@ def add_mag_from_array(
             region = _extended_region(layer, wanted, handle)
             if region != layer.region:
                 changes.extend_box(layer, region)
+        spec = handle.spec
         changes.list_finished(layer, {wanted: handle})
-        view = layer.mag(wanted)
-        changes.grow([view], layer.region)
+        changes.grow_listed(layer.mag(wanted), spec)
         if move and source.exists():
             source.delete(recursive=True)
     return layer.mag(wanted)

@@ -4,25 +4,22 @@ Everything that describes the source is taken over as it stands in its propertie
 knows, as a copy of its own. A reference to a layer is one change of the properties file; a copy is listed at once,
 and its mags one by one as they are complete.
 
-A copy marks the folder of its target before anything else, and takes the mark away when all is there
-(`UnfinishedCopy`). What a killed copy leaves can be opened (whatever is listed is complete), and says by its mark
-that more was to come. The same copy goes on with it: what it has listed is complete and stays. A copy into something
-that was there before (`exists_ok`) can't know what of it is its own: it is marked as another kind of job, which
-compares everything when it comes again.
+On stores each answer takes its time. So all that copies begin with is asked side by side (`looked_at`), and all files,
+of whichever mags and layers, are copied side by side (`copy_layers`).
 """
 
 from __future__ import annotations
 
-import copy
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from wkplug import execution, registry, storage
-from wkplug.abc import Location
+from wkplug.abc import Location, side_by_side
 from wkplug.errors import (
     InvalidArgumentError,
     LayerExistsError,
@@ -33,13 +30,14 @@ from wkplug.errors import (
     UnsafePathError,
     WkplugError,
 )
-from wkplug.geometry import BoundingBox, NDBoundingBox, NormalizedBoundingBox
-from wkplug.model import changes
-from wkplug.model.attachments import KINDS, Attached, add_copy, attached, list_path
+from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox
+from wkplug.model import attachments, changes
+from wkplug.model.attachments import KINDS, Attached, attached, list_path
 from wkplug.model.states import DatasetState, LayerState, MagState, OpenOptions
 from wkplug.notices import warn_user
 from wkplug.ops.copying import mag_copying
 from wkplug.ops.copying.mag_copying import CopyOptions, Transfer, missing_at
+from wkplug.ops.copying.unfinished import UnfinishedCopy, check_copied
 from wkplug.progress import Progress, shown
 from wkplug.properties import (
     AttachmentsProperties,
@@ -49,23 +47,32 @@ from wkplug.properties import (
     check_layer_name,
     operations,
 )
-from wkplug.storage.marks import check_complete, digest
+from wkplug.storage.marks import check_complete
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
 __all__ = [
-    "UnfinishedCopy",
+    "LayerCopy",
     "add_layer_as_copy",
     "add_layer_as_ref",
     "add_layer_like",
     "add_symlink_attachment",
     "box_fingerprint",
     "check_attachments",
+    "check_free",
+    "check_same_kind",
+    "copy_layers",
+    "describe",
     "layer_of",
     "link_other_entries",
+    "list_layer",
+    "locks_of",
+    "looked_at",
     "part_to_copy",
+    "warn_of_place",
 ]
 
 
@@ -78,7 +85,6 @@ _NOT_COPIED = frozenset(
 )  # fmt: skip
 
 _OWN_PREFIX = ".wkplug"
-_LOOKUP_THREADS = 16
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -97,11 +103,107 @@ def add_layer_like(
     """Add a layer with the properties of another, without its mags and attachments; see `Dataset.add_layer_like`."""
     dataset.check_writable("its layers")
     check_layer_name(layer_name)
-    _check_free(dataset, layer_name)
-    _warn_of_place(dataset, layer_name, data_format or str(other_layer.data_format))
+    check_free(dataset, layer_name)
+    chosen = data_format or str(other_layer.data_format)
+    warn_of_place(dataset.location, layer_name, chosen, dataset.backend_for(chosen))
     with changes.exclusive_layer(dataset, layer_name):
         dataset.store.apply(*_listing_operations(other_layer, layer_name, data_format=data_format))
     return dataset.layer(layer_name)
+
+
+@attrs.define(kw_only=True, eq=False)
+class LayerCopy:
+    """A layer that is to be copied, under which name and how; see `Dataset.add_layer_as_copy`.
+
+    box: the part of it that is copied, from `part_to_copy`.
+    """
+
+    source: LayerState
+    name: str
+    data_format: str
+    request: CopyOptions = attrs.field(factory=CopyOptions)
+    box: NDBoundingBox | None = None
+    with_attachments: bool = True
+    _others: list[tuple[str, ...]] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.box is not None:
+            self.request = attrs.evolve(self.request, files=False)
+
+    @property
+    def transfer(self) -> Transfer:
+        """How voxels come to the copy."""
+        return Transfer.FILES if self.request.files else Transfer.DATA
+
+    @property
+    def mags(self) -> dict[Mag, MagState]:
+        """The mags that are copied."""
+        wanted = self.request.mags
+        return {mag: view for mag, view in self.source.mags.items() if wanted is None or mag in wanted}
+
+    def look(self) -> None:
+        """See what lies in the source's folder; IncompleteMagError if a job has left its mark there."""
+        source = self.source
+        names = _names_in(source)
+        is_marked = storage.MARK_NAME in names or not source.location.lists_all
+        if is_marked and not source.dataset.allow_incomplete:
+            check_complete(source.location)
+        self._others = _other_paths(source, names)
+
+    def mags_as_files(self, data_format: str) -> set[Mag]:
+        """The mags whose files are copied as they are, into a layer of that format."""
+        return {
+            mag
+            for mag, view in self.mags.items()
+            if mag_copying.copies_files(view, data_format, self.request, self.transfer)
+        }
+
+    def listing(self) -> list[operations.Operation]:
+        """The changes that list the copy, without mags and attachments."""
+        return _listing_operations(self.source, self.name, data_format=self.data_format, part=self.box)
+
+    def other_parts(self, layer: LayerState) -> list[storage.Part]:
+        """What else is to be copied into the layer: attachments, and what nobody lists."""
+        # What a call before this one has brought is there; an attachment is listed when its files are complete.
+        there = {(item.kind, item.name): item for item in attached(layer)}
+        parts = []
+        for item in attached(self.source) if self.with_attachments else []:
+            listed = there.get((item.kind, item.name))
+            if listed is None:
+                copy = attachments.copy_of(layer, item, item.name)
+                begin = partial(attachments.begin_copy, layer, item, copy)
+                finish = partial(attachments.list_copy, layer, copy)
+                end = partial(storage.clear_mark, copy.location)
+                parts.append(storage.Part(item.location, copy.location, begin, finish, end))
+            elif storage.is_inside(layer.location, listed.location):
+                storage.clear_mark(listed.location)  # of a call that was killed after it was listed
+        for names in self._others:
+            if not _is_foreign_link(self.source.location.child(*names), self.source.location):
+                parts.append(storage.Part(self.source.location.child(*names), layer.location.child(*names)))
+        return parts
+
+
+def locks_of(dataset: Location, copies: Sequence[LayerCopy]) -> list[AbstractContextManager[None]]:
+    """The locks of all mags that are copied as files, for who makes the dataset under them."""
+    return [
+        changes.lock_of_mag(dataset, each.name, mag)
+        for each in copies
+        for mag in sorted(each.mags_as_files(each.data_format))
+    ]
+
+
+def looked_at(target: Location, copies: Sequence[LayerCopy], *others: Callable[[], Any]) -> list[Any]:
+    """Ask side by side what copies begin with: what the sources say, and `others`, whose answers are given."""
+    # Opening a mag refuses what an unfinished job has marked.
+    sources = [view.source for copy in copies for view in copy.mags.values()]
+    elsewhere = [source for source in sources if source.location.local_path() is None]
+    opening = [partial(getattr, source, "handle") for source in elsewhere]
+    asked: list[Callable[[], Any]] = [*others, *(copy.look for copy in copies), *opening]
+    at_once = max(place.concurrency for place in (target, *(copy.source.location for copy in copies)))
+    answers = list(side_by_side(lambda ask: ask(), asked, at_once=at_once))
+    for source in sources:
+        source.handle  # noqa: B018 - the others, which may warn: in the thread whose caller is told
+    return answers[: len(others)]
 
 
 @shown(lambda _, layer, *__: f"copy {getattr(layer, 'name', layer)}", "progress_of")
@@ -121,77 +223,133 @@ def add_layer_as_copy(
     """Copy a layer; see `Dataset.add_layer_as_copy`."""
     dataset.check_writable("its layers")
     source = layer_of(foreign_layer)
-    box = part_to_copy(source, bounding_box, exists_ok=exists_ok)
-    if box is not None:
-        request = attrs.evolve(request or CopyOptions(), files=False)
-    name = source.name if new_layer_name is None else new_layer_name
-    if not source.dataset.allow_incomplete:
-        check_complete(source.location)
+    copy = LayerCopy(
+        source=source,
+        name=source.name if new_layer_name is None else new_layer_name,
+        request=request or CopyOptions(),
+        data_format=data_format or str(source.data_format),
+        box=part_to_copy(source, bounding_box, exists_ok=exists_ok),
+        with_attachments=with_attachments,
+    )
+    name, target = copy.name, dataset.location.child(copy.name)
     if with_attachments:
         check_attachments(source)
     unfinished = UnfinishedCopy(
         kind="layer",
         source=source.location,
-        target=dataset.location.child(name),
-        asked=[request, data_format, with_attachments, *box_fingerprint(box)],
+        target=target,
+        asked=[copy.request, data_format, with_attachments, *box_fingerprint(copy.box)],
     )
     listed = name in dataset.store.layer_names()
     if not listed:
         check_layer_name(name)
-        storage.check_apart(source.location, dataset.location.child(name), "the layer that is copied")
-    goes_on = unfinished.goes_on(exists_ok=exists_ok or not listed, error=LayerExistsError)
+        storage.check_apart(source.location, target, "the layer that is copied")
+    mark, _ = looked_at(
+        target, [copy], partial(storage.read_mark, target), partial(check_copied, source.dataset)
+    )
+    goes_on = unfinished.goes_on(mark, exists_ok=exists_ok or not listed, error=LayerExistsError)
     if listed:
         if not (exists_ok or goes_on):
-            _check_free(dataset, name)
-        layer = changes.get_or_add_layer(
-            dataset, name, changes.LayerRequest(source.category, source.dtype, source.num_channels)
-        )
-        if layer == source:
-            raise InvalidArgumentError(
-                f"The layer {name!r} can't be copied onto itself.",
-                hint="Copy it into another dataset, or under another name: new_layer_name.",
-            )
-        unfinished.begin(into=not goes_on)
-        dataset.store.apply(*_key_operations(source, name))
+            check_free(dataset, name)
+        check_same_kind(dataset, copy)
+        unfinished.begin(mark, into=not goes_on)
+        describe(dataset, copy)
     else:
+        # What a killed deletion has left of that name goes before anything is marked there.
         with changes.exclusive_layer(dataset, name):
-            pass  # what a killed deletion has left of that name goes before anything is marked there
-        with unfinished.making():
-            layer = add_layer_like(dataset, source, name, data_format=data_format)
-            if box is not None:
-                changes.set_box(layer, box)
-    with execution.adapted(executor, default="threads") as pool:
-        for view in source.mags.values():
-            if goes_on and not exists_ok and changes.is_finished(layer, view.mag):
-                continue
-            try:
-                mag_copying.add_mag(
-                    layer,
-                    view,
-                    Transfer.FILES if request is not None and request.files else Transfer.DATA,
-                    request=request,
-                    extend_layer_bounding_box=exists_ok,
-                    exists_ok=exists_ok or goes_on,
-                    executor=pool,
-                    progress=None if progress_of is None else progress_of(f"{name}, mag {view.name}"),
-                )
-            except LayoutError:
-                # Said before the mag is made. What can't be finished must not be in the way of the next try.
-                if not (listed or layer.mags or goes_on):
-                    changes.delete_layer(layer)
-                raise
-    # What a call before this one has brought is there; an attachment is listed when its files are complete.
-    there = {(item.kind, item.name): item for item in attached(layer)}
-    for item in attached(source) if with_attachments else []:
-        listed_one = there.get((item.kind, item.name))
-        if listed_one is not None:
-            if storage.is_inside(layer.location, listed_one.location):
-                storage.clear_mark(listed_one.location)  # of a call that was killed after it was listed
-            continue
-        add_copy(layer, item, item.name)
-    _copy_other_entries(source, layer)
+            check_free(dataset, name)
+            unfinished.begin(mark, making=True)
+            with unfinished.making():
+                list_layer(dataset, copy)
+    copy_layers(
+        dataset, [copy], exists_ok=exists_ok, goes_on=goes_on, executor=executor, progress_of=progress_of
+    )
     unfinished.end()
-    return layer
+    return dataset.layer(name)
+
+
+def check_same_kind(dataset: DatasetState, copy: LayerCopy) -> None:
+    """Refuse to copy into a layer that is there if it is of another kind, LayerMismatchError, or the source itself."""
+    source = copy.source
+    asked = changes.LayerRequest(source.category, source.dtype, source.num_channels)
+    if changes.get_or_add_layer(dataset, copy.name, asked) == source:
+        raise InvalidArgumentError(
+            f"The layer {copy.name!r} can't be copied onto itself.",
+            hint="Copy it into another dataset, or under another name: new_layer_name.",
+        )
+
+
+def describe(dataset: DatasetState, copy: LayerCopy) -> None:
+    """Take over what describes the source, for a layer that is there."""
+    dataset.store.apply(*_key_operations(copy.source, copy.name))
+
+
+def list_layer(dataset: DatasetState, copy: LayerCopy) -> None:
+    """List a layer that is going to be copied, while nobody else can."""
+    warn_of_place(dataset.location, copy.name, copy.data_format, dataset.backend_for(copy.data_format))
+    dataset.store.apply(*copy.listing())
+
+
+def copy_layers(
+    dataset: DatasetState,
+    copies: Sequence[LayerCopy],
+    *,
+    exists_ok: bool = False,
+    goes_on: bool = False,
+    locked: bool = False,
+    executor: Any = None,
+    progress_of: Callable[[str], Progress] | None = None,
+) -> None:
+    """Fill layers that are listed: mags, attachments, and what else lies in their folders.
+
+    Mags that are rewritten or compared come one by one; what is copied as files, of all layers, comes side by side.
+    goes_on: what is listed is complete. locked: the locks of all `mags_as_files` are held since before they could be
+    listed.
+    """
+    places = [dataset.location, *(copy.source.location for copy in copies)]
+    places += [view.location for copy in copies for view in copy.mags.values()]
+    parts: list[storage.Part] = []
+    others: list[storage.Part] = []
+    with ExitStack() as locks, execution.adapted(executor, default="threads", places=places) as pool:
+        for copy in copies:
+            layer = dataset.layer(copy.name)
+            as_files = copy.mags_as_files(str(layer.data_format)).difference(layer.mags)
+            if as_files and not locked:
+                locks.enter_context(changes.exclusive(layer, *sorted(as_files)))
+            for mag, view in copy.mags.items():
+                if goes_on and not exists_ok and changes.is_finished(layer, mag):
+                    # It may still have the mark of a call that was killed after it was listed.
+                    storage.clear_mark(layer.mag(mag).location)
+                    continue
+                begin = None if progress_of is None else partial(progress_of, f"{copy.name}, mag {view.name}")
+                if mag in as_files:
+                    part = mag_copying.files_of(layer, view, mag, extend=exists_ok, progress_of=begin)
+                    parts.append(part)
+                    continue
+                try:
+                    mag_copying.add_mag(
+                        layer,
+                        view,
+                        copy.transfer,
+                        request=copy.request,
+                        extend_layer_bounding_box=exists_ok,
+                        exists_ok=exists_ok or goes_on,
+                        executor=pool,
+                        progress=None if begin is None else begin(),
+                    )
+                except LayoutError:
+                    # Said before the mag is made. What can't be finished must not be in the way of the next try.
+                    if not (exists_ok or goes_on):
+                        _delete_empty(dataset, copies)
+                    raise
+            others += copy.other_parts(layer)
+        storage.copy_parts([*parts, *others], dataset.update, skip=(storage.MARK_NAME,))
+
+
+def _delete_empty(dataset: DatasetState, copies: Sequence[LayerCopy]) -> None:
+    for copy in copies:
+        if not dataset.layer(copy.name).mags:
+            changes.delete_layer(dataset.layer(copy.name))
 
 
 def part_to_copy(layer: LayerState, box: NDBoundingBox | None, *, exists_ok: bool) -> NDBoundingBox | None:
@@ -238,7 +396,7 @@ def add_layer_as_ref(
     _check_foreign(dataset, source)
     name = source.name if new_layer_name is None else new_layer_name
     check_layer_name(name)
-    _check_free(dataset, name)
+    check_free(dataset, name)
     _warn_of_missing_mags(source)
     with changes.exclusive_layer(dataset, name):
         link = None
@@ -279,11 +437,7 @@ def add_symlink_attachment(layer: LayerState, item: Attached, *, make_relative: 
 def _warn_of_missing_mags(source: LayerState) -> None:
     """Warn of mags that the layer lists and that are not there: what refers to it lists them, too."""
     views = list(source.mags.values())
-    if source.location.local_path() is not None:
-        there = list(map(_is_there, views))
-    else:  # several at once where each look is a request
-        with ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="wkplug-look") as pool:
-            there = list(pool.map(_is_there, views))
+    there = side_by_side(_is_there, views, at_once=source.location.concurrency)
     gone = [view for view, found in zip(views, there, strict=True) if not found]
     if gone:
         places = ", ".join(f"{view.name} ({view.location.url})" for view in gone)
@@ -312,10 +466,14 @@ def _listing_operations(
     name: str,
     *,
     data_format: str | None = None,
+    part: NDBoundingBox | None = None,
     pointing_from: DatasetState | None = None,
     make_relative: bool = False,
 ) -> list[operations.Operation]:
-    """The changes that list a layer like `source`; `pointing_from` with its mags and attachments, as references."""
+    """The changes that list a layer like `source`; `pointing_from` with its mags and attachments, as references.
+
+    part: the box that it has in x, y, z; by default that of the source.
+    """
     found = source.properties
     mags: list[MagViewProperties] = []
     if pointing_from is not None:
@@ -330,6 +488,9 @@ def _listing_operations(
     entry: LayerProperties = attrs.evolve(
         found, name=name, mags=mags, default_view_configuration=None, coordinate_transformations=None
     )
+    if part is not None:
+        box = entry.bounding_box.with_topleft_xyz(part.topleft_xyz)
+        entry.bounding_box = box.with_size_xyz(part.size_xyz)
     if data_format is not None:
         entry.data_format = str(data_format)
         entry.bounding_box = _box_for_format(entry)
@@ -347,7 +508,7 @@ def _listing_operations(
             )
             for item in attached(source)
         }
-        value = _with_paths(copy.deepcopy(listed), places)
+        value = _with_paths(deepcopy(listed), places)
         described.append(operations.SetLayerKey(name, "attachments", value))
     return described
 
@@ -382,7 +543,7 @@ def _json_of(layer: LayerState) -> dict[str, Any]:
 def _key_operations(source: LayerState, name: str) -> list[operations.Operation]:
     """The changes that give layer `name` the keys of `source`, known and unknown ones, as copies."""
     return [
-        operations.SetLayerKey(name, key, copy.deepcopy(value))
+        operations.SetLayerKey(name, key, deepcopy(value))
         for key, value in _json_of(source).items()
         if key not in _NOT_COPIED and value is not None
     ]
@@ -422,7 +583,8 @@ def _is_data(place: Location) -> bool:
 # --- checks -----------------------------------------------------------------------------------------------
 
 
-def _check_free(dataset: DatasetState, name: str) -> None:
+def check_free(dataset: DatasetState, name: str) -> None:
+    """Refuse the name of a layer that is there."""
     if name in dataset.store.layer_names():
         raise LayerExistsError(
             f"The dataset {dataset.name!r} already has a layer {name!r}.",
@@ -438,12 +600,10 @@ def _check_foreign(dataset: DatasetState, source: LayerState) -> None:
         )
 
 
-def _warn_of_place(dataset: DatasetState, name: str, data_format: str) -> None:
+def warn_of_place(dataset: Location, name: str, data_format: str, explicit: str | None = None) -> None:
+    """Pass on what a format warns of at the place of a layer that is to be made; errors if there can't be one."""
     choice = registry.choose_backend(
-        dataset.location.child(name),
-        data_format=data_format,
-        mode="create",
-        explicit=dataset.backend_for(data_format),
+        dataset.child(name), data_format=data_format, mode="create", explicit=explicit
     )
     for problem in choice.warnings:
         warn_user(f"[WARNING] {problem.text}", UserWarning)
@@ -452,43 +612,36 @@ def _warn_of_place(dataset: DatasetState, name: str, data_format: str) -> None:
 # --- what else lies in the folder -------------------------------------------------------------------------
 
 
-def _other_entries(layer: LayerState) -> list[str]:
-    """The names in a layer's folder that nothing else of a copy takes care of, such as "mappings/"."""
+def _other_paths(layer: LayerState, names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The paths of what lies in a layer's folder and nothing else of a copy takes care of, such as "mappings".
+
+    names: all names in that folder.
+    """
     described = {
         file for dialect in registry.dialects(str(layer.data_format)) for file in dialect.layer_file_names
     }
     mags = {view.location.name for view in layer.mags.values() if view.location.parent == layer.location}
     mags.update(name for mag in layer.mags for name in (mag.to_layer_name(), mag.to_long_layer_name()))
+    own = {item.location for item in attached(layer)}
+    found: list[tuple[str, ...]] = []
+    for entry in names:
+        name = entry.rstrip("/")
+        folder = layer.location.child(name)
+        if name in mags | described or name.startswith(_OWN_PREFIX) or folder in own:
+            continue
+        if entry.endswith("/") and any(place.parent == folder for place in own):
+            inner = [each.rstrip("/") for each in folder.list_all()]
+            found += [(name, each) for each in inner if folder.child(each) not in own]
+        else:
+            found.append((name,))
+    return found
+
+
+def _names_in(layer: LayerState) -> list[str]:
     try:
-        names = list(layer.location.list_all())
+        return list(layer.location.list_all())
     except (MissingError, UnlistableError):
         return []
-    return [
-        name
-        for name in names
-        if name.rstrip("/") not in mags | described and not name.startswith(_OWN_PREFIX)
-    ]
-
-
-def _unlisted(layer: LayerState, name: str) -> tuple[bool, list[str]]:
-    """Whether an entry of the folder holds listed attachments, and what it holds besides."""
-    folder = layer.location.child(name.rstrip("/"))
-    own = {item.location for item in attached(layer)}
-    if folder in own:
-        return True, []
-    if not name.endswith("/") or not any(place.parent == folder for place in own):
-        return False, []
-    return True, [entry for entry in folder.list_all() if folder.child(entry.rstrip("/")) not in own]
-
-
-def _copy_other_entries(source: LayerState, layer: LayerState) -> None:
-    for entry in _other_entries(source):
-        name = entry.rstrip("/")
-        shared, besides = _unlisted(source, entry)
-        for parts in [(name, inner.rstrip("/")) for inner in besides] if shared else [(name,)]:
-            if _is_foreign_link(source.location.child(*parts), source.location):
-                continue
-            storage.copy_tree(source.location.child(*parts), layer.location.child(*parts))
 
 
 def _is_foreign_link(location: Location, root: Location) -> bool:
@@ -506,109 +659,13 @@ def _is_foreign_link(location: Location, root: Location) -> bool:
 def link_other_entries(source: LayerState, layer: LayerState) -> None:
     """Link whatever else is in the source's folder, such as mappings; says what can't be linked."""
     failed = []
-    for entry in _other_entries(source):
-        name = entry.rstrip("/")
-        shared, besides = _unlisted(source, entry)
-        for parts in [(name, inner.rstrip("/")) for inner in besides] if shared else [(name,)]:
-            try:
-                mag_copying.make_link(layer.location.child(*parts), source.location.child(*parts))
-            except (InvalidArgumentError, OSError) as error:
-                failed.append(f"{'/'.join(parts)} ({error})")
+    for parts in _other_paths(source, _names_in(source)):
+        try:
+            mag_copying.make_link(layer.location.child(*parts), source.location.child(*parts))
+        except (InvalidArgumentError, OSError) as error:
+            failed.append(f"{'/'.join(parts)} ({error})")
     if failed:
         warn_user(
             f"[WARNING] These entries of the layer {source.name!r} could not be linked: {'; '.join(failed)}",
             UserWarning,
         )
-
-
-# --- copies that have not ended ---------------------------------------------------------------------------
-
-
-@attrs.frozen(kw_only=True)
-class UnfinishedCopy:
-    """A copy that is to be made.
-
-    kind: "layer" or "dataset". asked: the parameters in which copies of one source may differ.
-    """
-
-    kind: str
-    source: Location
-    target: Location
-    asked: list[Any]
-
-    @property
-    def fingerprint(self) -> str:
-        """A text that differs where what is asked for does."""
-        plain = (attrs.asdict(part) if attrs.has(type(part)) else part for part in self.asked)
-        return digest([self.source.url, *plain])
-
-    def goes_on(self, *, exists_ok: bool, error: type[WkplugError]) -> bool:
-        """Whether the target is what this very copy has left; `error` if it is another job's, unless `exists_ok`."""
-        mark = storage.read_mark(self.target)
-        if mark is None:
-            return False
-        own = self._is_own(mark)
-        if own and (exists_ok or mark.job == self._job(into=False)):
-            return True
-        if exists_ok:
-            return False
-        if own:
-            raise error(
-                f"At {self.target.url} a copy into the {self.kind} that was there has not finished: {self._what}, "
-                f"started {mark.started}.",
-                hint="Run it again with exists_ok=True, as it was begun.",
-            )
-        raise error(
-            f"At {self.target.url} is what another job has left unfinished: {mark.what or mark.job}, "
-            f"started {mark.started}.",
-            hint="Run that again, with the same parameters, to finish it; or choose another name or path.",
-        )
-
-    def begin(self, *, into: bool) -> None:
-        """Mark the target. into: it holds what this copy hasn't brought."""
-        mark = storage.read_mark(self.target)
-        if mark is not None and mark.job not in (self._job(into=True), self._job(into=False)):
-            return  # an unfinished import stays one
-        if mark is not None and not self._is_own(mark):
-            # Another copy has not ended: it stays noted, but can't rely on what is listed any more.
-            storage.set_mark(self.target, attrs.evolve(mark, job=self._job(into=True)))
-            return
-        if mark is None or (into and mark.job != self._job(into=True)):
-            job = self._job(into=into)
-            storage.set_mark(
-                self.target, storage.Mark(job=job, what=self._what, fingerprint=self.fingerprint)
-            )
-
-    @contextmanager
-    def making(self) -> Iterator[None]:
-        """Mark the target, which is made in the block; if it can't be made, nothing is left of it.
-
-        There is nothing yet that another job could go on with: if one has left its mark, this one takes its place.
-        """
-        mark = storage.read_mark(self.target)
-        if mark is not None and not self._is_own(mark):
-            storage.clear_mark(self.target)
-        self.begin(into=False)
-        try:
-            yield
-        except BaseException:
-            self.end()
-            if next(iter(self.target.list()), None) is None:
-                self.target.delete(recursive=True)
-            raise
-
-    def end(self) -> None:
-        """Take the mark away, if it is this copy's."""
-        mark = storage.read_mark(self.target)
-        if mark is not None and self._is_own(mark):
-            storage.clear_mark(self.target)
-
-    def _is_own(self, mark: storage.Mark) -> bool:
-        return (mark.what, mark.fingerprint) == (self._what, self.fingerprint)
-
-    @property
-    def _what(self) -> str:
-        return f"a copy of {self.source.url}"
-
-    def _job(self, *, into: bool) -> str:
-        return f"copy into {self.kind}" if into else f"copy {self.kind}"

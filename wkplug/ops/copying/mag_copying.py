@@ -16,6 +16,7 @@ import math
 import os
 from contextlib import contextmanager, suppress
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +54,15 @@ __all__ = [
     "Transfer",
     "add_mag",
     "all_keys",
+    "check_fits",
+    "copies_files",
+    "files_of",
     "foreign_keys",
     "mag_view_of",
     "make_link",
     "missing_at",
     "recorded_path",
+    "region_for",
     "with_codecs_of",
 ]
 
@@ -76,7 +81,7 @@ class CopyOptions:
     """How a copy is to be stored; None leaves it as it is in the source.
 
     files: insist on copying files (or, False, on rewriting voxels); None takes files where nothing changes.
-    defaults: what is None is the format's default instead.
+    defaults: what is None is the format's default instead. mags: of whole layers, copy these only.
     """
 
     chunk_shape: Any = None
@@ -85,6 +90,7 @@ class CopyOptions:
     compress: Any = None
     files: bool | None = None
     defaults: bool = False
+    mags: tuple[Mag, ...] | None = None
 
     def __attrs_post_init__(self) -> None:
         for what in ("chunk_shape", "shard_shape", "chunks_per_shard"):
@@ -187,7 +193,7 @@ def add_mag(
     request = request or CopyOptions()
     target = source.mag if mag is None else Mag(mag)
     copies = transfer in (Transfer.DATA, Transfer.FILES)
-    _check_fits(layer, source, formats=not copies)
+    check_fits(layer, source, formats=not copies)
     if target in layer.mags and not (copies and exists_ok):
         raise MagExistsError(
             f"The layer {layer.name!r} already has the mag {target}.",
@@ -195,7 +201,7 @@ def add_mag(
             if copies
             else "Choose another mag: mag=...",
         )
-    region = _region_for(source, layer, target)
+    region = region_for(source, layer, target)
     if not copies:
         if source.layer == layer:
             raise InvalidArgumentError(
@@ -209,14 +215,17 @@ def add_mag(
         )
     source.source.handle  # noqa: B018 - refuses a source that an unfinished job has marked
     wanted = region if extend_layer_bounding_box else layer.region
-    with execution.adapted(executor, default="threads") as pool:
+    places = (source.location, layer.location)
+    with execution.adapted(executor, default="threads", places=places) as pool:
         if target in layer.mags:
             _check_layout(layer, target, request)
             _overwrite(layer, source, target, wanted, region, pool, progress)
-        elif _copies_files(layer, source, request, transfer):
-            _copy_files(layer, source, target, wanted)
-            if progress is not None:
-                progress(1, 1)
+        elif copies_files(source, str(layer.data_format), request, transfer):
+            with changes.exclusive(layer, target):
+                begin = None if progress is None else lambda: progress
+                extend = extend_layer_bounding_box
+                part = files_of(layer, source, target, extend=extend, progress_of=begin)
+                storage.copy_parts([part], layer.dataset.update, skip=(storage.MARK_NAME,))
         else:
             _copy_data(layer, source, target, wanted, region, request, pool, progress)
     return layer.mag(target)
@@ -225,7 +234,8 @@ def add_mag(
 # --- checks -----------------------------------------------------------------------------------------------
 
 
-def _check_fits(layer: LayerState, source: MagState, *, formats: bool) -> None:
+def check_fits(layer: LayerState, source: MagState, *, formats: bool = False) -> None:
+    """Refuse a mag that can't be one of the layer's; formats: neither if its data format is another one."""
     other = source.layer
     facts = {
         "dtype": (layer.dtype.name, other.dtype.name),
@@ -267,7 +277,7 @@ def _check_layout(layer: LayerState, mag: Mag, request: CopyOptions) -> None:
         )
 
 
-def _region_for(source: MagState, layer: LayerState, target: Mag) -> Region:
+def region_for(source: MagState, layer: LayerState, target: Mag) -> Region:
     """The part of the source that its layer shows, in Mag(1) voxels of the mag that it is to become."""
     own = source.layer.region
     if source.mag != target:
@@ -280,20 +290,28 @@ def _region_for(source: MagState, layer: LayerState, target: Mag) -> Region:
     return grids.refined((start, shape), layer.frame.factors(target.to_tuple()))
 
 
-def _copies_files(layer: LayerState, source: MagState, request: CopyOptions, transfer: Transfer) -> bool:
-    """Whether files can be copied as they are: the same storage, on places that list what they hold."""
+def copies_files(
+    source: MagState, data_format: str, request: CopyOptions, transfer: Transfer = Transfer.DATA
+) -> bool:
+    """Whether files can be copied as they are: the same storage, on places that list what they hold.
+
+    data_format: that of the layer that gets the mag.
+    """
     wanted = True if transfer is Transfer.FILES else request.files
     if wanted is False:
         return False
-    capabilities = source.source.handle.backend.capabilities
+    handle = source.source.handle
+    capabilities = handle.backend.capabilities
     reason = None
-    if source.data_format != layer.data_format:
-        reason = f"the data format changes from {source.data_format} to {layer.data_format}"
+    if source.data_format != data_format:
+        reason = f"the data format changes from {source.data_format} to {data_format}"
     elif not request.keeps(source):
         reason = "chunks, shards or compression change"
-    elif not capabilities.shared_between_processes or not capabilities.writable:
+    elif not (capabilities.shared_between_processes and capabilities.writable and handle.array.is_alone):
         reason = f"arrays of {source.data_format} aren't folders of their own"
-    elif not storage.can_be_listed(source.location):
+        if capabilities.writable and not handle.array.is_alone:
+            reason = f"what describes them lies outside of {source.location.url}"
+    elif not source.location.lists_all:
         reason = f"{source.location.url} can't be listed"
     if reason is not None and wanted:
         raise UnsupportedOperationError(
@@ -425,29 +443,48 @@ def _overwrite(
             )
 
 
-def _copy_files(layer: LayerState, source: MagState, target: Mag, wanted: Region) -> None:
+def files_of(
+    layer: LayerState,
+    source: MagState,
+    target: Mag,
+    *,
+    extend: bool,
+    progress_of: Callable[[], Progress] | None = None,
+) -> storage.Part:
+    """What is to be copied of a mag for a layer in which it is `exclusive`; it is listed when its files are there.
+
+    extend: the layer's box is to hold what the source shows. progress_of: makes the progress of this mag.
+    """
+    check_fits(layer, source)
+    wanted = region_for(source, layer, target) if extend else layer.region
     location = layer.location.child(target.to_layer_name())
-    data_format = str(layer.data_format)
-    with changes.exclusive(layer, target):
+    place = storage.watched(location)
+
+    def begin() -> None:
         try:
-            changes.remove_abandoned(layer, location, data_format)
+            changes.remove_abandoned(layer, location, str(layer.data_format))
         except MagExistsError as error:
             raise FolderExistsError(error.message, hint=error.hint) from error
         storage.set_mark(location, _mark(layer, source, target))
-        storage.copy_tree(source.location, location, skip=(storage.MARK_NAME,))
+
+    def finish() -> None:
         storage.forget(location)
         handle = storage.open_array(
             location,
-            data_format,
+            str(layer.data_format),
             mode="r+",
             axes=layer.frame.axes,
-            backend=layer.dataset.backend_for(data_format),
+            backend=layer.dataset.backend_for(str(layer.data_format)),
             allow_incomplete=True,
+            facts=place.facts if isinstance(place, storage.KnownFiles) else None,
         )
         _extend(layer, wanted)
-        changes.list_finished(layer, {target: handle}, extra=foreign_keys(source))
-        view = layer.mag(target)
-        changes.grow([view], layer.region)
+        changes.list_filled(layer, target, handle, extra=foreign_keys(source))
+        changes.grow_listed(layer.mag(target), handle.spec)
+        if progress_of is not None:
+            progress_of()(1, 1)
+
+    return storage.Part(source.location, place, begin, finish, partial(changes.end_filling, layer, target))
 
 
 def _refer_to(

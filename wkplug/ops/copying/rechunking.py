@@ -49,9 +49,18 @@ def compress(
 ) -> bool:
     """Compress a mag, keeping its chunks and shards; gives whether there was something to do."""
     _finish_interrupted(view)
-    spec = view.source.handle.spec
+    handle = view.source.handle
+    spec = handle.spec
     if spec.compressed:
         _log.info("Skipping the mag %s of %s as it is already compressed.", view.name, view.layer.name)
+        return False
+    if not handle.backend.compresses(attrs.evolve(spec, compressed=True, options={})):
+        warn_user(
+            f"[WARNING] The mag {view.name} of {view.layer.name} stays as it is: {view.data_format} doesn't compress "
+            f"{spec.dtype} in chunks of {spec.chunk_shape} by itself. Rewrite it with a compression that you choose, "
+            "rechunk(compress={...}), or copy the layer in another data_format.",
+            UserWarning,
+        )
         return False
     request = LayoutRequest(chunk_shape=spec.chunk_shape, shard_shape=spec.shard_shape, compress=True)
     _rewrite(view, request, target_path, executor, progress)
@@ -84,7 +93,7 @@ def compress_dataset(
     """Compress all mags of the dataset that are its own and aren't compressed; gives these."""
     dataset.check_writable("its mags")
     done = []
-    with execution.adapted(executor, default="threads") as pool:
+    with execution.adapted(executor, default="threads", places=[dataset.location]) as pool:
         for layer in dataset.layers.values():
             for view in layer.mags.values():
                 if view.read_only:
@@ -105,13 +114,15 @@ def _rewrite(
     if target_path is None and not local:
         raise InvalidArgumentError(
             f"The mag {view.name} at {view.location.url} can't be rewritten in place: it is not on a local disk.",
-            hint="Give a target_path: the result becomes a dataset there.",
+            hint="Let the result become a dataset elsewhere: view.rechunk(target_path=...), or "
+            "wkplug rechunk DATASET --target PLACE.",
         )
     if not local:
         warn_user(
             "[WARNING] Rewriting a mag on remote storage can be slow: all voxels travel twice.", UserWarning
         )
-    with execution.adapted(executor, default="threads") as pool:
+    places = [view.location, *([] if target_path is None else [storage.locate(target_path)])]
+    with execution.adapted(executor, default="threads", places=places) as pool:
         if target_path is not None:
             _to_dataset(view, request, target_path, pool, progress)
         else:

@@ -3,7 +3,8 @@
 Tasks are whole output shards (several where shards are small), so that they run side by side without sharing one;
 only those are visited in which the source has something stored. A task moves its voxels in tiles of at most
 `TILE_BYTES`: at any moment there are no more tiles in memory than the executor has workers, plus what the engines
-need to encode one shard each, whatever the size of the arrays.
+need to encode one shard each, whatever the size of the arrays. Of workers that wait for stores, which may be many, no
+more have a tile than the memory budget allows.
 
 Tiles that are all fill value are not written: the target is new, and there they read the same. With `erase` (the
 target has voxels already) shards are compared with what is there, and written where they differ: what a call before
@@ -14,6 +15,7 @@ For formats that have an order of axes of their own, `reordered` reads an array 
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,7 +24,7 @@ import numpy as np
 
 from wkplug.abc import ArrayBackend, ArraySpec, Box, Executor, Location
 from wkplug.errors import UnsupportedOperationError
-from wkplug.execution import results_in_order
+from wkplug.execution import results_in_order, tasks_at_once
 from wkplug.geometry import grids
 from wkplug.model import voxels
 from wkplug.progress import Progress, until_flushed
@@ -136,6 +138,10 @@ JOB_BYTES = 1 << 22
 """Shards smaller than this are taken together, because a task of its own would cost more than its work."""
 
 
+_COPIES = 3
+"""How often a tile may be in memory: as it is, encoded, and in the object that is put."""
+
+
 def copy_voxels(
     source: ArrayHandle,
     target: ArrayHandle,
@@ -159,8 +165,9 @@ def copy_voxels(
         if erase
         else partial(_copy_task, source, target, tile, always)
     )
+    at_once = tasks_at_once(executor, _COPIES * itemsize * math.prod(tile))
     with until_flushed(progress) as nearly:
-        for _ in results_in_order(work, tasks, executor=executor, progress=nearly):
+        for _ in results_in_order(work, tasks, executor=executor, progress=nearly, at_once=at_once):
             pass
         target.flush()
 

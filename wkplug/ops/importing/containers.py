@@ -14,13 +14,23 @@ from __future__ import annotations
 
 import re
 import sys
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import attrs
 
 from wkplug import registry, storage
-from wkplug.abc import Array, Box, ForeignLayer, Image, ImageInfo, Importer, Location, ProbeScore
+from wkplug.abc import (
+    Array,
+    Box,
+    ForeignLayer,
+    Image,
+    ImageInfo,
+    Importer,
+    Location,
+    ProbeScore,
+    side_by_side,
+)
 from wkplug.errors import (
     CorruptDataError,
     MissingError,
@@ -29,6 +39,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     UnsupportedOperationError,
 )
+from wkplug.filesystems.answers import ask_ahead
 from wkplug.filesystems.zip import OF_SYSTEMS, is_zip, unzipped
 from wkplug.geometry import grids
 from wkplug.notices import counted
@@ -57,6 +68,7 @@ __all__ = [
 ]
 
 _ZIP = ".zip"
+_MARKER_BYTES = 1 << 20
 
 
 @attrs.frozen(slots=False)
@@ -140,15 +152,26 @@ def choose_container(location: Location, importer: str | None = None) -> Choice 
     try:
         names = tuple(location.list())
     except UnlistableError as error:
+        _ask_for_markers(location)
         return registry.choose_importer(cast("Location", _ListedLocation(location, (), error)))
     if not names and (
         location.local_path() is not None or location.name.lower().endswith(readable_suffixes())
     ):
         return None  # a file; servers don't list what they have, but may be asked for a container's files
+    _ask_for_markers(location, names)
     try:
         return registry.choose_importer(cast("Location", _ListedLocation(location, names)))
     except UnknownNameError:
         return None
+
+
+def _ask_for_markers(location: Location, names: Sequence[str] = ()) -> None:
+    """Ask for the files of all importers at once: those that are named, or all where names are missing in lists."""
+    if location.concurrency < 2:
+        return
+    _, markers = _suffixes_and_markers(registry.current_registry())
+    wanted = markers.intersection(names) if location.lists_all else markers
+    ask_ahead(location, [partial(location.child(marker).read, 0, _MARKER_BYTES) for marker in wanted])
 
 
 @lru_cache(maxsize=2)
@@ -344,7 +367,7 @@ _LEFT_BEHIND = re.compile(r".*\.(?:lock|partial|tmp)")
 
 _MOST_LOCAL = 1_000_000
 _MOST_FAR = 10_000
-_MOST_FOLDERS = 64
+_MOST_FOLDERS = 32
 """Of places that answer slowly so much is looked at: what a writer does, it does to all of its chunks."""
 
 
@@ -410,15 +433,21 @@ class _PathsBelow:
     _listed: int = 0
 
     def __iter__(self) -> Iterator[str]:
-        return self._below(self.place, "")
+        # The deepest first, since that is where chunks are; as many at once as is worth it.
+        pending = [""]
+        at_once = self.place.concurrency
+        while pending:
+            most = at_once if self.most is None else min(at_once, self.most - self._listed)
+            folders = [pending.pop() for _ in range(min(most, len(pending)))]
+            if not folders:
+                self.cut = True
+                return
+            self._listed += len(folders)
+            for folder, names in zip(
+                folders, side_by_side(self._names, folders, at_once=at_once), strict=True
+            ):
+                yield from (folder + name for name in names if not name.endswith("/"))
+                pending += (folder + name for name in reversed(names) if name.endswith("/"))
 
-    def _below(self, folder: Location, path: str) -> Iterator[str]:
-        if self.most is not None and self._listed >= self.most:
-            self.cut = True
-            return
-        self._listed += 1
-        for name in folder.list_all():
-            if name.endswith("/"):
-                yield from self._below(folder.child(name.rstrip("/")), path + name)
-            else:
-                yield path + name
+    def _names(self, folder: str) -> list[str]:
+        return list(self.place.child(folder).list_all())

@@ -19,7 +19,6 @@ from wkplug.abc import Location
 from wkplug.errors import (
     CorruptImageError,
     ImageReaderMissingError,
-    MissingError,
     StorageError,
     UnsupportedImageFormatError,
     WkplugError,
@@ -128,7 +127,7 @@ def _matches(pattern: str, reader: ReaderChoice) -> FoundImages:
 def _is_folder(location: Location) -> bool:
     local = location.local_path()
     if next(iter(location.list()), None) is None and not location.exists():
-        raise MissingError(f"There is nothing at {location.url}.", hint="Check the path.")
+        raise storage.nothing_at(location)
     if local is not None:
         return os.path.isdir(local)  # noqa: PTH112 - the location gives text
     return next(iter(location.list()), None) is not None

@@ -23,10 +23,10 @@ from wkplug import storage
 from wkplug.errors import (
     CorruptDataError,
     InvalidArgumentError,
-    MissingError,
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
 )
+from wkplug.filesystems.answers import answers_kept
 from wkplug.notices import counted, first_of
 from wkplug.ops.importing import files as image_files
 from wkplug.ops.importing import options, series
@@ -68,6 +68,7 @@ __all__ = [
 _MOST_LISTED = 10
 
 
+@answers_kept()
 def group_input(images: Any, input_options: InputOptions, layer_name: str | None = None) -> Stacks:
     """Find the layers of an input: a container's, or the files of each, in the order of their sections.
 
@@ -92,6 +93,7 @@ def group_input(images: Any, input_options: InputOptions, layer_name: str | None
     return stacks_of(found, input_options, layer_name)
 
 
+@answers_kept()
 def resolve_input(
     images: Any, layer_name: str, input_options: InputOptions, *, several: bool = False
 ) -> Stacks:
@@ -201,6 +203,7 @@ def _containers_in_folder(
     return sources, stacks, notes
 
 
+@answers_kept()
 def container_input(path: Any, layer_name: str, importer: str | None = None) -> Stacks:
     """Give the one layer of a container; UnsupportedImageFormatError if it is none, MissingError if it isn't there."""
     _check_no_pattern(path, "wkplug convert")
@@ -213,7 +216,7 @@ def container_input(path: Any, layer_name: str, importer: str | None = None) -> 
             root.url, found, "Name the folder of one of them, or use wkplug convert for all."
         )
     if not found and not root.exists():
-        raise MissingError(f"There is nothing at {root.url}.", hint="Check the path.")
+        raise storage.nothing_at(root)
     if not found:
         raise UnsupportedImageFormatError(
             f"{root.url} is no array or image that an importer knows.",

@@ -26,6 +26,7 @@ from wkplug.errors import (
     UnsupportedImageDataError,
     WkplugError,
 )
+from wkplug.filesystems.answers import answers_kept
 from wkplug.geometry import BoundingBox, Mag, NDBoundingBox, NormalizedBoundingBox, Vec3Float, Vec3Int
 from wkplug.model.dtypes import check_category, dtype_name
 from wkplug.model.layout import LayoutRequest, array_spec
@@ -50,9 +51,10 @@ from wkplug.storage.marks import digest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-__all__ = ["plan_volumes", "with_pyramids"]
+__all__ = ["channel_groups", "display", "plan_volumes", "with_pyramids"]
 
 
+@answers_kept()
 def plan_volumes(
     groups: Mapping[str, Stack],
     category: str | None,
@@ -239,7 +241,7 @@ def _cast_notes(volume: Volume, dtype: str) -> Iterator[ImportNote]:
 
 
 def _layer_plans(volume: Volume, name: str, wanted: str, options: ImportOptions, mag: Mag) -> list[LayerPlan]:
-    groups = _channel_groups(volume, name, options)
+    groups = channel_groups(volume, name, options)
     dtype = layer_dtype(wanted, volume.dtype, options.dtype, volume.path)
     together = len(groups) if wanted == "color" else 1
     return [
@@ -250,7 +252,7 @@ def _layer_plans(volume: Volume, name: str, wanted: str, options: ImportOptions,
             data_format=registry.check_format(options.data_format or config.current().default_format),
             channels=channels,
             bounding_box=_bounding_box(volume, options, mag, len(channels)),
-            shown=_display(volume, channels, number, together),
+            shown=display(volume, channels, number, together),
         )
         for number, (layer_name, channels) in enumerate(groups)
     ]
@@ -328,7 +330,7 @@ _PLAIN = frozenset({"red", "green", "blue", "alpha", "grey", "gray"})
 """Names that say nothing but the place of a sample."""
 
 
-def _channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[tuple[str, range]]:
+def channel_groups(volume: Volume, name: str, options: ImportOptions) -> list[tuple[str, range]]:
     """Which channels go to which layer: colours stay together, other channels become layers of their own."""
     count = volume.num_channels
     if options.channel is not None:
@@ -423,7 +425,7 @@ def _channel_fact(volume: Volume, facts: Sequence[Any], channel: int) -> Any:
     return facts[place] if len(facts) == count else None
 
 
-def _display(volume: Volume, channels: range, number: int, count: int) -> Shown:
+def display(volume: Volume, channels: range, number: int, count: int) -> Shown:
     """How the layer of some channels is shown, the `number`-th of `count` layers that lie over each other."""
     info, channel = volume.files[0].info, channels.start
     inverted = all(_channel_fact(volume, info.channel_inverted, each) for each in channels) or None

@@ -25,7 +25,6 @@ from wkplug.errors import (
     CorruptImageError,
     ImageConversionError,
     InvalidArgumentError,
-    MissingError,
     PluginError,
     UnsupportedImageDataError,
     UnsupportedImageFormatError,
@@ -35,6 +34,7 @@ from wkplug.errors import (
 from wkplug.model.dtypes import dtype_name
 from wkplug.ops.importing.report import ImportNote
 from wkplug.registry.plugins import READER
+from wkplug.storage import nothing_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -478,7 +478,7 @@ class RawFile:
                 f"{location.url} is a folder, not a raw file.", location.url, hint="Name the file itself."
             )
         if not location.exists():
-            raise MissingError(f"There is nothing at {location.url}.", hint="Check the path.")
+            raise nothing_at(location)
         source = cls(location, layout, limits, None if dtype is None else dtype_name(dtype))
         source.open().close()
         return source

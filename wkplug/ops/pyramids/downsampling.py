@@ -147,7 +147,9 @@ def downsample_mag_list(
     buffer = buffer_of(layer, options.buffer_shape)
     existing = [target for target in targets if target in layer.mags]
     unfinished = [mag for mag in existing if not storage.is_complete(layer.mag(mag).location)]
-    with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
+    places = (view.location, layer.location)
+    pool = execution.adapted(executor, default="threads", views=[view], places=places)
+    with pool as runner, ExitStack() as stack:
         handles = stack.enter_context(begin_mags(layer, source, targets, interpolation, options.layout))
         pyramid = PyramidRun(
             layer=layer,
@@ -191,15 +193,16 @@ def begin_mags(
     Mags that there are already are marked until the block has ended without an error.
     """
     handles: dict[Mag, storage.ArrayHandle] = {}
+    new = [target for target in targets if target not in layer.mags]
     with ExitStack() as stack:
+        stack.enter_context(changes.exclusive(layer, *new))
         # The finest is the last to be entered, and so the first to be done with.
         for finer, target in reversed(list(zip([source, *targets], targets, strict=False))):
             job = mark_of(layer, finer, target, interpolation)
-            if target in layer.mags:
-                handles[target] = stack.enter_context(changes.overwritten_mag(layer, target, job))
-            else:
-                stack.enter_context(changes.exclusive(layer, target))
+            if target in new:
                 handles[target] = changes.create_array(layer, target, request, "pyramid", mark=job)
+            else:
+                handles[target] = stack.enter_context(changes.overwritten_mag(layer, target, job))
         yield {target: handles[target] for target in targets}
 
 
@@ -240,7 +243,7 @@ def downsample_dataset(
     dataset: DatasetState, options: PyramidOptions, *, executor: AnyExecutor = None
 ) -> None:
     """Downsample every layer that has mags, with one pool of workers; see `Dataset.downsample`."""
-    with execution.adapted(executor, default="threads") as runner:
+    with execution.adapted(executor, default="threads", places=[dataset.location]) as runner:
         for layer in dataset.layers.values():
             if layer.mags:
                 downsample(layer, options, executor=runner)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from wkplug.abc import ArraySpec, Box, Interpolation
+from wkplug.builtin.executors import available_workers
 from wkplug.errors import TooLargeError
 from wkplug.execution import Runner, results_in_order, shares_memory
 from wkplug.geometry import Mag, grids
@@ -138,7 +139,7 @@ def plan_pass(
         single = next(_tiles(sizes, 1, workers, buffer))
         enough = min(enough, _regions(sizes, _pass(sizes, 1, single, 1, shared=shared, whole_shards=True)))
     for whole_shards in (True, False):
-        for at_once in (workers + 1 if shared else workers, 1):
+        for at_once in _calls_to_try(workers, shared=shared):
             for count in range(_most_mags(sizes) if whole_shards else 1, 0, -1):
                 for tile in _tiles(sizes, count, workers, buffer):
                     found = _pass(sizes, count, tile, at_once, shared=shared, whole_shards=whole_shards)
@@ -146,6 +147,12 @@ def plan_pass(
                     if found.need <= memory and (count == 1 or _regions(sizes, found) >= enough):
                         return found, least
     return None, least
+
+
+def _calls_to_try(workers: int, *, shared: bool) -> list[int]:
+    """How many tasks may be in the making: one per worker; of workers that only wait for stores fewer; one."""
+    extra = 1 if shared else 0
+    return [workers + extra, *([available_workers() + extra] if workers > available_workers() else []), 1]
 
 
 def streaming_passes(sizes: Sizes, box: Ints, *, workers: int, in_flight: int) -> Iterator[Pass]:

@@ -99,10 +99,13 @@ def upsample(
                 raise downsampling.mag_exists_error(layer, target, _alternative(targets, index))
     buffer = downsampling.buffer_of(layer, options.buffer_shape)
     frame = layer.frame
-    with execution.adapted(executor, default="threads", views=[view]) as runner, ExitStack() as stack:
+    places = (view.location, layer.location)
+    pool = execution.adapted(executor, default="threads", views=[view], places=places)
+    with pool as runner, ExitStack() as stack:
         handles: dict[Mag, ArrayHandle] = {}
-        for target in [target for target in targets if target not in layer.mags]:
-            stack.enter_context(changes.exclusive(layer, target))
+        new = [target for target in targets if target not in layer.mags]
+        stack.enter_context(changes.exclusive(layer, *new))
+        for target in new:
             handles[target] = changes.create_array(
                 layer, target, options.layout, "pyramid", mark=marks[target]
             )
@@ -133,12 +136,9 @@ def upsample(
                 at_once=at_once,
             ):
                 pass
-            handle.flush()
-            storage.finish_mark(handle.location)
-            changes.list_mag(layer, target, handle)
+            changes.list_filled(layer, target, handle)
         for target in targets:
-            storage.clear_mark(layer.mag(target).location)
-            layer.mag(target).source.forget()
+            changes.end_filling(layer, target)
     return targets
 
 

@@ -28,16 +28,19 @@ from wkplug.errors import (
     DtypeMismatchError,
     InvalidArgumentError,
     MissingError,
+    OutOfBoundsError,
     ReadOnlyError,
     ShapeMismatchError,
     UnsupportedOperationError,
 )
 from wkplug_tensorstore.engine import PROCESS, refuse_fork
 from wkplug_tensorstore.failures import ENGINE_ERRORS, sort_failure
+from wkplug_tensorstore.objects import objects_of
+from wkplug_tensorstore.remote import RemoteArray
 from wkplug_tensorstore.stored import StoredArray, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -59,7 +62,6 @@ class Format(Protocol):
 
     name: ClassVar[str]
     format: ClassVar[str]
-    writes: ClassVar[bool]
     settings: TensorstoreSettings
 
     def __init__(self, settings: object = None) -> None: ...
@@ -69,6 +71,11 @@ class Format(Protocol):
 
     def describe(self, location: Location, axes: Sequence[str] | None = None) -> StoredArray:
         """Read and check the metadata."""
+
+    def resized(
+        self, document: Mapping[str, Any], stored: StoredArray, shape: tuple[int, ...]
+    ) -> dict[str, Any]:
+        """Give the metadata for another shape."""
 
 
 class TensorstoreArray(Array):
@@ -109,6 +116,16 @@ class TensorstoreArray(Array):
     def __repr__(self) -> str:
         return f"<{self.backend} {self._location.url!r} {self._mode!r}>"
 
+    @property
+    def concurrent_writes(self) -> Literal["shard", "none"] | None:
+        """ "shard" on stores that don't tell of other writers, if that is a box; elsewhere as the backend says."""
+        self._watch_or_load()
+        if self._remote is None or self._location.conditional or self._location.local_path() is not None:
+            return None
+        stored = self._stored
+        in_boxes = stored.keys is not None or (stored.boxes is not None and self._origin is None)
+        return "shard" if in_boxes else "none"
+
     # --- opening --------------------------------------------------------------------------------------
 
     def load(self, stored: StoredArray | None = None) -> None:
@@ -116,17 +133,19 @@ class TensorstoreArray(Array):
         engine = PROCESS.engine(self._maker.settings)
         stamp = None
         if stored is None:
-            if self._maker.writes:
+            if self._location.local_path() is not None:
                 # Before they are read, so that no change in between goes unseen.
                 stamp = _stamp(self._maker.metadata_file(self._location).local_path())
             stored = self._maker.describe(self._location, self._axes)
         self._same_array(stored)
         path = stored.file.local_path()
         root = stored.root.local_path()
-        self._store = engine.open(stored, self._mode)
+        objects = objects_of(stored)
+        self._remote = None if objects is None else RemoteArray(engine, stored, objects)
+        # The engine has a look at the metadata in either case.
+        self._store: Any = engine.open(stored, self._mode) if self._remote is None else None
         self._strict: Any = None
         self._engine = engine
-        self._timeout = engine.timeout(stored.root)
         self._stored = stored
         self._fingerprint = stored.fingerprint
         self._watched = path
@@ -179,7 +198,9 @@ class TensorstoreArray(Array):
             self._check_fits(out, shape, "`out`")
         if self._origin is not None and any(s < o for s, o in zip(start, self._origin, strict=True)):
             return self._read_beyond(box, out, missing)
-        store = self._store_of(box, missing)
+        if self._remote is not None:
+            return self._remote.read(box, out=out, missing=missing)
+        store = self._store if missing == "fill" else self._strict_store()
         try:
             view = store[IndexDomain(inclusive_min=start, shape=shape)]
             if out is not None and out.nbytes >= _DIRECT_BYTES and out.flags.writeable and out.flags.aligned:
@@ -204,6 +225,15 @@ class TensorstoreArray(Array):
         self._check_fits(data, shape, "The data")
         if not data.size:
             return
+        if self._origin is not None and any(s < o for s, o in zip(start, self._origin, strict=True)):
+            raise OutOfBoundsError(
+                f"{self._location.url} begins at the voxel {self._origin[1:]}, its voxel_offset: nothing can be "
+                f"written to {start[1:]}.",
+                hint="Copy the layer, and write to the copy.",
+            )
+        if self._remote is not None:
+            self._remote.write(box, data)
+            return
         try:
             view = self._store[IndexDomain(inclusive_min=start, shape=shape)]
             # The engine may not keep references to the data: they are the caller's again when this returns.
@@ -214,12 +244,12 @@ class TensorstoreArray(Array):
     def _wait(self, work: Any, box: Box) -> Any:
         """Wait for the engine. On local places nothing takes long but a pipe in the place of a shard."""
         if self._folder is None or self._stored.keys is None:
-            return work.result(self._timeout)
+            return work.result()
         try:
             return work.result(_PATIENCE)
         except TimeoutError:
             self._refuse_what_never_ends(box)
-        return work.result(self._timeout)
+        return work.result()
 
     def _refuse_what_never_ends(self, box: Box) -> None:
         ranges = [
@@ -236,8 +266,6 @@ class TensorstoreArray(Array):
             self.load()
 
     def _check_writable(self) -> None:
-        if not self._maker.writes:
-            raise UnsupportedOperationError(f"{self.format} arrays cannot be written to.")
         if self._mode != "r+":
             raise ReadOnlyError(
                 f"{self._location.url} was opened for reading only.", hint="Open it with mode 'r+'."
@@ -252,14 +280,6 @@ class TensorstoreArray(Array):
                 f"{what}: {data.dtype} voxels, but {self._location.url} holds {self._dtype}.",
                 hint="Convert with .astype() if that loses nothing.",
             )
-
-    def _store_of(self, box: Box, missing: Literal["fill", "error"]) -> Any:
-        packed = self._stored.packed
-        if packed is not None:
-            shift = self._stored.shift or (0,) * len(box[0])
-            own = (tuple(low - by for low, by in zip(box[0], shift, strict=True)), box[1])
-            return self._engine.open_unpacked(self._stored, packed.chunks(own), fill=missing == "fill")
-        return self._store if missing == "fill" else self._strict_store()
 
     def _strict_store(self) -> Any:
         if self._strict is None:
@@ -333,11 +353,11 @@ class TensorstoreArray(Array):
         for attempt in range(1, _RESIZE_TRIES + 1):
             version = file.version()
             document = read_document(file)
-            if document.get("shape") == list(shape):
+            changed = self._maker.resized(document, self._stored, tuple(length or 0 for length in shape))
+            if changed == document:
                 break
-            document["shape"] = list(shape)
             try:
-                file.write(json.dumps(document, indent=2).encode(), if_match=version)
+                file.write(json.dumps(changed, indent=2).encode(), if_match=version)
             except ConflictError:
                 if attempt == _RESIZE_TRIES:
                     raise
@@ -350,7 +370,9 @@ class TensorstoreArray(Array):
         self._watch_or_load()
         keys, shards = self._stored.keys, self._shards
         if self._stored.boxes is not None:
-            yield from self._stored.boxes(self._engine.keys(self._location))
+            for box in self._stored.boxes(self._keys_below(self._location)):
+                if all(low < (end or 0) for low, end in zip(box[0], self.spec.shape, strict=True)):
+                    yield box
             return
         if keys is None:
             raise UnsupportedOperationError(
@@ -359,13 +381,18 @@ class TensorstoreArray(Array):
             )
         pattern = keys.pattern(len(shards))
         grid = [-(-(length or 0) // size) for length, size in zip(self.spec.shape, shards, strict=True)]
-        for key in self._engine.keys(self._stored.root):
+        for key in self._keys_below(self._stored.root):
             found = pattern.fullmatch(key)
             if found is not None:
                 cell = [int(number) for number in found[1].split(keys.separator)]
                 # What a smaller shape hides is stored, but no part of the array.
                 if all(c < count for c, count in zip(cell, grid, strict=True)):
                     yield tuple(map(math.prod, zip(cell, shards, strict=True))), shards
+
+    def _keys_below(self, place: Location) -> Iterable[str]:
+        if place.local_path() is not None:
+            return self._engine.keys(place)
+        return (key for key, _ in place.list_files())
 
     def looks_into(self, key: str) -> bool | None:
         """Whether it is the key of a chunk or shard: see `wkplug.abc.Array.looks_into`."""
@@ -374,6 +401,18 @@ class TensorstoreArray(Array):
             return self._stored.is_key(key)
         keys = self._stored.keys
         return None if keys is None else keys.pattern(len(self._shards)).fullmatch(key) is not None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its metadata lie in its folder: see `wkplug.abc.Array.is_alone`."""
+        self._watch_or_load()
+        return self._stored.is_alone
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """The first voxel per axis that can be stored."""
+        self._watch_or_load()
+        return self._origin or (0,) * len(self.spec.axes)
 
     def files_of(self, cell: tuple[int, ...]) -> tuple[str, ...] | None:
         """The shard's file, and the engine's lock beside it: see `wkplug.abc.Array.files_of`."""
@@ -389,9 +428,12 @@ class TensorstoreArray(Array):
             self.__dict__.pop(name, None)
 
     def native_handle(self) -> Any:
-        """Give the `tensorstore.TensorStore`, all axes in the array's order."""
+        """Give the `tensorstore.TensorStore`, all axes in the array's order; it does its own I/O, also on stores.
+
+        UnsupportedOperationError for places that tensorstore can't reach by itself.
+        """
         self._watch_or_load()
-        return self._store
+        return self._store if self._remote is None else self._engine.open(self._stored, self._mode)
 
 
 def _stamp(path: str | None) -> tuple[int, int, int] | None:

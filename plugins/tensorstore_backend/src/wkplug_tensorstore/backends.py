@@ -56,17 +56,19 @@ __all__ = [
 
 _FRESH_SECONDS = 1.0
 _MOST_LOOKED_AT = 64
-_PLACES = frozenset({"path", "tensorstore.kvstore"})
 
 
 class TensorstoreBackend(ArrayBackend):
     """What the four have in common; `settings` is what the factory is called with."""
 
-    writes: ClassVar[bool] = False
+    title: ClassVar[str]
+    """What error texts call the format."""
+    chunk: ClassVar[int] = 32
+    """Voxels along x, y and z of a chunk that nobody asked for."""
     document: ClassVar[str]
     """The name of the metadata file."""
     metadata: ClassVar[ModuleType]
-    """Its `describe` checks the content of that file; its `build`, where `writes`, gives a new one."""
+    """Its `describe` checks the content of that file, `build` gives a new one, `resized` one for another shape."""
 
     def __init__(self, settings: object = None) -> None:
         self.settings = TensorstoreSettings.of(settings)
@@ -95,6 +97,10 @@ class TensorstoreBackend(ArrayBackend):
         stored: StoredArray = self.metadata.describe(document, file, axes)
         return stored
 
+    def _described_new(self, file: Location, document: Mapping[str, Any], axes: Sequence[str]) -> StoredArray:
+        """What an array is that is about to be created."""
+        return self._described((file, document), axes)
+
     def _look(self, location: Location) -> None:
         """Check the metadata for `problems`; `open` comes next, and on a remote place needn't ask for them again."""
         found = self._fetch(location)
@@ -114,6 +120,13 @@ class TensorstoreBackend(ArrayBackend):
         del document
         return True
 
+    def resized(
+        self, document: Mapping[str, Any], stored: StoredArray, shape: tuple[int, ...]
+    ) -> dict[str, Any]:
+        """Give the metadata for another shape; UnsupportedOperationError where an array can't have it."""
+        changed: dict[str, Any] = self.metadata.resized(document, stored, shape)
+        return changed
+
     def _write_beside(self, location: Location, spec: ArraySpec) -> None:
         """Write what else belongs to a new array, before its metadata."""
 
@@ -131,25 +144,16 @@ class TensorstoreBackend(ArrayBackend):
 
     def default_layout(self, wish: LayoutWish) -> Layout:
         """Chunks of 32; shards of 1024, or what covers images, where the format has shards."""
-        return default_layout(wish, sharded=self.capabilities.sharded)
+        return default_layout(wish, sharded=self.capabilities.sharded, edge=self.chunk, name=self.title)
 
     def problems(
         self, spec: ArraySpec | None, location: Location, mode: Mode | Literal["create"]
     ) -> list[Problem]:
         """What the engine can't do: the place, the dtype or codecs; damage is for `open` to raise."""
-        if location.local_path() is None and location.native("tensorstore.kvstore") is None:
-            text = f"tensorstore has no way to reach {location.url}."
-            other = "wkplug-zarr reaches it through fsspec."
-            remedy = other if self.format in ("zarr", "zarr3") else "Copy it to a local folder, unpacked."
-            return [Problem(code="place", text=text, remedy=remedy)]
-        if mode != "r" and not self.writes:
-            verb = "created" if mode == "create" else "written to"
-            text = f"{self.format} arrays cannot be {verb}."
-            return [Problem(code="read-only", text=text, error_type=UnsupportedOperationError)]
         try:
             if spec is not None:
                 self._checked(spec, location)
-            else:
+            elif mode != "create":
                 self._look(location)
         except (UnsupportedOperationError, UnsupportedDtypeError) as error:
             return [_problem("engine", error)]
@@ -161,11 +165,11 @@ class TensorstoreBackend(ArrayBackend):
     def create(self, location: Location, spec: ArraySpec) -> Array:
         """Write the metadata of a new array, atomically; ConflictError if there is one already."""
         document = self._checked(spec, location)
-        file = self.metadata_file(location)
+        file = location.child(self.document)
         array = self._array(location, "r+", tuple(spec.axes))
         try:
             # The engine has the last word on what it takes, before anything is written.
-            array.load(self.metadata.describe(document, file, spec.axes))
+            array.load(self._described_new(file, document, spec.axes))
         except CorruptDataError as error:
             raise InvalidArgumentError(
                 f"{location.url} can't be created like that: {error.message}", hint="Check the options."
@@ -183,8 +187,6 @@ class TensorstoreBackend(ArrayBackend):
 
     def open(self, location: Location, mode: Mode = "r", *, axes: tuple[str, ...] | None = None) -> Array:
         """Open an array; the metadata are read once."""
-        if mode != "r" and not self.writes:
-            raise UnsupportedOperationError(f"{self.format} arrays cannot be written to.")
         array = self._array(location, mode, axes)
         stored = self._seen(location, axes)
         # Without axes, some formats look for their names beside the metadata.
@@ -199,13 +201,10 @@ class TensorstoreBackend(ArrayBackend):
 
     def _checked(self, spec: ArraySpec, location: Location) -> dict[str, Any]:
         """Check what all formats want of a spec, and give the metadata document for it."""
-        if not self.writes:
-            raise UnsupportedOperationError(
-                f"{self.format} arrays cannot be created.", hint="Use the data format zarr3 for new layers."
-            )
-        if spec.dtype not in DTYPES:
+        dtypes = [name for name in DTYPES if name in self.capabilities.dtypes]
+        if spec.dtype not in dtypes:
             raise UnsupportedDtypeError(
-                f"{self.format} arrays can't hold {spec.dtype}.", hint=f"Possible are: {', '.join(DTYPES)}."
+                f"{self.format} arrays can't hold {spec.dtype}.", hint=f"Possible are: {', '.join(dtypes)}."
             )
         rank = len(spec.axes)
         if not rank or None in spec.shape:
@@ -224,6 +223,10 @@ class TensorstoreBackend(ArrayBackend):
                 f"the chunk shape {spec.chunk_shape}."
             )
         check_chunk(spec.chunk_shape, spec.shard_shape, DTYPES[spec.dtype], location.url)
+        return self._document(spec, location)
+
+    def _document(self, spec: ArraySpec, location: Location) -> dict[str, Any]:
+        del location
         document: dict[str, Any] = self.metadata.build(spec)
         return document
 
@@ -233,9 +236,9 @@ class Zarr3Backend(TensorstoreBackend):
 
     name = "zarr3+tensorstore"
     format = "zarr3"
-    writes = True
+    title = "Zarr v3"
     document = zarr3.DOCUMENT
-    capabilities = ArrayCapabilities(concurrent_writes="box", places=_PLACES, survives_fork=False)
+    capabilities = ArrayCapabilities(concurrent_writes="box", survives_fork=False)
 
     metadata: ClassVar[ModuleType] = zarr3
 
@@ -248,11 +251,9 @@ class Zarr2Backend(TensorstoreBackend):
 
     name = "zarr+tensorstore"
     format = "zarr"
-    writes = True
+    title = "Zarr v2"
     document = zarr2.DOCUMENT
-    capabilities = ArrayCapabilities(
-        concurrent_writes="box", sharded=False, places=_PLACES, survives_fork=False
-    )
+    capabilities = ArrayCapabilities(concurrent_writes="box", sharded=False, survives_fork=False)
 
     metadata: ClassVar[ModuleType] = zarr2
 
@@ -270,14 +271,14 @@ class Zarr2Backend(TensorstoreBackend):
 
 
 class N5Backend(TensorstoreBackend):
-    """N5, read only."""
+    """N5."""
 
     name = "n5+tensorstore"
     format = "n5"
+    title = "N5"
+    chunk = 64
     document = n5.DOCUMENT
-    capabilities = ArrayCapabilities(
-        writable=False, sharded=False, resizable=False, places=_PLACES, survives_fork=False
-    )
+    capabilities = ArrayCapabilities(concurrent_writes="box", sharded=False, survives_fork=False)
 
     metadata: ClassVar[ModuleType] = n5
 
@@ -287,10 +288,12 @@ class N5Backend(TensorstoreBackend):
 
 
 class PrecomputedBackend(TensorstoreBackend):
-    """Neuroglancer precomputed volumes, read only; a location is that of one scale."""
+    """Neuroglancer precomputed volumes; a location is that of one scale."""
 
     name = "neuroglancerPrecomputed+tensorstore"
     format = "neuroglancerPrecomputed"
+    title = "Precomputed"
+    chunk = 64
     document = precomputed.DOCUMENT
     metadata: ClassVar[ModuleType] = precomputed
     moved: ClassVar[bool] = False
@@ -298,15 +301,12 @@ class PrecomputedBackend(TensorstoreBackend):
     capabilities = ArrayCapabilities(
         axes=(("c", "x", "y", "z"),),
         dtypes=frozenset(DTYPES) - {"float64", "int64"},
-        writable=False,
-        sharded=False,
-        resizable=False,
-        places=_PLACES,
+        concurrent_writes="box",
         survives_fork=False,
     )
 
     def probe(self, location: Location) -> ProbeScore:
-        """Look for an info file one and two levels up that has this scale."""
+        """Look for an info file here, and one and two levels up, that has this scale."""
         try:
             file, key, document = precomputed.find(location, levels=2)
             found = precomputed.scale_of(document, key, file.url)
@@ -314,8 +314,16 @@ class PrecomputedBackend(TensorstoreBackend):
             return ProbeScore.NO
         return ProbeScore.NO if found is None else ProbeScore.CERTAIN
 
+    def default_layout(self, wish: LayoutWish) -> Layout:
+        """Chunks of 64; shards only where they are asked for, since what has them can't grow."""
+        return default_layout(wish, sharded=wish.shard_shape is not None, edge=self.chunk, name=self.title)
+
+    def compresses(self, spec: ArraySpec) -> bool:
+        """What labels are compressed with is for them alone; all else is compressed in shards, or on request."""
+        return precomputed.is_compressed(spec)
+
     def metadata_file(self, location: Location) -> Location:
-        """The info file above the scale."""
+        """The info file that has the scale: its own, or one above."""
         return precomputed.find(location)[0]
 
     def _fetch(self, location: Location) -> Any:
@@ -325,6 +333,12 @@ class PrecomputedBackend(TensorstoreBackend):
         del axes
         file, key, document = found
         return precomputed.describe(document, file, key, moved=self.moved)
+
+    def _document(self, spec: ArraySpec, location: Location) -> dict[str, Any]:
+        return precomputed.build(spec, location.name)
+
+    def _described_new(self, file: Location, document: Mapping[str, Any], axes: Sequence[str]) -> StoredArray:
+        return self._described((file, "", document), axes)
 
 
 class MovedPrecomputedBackend(PrecomputedBackend):

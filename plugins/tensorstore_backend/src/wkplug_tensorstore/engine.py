@@ -55,10 +55,6 @@ class Engine:
             }
         )
 
-    def timeout(self, location: Location) -> float | None:
-        """Seconds that one call may take there."""
-        return self.settings.timeout if location.local_path() is None else None
-
     def open(self, stored: StoredArray, mode: Mode, *, fill: bool = True) -> Any:
         """Open the engine's array for metadata that were read and checked already; nothing is read again.
 
@@ -79,50 +75,43 @@ class Engine:
                 write=mode == "r+",
                 assume_metadata=True,
                 context=self._context,
-            ).result(self.timeout(stored.root))
+            ).result()
         except ENGINE_ERRORS as error:
             # Nothing was read but the metadata, so they are what the engine didn't like.
             raise sort_failure(error, "opened", stored.file.url, otherwise=CorruptDataError) from error
         return _arranged(array, stored)
 
-    def open_unpacked(self, stored: StoredArray, chunks: Mapping[str, bytes], *, fill: bool) -> Any:
-        """Open the array as if these were all of its chunks, by their keys below the metadata's folder."""
-        context = tensorstore.Context()  # with a memory of its own
-        store = tensorstore.KvStore.open("memory://", context=context).result()
-        for key, data in chunks.items():
-            store[key] = data
+    def in_memory(self, stored: StoredArray, *, keep: bool = False) -> tuple[Any, Any]:
+        """Open the array over an empty memory of its own; gives that memory and the array.
+
+        keep: chunks that hold nothing but fill value are stored when they are written.
+        """
+        context = tensorstore.Context(
+            {"data_copy_concurrency": {"limit": self.settings.data_copy_threads}}
+            if self.settings.data_copy_threads
+            else {}
+        )
         spec = {
             "driver": stored.driver,
             "kvstore": "memory://",
-            "fill_missing_data_reads": fill,
+            **({"metadata": dict(stored.metadata)} if stored.metadata else {}),
             **stored.extra,
+            **({"store_data_equal_to_fill_value": True} if keep else {}),
         }
         try:
+            store = tensorstore.KvStore.open("memory://", context=context).result()
             array = tensorstore.open(
-                spec, open=True, read=True, assume_metadata=True, context=context
+                spec, open=True, read=True, write=True, assume_metadata=True, context=context
             ).result()
         except ENGINE_ERRORS as error:
             raise sort_failure(error, "opened", stored.file.url, otherwise=CorruptDataError) from error
-        return _arranged(array, stored)
-
-    def make(self, spec: Mapping[str, Any], place: Location, *, create: bool) -> Any:
-        """Open, or create, an array for writing, as the engine itself describes it; metadata are read again."""
-        try:
-            return tensorstore.open(
-                {**spec, "kvstore": kvstore_of(place)},
-                open=not create,
-                create=create,
-                write=True,
-                context=self._context,
-            ).result(self.timeout(place))
-        except ENGINE_ERRORS as error:
-            raise sort_failure(error, "created" if create else "opened", place.url) from error
+        return store, _arranged(array, stored)
 
     def keys(self, location: Location) -> list[str]:
         """List all keys below a place."""
         try:
             store = tensorstore.KvStore.open(kvstore_of(location), context=self._context).result()
-            found = store.list().result(self.timeout(location))
+            found = store.list().result()
         except ENGINE_ERRORS as error:
             raise sort_failure(error, "listed", location.url) from error
         return [key.decode("utf-8", "replace") for key in found]

@@ -11,41 +11,31 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from wkplug.errors import ExportError, InvalidArgumentError
-from wkplug_tensorstore.engine import PROCESS
-from wkplug_tensorstore.failures import ENGINE_ERRORS, sort_failure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from wkplug.abc import Box, ExportLevel, ExportVolume, Location
-    from wkplug_tensorstore.settings import TensorstoreSettings
+    from wkplug.abc import Array, Box, ExportLevel, ExportVolume
 
 __all__ = ["Scale", "check_axes", "check_dtype", "check_options", "write_scales"]
 
 
 @attrs.frozen
 class Scale:
-    """One resolution: how the engine opens it, its array's origin (x, y, z), and the piece that is one file.
+    """One resolution: its array, opened for writing, where its first voxel lies in that, and the piece that is written.
 
-    piece: voxels along the array's axes. position: the resolution's number, finest first.
+    origin, piece: voxels along the array's axes.
     """
 
-    position: int
-    spec: Mapping[str, Any]
+    array: Array
     origin: tuple[int, ...]
     piece: tuple[int, ...]
 
 
-def write_scales(
-    volume: ExportVolume,
-    scales: Sequence[Scale],
-    axes: tuple[str, ...],
-    folder: Location,
-    settings: TensorstoreSettings,
-) -> None:
-    """Write all resolutions; `axes` are those of the arrays, in the engine's order."""
-    work = _WritePiece(volume.levels, volume.axes, axes, tuple(scales), folder, settings)
-    tasks = [(scale.position, box) for scale in scales for box in work.boxes(volume, scale)]
+def write_scales(volume: ExportVolume, scales: Sequence[Scale]) -> None:
+    """Write all resolutions, finest first."""
+    work = _WritePiece(volume.levels, volume.axes, tuple(scales))
+    tasks = [(number, box) for number in range(len(scales)) for box in work.boxes(volume, number)]
     for _ in volume.map(work, tasks):
         pass
 
@@ -56,40 +46,36 @@ class _WritePiece:
 
     levels: tuple[ExportLevel, ...]
     source_axes: tuple[str, ...]
-    axes: tuple[str, ...]
     scales: tuple[Scale, ...]
-    folder: Location
-    settings: TensorstoreSettings
 
-    def boxes(self, volume: ExportVolume, scale: Scale) -> list[Box]:
+    def boxes(self, volume: ExportVolume, number: int) -> list[Box]:
         """The pieces that may hold something, in the array's own axes: 1 along those that the volume doesn't have."""
-        piece = dict(zip(self.axes, scale.piece, strict=True))
-        grid = tuple(piece.get(axis, 1) for axis in self.source_axes)
-        found = volume.pieces(scale.position, grid)
-        return sorted((self._in_order(start, 0), self._in_order(shape, 1)) for start, shape in found)
+        scale = self.scales[number]
+        axes = scale.array.spec.axes
+        piece = dict(zip(axes, scale.piece, strict=True))
+        found = volume.pieces(number, tuple(piece.get(axis, 1) for axis in self.source_axes))
+        return sorted(
+            (self._in_order(axes, start, 0), self._in_order(axes, shape, 1)) for start, shape in found
+        )
 
-    def _in_order(self, values: Sequence[int], otherwise: int) -> tuple[int, ...]:
+    def _in_order(self, axes: Sequence[str], values: Sequence[int], otherwise: int) -> tuple[int, ...]:
         by_axis = dict(zip(self.source_axes, values, strict=True))
-        return tuple(by_axis.get(axis, otherwise) for axis in self.axes)
+        return tuple(by_axis.get(axis, otherwise) for axis in axes)
 
     def __call__(self, task: tuple[int, Box]) -> None:
         number, (start, shape) = task
-        box = {axis: (low, n) for axis, low, n in zip(self.axes, start, shape, strict=True)}
+        scale = self.scales[number]
+        axes = scale.array.spec.axes
+        box = {axis: (low, n) for axis, low, n in zip(axes, start, shape, strict=True)}
         # Axes that the array doesn't have are of length 1 in the volume, and the other way round.
         corner, extent = zip(*(box.get(axis, (0, 1)) for axis in self.source_axes), strict=True)
         data = self.levels[number].read((corner, extent))
         if not data.any():
             return
-        here = [axis for axis in self.axes if axis in self.source_axes]
-        dropped = [axis for axis in self.source_axes if axis not in self.axes]
+        here = [axis for axis in axes if axis in self.source_axes]
+        dropped = [axis for axis in self.source_axes if axis not in axes]
         data = data.transpose([self.source_axes.index(axis) for axis in (*dropped, *here)]).reshape(shape)
-        scale = self.scales[number]
-        array = PROCESS.engine(self.settings).make(scale.spec, self.folder, create=False)
-        low = [base + first for base, first in zip(scale.origin, start, strict=True)]
-        try:
-            array[tuple(slice(a, a + n) for a, n in zip(low, shape, strict=True))].write(data).result()
-        except ENGINE_ERRORS as error:
-            raise sort_failure(error, "written", self.folder.url) from error
+        scale.array.write((tuple(a + b for a, b in zip(scale.origin, start, strict=True)), shape), data)
 
 
 def check_axes(what: str, volume: ExportVolume, axes: Sequence[str]) -> None:

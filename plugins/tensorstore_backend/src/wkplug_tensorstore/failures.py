@@ -38,9 +38,6 @@ _QUERY = re.compile(r"(https?://[^\s\"'?]*)\?[^\s\"']*")
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DAMAGE = frozenset({"DATA_LOSS", "FAILED_PRECONDITION", "INVALID_ARGUMENT"})
-_IGNORED_RANGE = re.compile(
-    r"byte range .* was (?:not satisfied|ignored)|Requested byte range .*HTTP", re.DOTALL
-)
 _LONGEST = 400
 _LOCAL_FILE = re.compile(r'reading local file "([^"]+)"')
 _GZIP_AS_N5 = f"Unexpected N5 chunk mode: {0x1F8B}"
@@ -55,11 +52,6 @@ def sort_failure(
 
     `verb` says what couldn't be done to `url`, as in "could not be written".
     """
-    if isinstance(error, TimeoutError):
-        return StorageError(
-            f"{url} could not be {verb}: it took too long.",
-            hint="Raise `timeout` under [plugin.tensorstore] if the place is just slow.",
-        )
     # Queries of signed URLs are secrets, as the headers are that the cut off part may show.
     text = _QUERY.sub(r"\1?...", _NOISE.sub("", str(error)))
     found = _STATUS.match(text)
@@ -68,13 +60,6 @@ def sort_failure(
     number = _OS_ERROR.search(str(error))
     message = f"{url} could not be {verb}: {reason}"
     answer = _HTTP_STATUS.search(str(error))
-    if answer is not None and answer[1].startswith("3"):
-        return UnsupportedOperationError(
-            f"{url} could not be {verb}: the server sends readers on to another address (HTTP {answer[1]}), "
-            "where tensorstore doesn't follow.",
-            hint="Use the address that it names, or the plugin wkplug-zarr, which follows: it is chosen by the setting "
-            'backends, as in backends={"zarr3": "zarr"}.',
-        )
     if number is not None:
         return _by_number(int(number[1]), message)
     if status == "NOT_FOUND":
@@ -87,14 +72,6 @@ def sort_failure(
         return OutOfBoundsError(f"{url} could not be {verb}: the box leaves the array ({reason}).")
     if isinstance(error, NotImplementedError) or status == "UNIMPLEMENTED" or "is not registered" in text:
         return UnsupportedOperationError(message)
-    if "does not support writing" in text:
-        return UnsupportedOperationError(message, hint="Web servers are for reading only.")
-    if _IGNORED_RANGE.search(text):
-        # The shard is whole, but the server gave all of it, or refused, when a part was asked for.
-        return UnsupportedOperationError(
-            message,
-            hint="That server ignores byte ranges, so shards can't be read there; copy the data first.",
-        )
     if status in _DAMAGE and answer is None and _is_gzipped(text):
         return CorruptDataError(
             f"{message}. Its file was compressed by gzip as a whole, beside what the metadata say.",

@@ -1,8 +1,9 @@
-"""Default chunk and shard shapes of the formats here that are written.
+"""Default chunk and shard shapes of the formats here.
 
-Chunks are 32 along x, y and z, whole along c, 1 along all others. Shards of zarr3 are 1024 along x, y and z;
+Chunks are 32 (64 in formats of which each chunk is a file by default) along x, y and z, whole along c, 1 along all
+others. Shards of zarr3 are 1024 along x, y and z;
 where the extent is known (images, pyramids) they are no larger than needed, because the size of a shard is
-what its index costs; wide and flat for images and for flat pyramids. zarr has no shards.
+what its index costs; wide and flat for images and for flat pyramids. zarr and n5 have no shards.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from wkplug.errors import LayoutError
 __all__ = ["default_layout"]
 
 _SPATIAL = ("x", "y", "z")
-_CHUNK = 32
+_LEAST = 32
 _SHARD = 1024
 _FLAT_SHARD = 4096
 
 
-def default_layout(wish: LayoutWish, *, sharded: bool) -> Layout:
-    """Complete a layout; LayoutError for one that can't be."""
+def default_layout(wish: LayoutWish, *, sharded: bool, edge: int, name: str) -> Layout:
+    """Complete a layout of the format of that name; LayoutError for one that can't be.
+
+    edge: voxels of a chunk along x, y and z; no more than a small shard has that was asked for.
+    """
     if wish.shard_shape is not None:
         _check(wish, "shard", wish.shard_shape)
-    chunk = _chunk(wish)
+    chunk = _chunk(wish, edge)
     _check(wish, "chunk", chunk)
     if wish.shard_shape is not None:
         shard = wish.shard_shape
@@ -36,13 +40,13 @@ def default_layout(wish: LayoutWish, *, sharded: bool) -> Layout:
             )
     if not sharded and shard != chunk:
         raise LayoutError(
-            f"Zarr v2 has no shards: the shard shape {shard} must be the chunk shape {chunk}.",
+            f"{name} has no shards: the shard shape {shard} must be the chunk shape {chunk}.",
             hint="Leave the shard shape out, or use the data format zarr3.",
         )
     return Layout(chunk_shape=chunk, shard_shape=shard)
 
 
-def _chunk(wish: LayoutWish) -> tuple[int, ...]:
+def _chunk(wish: LayoutWish, edge: int) -> tuple[int, ...]:
     if wish.chunk_shape is not None:
         return wish.chunk_shape
     lengths: list[int] = []
@@ -51,7 +55,8 @@ def _chunk(wish: LayoutWish) -> tuple[int, ...]:
             # A shard that was asked for decides by itself how deep chunks may be.
             shard = 1 if wish.shard_shape is None else wish.shard_shape[len(lengths)]
             section = axis == "z" and length == shard == 1 and wish.purpose in ("images", "pyramid")
-            lengths.append(1 if section else _CHUNK)
+            most = edge if wish.shard_shape is None else min(edge, max(shard, _LEAST))
+            lengths.append(1 if section else most)
         else:
             lengths.append(max(length, 1) if axis == "c" else 1)
     return tuple(lengths)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from wkplug.abc import Exporter
-from wkplug_tensorstore.engine import PROCESS
+from wkplug.abc import ArraySpec, Exporter
+from wkplug_tensorstore import n5
+from wkplug_tensorstore.backends import N5Backend
 from wkplug_tensorstore.exporting import Scale, check_axes, check_dtype, check_options, write_scales
 from wkplug_tensorstore.settings import TensorstoreSettings
 
@@ -49,25 +50,31 @@ class N5Exporter(Exporter):
         )
         scales = []
         for number, level in enumerate(source.levels):
-            spec = {"driver": "n5", "path": f"s{number}/"}
             by_axis = dict(zip(source.axes, level.shape, strict=True))
-            shape = [by_axis.get(axis, 1) for axis in axes]
+            shape = tuple(by_axis.get(axis, 1) for axis in axes)
             block = [_BLOCK if axis in "xyz" else 1 for axis in axes]
-            metadata = {
-                "dimensions": shape,
-                "blockSize": [min(size, length) for size, length in zip(block, shape, strict=True)],
-                "dataType": source.dtype,
-                "axes": list(axes),
-                "compression": {"type": "gzip"},
+            chunk = tuple(map(min, block, shape))
+            spec = ArraySpec(
+                axes=axes,
+                shape=shape,
+                dtype=source.dtype,
+                chunk_shape=chunk,
+                shard_shape=chunk,
+                compressed=True,
+            )
+            document = {
+                **n5.build(spec),
                 "downsamplingFactors": _relative(source, level) + [1] * (len(axes) - 3),
                 **({"transform": _transform(source, level)} if len(axes) == 3 else {}),
             }
-            PROCESS.engine(self._settings).make({**spec, "metadata": metadata}, target, create=True)
+            place = target.child(f"s{number}")
+            place.child(n5.DOCUMENT).write(json.dumps(document, indent=2).encode())
+            array = N5Backend(self._settings).open(place, "r+", axes=axes)
             piece = tuple(_PIECE if axis in "xyz" else 1 for axis in axes)
-            scales.append(Scale(number, spec, (0,) * len(axes), piece))
-        write_scales(source, scales, axes, target, self._settings)
+            scales.append(Scale(array, (0,) * len(axes), piece))
+        write_scales(source, scales)
         # The group is described last: without it, what a killed export leaves is no image.
-        target.child("attributes.json").write(json.dumps(_group(source), indent=2).encode())
+        target.child(n5.DOCUMENT).write(json.dumps(_group(source), indent=2).encode())
 
     def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
         """See `Exporter.drops`."""

@@ -4,9 +4,10 @@ Resolutions of N5 groups are told in several ways, which are tried in this order
 "scales" or "downsamplingFactors" of its group, by the number in its name; COSEM's "multiscales" with a transform per
 dataset; the ratio of shapes. "pixelResolution" is that of full resolution, transforms are those of each dataset. A
 dataset that is named alone, or that is all that was copied of a group, keeps its mag. BigDataViewer's setups become a
-layer each, with their first time point; so do the groups of a container.
+layer each, with their first time point and the sizes that the XML file beside the container says; so do the groups of
+a container.
 
-Only JSON files are read here.
+Only JSON files, and that XML file, are read here.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from __future__ import annotations
 import math
 import re
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import attrs
 
 from wkplug.abc import ForeignLayer, ForeignMag, Importer, ProbeScore, nanometres
-from wkplug.errors import CorruptDataError, MissingError
+from wkplug.errors import CorruptDataError, MissingError, UnlistableError
 from wkplug_tensorstore.stored import read_document
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ _FILE = "attributes.json"
 _DEEPEST = 4
 """How many levels down a container is searched for images."""
 
+_SETUP = re.compile(r"setup(\d+)")
+_XML_BYTES = 64 << 20
 _LEVEL = re.compile(r"s(\d+)")
 _SAME = 1e-3
 
@@ -63,7 +67,7 @@ class N5Importer(Importer):
         if "dimensions" in document:
             return (_alone(location, document, name),)
         layer = _group(location, document, name)
-        return (layer,) if layer is not None else tuple(_below(location, "", _DEEPEST))
+        return (layer,) if layer is not None else _with_xml(location, tuple(_below(location, "", _DEEPEST)))
 
 
 # --- one image -----------------------------------------------------------------------------------------------
@@ -114,7 +118,11 @@ def _mag(location: Location, document: Mapping[str, Any], factors: _Factors) -> 
         or not all(isinstance(length, int) and length >= 0 for length in dimensions)
     ):
         raise CorruptDataError(f"{location.url} is damaged: its dimensions are no list of 2 to 5 numbers.")
-    return ForeignMag(location=location, data_format="n5", axes=_AXES[: len(dimensions)], mag=factors)
+    # Those that don't say it follow the convention of Java's tools: space first.
+    axes, named = _AXES[: len(dimensions)], document.get("axes")
+    if isinstance(named, list) and len(named) == len(axes) and {"x", "y"} <= {*map(str, named)} <= set(_AXES):
+        axes = tuple(named)
+    return ForeignMag(location=location, data_format="n5", axes=axes, mag=factors)
 
 
 def _resolution(document: Mapping[str, Any]) -> _Sizes:
@@ -175,7 +183,7 @@ def _group(
     """The image of a group with datasets s0, s1, ...; only: the one that is wanted, although there may be more."""
     transforms = _transforms(document)
     arrays = []
-    for child in _numbered(location, "s") or ([only] if only else []):
+    for child in _levels(location, document, transforms, only):
         try:
             array = read_document(location.child(child, _FILE))
         except MissingError:
@@ -208,6 +216,22 @@ def _group(
     return ForeignLayer(name=name, mags=tuple(mags), voxel_size=sizes, offset=offset, notes=tuple(notes))
 
 
+def _levels(
+    location: Location, document: Mapping[str, Any], transforms: Mapping[str, _Transform], only: str | None
+) -> list[str]:
+    """The names of the datasets of a group; where nothing can be listed, those of its metadata, or s0 and on."""
+    listed = _listed(location, "s")
+    if listed:
+        return listed
+    named = sorted(transforms)
+    scales = document.get("scales", document.get("downsamplingFactors"))
+    if not named and isinstance(scales, list) and scales and isinstance(scales[0], list):
+        named = [f"s{number}" for number in range(len(scales))]
+    if named or only:
+        return named or [str(only)]
+    return _counted(location, "s", _FILE)
+
+
 def _known_factors(
     location: Location,
     document: Mapping[str, Any],
@@ -225,10 +249,11 @@ def _known_factors(
     found: dict[str, _Factors] = {}
     notes: tuple[str, ...] = ()
     for array in arrays:
-        number = int(array.name[1:])
+        level = _LEVEL.fullmatch(array.name)
+        number = 0 if level is None else int(level[1])
         where = location.child(array.name).url
         factors = _factors(array.document.get("downsamplingFactors"), where)
-        if factors is None and number < len(listed):
+        if factors is None and level is not None and number < len(listed):
             factors = _factors(listed[number], location.url)
         if factors is None and array.transform is not None:
             x, y, z = (
@@ -253,9 +278,9 @@ def _known_factors(
 
 def _lengths(location: Location, array: _Array) -> tuple[int, int, int]:
     """Voxels along x, y, z."""
-    _mag(location.child(array.name), array.document, (1, 1, 1))  # checks them
-    found = [*array.document["dimensions"], 1]
-    return found[0], found[1], found[2]
+    axes = _mag(location.child(array.name), array.document, (1, 1, 1)).axes
+    found = dict(zip(axes, array.document["dimensions"], strict=True))
+    return found["x"], found["y"], found.get("z", 1)
 
 
 def _offset(transform: _Transform, factors: _Factors) -> tuple[tuple[int, int, int], tuple[str, ...]]:
@@ -292,13 +317,15 @@ def _transforms(document: Mapping[str, Any]) -> dict[str, _Transform]:
 
 def _below(location: Location, path: str, depth: int) -> Iterator[ForeignLayer]:
     """The images below a group: BigDataViewer's setups, groups with resolutions, bare datasets."""
-    names = [name.rstrip("/") for name in location.list() if name.endswith("/")]
+    names = [name.rstrip("/") for name in location.list() if name.endswith("/")] or _counted(
+        location, "setup", _FILE
+    )
     for child in sorted(
         names, key=lambda name: [int(n) if n.isdecimal() else n for n in re.split(r"(\d+)", name)]
     ):
         place = location.child(child)
         own = f"{path}_{child}" if path else child
-        if re.fullmatch(r"setup\d+", child):
+        if _SETUP.fullmatch(child):
             layer = _setup(place, own)
             yield from () if layer is None else (layer,)
             continue
@@ -317,7 +344,7 @@ def _below(location: Location, path: str, depth: int) -> Iterator[ForeignLayer]:
 
 
 def _setup(place: Location, name: str) -> ForeignLayer | None:
-    times = _numbered(place, "timepoint")
+    times = _listed(place, "timepoint") or _counted(place, "timepoint", "s0", _FILE)
     if not times:
         return None
     try:
@@ -331,6 +358,54 @@ def _setup(place: Location, name: str) -> ForeignLayer | None:
     return attrs.evolve(layer, notes=(*layer.notes, told))
 
 
-def _numbered(location: Location, prefix: str) -> list[str]:
-    names = (name.rstrip("/") for name in location.list())
+def _with_xml(location: Location, layers: tuple[ForeignLayer, ...]) -> tuple[ForeignLayer, ...]:
+    """Setups with the voxel sizes of BigDataViewer's XML file, which is called as the container beside it."""
+    if not any(_SETUP.fullmatch(layer.name) for layer in layers):
+        return layers
+    place = location.parent.child(f"{location.name.removesuffix('.n5')}.xml")
+    sizes = _sizes_in_xml(place)
+    told = f"{place.name} may say that it is moved or turned: that is not applied."
+
+    def sized(layer: ForeignLayer) -> ForeignLayer:
+        found = _SETUP.fullmatch(layer.name)
+        known = sizes.get(int(found[1])) if found is not None else None
+        if known is None or layer.voxel_size != _UNKNOWN:
+            return layer
+        return attrs.evolve(layer, voxel_size=known, notes=(*layer.notes, told))
+
+    return tuple(map(sized, layers))
+
+
+def _sizes_in_xml(place: Location) -> dict[int, _Sizes]:
+    """The voxel sizes of setups, by their numbers; none where there is no such file, or it can't be read."""
+    sizes: dict[int, _Sizes] = {}
+    try:
+        text = place.read(0, _XML_BYTES)
+        if b"<!DOCTYPE" in text:  # these files have none, and entities are how XML takes all memory
+            return {}
+        for setup in ElementTree.fromstring(text).iter("ViewSetup"):  # noqa: S314 - no entities, see above
+            lengths = (setup.findtext("voxelSize/size") or "").split()
+            unit = (setup.findtext("voxelSize/unit") or "").strip()
+            if len(lengths) == 3:
+                x, y, z = (nanometres(float(length), unit) for length in lengths)
+                sizes[int(setup.findtext("id") or "")] = x, y, z
+    except (MissingError, ElementTree.ParseError, ValueError):
+        return {}
+    return sizes
+
+
+def _listed(location: Location, prefix: str) -> list[str]:
+    """The numbered names that a place lists; none where it lists nothing."""
+    try:
+        names = [name.rstrip("/") for name in location.list()]
+    except UnlistableError:
+        return []
     return sorted((n for n in names if re.fullmatch(rf"{prefix}\d+", n)), key=lambda n: int(n[len(prefix) :]))
+
+
+def _counted(location: Location, prefix: str, *file: str) -> list[str]:
+    """Names with the numbers from 0 on, for as long as they have a file: for places that list nothing."""
+    count = 0
+    while location.child(f"{prefix}{count}", *file).exists():
+        count += 1
+    return [f"{prefix}{number}" for number in range(count)]

@@ -18,10 +18,12 @@ import itertools
 import lzma
 import re
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from wkplug.abc import side_by_side
 from wkplug.errors import (
     CorruptDataError,
     MissingError,
@@ -29,13 +31,15 @@ from wkplug.errors import (
     UnlistableError,
     UnsupportedOperationError,
 )
+from wkplug_tensorstore.objects import Objects
+from wkplug_tensorstore.stored import GZIP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from wkplug.abc import Box, Location
 
-__all__ = ["ChunkGrid", "PackedChunks", "boxes_of", "packed_chunks", "plain_key"]
+__all__ = ["ChunkGrid", "PackedObjects", "are_packed", "boxes_of", "gunzipped", "plain_key"]
 
 _CHUNK_KEY = re.compile(r"(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)_(-?\d+)-(-?\d+)")
 
@@ -43,7 +47,6 @@ _LOOKED_AT = 1000
 """So many names say which suffixes there are; all of an import's names are looked at before it begins."""
 
 _MOST_BYTES = 2 << 30
-_GZIP = b"\x1f\x8b\x08"
 
 
 @attrs.frozen
@@ -68,23 +71,13 @@ class ChunkGrid:
 
     def is_gzipped(self, key: str, head: bytes, size: int) -> bool:
         """Whether a chunk's file of that many bytes is compressed as a whole, by what it begins with."""
-        if not head.startswith(_GZIP):
+        if not head.startswith(GZIP):
             return False
         voxels = 1
         for part in key.split("_"):
             line = part.find("-", 1)  # the first may be a sign
             voxels *= int(part[line + 1 :]) - int(part[:line])
         return size != voxels * self.voxel_bytes
-
-    def cells(self, start: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        """The chunks that meet a box."""
-        ranges = [
-            range(max(0, low - first) // step, -(-min(low + n - first, length) // step))
-            for low, n, first, length, step in zip(
-                start, shape, self.offset, self.size, self.chunk, strict=True
-            )
-        ]
-        return itertools.product(*ranges)
 
     def is_key(self, key: str) -> bool:
         """Whether a file is read: a chunk of this grid, with or without a suffix that is known here."""
@@ -111,74 +104,103 @@ def plain_key(key: str) -> str:
     return stem if dot and f".{suffix}" in _DECODERS else key
 
 
-def packed_chunks(grid: ChunkGrid, folder: Location, key: str) -> PackedChunks | None:
-    """Look whether a scale has chunks with suffixes; UnsupportedOperationError for those that can't be decoded."""
-    place = folder.child(*key.split("/"))
+def _suffixes_of(grid: ChunkGrid, place: Location) -> tuple[str, ...]:
+    """Look which suffixes chunks have; UnsupportedOperationError for those that can't be decoded."""
     try:
         names = list(itertools.islice(place.list(), _LOOKED_AT))
     except UnlistableError:
         names = []
-    suffixes = {
-        name[len(plain) :] for name in names if (plain := plain_key(name)) != name and grid.is_key(name)
-    }
+    found = {name[len(plain) :] for name in names if (plain := plain_key(name)) != name and grid.is_key(name)}
     if not names and place.local_path() is None and 0 not in grid.size:
         # Web servers don't list what they have, but may be asked.
         first = grid.key((0, 0, 0))
-        suffixes = {suffix for suffix in (".gz", ".br") if place.child(first + suffix).exists()}
-    if not suffixes:
-        chunks = sorted(name for name in names if grid.is_key(name))
-        samples = {chunks[number] for number in (0, len(chunks) // 2, -1)} if chunks else set()
-        files = ((name, place.child(name)) for name in samples)
-        if any(grid.is_gzipped(name, file.read(0, len(_GZIP)), file.size()) for name, file in files):
-            return PackedChunks(grid, folder, key, ())
-        return None
-    for suffix in sorted(suffixes):
+        found = {suffix for suffix in (".gz", ".br") if place.child(first + suffix).exists()}
+    for suffix in sorted(found):
         _decoder(suffix, place.url)
-    return PackedChunks(grid, folder, key, tuple(sorted(suffixes)))
+    return tuple(sorted(found))
 
 
-@attrs.frozen
-class PackedChunks:
-    """The chunks of a scale, some or all of which have one of `suffixes`, or are compressed without one.
+def are_packed(grid: ChunkGrid, folder: Location, key: str) -> tuple[str, ...] | None:
+    """Look whether a scale's files are packed: the suffixes of its chunks, () for gzip without any; None if not."""
+    place = folder.child(*key.split("/"))
+    suffixes = _suffixes_of(grid, place)
+    if suffixes:
+        return suffixes
+    try:
+        chunks = sorted(name for name in itertools.islice(place.list(), _LOOKED_AT) if grid.is_key(name))
+    except UnlistableError:
+        return None
+    samples = {chunks[number] for number in (0, len(chunks) // 2, -1)} if chunks else set()
+    files = ((name, place.child(name)) for name in samples)
+    return (
+        ()
+        if any(grid.is_gzipped(name, file.read(0, len(GZIP)), file.size()) for name, file in files)
+        else None
+    )
 
-    folder, key: where the scale lies.
+
+@attrs.define
+class PackedObjects(Objects):
+    """The chunks of a scale, some or all of which may be compressed as files.
+
+    grid: of the scale. folder: its key. suffixes: which there are; None until it matters, where that takes requests.
     """
 
-    grid: ChunkGrid
-    folder: Location
-    key: str
-    suffixes: tuple[str, ...]
+    grid: ChunkGrid = attrs.field(kw_only=True)
+    folder: str = attrs.field(kw_only=True)
+    suffixes: tuple[str, ...] | None = attrs.field(kw_only=True)
 
-    def chunks(self, box: Box) -> dict[str, bytes]:
-        """Read and decompress the chunks that a box (c, x, y, z; in voxels of the scale) meets, by their keys."""
-        found = {}
-        for cell in self.grid.cells(box[0][1:], box[1][1:]):
-            name = f"{self.key}/{self.grid.key(cell)}"
-            data = self._chunk(name)
-            if data is not None:
-                found[name] = data
+    def fetch(self, root: Location, cells: Sequence[tuple[int, ...]]) -> list[bytes | None]:
+        """Read and decompress; CorruptDataError for chunks that are there twice."""
+        found: list[bytes | None] = [None] * len(cells)
+        if not self.suffixes:
+            found = super().fetch(root, cells)
+        if self.suffixes is None and None in found:
+            self.suffixes = _suffixes_of(self.grid, root.child(*self.folder.split("/")))
+        if self.suffixes:
+            call = partial(self._any_of, root)
+            return list(side_by_side(call, cells, at_once=root.concurrency))
         return found
 
-    def _chunk(self, name: str) -> bytes | None:
-        places = [
-            (suffix, place)
-            for suffix in ("", *self.suffixes)
-            if (place := self.folder.child(f"{name}{suffix}")).exists()
-        ]
-        if len(places) > 1:
+    def _any_of(self, root: Location, cell: tuple[int, ...]) -> bytes | None:
+        key = self.key(cell)
+        found = []
+        for suffix in ("", *(self.suffixes or ())):
+            place = root.child(f"{key}{suffix}")
+            try:
+                found.append((suffix, place, place.read()))
+            except MissingError:
+                continue
+        if len(found) > 1:
             raise CorruptDataError(
-                f"{self.folder.url}/{name} is there twice, also as {places[1][1].name}: nobody can say which holds.",
+                f"{root.url}/{key} is there twice, also as {found[1][1].name}: nobody can say which holds.",
                 hint="Move the one away that is out of date.",
             )
-        for suffix, place in places:
-            try:
-                data = place.read()
-            except MissingError:
-                return None
-            if not suffix and self.grid.is_gzipped(place.name, data, len(data)):
-                suffix = ".gz"
-            return _unpacked(data, suffix, place.url) if suffix else data
+        for suffix, place, data in found:
+            return _unpacked(data, suffix, place.url) if suffix else self.unpack(key, data, root.url)
         return None
+
+    def unpack(self, key: str, data: bytes, where: str) -> bytes:
+        """Decompress a chunk that is gzipped without saying so."""
+        if self.grid.is_gzipped(key.rpartition("/")[2], data, len(data)):
+            return gunzipped(data, f"{where}/{key}")
+        return data
+
+    def check_writable(self, root: Location) -> None:
+        """Refuse scales whose chunks have suffixes: a chunk without one would be there twice."""
+        if self.suffixes is None:
+            self.suffixes = _suffixes_of(self.grid, root.child(*self.folder.split("/")))
+        if self.suffixes:
+            raise UnsupportedOperationError(
+                f"The chunks in {root.url}/{self.folder} are compressed as {self.suffixes[0]} files, "
+                "which are only read.",
+                hint="Copy the layer, and write to the copy.",
+            )
+
+
+def gunzipped(data: bytes, where: str) -> bytes:
+    """Decompress a file that is gzipped as a whole; CorruptDataError names it."""
+    return _unpacked(data, ".gz", where)
 
 
 def _unpacked(data: bytes, suffix: str, where: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What this distribution offers: the fast engine for Zarr v3 and v2; N5 and precomputed, in and out.
+"""What this distribution offers: the fast engine for Zarr v3 and v2, N5 and precomputed; the latter two in and out.
 
 Hook implementations only. The factories import `wkplug_tensorstore.backends`, which still leaves the engine
 itself alone; tensorstore is loaded when the first array is opened.
@@ -8,17 +8,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wkplug.abc import ArrayBackendSpec, ExporterSpec, ImporterSpec, SettingsSpec, hookimpl
+from wkplug.abc import (
+    ArrayBackendSpec,
+    ExporterSpec,
+    ImporterSpec,
+    MetadataDialectSpec,
+    SettingsSpec,
+    hookimpl,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["wkplug_array_backends", "wkplug_exporters", "wkplug_importers", "wkplug_settings"]
+__all__ = [
+    "wkplug_array_backends",
+    "wkplug_exporters",
+    "wkplug_importers",
+    "wkplug_metadata_dialects",
+    "wkplug_settings",
+]
 
 
 @hookimpl
 def wkplug_array_backends() -> Iterator[ArrayBackendSpec]:
-    """List the four formats that tensorstore reads, two of which it also writes here."""
+    """List the four formats that tensorstore reads and writes."""
     yield ArrayBackendSpec(
         name="zarr3+tensorstore",
         format="zarr3",
@@ -40,16 +53,32 @@ def wkplug_array_backends() -> Iterator[ArrayBackendSpec]:
         format="n5",
         factory="wkplug_tensorstore.backends:N5Backend",
         markers=("attributes.json",),
-        writes=False,
-        summary="N5, read only, through tensorstore",
+        summary="N5, through tensorstore; safe between processes",
     )
     yield ArrayBackendSpec(
         name="neuroglancerPrecomputed+tensorstore",
         format="neuroglancerPrecomputed",
         factory="wkplug_tensorstore.backends:PrecomputedBackend",
-        writes=False,
+        sidecars=("info",),
         axes=("c", "x", "y", "z"),
-        summary="Neuroglancer precomputed volumes, read only, through tensorstore",
+        summary="Neuroglancer precomputed volumes, through tensorstore; safe between processes",
+    )
+
+
+@hookimpl
+def wkplug_metadata_dialects() -> Iterator[MetadataDialectSpec]:
+    """Describe layers to other viewers."""
+    yield MetadataDialectSpec(
+        name="n5-group",
+        formats=("n5",),
+        factory="wkplug_tensorstore.layers:N5Group",
+        summary="attributes.json with the resolutions of an N5 layer",
+    )
+    yield MetadataDialectSpec(
+        name="precomputed-info",
+        formats=("neuroglancerPrecomputed",),
+        factory="wkplug_tensorstore.layers:PrecomputedInfo",
+        summary="info with all scales of a precomputed layer",
     )
 
 
@@ -59,7 +88,7 @@ def wkplug_settings() -> Iterator[SettingsSpec]:
     yield SettingsSpec(
         name="tensorstore",
         factory="wkplug_tensorstore.settings:TensorstoreSettings",
-        summary="cache, threads, syncing and timeout of the engine",
+        summary="cache, threads and syncing of the engine",
     )
 
 
@@ -88,6 +117,7 @@ def wkplug_importers() -> Iterator[ImporterSpec]:
         factory="wkplug_tensorstore.n5_import:N5Importer",
         suffixes=(".n5",),
         markers=("attributes.json",),
+        schemes=("n5",),
         summary="N5 groups with their resolutions, setups of BigDataViewer, bare N5 arrays",
     )
     yield ImporterSpec(
@@ -95,5 +125,7 @@ def wkplug_importers() -> Iterator[ImporterSpec]:
         factory="wkplug_tensorstore.precomputed_import:PrecomputedImporter",
         suffixes=(".precomputed",),
         markers=("info",),
-        summary="neuroglancer precomputed volumes",
+        schemes=("precomputed", "neuroglancer-precomputed"),
+        link_marks=("#!", '"layers"', "'layers'", "json_url="),
+        summary="neuroglancer precomputed volumes, and links to its views",
     )

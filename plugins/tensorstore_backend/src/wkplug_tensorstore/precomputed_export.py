@@ -10,11 +10,13 @@ Sources: the format's description in the neuroglancer repository, "precomputed/v
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from wkplug.abc import Exporter
 from wkplug.errors import InvalidArgumentError
-from wkplug_tensorstore.engine import PROCESS
+from wkplug_tensorstore import precomputed
+from wkplug_tensorstore.backends import PrecomputedBackend
 from wkplug_tensorstore.exporting import Scale, check_axes, check_dtype, check_options, write_scales
 from wkplug_tensorstore.settings import TensorstoreSettings
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PrecomputedExporter"]
 
-_AXES = ("x", "y", "z", "c")
+_AXES = ("c", "x", "y", "z")
 _CHUNK = 64
 _SHARD_BITS = 6  # a shard is 4 x 4 x 4 chunks, 256 voxels along an edge
 _MOST_BITS = 64
@@ -43,25 +45,21 @@ class PrecomputedExporter(Exporter):
         check_options("Precomputed", options, ("encoding",))
         check_axes("Precomputed", source, _AXES)
         check_dtype("Precomputed", source, _DTYPES)
-        engine = PROCESS.engine(self._settings)
         encoding = _encoding(source, options.get("encoding"))
-        shared = {
+        described = [_scale(source, level, encoding) for level in source.levels]
+        info = {
+            "@type": "neuroglancer_multiscale_volume",
             "type": "segmentation" if source.category == "segmentation" else "image",
             "data_type": source.dtype,
             "num_channels": source.num_channels,
+            "scales": described,
         }
+        target.child(precomputed.DOCUMENT).write(json.dumps(info, indent=2).encode())
         scales = []
-        for number, level in enumerate(source.levels):
-            scale = _scale(source, level, encoding)
-            spec = {"driver": "neuroglancer_precomputed", "scale_index": number}
-            array = engine.make(
-                {"driver": spec["driver"], "multiscale_metadata": shared, "scale_metadata": scale},
-                target,
-                create=True,
-            )
-            piece = tuple(int(length) for length in array.chunk_layout.write_chunk.shape)
-            scales.append(Scale(number, spec, (*scale["voxel_offset"], 0), piece))
-        write_scales(source, scales, _AXES, target, self._settings)
+        for scale in described:
+            array = PrecomputedBackend(self._settings).open(target.child(scale["key"]), "r+")
+            scales.append(Scale(array, (0, *scale["voxel_offset"]), array.spec.shard_shape))
+        write_scales(source, scales)
 
     def drops(self, source: ExportVolume, options: Mapping[str, Any]) -> frozenset[str]:
         """See `Exporter.drops`."""
@@ -102,11 +100,13 @@ def _scale(volume: ExportVolume, level: ExportLevel, encoding: str) -> dict[str,
         "data_encoding": "raw" if encoding == "png" else "gzip",
         "minishard_index_encoding": "gzip",
     }
+    resolution = [voxel * factor for voxel, factor in zip(volume.voxel_size, level.mag, strict=True)]
     return {
-        "resolution": [voxel * factor for voxel, factor in zip(volume.voxel_size, level.mag, strict=True)],
+        "key": "_".join(f"{length:.10g}" for length in resolution),
+        "resolution": resolution,
         "voxel_offset": start,
         "size": size,
-        "chunk_size": chunk,
+        "chunk_sizes": [chunk],
         "encoding": encoding,
         **({"compressed_segmentation_block_size": [8, 8, 8]} if encoding.startswith("compressed") else {}),
         # Numbers of chunks have 64 bits: beyond that, each chunk is a file.

@@ -10,11 +10,12 @@ Only the info file is read here.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wkplug.abc import ForeignLayer, ForeignMag, Image, ImageInfo, Importer, ProbeScore
 from wkplug.errors import CorruptDataError, MissingError, UnlistableError
 from wkplug_tensorstore.backends import MovedPrecomputedBackend
+from wkplug_tensorstore.links import read_link
 from wkplug_tensorstore.precomputed import find, scale_of
 from wkplug_tensorstore.stored import read_document
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wkplug.abc import Box, Location
+    from wkplug.abc import Box, LinkedLayer, Location
+    from wkplug_tensorstore.array import TensorstoreArray
 
 __all__ = ["PrecomputedImporter"]
 
@@ -61,6 +63,10 @@ class PrecomputedImporter(Importer):
         begin = [] if scale is None else scale.get("voxel_offset") or []
         return MovedVolume(mag.location) if any(low < 0 for low in begin) else None
 
+    def linked(self, text: str) -> tuple[LinkedLayer, ...] | str | None:
+        """See `Importer.linked`: links of Neuroglancer."""
+        return read_link(text)
+
 
 class MovedVolume(Image):
     """A scale that begins before voxel 0, from the first of its voxels on along the axes where it does."""
@@ -69,11 +75,10 @@ class MovedVolume(Image):
 
     def __init__(self, location: Location) -> None:
         self._location = location
-        self._array = MovedPrecomputedBackend().open(location)
+        self._array = cast("TensorstoreArray", MovedPrecomputedBackend().open(location))
         self.array = self._array
         spec = self._array.spec
-        start = spec.options["voxel_offset"]
-        self._start = (0, *(max(0, low) for low in start))
+        self._start = self._array.origin
         shape = tuple((length or 0) - low for length, low in zip(spec.shape, self._start, strict=True))
         self.info = ImageInfo(
             axes=spec.axes,
@@ -113,7 +118,7 @@ def _volume(location: Location, document: Mapping[str, Any], only: str | None) -
         kept = [
             number for number in order if only is None or scale_of({"scales": [scales[number]]}, only, where)
         ]
-        empty = _leading_empty([location.child(*_parts(scales[number])) for number in kept])
+        empty = _leading_empty([_place(location, scales[number]) for number in kept])
         left_out, kept = kept[:empty], kept[empty:]
         finest, own = sizes[order[0]], sizes[kept[0]]
         if not all(_is_factor(a / b) for a, b in zip(own, finest, strict=True)):
@@ -124,7 +129,7 @@ def _volume(location: Location, document: Mapping[str, Any], only: str | None) -
             x, y, z = (max(1, round(a / b)) for a, b in zip(sizes[number], finest, strict=True))
             mags.append(
                 ForeignMag(
-                    location=location.child(*_parts(scales[number])),
+                    location=_place(location, scales[number]),
                     data_format="neuroglancerPrecomputed",
                     axes=("c", "x", "y", "z"),
                     mag=(x, y, z),
@@ -152,9 +157,12 @@ def _volume(location: Location, document: Mapping[str, Any], only: str | None) -
     )
 
 
-def _parts(scale: Mapping[str, Any]) -> list[str]:
-    """The folders that a scale's key names."""
-    return [part for part in str(scale["key"]).split("/") if part not in ("", ".")]
+def _place(location: Location, scale: Mapping[str, Any]) -> Location:
+    """The folder that a scale's key names."""
+    key = str(scale["key"])
+    if scale_of({"scales": [scale]}, "", location.url) is not None:
+        return location  # of one scale, in its own folder
+    return location.child(*(part for part in key.split("/") if part not in ("", ".")))
 
 
 def _leading_empty(places: list[Location]) -> int:

@@ -38,34 +38,23 @@ def _flag(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
         raise ConfigError(f"[plugin.tensorstore] {field.name} is {value!r}, but it must be true or false.")
 
 
-def _seconds(_: Any, field: attrs.Attribute[Any], value: Any) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise ConfigError(
-            f"[plugin.tensorstore] {field.name} is {value!r}, but it must be a number of seconds above 0."
-        )
-
-
 @attrs.frozen(kw_only=True)
 class TensorstoreSettings:
     """Settings of the engine, one set per process.
 
-    cache_bytes: memory for shard indexes and decoded chunks, shared by all arrays. What is in it is checked
-        against the file before each use, so other writers are seen; 0 reads every index again.
+    cache_bytes: memory for shard indexes and decoded chunks: one for all local arrays, and one for the indexes of each
+        array elsewhere. What is in it is checked against the file or object at each use, so other writers are seen;
+        0 reads every index again.
     data_copy_threads: threads that encode, decode and copy; None for as many as this process has cores.
     io_threads: threads that read and write files; None for a few per core.
     sync: whether each written file is synced to the disk before a write returns. Off is faster for many small
         files, and still safe when the process dies, but not when the machine does.
-    timeout: seconds that one read or write of a remote array may take in all; None for no limit. Local
-        arrays have none.
     """
 
     cache_bytes: int = attrs.field(default=32 << 20, validator=_whole(0))
     data_copy_threads: int | None = attrs.field(default=None, validator=_whole(1))
     io_threads: int | None = attrs.field(default=None, validator=_whole(1))
     sync: bool = attrs.field(default=True, validator=_flag)
-    timeout: float | None = attrs.field(default=600.0, validator=_seconds)
 
     @classmethod
     def of(cls, value: object) -> TensorstoreSettings:

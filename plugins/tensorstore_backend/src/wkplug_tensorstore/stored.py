@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import zlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from wkplug.abc import ArraySpec, Box, Location
-    from wkplug_tensorstore.packed import PackedChunks
 
 __all__ = [
     "DTYPES",
+    "GZIP",
     "MAX_CHUNK_BYTES",
     "USUAL_AXES",
     "ShardKeys",
@@ -35,6 +36,9 @@ __all__ = [
     "parse_document",
     "read_document",
 ]
+
+GZIP = b"\x1f\x8b\x08"
+"""What files begin with that are gzipped as a whole."""
 
 MAX_CHUNK_BYTES = 2 << 30
 """A chunk is decoded as a whole, so what a header claims here is memory that will be taken."""
@@ -89,7 +93,9 @@ class StoredArray(NamedTuple):
     boxes: what the keys below the array's folder say that is stored, for formats whose keys are boxes themselves.
     is_key: whether a key below the array's folder is one of a chunk or shard, for formats without `keys`.
     shift: how far each axis of `spec` is moved, for arrays that begin before 0.
-    packed: chunks that are files of their own compression, which the engine doesn't ask for; see `packed`.
+    objects: makes the `objects.Objects` that are brought to the engine, where `keys` isn't all that there is to say;
+        it gives None for arrays that the engine reads itself.
+    lossy: whether voxels that are stored anew change, although nobody wrote to them.
     """
 
     driver: str
@@ -104,7 +110,13 @@ class StoredArray(NamedTuple):
     boxes: Callable[[Iterable[str]], Iterator[Box]] | None = None
     is_key: Callable[[str], bool] | None = None
     shift: tuple[int, ...] | None = None
-    packed: PackedChunks | None = None
+    objects: Callable[[StoredArray], Any] | None = None
+    lossy: bool = False
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the metadata lie in the array's own folder, with everything else of it."""
+        return self.keys is not None or self.root != self.file.parent
 
     @property
     def fingerprint(self) -> tuple[Any, ...]:
@@ -114,7 +126,12 @@ class StoredArray(NamedTuple):
 
 
 def parse_document(data: bytes, where: str) -> dict[str, Any]:
-    """Parse a JSON object; CorruptDataError names the file and what is wrong with it."""
+    """Parse a JSON object, gzipped or not; CorruptDataError names the file and what is wrong with it."""
+    if data.startswith(GZIP):  # as files of buckets are whose "Content-Encoding" says so
+        try:
+            data = zlib.decompressobj(31).decompress(data, MAX_DOCUMENT_BYTES + 1)
+        except zlib.error as error:
+            raise CorruptDataError(f"{where} is damaged: it can't be decompressed ({error}).") from error
     if len(data) > MAX_DOCUMENT_BYTES:
         raise TooLargeError(
             f"{where} has {MAX_DOCUMENT_BYTES} bytes or more: no array's metadata are that long."

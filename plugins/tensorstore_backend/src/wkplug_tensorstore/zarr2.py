@@ -41,7 +41,7 @@ from wkplug_tensorstore.zarr3 import fill_for_json, level_option
 if TYPE_CHECKING:
     from wkplug.abc import Location
 
-__all__ = ["ATTRIBUTES", "DOCUMENT", "build", "describe", "names_to_keep", "with_names"]
+__all__ = ["ATTRIBUTES", "DOCUMENT", "build", "describe", "names_to_keep", "resized", "with_names"]
 
 DOCUMENT = ".zarray"
 ATTRIBUTES = ".zattrs"
@@ -80,6 +80,12 @@ def build(spec: ArraySpec) -> dict[str, Any]:
         "filters": None,
         "dimension_separator": spec.options.get("dimension_separator", "/"),
     }
+
+
+def resized(document: Mapping[str, Any], stored: StoredArray, shape: Sequence[int]) -> dict[str, Any]:
+    """The metadata for another shape."""
+    del stored
+    return {**document, "shape": list(shape)}
 
 
 def describe(document: Mapping[str, Any], file: Location, axes: Sequence[str] | None = None) -> StoredArray:

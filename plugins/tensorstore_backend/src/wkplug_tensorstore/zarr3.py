@@ -24,7 +24,7 @@ from wkplug_tensorstore.stored import DTYPES, ShardKeys, StoredArray, axis_names
 if TYPE_CHECKING:
     from wkplug.abc import Location
 
-__all__ = ["DOCUMENT", "build", "describe", "fill_for_json", "level_option"]
+__all__ = ["DOCUMENT", "build", "describe", "fill_for_json", "level_option", "resized"]
 
 DOCUMENT = "zarr.json"
 
@@ -72,6 +72,12 @@ def build(spec: ArraySpec) -> dict[str, Any]:
         "chunk_key_encoding": keys or {"name": "default", "configuration": {"separator": "/"}},
         "codecs": list(codecs),
     }
+
+
+def resized(document: Mapping[str, Any], stored: StoredArray, shape: Sequence[int]) -> dict[str, Any]:
+    """The metadata for another shape."""
+    del stored
+    return {**document, "shape": list(shape)}
 
 
 def describe(document: Mapping[str, Any], file: Location, axes: Sequence[str] | None = None) -> StoredArray:

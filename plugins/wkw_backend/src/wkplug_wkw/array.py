@@ -11,12 +11,13 @@ import os
 import re
 import sys
 import threading
+import time
 from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from wkplug.abc import Array, ArraySpec, Box, Mode
+from wkplug.abc import Array, ArraySpec, Box, Mode, write_objects
 from wkplug.errors import (
     ConflictError,
     CorruptDataError,
@@ -53,6 +54,8 @@ _PARALLEL_BYTES = 4 * 2**20
 _PARALLEL_BLOCK = 2**18
 """Smaller blocks decode faster than threads hand the interpreter to each other: measured, not guessed."""
 _GROUP_BYTES = 2**20
+_LOOK_AGAIN = 10.0
+"""For how many seconds a header is believed to be on a store as it was seen there."""
 _PARTS = tuple(
     re.compile(axis + "(0|[1-9][0-9]{0,9})" + end)
     for axis, end in zip("zyx", ("/", "/", "[.]wkw"), strict=True)
@@ -108,6 +111,7 @@ class WkwArray(Array):
         self.spec = spec_of(header, options or {})
         self.backend = self._named
         self._verified = verified
+        self._seen = time.monotonic() if verified else -_LOOK_AGAIN
         path = location.local_path() if _LOCAL else None
         self._local = None if path is None else LocalShards(path.rstrip("/"), header)
         self._remote = RemoteShards(location, header) if path is None else None
@@ -128,6 +132,11 @@ class WkwArray(Array):
 
     def __repr__(self) -> str:
         return f"<{self.backend} {self.location.url} {self.mode}>"
+
+    @property
+    def concurrent_writes(self) -> Literal["box"] | None:
+        """ "box" where conditional puts tell of other writers; elsewhere as the backend says."""
+        return "box" if self._remote is not None and self.location.conditional else None
 
     # --- reading --------------------------------------------------------------------------------------
 
@@ -154,6 +163,9 @@ class WkwArray(Array):
         _, dx, dy, dz = shape
         voxels = Voxels(result, self.header, c)
         log2 = self._len_log2
+        if self._remote is not None:
+            self._read_remote(self._remote, box, result, voxels, missing)
+            return result
         for sz in shards(z, z + dz, log2):
             along_z = parts(z, z + dz, sz, self._block_log2, self._shard_log2, 2)
             for sy in shards(y, y + dy, log2):
@@ -163,10 +175,7 @@ class WkwArray(Array):
                     found = self._read_shard((sx, sy, sz), blocks(along_x, along_y, along_z), voxels)
                     if not found:
                         if missing == "error":
-                            raise MissingError(
-                                f"{self.location.url}/{shard_name((sx, sy, sz))} was never written.",
-                                hint="Read without missing='error' to get zeros.",
-                            )
+                            raise self._never_written((sx, sy, sz))
                         result[
                             :,
                             along_x[0][3] : along_x[-1][4],
@@ -189,10 +198,42 @@ class WkwArray(Array):
         number = table[x >> cut & last] | table[y >> cut & last] << 1 | table[z >> cut & last] << 2
         return shard.block_array(number, self._dtype, self._chunk_shape)
 
+    def _read_remote(
+        self, remote: RemoteShards, box: Box, result: NDArray[Any], voxels: Voxels, missing: str
+    ) -> None:
+        absent = remote.read_into([(index, self._blocks(box, index)) for index in self._shards(box)], voxels)
+        if not absent:
+            return
+        # A dataset that was deleted must not read as zeros.
+        self._look_again()
+        if missing == "error":
+            raise self._never_written(absent[0])
+        for index in absent:
+            result[(slice(None), *self._part(box, index))] = 0
+
+    def _never_written(self, index: Index) -> MissingError:
+        return MissingError(
+            f"{self.location.url}/{shard_name(index)} was never written.",
+            hint="Read without missing='error' to get zeros.",
+        )
+
+    def _shards(self, box: Box) -> Iterator[Index]:
+        (_, x, y, z), (_, dx, dy, dz) = box
+        log2 = self._len_log2
+        for sz, sy, sx in product(shards(z, z + dz, log2), shards(y, y + dy, log2), shards(x, x + dx, log2)):
+            yield sx, sy, sz
+
+    def _part(self, box: Box, index: Index) -> tuple[slice, slice, slice]:
+        """Where a shard lies in the box, along x, y and z."""
+        edge = self.header.shard_len
+        x, y, z = (
+            slice(max(start, shard * edge) - start, min(start + length, (shard + 1) * edge) - start)
+            for start, length, shard in zip(box[0][1:], box[1][1:], index, strict=True)
+        )
+        return x, y, z
+
     def _read_shard(self, index: Index, wanted: list[Block], voxels: Voxels) -> bool:
-        if self._local is None:
-            return self._remote is not None and self._remote.read_into(index, wanted, voxels)
-        shard = self._local.get(index)
+        shard = None if self._local is None else self._local.get(index)
         if shard is None:
             return False
         size = self.header.block_bytes
@@ -227,15 +268,17 @@ class WkwArray(Array):
 
     def write(self, box: Box, data: NDArray[Any]) -> None:
         """Write a box; see `wkplug.abc.Array.write`."""
-        (c, x, y, z), shape = box
         data = self._checked_data(box, data)
         if not data.size:
             return
-        _, dx, dy, dz = shape
-        voxels = Voxels(data, self.header, c)
-        log2 = self._len_log2
-        for sz, sy, sx in product(shards(z, z + dz, log2), shards(y, y + dy, log2), shards(x, x + dx, log2)):
-            self._write_shard((sx, sy, sz), box, voxels)
+        voxels = Voxels(data, self.header, box[0][0])
+        write_objects(
+            lambda index: self._write_shard(index, box, voxels),
+            list(self._shards(box)),
+            root=self.location,
+            size=self.header.raw_shard_bytes,
+            name=shard_name,
+        )
 
     def _check_writable(self) -> None:
         if self.mode == "r":
@@ -255,7 +298,7 @@ class WkwArray(Array):
                 hint=f"Convert them: data.astype({self._dtype.name!r}).",
             )
         # Before each write, not only the first: shards beside no header, or beside another one, are lost.
-        self._verify()
+        self._look_again()
         return data.astype(self._dtype, copy=False)
 
     def _blocks(self, box: Box, index: Index) -> list[Block]:
@@ -302,6 +345,13 @@ class WkwArray(Array):
         """Iterate over the boxes of the shard files, by listing folders; UnlistableError where that can't be done."""
         edge = self.header.shard_len
         shape = self.spec.shard_shape
+        if self._remote is not None:
+            for path, _ in self.location.list_files():
+                match = _KEY.fullmatch(path)
+                if match is not None:
+                    z, y, x = map(int, match.groups())
+                    yield (0, x * edge, y * edge, z * edge), shape
+            return
         for z, in_z in _numbered(self.location, 0):
             for y, in_y in _numbered(in_z, 1):
                 for x, _ in _numbered(in_y, 2):
@@ -341,6 +391,11 @@ class WkwArray(Array):
             hint="Read it with wkw+numpy, which names the damaged shard.",
         )
 
+    def _look_again(self) -> None:
+        """Look whether the header is still the same; where that is a request, not more often than said above."""
+        if self._remote is None or time.monotonic() - self._seen >= _LOOK_AGAIN:
+            self._verify()
+
     def _verify(self) -> None:
         place = self.location.child(HEADER_NAME)
         try:
@@ -355,6 +410,7 @@ class WkwArray(Array):
                 hint="Open the dataset again.",
             )
         self._verified = True
+        self._seen = time.monotonic()
 
 
 def _rebuild(

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from wkplug_wkw.header import Header
@@ -77,6 +79,12 @@ class Voxels:
             offset + start,
             (item, size, edge * size, edge * edge * size),
         )
+
+    def is_zero(self, blocks: Sequence[Block]) -> bool:
+        """Whether all that the array has of these blocks is zero; they span a box."""
+        (_, *first), (_, *last) = blocks[0], blocks[-1]
+        x, y, z = (slice(low[3], high[4]) for low, high in zip(first, last, strict=True))
+        return not self._array[:, x, y, z].any()
 
     def put(self, block: Block, buffer: Any, offset: int = 0) -> None:
         """Copy what the array wants of a decoded block, which starts at `offset` of `buffer`."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-from itertools import product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -24,16 +23,12 @@ from wkplug_wkw.array import AXES, WkwArray
 from wkplug_wkw.backend import WkwBackend
 from wkplug_wkw.header import HEADER_BYTES, HEADER_NAME, VOXEL_TYPES, Header
 from wkplug_wkw.layouts import header_for
-from wkplug_wkw.morton import shards
 from wkplug_wkw.shards import shard_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from wkplug.abc import ArraySpec, Box, Location, Mode
-    from wkplug_wkw.shards import Index
 
 __all__ = ["RustArray", "RustBackend"]
 
@@ -117,11 +112,6 @@ class RustArray(WkwArray):
             place = tuple(edge * i for i in index)
             self._call("written", "write", place, np.asfortranarray(part))
             self._wrote(self._local.path(index))
-
-    def _shards(self, box: Box) -> Iterator[Index]:
-        (_, x, y, z), (_, dx, dy, dz) = box
-        log2 = self._len_log2
-        return product(shards(x, x + dx, log2), shards(y, y + dy, log2), shards(z, z + dz, log2))
 
     def native_handle(self) -> Any:
         """Give the `wkw.Dataset`. Don't close it: reads of this array would crash the process."""

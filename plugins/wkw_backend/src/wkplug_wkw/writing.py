@@ -8,14 +8,17 @@ Memory: what is encoded at a time locally; one encoded shard elsewhere.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from wkplug.errors import ConflictError, TooLargeError
+from wkplug.abc import at_work, change_object
+from wkplug.errors import TooLargeError
 from wkplug_wkw.codec import Encoder
 from wkplug_wkw.files import NewFile
 from wkplug_wkw.header import HEADER_BYTES, Header
+from wkplug_wkw.remote import RemoteShard
 from wkplug_wkw.workers import ordered, pieces
 
 if TYPE_CHECKING:
@@ -33,30 +36,23 @@ MAX_OBJECT_BYTES = 2 * 2**30
 _GROUP_BYTES = 256 * 1024
 _PARALLEL_BYTES = {"lz4": 2 * 2**20, "lz4hc": 128 * 1024}
 """From how many bytes on threads cost less than they save, by what a block costs to encode."""
-_TRIES = 5
 
 
 class _Sink(Protocol):
-    def write(self, data: Any) -> None: ...
+    def write(self, data: Any, /) -> Any: ...
     def copy(self, source: Shard, start: int, stop: int) -> None: ...
     def put(self, data: Any, position: int) -> None: ...
 
 
-class _Memory:
-    """A sink that becomes one object on a remote place."""
-
-    def __init__(self) -> None:
-        self.parts: list[Any] = []
-
-    def write(self, data: Any) -> None:
-        self.parts.append(data)
+class _Memory(BytesIO):
+    """A sink that becomes one object on a remote place; what it holds is given without another copy."""
 
     def copy(self, source: Shard, start: int, stop: int) -> None:
-        self.parts.append(source.fetch(start, stop))
+        self.write(source.fetch(start, stop))
 
     def put(self, data: Any, position: int) -> None:
-        first: bytearray = self.parts[0]
-        first[position : position + len(data)] = data
+        self.seek(position)
+        self.write(data)
 
 
 class ShardWriter:
@@ -110,30 +106,38 @@ class ShardWriter:
                 f"{location.url} can only be written whole, and has {header.raw_shard_bytes:,} bytes.",
                 hint="Create the array compressed, or with smaller shards.",
             )
-        tries = _TRIES
-        while True:
-            old = None if whole else shards.whole(index)
-            memory = _Memory()
+        if whole:
+            # Where nothing is, zeros need no object. Looking costs no more than putting one.
+            if voxels.is_zero(blocks) and location.version() is None:
+                return
+            shards.forget(index)
+            location.write(self._object(None, blocks, voxels))
+            return
+
+        def change(data: bytes | None) -> bytes | None:
+            old = None if data is None else RemoteShard(header, location, index, "", data, whole=True)
+            if old is None and voxels.is_zero(blocks):
+                return None
+            shards.forget(index)
+            return self._object(old, blocks, voxels)
+
+        change_object(location, change)
+
+    def _object(self, old: RemoteShard | None, blocks: Sequence[Block], voxels: Voxels) -> bytes:
+        """Encode a shard as a whole, when it is its turn."""
+        header = self._header
+        with at_work(), _Memory() as memory:
             if header.compressed:
-                table = self._compressed(memory, old, blocks, voxels)
-                memory.parts.insert(0, table)
+                memory.seek(header.data_offset)
+                memory.put(self._compressed(memory, old, blocks, voxels), 0)
             else:
-                start = bytearray(header.raw_shard_bytes)
-                memory.write(start)
-                if old is not None:
-                    start[:] = old.fetch(0, header.raw_shard_bytes)
+                if old is None:
+                    memory.put(b"\0", header.raw_shard_bytes - 1)
+                else:
+                    memory.write(old.fetch(0, header.raw_shard_bytes))
                 memory.put(header.pack(shard=True), 0)
                 self._raw(memory, old, blocks, voxels)
-            expected = None if whole else "" if old is None else old.version
-            shards.forget(index)
-            try:
-                location.write(b"".join(memory.parts), if_match=expected)
-            except ConflictError:
-                tries -= 1
-                if not tries:
-                    raise
-            else:
-                return
+            return memory.getvalue()
 
     def _compressed(self, sink: _Sink, old: Shard | None, blocks: Sequence[Block], voxels: Voxels) -> bytes:
         """Write all blocks of the shard to the sink, in order; gives header and jump table."""

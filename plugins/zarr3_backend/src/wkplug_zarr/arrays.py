@@ -10,8 +10,10 @@ after a resize that this handle doesn't know of, are read and kept.
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import attrs
@@ -21,7 +23,16 @@ from zarr.buffer import cpu
 from zarr.errors import ZarrUserWarning
 from zarr.storage import StorePath
 
-from wkplug.abc import Array, ArraySpec, Box, Location, Mode
+from wkplug.abc import (
+    Array,
+    ArraySpec,
+    Box,
+    Location,
+    Mode,
+    at_work,
+    change_object,
+    write_objects,
+)
 from wkplug.errors import (
     ConflictError,
     CorruptDataError,
@@ -45,7 +56,7 @@ from wkplug_zarr.headers import (
     unusual_dtype,
     unusual_header,
 )
-from wkplug_zarr.stores import CheckedStore, open_store
+from wkplug_zarr.stores import CheckedStore, Draft, open_store, reading_together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,6 +122,11 @@ class ZarrArray(Array):
     def __repr__(self) -> str:
         return f"<{self.backend} array {self._location.url} ({self._mode})>"
 
+    @property
+    def concurrent_writes(self) -> Literal["box"] | None:
+        """ "box" where conditional puts tell of other writers; elsewhere as the backend says."""
+        return "box" if self._location.conditional and self._location.concurrency > 1 else None
+
     # --- opening ----------------------------------------------------------------------------------------
 
     def _header(self) -> Header:
@@ -170,7 +186,8 @@ class ZarrArray(Array):
         if missing == "error":
             self._check_stored(box, store)
         try:
-            engine.get_basic_selection(selection, out=cpu.NDBuffer.from_ndarray_like(out))  # type: ignore[arg-type]  # numpy arrays have all that NDArrayLike asks for
+            with reading_together():
+                engine.get_basic_selection(selection, out=cpu.NDBuffer.from_ndarray_like(out))  # type: ignore[arg-type]  # numpy arrays have all that NDArrayLike asks for
         except WkplugError:
             raise
         except MemoryError as error:
@@ -186,13 +203,59 @@ class ZarrArray(Array):
             raise ReadOnlyError(
                 f"The array at {self._location.url} was opened for reading.", hint='Open it with mode "r+".'
             )
-        engine, _ = self._opened()
-        selection = self._selection(box)
+        engine, store = self._opened()
+        self._selection(box)
         self._check_data(data, tuple(box[1]), "data")
         if data.size == 0:
             return
+        if self._location.concurrency < 2:
+            self._encode(engine, box, data)
+            return
+
+        def put(shard: tuple[str, tuple[slice, ...]]) -> None:
+            key, part = shard
+            start = tuple(side.start for side in part)
+            shape = tuple(side.stop - side.start for side in part)
+            inside = (
+                slice(low - zero, low - zero + length)
+                for low, zero, length in zip(start, box[0], shape, strict=True)
+            )
+            self._put(store, key, (start, shape), data[tuple(inside)])
+
+        shards = list(self._shards(box))
+        largest = data.itemsize * math.prod(self._header().shard_shape)
+        write_objects(put, shards, root=self._location, size=largest, name=itemgetter(0))
+
+    def _put(self, store: CheckedStore, key: str, box: Box, data: NDArray[Any]) -> None:
+        """Encode a shard and put it, apart from each other: encoding takes all cores, and requests their time."""
+
+        def encoded(old: bytes | None, *, keep: bool = False) -> bytes | None:
+            draft = Draft(store, {key: old})
+            config: Any = {**_CONFIG, "write_empty_chunks": keep}
+            copy: zarr.Array[Any] = zarr.Array(zarr.AsyncArray(engine.metadata, StorePath(draft), config))
+            with at_work():
+                self._encode(copy, box, data)
+            return draft.objects[key]
+
+        def change(old: bytes | None) -> bytes | None:
+            made = encoded(old)
+            # All fill value by now. Deleting has no condition, so that a writer in between would be lost.
+            return encoded(old, keep=True) if made is None and old is not None else made
+
+        engine = self._opened()[0]
+        if box[1] != self._header().shard_shape:
+            change_object(self._location.child(key), change)
+            return
+        made = encoded(None)
+        if made is None:
+            store.remove(key)
+        else:
+            store.write(key, made)
+
+    def _encode(self, engine: zarr.Array[Any], box: Box, data: NDArray[Any]) -> None:
+        """Have the engine write a box to its store."""
         try:
-            engine.set_basic_selection(selection, data)
+            engine.set_basic_selection(self._selection(box), data)
         except WkplugError:
             raise
         except MemoryError as error:

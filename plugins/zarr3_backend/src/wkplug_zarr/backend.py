@@ -91,6 +91,8 @@ class _ZarrBackend(ArrayBackend):
         self, spec: ArraySpec | None, location: Location, mode: Mode | Literal["create"]
     ) -> list[Problem]:
         """Give the reasons against creating `spec`, or opening what is at `location`."""
+        if spec is None and mode == "create":
+            return []  # nothing is there yet
         try:
             if spec is not None:
                 header = self._new_header(spec, location)

@@ -69,7 +69,7 @@ class OmeZarrImporter(Importer):
             image = _image_above(location)
             return (_bare(node, base_name(location) or "color"),) if image is None else layers_of([image])
         if node.multiscales:
-            return _with_labels(node)
+            return tuple(_with_labels([("", node)]))
         missing: list[str] = []
         left_out: list[str] = []
         layers = list(_collection(node, missing, left_out))
@@ -109,14 +109,19 @@ def _image_above(location: Location) -> Multiscale | None:
     return None
 
 
-def _with_labels(node: Node, name: str = "") -> tuple[ForeignLayer, ...]:
-    """An image, and its labels where there are any; those that are listed but not there are told."""
-    image = Multiscale.of(node, name)
+def _with_labels(images: list[tuple[str, Node]]) -> Iterator[ForeignLayer]:
+    """Images by their names, and their labels where there are any; those that are listed but not there are told."""
+    groups = Node.find_all([node.location.child("labels") for _, node in images])
+    for (name, node), group in zip(images, groups, strict=True):
+        yield from _image(Multiscale.of(node, name), name, group)
+
+
+def _image(image: Multiscale, name: str, group: Node | None) -> tuple[ForeignLayer, ...]:
+    """An image and those of the group of its labels."""
     labels, missing = [], []
-    place = node.location.child("labels")
-    group = Node.find(place)
-    for label in () if group is None else group.names("labels"):
-        found = Node.find(below(place, label))
+    names = [] if group is None else group.names("labels")
+    places = [] if group is None else [below(group.location, name) for name in names]
+    for label, found in zip(names, Node.find_all(places), strict=True):
         if found is None:
             missing.append(f"The labels {label!r} are listed, but not there: they are left out.")
             continue
@@ -161,23 +166,27 @@ def _collection(node: Node, missing: list[str], left_out: list[str]) -> Iterator
     base = base_name(node.location)
     if "plate" in node.ome:
         wells = _paths(node.ome["plate"], "wells")
-        for path, well in _listed(node, wells, missing):
-            yield from _well(well, path.replace("/", "_"), missing, left_out, path)
+        yield from _fields(
+            _listed({path: below(node.location, path) for path in wells}, missing), missing, left_out
+        )
         left_out += _beside(node, wells, "by the plate")
     elif "well" in node.ome:
-        yield from _well(node, f"{node.location.parent.name}_{base}", missing, left_out)
+        yield from _fields([("", node)], missing, left_out)
     elif "bioformats2raw.layout" in node.ome:
         names = _series(node)
-        for path, image in _listed(node, list(names), missing):
-            yield from _with_labels(image, f"{base}_{names[path]}")
+        places = {f"{base}_{name}": below(node.location, path) for path, name in names.items()}
+        yield from _with_labels(_listed(places, missing))
         left_out += _beside(node, list(names), "among the series")
     elif node.names("labels"):
-        for path, label in _listed(node, node.names("labels"), missing):
+        for path, label in _listed(
+            {path: below(node.location, path) for path in node.names("labels")}, missing
+        ):
             yield from layers_of([Multiscale.of(label, path, "segmentation")])
         left_out += _beside(node, node.names("labels"), "among the labels")
     else:
-        for path, found in _found(node, left_out):
-            yield from (_bare(found, path),) if found.is_array else _with_labels(found, path)
+        found = list(_found(node, left_out))
+        images = list(_with_labels([(path, each) for path, each in found if not each.is_array]))
+        yield from images or [_bare(each, path) for path, each in found]
 
 
 def _paths(holder: Any, key: str) -> list[str]:
@@ -185,24 +194,22 @@ def _paths(holder: Any, key: str) -> list[str]:
     return [str(item["path"]) for item in items or () if isinstance(item, dict) and item.get("path")]
 
 
-def _listed(node: Node, paths: list[str], missing: list[str]) -> Iterator[tuple[str, Node]]:
-    for path in paths:
-        place = below(node.location, path)
-        found = Node.find(place)
-        if found is None:
-            missing.append(place.url)
-        else:
-            yield path, found
+def _listed(places: Mapping[str, Location], missing: list[str]) -> list[tuple[str, Node]]:
+    """The nodes at places, by their names."""
+    nodes = dict(zip(places, Node.find_all(list(places.values())), strict=True))
+    missing += [places[name].url for name, node in nodes.items() if node is None]
+    return [(name, node) for name, node in nodes.items() if node is not None]
 
 
-def _well(
-    node: Node, name: str, missing: list[str], left_out: list[str], where: str = ""
-) -> Iterator[ForeignLayer]:
-    """A layer per field, named by row, column and field; where: its path in the plate."""
-    fields = _paths(node.ome.get("well"), "images")
-    for path, field in _listed(node, fields, missing):
-        yield from _with_labels(field, f"{name}_{path.replace('/', '_')}")
-    left_out += _beside(node, fields, "by its well", where)
+def _fields(wells: list[tuple[str, Node]], missing: list[str], left_out: list[str]) -> Iterator[ForeignLayer]:
+    """A layer per field, named by row, column and field; wells: by their paths in the plate, "" for one alone."""
+    places: dict[str, Location] = {}
+    for where, well in wells:
+        name = where.replace("/", "_") or f"{well.location.parent.name}_{base_name(well.location)}"
+        fields = _paths(well.ome.get("well"), "images")
+        places |= {f"{name}_{path.replace('/', '_')}": below(well.location, path) for path in fields}
+        left_out += _beside(well, fields, "by its well", where)
+    yield from _with_labels(_listed(places, missing))
 
 
 def _beside(node: Node, listed: list[str], by: str, where: str = "") -> list[str]:

@@ -10,11 +10,12 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from wkplug.abc import side_by_side
 from wkplug.errors import CorruptDataError, MissingError
 from wkplug_zarr.headers import MAX_DOCUMENT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from wkplug.abc import Location
 
@@ -38,22 +39,32 @@ class Node:
     @classmethod
     def read(cls, location: Location) -> Node:
         """MissingError if there is no Zarr node."""
-        document = _json(location.child("zarr.json"))
-        if document is not None:
-            return cls(location, 3, document, document.get("attributes"))
-        for name in (".zarray", ".zgroup"):
-            document = _json(location.child(name))
-            if document is not None:
-                return cls(location, 2, document, _json(location.child(".zattrs")))
-        raise MissingError(f"{location.url} is no Zarr group or array.", hint="Check the path.")
+        found = cls.find(location)
+        if found is None:
+            raise MissingError(f"{location.url} is no Zarr group or array.", hint="Check the path.")
+        return found
 
     @classmethod
     def find(cls, location: Location) -> Node | None:
         """The same, None if there is no Zarr node."""
-        try:
-            return cls.read(location)
-        except MissingError:
-            return None
+        return cls.find_all([location])[0]
+
+    @classmethod
+    def find_all(cls, locations: Sequence[Location]) -> list[Node | None]:
+        """The same for several places, side by side: first those of version 3."""
+        at_once = locations[0].concurrency if locations else 1
+        found: dict[Location, Node] = {}
+        new = side_by_side(_json, [place.child("zarr.json") for place in locations], at_once=at_once)
+        for place, document in zip(locations, new, strict=True):
+            if document is not None:
+                found[place] = cls(place, 3, document, document.get("attributes"))
+        others = [place for place in locations if place not in found]
+        files = [place.child(name) for place in others for name in (".zarray", ".zgroup", ".zattrs")]
+        old = side_by_side(_json, files, at_once=at_once)
+        for place, array, group, attributes in zip(others, old, old, old, strict=True):
+            if array is not None or group is not None:
+                found[place] = cls(place, 2, group or {} if array is None else array, attributes)
+        return [found.get(place) for place in locations]
 
     @property
     def data_format(self) -> str:
@@ -91,13 +102,14 @@ class Node:
         """
         listed = [name for name in self.location.list() if name not in _FILES and not name.startswith(".")]
         folders = {name.rstrip("/") for name in listed if name.endswith("/")}
-        names = {name.rstrip("/") for name in listed}.difference(known)
-        for name in sorted(names, key=lambda name: (int(name) if name.isdecimal() else math.inf, name)):
-            place = self.location.child(name)
-            found = Node.find(place)
+        # Some servers' pages show folders without the slash.
+        names = (folders or set(listed)).difference(known)
+        in_order = sorted(names, key=lambda name: (int(name) if name.isdecimal() else math.inf, name))
+        places = [self.location.child(name) for name in in_order]
+        for place, found in zip(places, Node.find_all(places), strict=True):
             if found is not None:
                 yield found
-            elif name in folders:
+            elif place.name in folders:
                 yield Node(place, self.version, {}, None)
 
 

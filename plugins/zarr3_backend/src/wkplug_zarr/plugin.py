@@ -71,5 +71,6 @@ def wkplug_importers() -> Iterator[ImporterSpec]:
         factory="wkplug_zarr.importing:OmeZarrImporter",
         suffixes=(".zarr", ".ozx", ".zarr.zip"),
         markers=("zarr.json", ".zgroup", ".zarray"),
+        schemes=("zarr", "zarr2", "zarr3", "ome-zarr"),
         summary="OME-Zarr 0.1 to 0.5 with labels, collections of images, bare Zarr arrays",
     )

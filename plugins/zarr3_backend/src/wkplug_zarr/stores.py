@@ -7,7 +7,7 @@ tree.
 
 `FolderStore` works on local paths (temporary file, then rename; not synced, bulk writes would crawl),
 `PlaceStore` on any `Location`, whatever filesystem made it. Both are thin: no caches, no locks, no listing
-beyond what zarr-python asks for.
+beyond what zarr-python asks for. A `Draft` keeps what is written to it, so that encoding and putting are apart.
 """
 
 # ruff: noqa: PTH103, PTH105, PTH108, PTH112, PTH114, PTH116, PTH118, PTH120, PTH123
@@ -20,7 +20,9 @@ import contextlib
 import errno
 import os
 import stat
+import threading
 from abc import abstractmethod
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Self, cast
 from uuid import uuid4
 
@@ -33,6 +35,7 @@ from zarr.abc.store import (
 )
 from zarr.buffer import default_buffer_prototype
 
+from wkplug.abc import Presence
 from wkplug.errors import (
     CorruptDataError,
     ForbiddenError,
@@ -43,7 +46,7 @@ from wkplug.errors import (
 from wkplug_zarr.headers import METADATA_FILES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Iterator
 
     from zarr.abc.buffer import Buffer, BufferPrototype
 
@@ -51,7 +54,7 @@ if TYPE_CHECKING:
     from wkplug_zarr.bounds import ChunkBound
     from wkplug_zarr.shards import ShardIndex
 
-__all__ = ["CheckedStore", "FolderStore", "PlaceStore", "open_store"]
+__all__ = ["CheckedStore", "Draft", "FolderStore", "PlaceStore", "open_store", "reading_together"]
 
 
 def open_store(
@@ -62,6 +65,55 @@ def open_store(
     if path is not None:
         return FolderStore(path, read_only=read_only, index=index, bound=bound)
     return PlaceStore(location, read_only=read_only, index=index, bound=bound)
+
+
+_reading: ContextVar[_Reading | None] = ContextVar("wkplug-zarr-reading", default=None)
+
+
+class _Reading:
+    """The requests of one read, which zarr-python makes all at once, and goes on with after one has failed."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running = 0
+        self._failure: BaseException | None = None
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Make one, unless another one has failed."""
+        with self._changed:
+            if self._failure is not None:
+                raise self._failure
+            self._running += 1
+        try:
+            yield
+        except BaseException as error:
+            self._failure = self._failure or error
+            raise
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def end(self, error: BaseException) -> None:
+        """Let no more be made, and wait for those that are under way."""
+        with self._changed:
+            self._failure = self._failure or error
+            self._changed.wait_for(lambda: not self._running)
+
+
+@contextlib.contextmanager
+def reading_together() -> Iterator[None]:
+    """Within it, all that is read stands and falls together: when an error leaves it, nothing goes on behind it."""
+    reading = _Reading()
+    token = _reading.set(reading)
+    try:
+        yield
+    except BaseException as error:
+        reading.end(error)
+        raise
+    finally:
+        _reading.reset(token)
 
 
 class CheckedStore(Store):
@@ -110,6 +162,11 @@ class CheckedStore(Store):
 
     def fetch(self, key: str, byte_range: ByteRequest | None = None) -> bytes | None:
         """Read what zarr-python asks for, None only if the key is definitely not there."""
+        reading = _reading.get()
+        with contextlib.nullcontext() if reading is None else reading.request():
+            return self._fetch(key, byte_range)
+
+    def _fetch(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
         try:
             if byte_range is None:
                 data, why = self._fetch_whole(key)
@@ -349,6 +406,7 @@ class PlaceStore(CheckedStore):
     ) -> None:
         super().__init__(read_only=read_only, index=index, bound=bound)
         self._location = location
+        self._presence = Presence(*map(location.child, METADATA_FILES.values()))
 
     @property
     def root(self) -> str:
@@ -371,6 +429,11 @@ class PlaceStore(CheckedStore):
         """Read a range of an object."""
         return self._location.child(key).read(start, stop)
 
+    def check_there(self) -> None:
+        """Ask for the metadata, of which one file makes it an array; a bare store has none to look for."""
+        if self.bound is not None:
+            self._presence.check()
+
     def write(self, key: str, data: bytes | memoryview) -> None:
         """Put a whole object."""
         self._location.child(key).write(bytes(data))
@@ -386,6 +449,52 @@ class PlaceStore(CheckedStore):
     def names(self, prefix: str) -> list[str]:
         """The names in a folder."""
         return list((self._location.child(prefix) if prefix else self._location).list())
+
+
+class Draft(CheckedStore):
+    """Objects as they are about to be put: no requests are made here, neither for reading nor for writing.
+
+    objects: what is there by key, of all keys that may be asked for, None for what is missing; then what is to be.
+    """
+
+    def __init__(self, store: CheckedStore, objects: dict[str, bytes | None]) -> None:
+        super().__init__(read_only=False, index=store.index, bound=store.bound)
+        self._root = store.root
+        self.objects = objects
+
+    @property
+    def root(self) -> str:
+        """The folder's URL."""
+        return self._root
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = None  # type: ignore[assignment]  # stores are compared by zarr-python, never put in sets
+
+    def read(self, key: str, start: int | None = None, stop: int | None = None) -> bytes:
+        """Give a range of an object."""
+        data = self.objects.get(key)
+        if data is None:
+            raise MissingError(f"{self._root}/{key} could not be read: it is not there.")
+        return data[start:stop]
+
+    def write(self, key: str, data: bytes | memoryview) -> None:
+        """Keep an object."""
+        self.objects[key] = bytes(data)
+
+    def remove(self, key: str) -> None:
+        """Forget an object."""
+        self.objects[key] = None
+
+    def has(self, key: str) -> bool:
+        """Whether there is an object."""
+        return self.objects.get(key) is not None
+
+    def names(self, prefix: str) -> list[str]:
+        """Nothing: no array's metadata are looked for here."""
+        del prefix
+        return []
 
 
 def _read_fully(descriptor: int, length: int) -> bytes:

@@ -17,4 +17,6 @@ def wkplug_image_readers() -> Iterator[ImageReaderSpec]:
 
 @hookimpl
 def wkplug_filesystems() -> Iterator[FilesystemSpec]:
-    yield FilesystemSpec(name="rival", schemes=("s3",), factory="wkplug.filesystems.local:LocalFilesystem")
+    yield FilesystemSpec(
+        name="rival", schemes=("s3", "sftp"), factory="wkplug.filesystems.local:LocalFilesystem"
+    )

@@ -1,0 +1,1 @@
+"""Buckets for wkplug: S3, Google Cloud Storage and Azure."""

@@ -1,0 +1,1 @@
+"""Web servers for wkplug: datasets behind HTTP."""
