@@ -287,11 +287,10 @@ def add_up(place: Location, rounds: int, locked: bool = False) -> None:  # noqa:
                 place.write(b"%d" % (int(place.read()) + 1))
             continue
         while True:
-            found = place.read_newer()
-            if found is None:
-                raise RuntimeError("A file of no known version wasn't read.")
-            try:
+            # Reading may meet a change, too, where a file and its version come one after the other.
+            with contextlib.suppress(ConflictError):
+                found = place.read_newer()
+                if found is None:
+                    raise RuntimeError("A file of no known version wasn't read.")
                 place.write(b"%d" % (int(found[0]) + 1), if_match=found[1])
                 break
-            except ConflictError:
-                continue
