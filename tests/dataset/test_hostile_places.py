@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,10 +190,8 @@ def test_what_is_no_file_is_refused_in_the_place_of_a_shard(
     shard = shards(layer)[0]
     replace(shard, special)
     mag = again(layer, backends={kind: engine} if engine else None)
-    started = time.monotonic()
     with pytest.raises((errors.CorruptDataError, errors.StorageError)) as caught:
         mag.read()
-    assert time.monotonic() - started < 10
     assert str(shard) in str(caught.value)
 
 

@@ -107,7 +107,7 @@ def test_opening_40_mags_takes_one_request(server: CountingServer, url: str, dat
 def test_mags_of_others_are_opened_side_by_side(server: CountingServer, url: str) -> None:
     _dataset(url, mags=8, layers=5)
     _rewrite_as_others_do(url)
-    server.latency = 0.02
+    server.latency = 0.05  # longer than a busy machine takes for the others
     try:
         assert _requests(server, lambda: _look_at_all(url)) == 41
         assert server.figures.in_flight >= 8

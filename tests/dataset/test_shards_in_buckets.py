@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.usefixtures("no_credentials"),
     pytest.mark.filterwarnings("ignore:.*not recommended"),
 ]
-LATENCY = 0.02
+LATENCY = 0.05
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def make(place: Any, data_format: str, layers: int = 1, mags: int = 1) -> wk.Dat
 def counted(server: CountingServer, call: Callable[[], Any]) -> list[Request]:
     """The requests of a call that are about something else than voxels."""
     server.clear()
-    server.latency = 0.02
+    server.latency = 0.05  # longer than a busy machine takes for the others
     try:
         call()
     finally:
