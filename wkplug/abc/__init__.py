@@ -78,7 +78,7 @@ if TYPE_CHECKING:
         storage_options,
         with_retries,
     )
-    from wkplug.abc.threads import at_work, objects_at_once, side_by_side
+    from wkplug.abc.threads import at_work, in_order, objects_at_once, side_by_side
     from wkplug.abc.viewers import Viewer
 else:
     __getattr__ = names_of(
@@ -112,7 +112,7 @@ else:
                 "FailureKind", "Store", "StoreFailure", "StoreObject", "located", "parts_of", "storage_options",
                 "with_retries",
             ),
-            "threads": ("at_work", "objects_at_once", "side_by_side"),
+            "threads": ("at_work", "in_order", "objects_at_once", "side_by_side"),
             "viewers": ("Viewer",),
         },
     )  # fmt: skip
@@ -184,6 +184,7 @@ __all__ = [
     "at_work",
     "change_object",
     "hookimpl",
+    "in_order",
     "joined",
     "locate",
     "located",

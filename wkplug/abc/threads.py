@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wkplug.abc.locations import Location
 
-__all__ = ["TURNS", "at_work", "entered", "meanwhile", "objects_at_once", "side_by_side"]
+__all__ = ["TURNS", "at_work", "entered", "in_order", "meanwhile", "objects_at_once", "side_by_side"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -83,11 +83,26 @@ def side_by_side(call: Callable[[Item], Result], items: Iterable[Item], *, at_on
     if at_once < 2 or is_only or threading.current_thread().name.startswith(_NAME):
         yield from map(call, items)
         return
-    waiting: deque[Future[Result]] = deque()
     pool = _pool(os.getpid())
+
+    def submit(item: Item) -> Future[Result]:
+        return pool.submit(contextvars.copy_context().run, call, item)
+
+    yield from in_order(submit, items, at_once=at_once)
+
+
+def in_order(
+    submit: Callable[[Item], Future[Result]], items: Iterable[Item], *, at_once: int
+) -> Iterator[Result]:
+    """Give the results of what is submitted to a pool in the order of the items, so many of which are under way.
+
+    After an error nobody takes the rest: calls that wait are given up, those that run are waited for, as they may work
+    on the caller's memory.
+    """
+    waiting: deque[Future[Result]] = deque()
     try:
         for item in items:
-            waiting.append(pool.submit(contextvars.copy_context().run, call, item))
+            waiting.append(submit(item))
             if len(waiting) >= at_once:
                 yield waiting.popleft().result()
         while waiting:

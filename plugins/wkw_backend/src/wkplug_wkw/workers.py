@@ -6,13 +6,14 @@ One small pool per process, made when a box is first large enough to be worth it
 from __future__ import annotations
 
 import os
-from collections import deque
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
+from wkplug.abc import in_order
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["each", "ordered", "pieces", "worker_count"]
 
@@ -51,19 +52,7 @@ def ordered(function: Callable[[Item], Result], items: Iterable[Item], *, parall
         yield from map(function, items)
         return
     pool = _pool(os.getpid(), threads)
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        # After an error nobody takes the rest. What runs is waited for: it works on the caller's memory.
-        for future in waiting:
-            if not future.cancel():
-                future.exception()
+    yield from in_order(lambda item: pool.submit(function, item), items, at_once=2 * threads + 1)
 
 
 def each(function: Callable[[Item], None], items: Iterable[Item], *, parallel: bool) -> None:
