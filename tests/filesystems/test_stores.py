@@ -432,7 +432,7 @@ def test_changes_are_neither_lost_nor_taken_for_others(losses: list[str], others
                 continue
             return
 
-    with fake_clock(), wkplug.config.settings(retries_attempts=20):
+    with fake_clock(), wkplug.config.settings(retries_attempts=20, retries_deadline=3600):
         store.script = list(losses)
         for number, other in enumerate(others):
             store.between = (lambda number=number: add(f"other {number}")) if other else None
